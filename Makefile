@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   make            build/vfhook
+#   make demo       a VM started and stopped on a real VF, in an emulated machine
+#   make test       all tests (installs what they need, as root)
+#   make lint       clang-tidy, cppcheck, shellcheck, clang-format
+#   make install    DESTDIR= PREFIX=/usr
+#   V=1 shows the commands.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr
+BUILD   ?= build
+
+ifneq ($(V),1)
+Q := @
+quiet = @printf '  %-7s %s\n' $(1) $(2);
+else
+quiet =
+endif
+
+CC         ?= cc
+CFLAGS     ?= -O2 -g
+WARN       := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+              -Wformat=2 -Wvla -Wundef -Wpointer-arith -Wwrite-strings
+HARDEN     := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+HARDEN_LD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+SAN        := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+PKGS       := libnl-3.0 jansson
+PKG_CFLAGS  = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS    = $(shell pkg-config --libs $(PKGS))
+CPPFLAGS_ALL = -D_GNU_SOURCE -DVFHOOK_VERSION='"$(VERSION)"' -I. $(PKG_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL  = -std=gnu11 $(WARN) $(CFLAGS)
+
+LIB_SRC  := $(wildcard base/*.c src/*.c pveapi/*.c)
+HOOK_SRC := $(wildcard hook/*.c)
+PROG_SRC := $(LIB_SRC) $(HOOK_SRC)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+
+PROG_OBJ := $(PROG_SRC:%.c=$(BUILD)/obj/%.o)
+# The tests' objects have the sanitizers in. Unit tests see everything but main().
+SAN_OBJ       := $(PROG_SRC:%.c=$(BUILD)/san/%.o)
+SAN_LIB_OBJ   := $(filter-out $(BUILD)/san/hook/main.o,$(SAN_OBJ))
+# The program on a kernel that is a file: what no rig has, and what needs no VM.
+FAKE_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_OBJ)) $(BUILD)/san/tests/fake/kernel.o
+UNIT_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_LIB_OBJ)) $(BUILD)/san/tests/fake/kernel.o
+UNIT_BIN      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
+TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/restprobe $(BUILD)/tests/pvesim-standin \
+                 $(BUILD)/tests/vfmbx
+
+all: $(BUILD)/vfhook
+
+$(BUILD)/vfhook: $(PROG_OBJ)
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/obj/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(HARDEN) -MMD -MP -c -o $@ $<
+
+$(BUILD)/san/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC-SAN,$<)$(CC) $(CPPFLAGS_ALL) -std=gnu11 $(WARN) -O1 -g $(SAN) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(UNIT_OBJ)
+	$(Q)mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+
+$(BUILD)/tests/vfhook-fake: $(FAKE_OBJ)
+	$(Q)mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/tests/restprobe: $(BUILD)/san/tests/component/restprobe.o $(filter $(BUILD)/san/base/% $(BUILD)/san/pveapi/%,$(SAN_OBJ))
+	$(Q)mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/tests/pvesim-standin: tests/sim/standin.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
+
+$(BUILD)/tests/vfmbx: tests/e2e/vfmbx.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
+
+-include $(PROG_OBJ:.o=.d) $(SAN_OBJ:.o=.d) $(wildcard $(BUILD)/san/tests/*/*.d)
+
+unit: $(UNIT_BIN)
+test-tools: $(TEST_TOOLS)
+
+# deps/* install Debian packages as root; each is a no-op when they are there.
+deps:
+	$(Q)tests/deps build
+
+deps-test:
+	$(Q)tests/deps test
+
+test: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
+	$(Q)tests/run
+
+demo: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
+	$(Q)tests/e2e/demo
+
+C_FILES = $(wildcard base/*.[ch] src/*.[ch] pveapi/*.[ch] hook/*.[ch] tests/*/*.[ch])
+SH_FILES = $(shell git ls-files | xargs grep -lE '^\#!.*(bash|/sh)' 2>/dev/null)
+
+lint:
+	$(Q)tests/deps lint
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck $(SH_FILES)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. base src pveapi hook
+	clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL)
+
+install: $(BUILD)/vfhook
+	install -D -m 755 $(BUILD)/vfhook $(DESTDIR)$(PREFIX)/sbin/vfhook
+
+clean:
+	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook
+
+.PHONY: all unit test-tools deps deps-test test demo lint install clean
+.SECONDARY:

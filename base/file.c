@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+static ssize_t read_full(int fd, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	while (used < size) {
+		ssize_t n = read(fd, buf + used, size - used);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (!n)
+			break;
+		used += (size_t)n;
+	}
+	return (ssize_t)used;
+}
+
+static int write_full(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+ssize_t file_read(int root, const char *path, size_t max, char **data, struct error *err)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO_FREE char *buf = NULL;
+	struct stat st;
+	size_t cap;
+	ssize_t n;
+
+	if (fd < 0)
+		return fail_errno(err, errno, "read /%s", path);
+	if (fstat(fd, &st) < 0)
+		return fail_errno(err, errno, "read /%s", path);
+	if (!S_ISREG(st.st_mode))
+		return fail(err, EINVAL, "/%s is not a regular file", path);
+	if (st.st_size > 0 && (uintmax_t)st.st_size > max)
+		return fail(err, EFBIG, "/%s is larger than %zu bytes", path, max);
+	/* procfs says size 0; a file may grow while it is read: one byte more tells. */
+	cap = st.st_size > 0 ? (size_t)st.st_size : (max < 65536 ? max : 65536);
+	buf = malloc(cap + 2);
+	if (!buf)
+		return fail(err, ENOMEM, "read /%s: out of memory", path);
+	n = read_full(fd, buf, cap + 1);
+	if (n < 0)
+		return fail_errno(err, (int)-n, "read /%s", path);
+	if ((size_t)n > cap)
+		return fail(err, EFBIG, "/%s grew while it was read, or is larger than %zu bytes",
+			    path, max);
+	buf[n] = '\0';
+	*data = STEAL(buf);
+	return n;
+}
+
+ssize_t attr_read(int root, const char *path, char *buf, size_t size)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read_full(fd, buf, size);
+	if (n < 0)
+		return n;
+	if ((size_t)n == size)
+		return -EFBIG;
+	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == ' '))
+		n--;
+	buf[n] = '\0';
+	return n;
+}
+
+int attr_read_u64(int root, const char *path, unsigned long long max, unsigned long long *out)
+{
+	char buf[32];
+	unsigned long long v;
+	char *end;
+	ssize_t n = attr_read(root, path, buf, sizeof(buf));
+	int base;
+
+	if (n < 0)
+		return (int)n;
+	base = buf[0] == '0' && buf[1] == 'x' ? 16 : 10;
+	if (buf[0] < '0' || buf[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(buf, &end, base);
+	if (errno || *end)
+		return -EINVAL;
+	if (v > max)
+		return -ERANGE;
+	*out = v;
+	return 0;
+}
+
+int attr_write(int root, const char *path, const char *text)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return -errno;
+	/* One write: sysfs takes each write(2) as a whole value. */
+	if (write(fd, text, strlen(text)) < 0)
+		return -errno;
+	return 0;
+}
+
+int link_basename(int root, const char *path, char *buf, size_t size)
+{
+	char target[PATH_MAX];
+	const char *base;
+	ssize_t n = readlinkat(root, path, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	base = strrchr(target, '/');
+	base = base ? base + 1 : target;
+	if (!*base || strlen(base) >= size)
+		return -EFBIG;
+	memcpy(buf, base, strlen(base) + 1);
+	return 0;
+}
+
+bool path_exists(int root, const char *path)
+{
+	return !faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Splits "a/b/c" into an opened "a/b" (no symbolic link as its last part) and "c". */
+static int open_parent(int root, const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+	int fd;
+
+	*name = slash ? slash + 1 : path;
+	if (!slash) {
+		fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? -errno : fd;
+	}
+	if ((size_t)(slash - path) >= sizeof(dir))
+		return -ENAMETOOLONG;
+	memcpy(dir, path, (size_t)(slash - path));
+	dir[slash - path] = '\0';
+	fd = openat(root, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+int file_replace(int root, const char *path, mode_t mode, const char *data, size_t len,
+		 struct error *err)
+{
+	AUTO_CLOSE int dir = -1;
+	AUTO_CLOSE int fd = -1;
+	char tmp[NAME_MAX + 1];
+	const char *name;
+	int r;
+
+	dir = open_parent(root, path, &name);
+	if (dir < 0)
+		return fail_errno(err, -dir, "write /%s", path);
+	/* The name is the same for every try, so that a crash leaves at most one to take over. */
+	if (snprintf(tmp, sizeof(tmp), ".tmp-%s", name) >= (int)sizeof(tmp))
+		return fail(err, ENAMETOOLONG, "write /%s: name too long", path);
+	unlinkat(dir, tmp, 0);
+	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return fail_errno(err, errno, "write /%s", path);
+	r = write_full(fd, data, len);
+	if (!r && fsync(fd) < 0)
+		r = -errno;
+	if (!r && renameat(dir, tmp, dir, name) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlinkat(dir, tmp, 0);
+		return fail_errno(err, -r, "write /%s", path);
+	}
+	return 0;
+}
+
+int file_create(int root, const char *path, mode_t mode, const char *data, size_t len,
+		struct error *err)
+{
+	AUTO_CLOSE int dir = -1;
+	AUTO_CLOSE int fd = -1;
+	char proc[64];
+	const char *name;
+	int r;
+
+	dir = open_parent(root, path, &name);
+	if (dir < 0)
+		return fail_errno(err, -dir, "create /%s", path);
+	fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+	if (fd < 0)
+		return fail_errno(err, errno, "create /%s", path);
+	r = write_full(fd, data, len);
+	if (r < 0)
+		return fail_errno(err, -r, "create /%s", path);
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, proc, dir, name, AT_SYMLINK_FOLLOW) < 0)
+		return fail_errno(err, errno, "create /%s", path);
+	return 0;
+}
+
+int dir_make(int root, const char *path, mode_t mode, struct error *err)
+{
+	AUTO_CLOSE int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *p = path;
+
+	if (at < 0)
+		return fail_errno(err, errno, "create directory /%s", path);
+	while (*p) {
+		char part[NAME_MAX + 1];
+		size_t len = strcspn(p, "/");
+		int next;
+
+		if (len > NAME_MAX)
+			return fail(err, ENAMETOOLONG, "create directory /%s: name too long", path);
+		memcpy(part, p, len);
+		part[len] = '\0';
+		p += len + (p[len] == '/');
+		if (!len)
+			continue;
+		if (mkdirat(at, part, mode) < 0 && errno != EEXIST)
+			return fail_errno(err, errno, "create directory /%s", path);
+		next = openat(at, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (next < 0)
+			return fail_errno(err, errno, "open directory /%s", path);
+		close(at);
+		at = next;
+	}
+	return 0;
+}
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+int lock_take(int root, const char *path, int timeout_ms, struct error *err)
+{
+	AUTO_CLOSE int fd =
+		openat(root, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0644);
+	long long end = now_ms() + timeout_ms;
+	/* Short naps, growing: a lock is held for milliseconds or for a whole VM start. */
+	long nap_us = 500;
+
+	if (fd < 0)
+		return fail_errno(err, errno, "lock /%s", path);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return fail_errno(err, errno, "lock /%s", path);
+		if (now_ms() >= end)
+			return fail(err, EWOULDBLOCK, "/%s is locked by somebody else", path);
+		nanosleep(&(struct timespec){nap_us / 1000000, nap_us % 1000000 * 1000}, NULL);
+		if (nap_us < 50000)
+			nap_us *= 2;
+	}
+	return STEAL_FD(fd);
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int parse_u64(const char *s, uint64_t max, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (!s || !*s)
+		return -EINVAL;
+	for (; *s; s++) {
+		unsigned digit = (unsigned char)*s - '0';
+
+		if (digit > 9)
+			return -EINVAL;
+		if (n > (UINT64_MAX - digit) / 10)
+			return -ERANGE;
+		n = n * 10 + digit;
+	}
+	if (n > max)
+		return -ERANGE;
+	*out = n;
+	return 0;
+}
+
+int parse_u32(const char *s, uint32_t max, uint32_t *out)
+{
+	uint64_t n;
+	int r = parse_u64(s, max, &n);
+
+	if (!r)
+		*out = (uint32_t)n;
+	return r;
+}
+
+int parse_bool(const char *s, bool *out)
+{
+	static const char *const yes[] = {"1", "on", "yes", "true"};
+	static const char *const no[] = {"0", "off", "no", "false"};
+
+	if (!s)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		if (!strcasecmp(s, yes[i])) {
+			*out = true;
+			return 0;
+		}
+		if (!strcasecmp(s, no[i])) {
+			*out = false;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Reads min..max hex digits; returns how many, or -1. */
+static int hex_field(const char *s, int min, int max, uint32_t *out)
+{
+	uint32_t v = 0;
+	int n = 0;
+
+	while (n < max && hex_digit(s[n]) >= 0) {
+		v = v << 4 | (uint32_t)hex_digit(s[n]);
+		n++;
+	}
+	if (n < min)
+		return -1;
+	*out = v;
+	return n;
+}
+
+int pci_addr_parse(const char *s, struct pci_addr *out)
+{
+	uint32_t domain = 0;
+	uint32_t bus;
+	uint32_t dev;
+	uint32_t fn;
+	int n;
+
+	if (!s)
+		return -EINVAL;
+	n = hex_field(s, 4, 8, &domain);
+	if (n > 0) {
+		if (s[n] != ':')
+			return -EINVAL;
+		s += n + 1;
+	} else {
+		domain = 0;
+	}
+	if (hex_field(s, 2, 2, &bus) != 2 || s[2] != ':')
+		return -EINVAL;
+	if (hex_field(s + 3, 2, 2, &dev) != 2 || s[5] != '.')
+		return -EINVAL;
+	if (hex_field(s + 6, 1, 1, &fn) != 1 || s[7])
+		return -EINVAL;
+	if (dev > 31 || fn > 7)
+		return -EINVAL;
+	out->domain = domain;
+	out->bus = (uint8_t)bus;
+	out->dev = (uint8_t)dev;
+	out->fn = (uint8_t)fn;
+	return 0;
+}
+
+const char *pci_addr_format(const struct pci_addr *a, char buf[PCI_ADDR_LEN])
+{
+	snprintf(buf, PCI_ADDR_LEN, "%04x:%02x:%02x.%u", a->domain, a->bus, a->dev & 31U,
+		 a->fn & 7U);
+	return buf;
+}
+
+int pci_addr_cmp(const struct pci_addr *a, const struct pci_addr *b)
+{
+	if (a->domain != b->domain)
+		return a->domain < b->domain ? -1 : 1;
+	if (a->bus != b->bus)
+		return a->bus < b->bus ? -1 : 1;
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return (int)a->fn - (int)b->fn;
+}
+
+int mac_parse(const char *s, uint8_t out[6])
+{
+	uint8_t mac[6];
+
+	if (!s)
+		return -EINVAL;
+	for (int i = 0; i < 6; i++) {
+		uint32_t v;
+
+		if (hex_field(s, 2, 2, &v) != 2)
+			return -EINVAL;
+		mac[i] = (uint8_t)v;
+		s += 2;
+		if (i < 5) {
+			if (*s != ':' && *s != '-')
+				return -EINVAL;
+			s++;
+		}
+	}
+	if (*s)
+		return -EINVAL;
+	memcpy(out, mac, 6);
+	return 0;
+}
+
+const char *mac_format(const uint8_t mac[6], char buf[MAC_LEN])
+{
+	snprintf(buf, MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5]);
+	return buf;
+}
+
+bool mac_is_zero(const uint8_t mac[6])
+{
+	static const uint8_t zero[6];
+
+	return !memcmp(mac, zero, 6);
+}
+
+bool mac_is_multicast(const uint8_t mac[6])
+{
+	return mac[0] & 1;
+}
+
+static bool str_grow(struct str *s, size_t more)
+{
+	size_t cap = s->cap ? s->cap : 64;
+	char *data;
+
+	if (s->failed)
+		return false;
+	if (s->len + more + 1 <= s->cap)
+		return true;
+	while (cap < s->len + more + 1)
+		cap *= 2;
+	data = realloc(s->data, cap);
+	if (!data) {
+		s->failed = true;
+		return false;
+	}
+	s->data = data;
+	s->cap = cap;
+	return true;
+}
+
+void str_append_len(struct str *s, const char *text, size_t len)
+{
+	if (!str_grow(s, len))
+		return;
+	memcpy(s->data + s->len, text, len);
+	s->len += len;
+	s->data[s->len] = '\0';
+}
+
+void str_append(struct str *s, const char *text)
+{
+	str_append_len(s, text, strlen(text));
+}
+
+void str_printf(struct str *s, const char *fmt, ...)
+{
+	va_list ap;
+	int need;
+
+	va_start(ap, fmt);
+	need = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (need < 0 || !str_grow(s, (size_t)need)) {
+		s->failed = true;
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(s->data + s->len, (size_t)need + 1, fmt, ap);
+	va_end(ap);
+	s->len += (size_t)need;
+}
+
+bool str_ok(const struct str *s)
+{
+	return !s->failed;
+}
+
+const char *str_get(const struct str *s)
+{
+	return s->data ? s->data : "";
+}
+
+char *str_take(struct str *s)
+{
+	char *data;
+
+	if (!s->data)
+		str_append(s, "");
+	data = s->failed ? NULL : s->data;
+	if (!data)
+		free(s->data);
+	*s = (struct str)STR_INIT;
+	return data;
+}
+
+void str_free(struct str *s)
+{
+	free(s->data);
+	*s = (struct str)STR_INIT;
+}
+
+/* Length of the valid UTF-8 sequence at s (1..4), or 0. C1 controls count as invalid. */
+static size_t utf8_len(const unsigned char *s)
+{
+	static const unsigned char min3 = 0xa0;
+	size_t n;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		n = 2;
+	else if ((s[0] & 0xf0) == 0xe0)
+		n = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if (s[0] == 0xc2 && s[1] < 0xa0) /* U+0080..U+009F: a terminal may obey them */
+		return 0;
+	if (s[0] == 0xe0 && s[1] < min3)
+		return 0;
+	if (s[0] == 0xed && s[1] > 0x9f)
+		return 0;
+	if (s[0] == 0xf0 && s[1] < 0x90)
+		return 0;
+	if (s[0] == 0xf4 && s[1] > 0x8f)
+		return 0;
+	return n;
+}
+
+const char *text_clean(const char *text, char *buf, size_t size)
+{
+	const unsigned char *in = (const unsigned char *)text;
+	size_t used = 0;
+
+	if (!size)
+		return buf;
+	while (*in) {
+		size_t n = utf8_len(in);
+
+		if (used + (n ? n : 1) >= size)
+			break;
+		if (!n || *in < 0x20 || *in == 0x7f) {
+			buf[used++] = '?';
+			in++;
+			continue;
+		}
+		memcpy(buf + used, in, n);
+		used += n;
+		in += n;
+	}
+	buf[used] = '\0';
+	return buf;
+}
+
+bool is_plain_name(const char *s, size_t max_len)
+{
+	size_t len;
+
+	if (!s || !(isalnum((unsigned char)*s) || *s == '_'))
+		return false;
+	for (len = 0; s[len]; len++) {
+		unsigned char c = (unsigned char)s[len];
+
+		if (len >= max_len)
+			return false;
+		if (c >= 0x80 || !(isalnum(c) || c == '.' || c == '_' || c == '-'))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/entry.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hook/hook.h"
+
+static void __attribute__((format(printf, 3, 4)))
+verdict(struct entry *e, enum entry_verdict v, const char *fmt, ...)
+{
+	va_list ap;
+
+	e->verdict = v;
+	va_start(ap, fmt);
+	vsnprintf(e->why, sizeof(e->why), fmt, ap);
+	va_end(ap);
+}
+
+/* The value for hostpciN: our mapping, and whatever else the entry had. */
+static void new_value(const struct guest_config *g, unsigned slot, struct entry *e)
+{
+	const struct hostpci *h = &g->hostpci[slot];
+	const char *rest = h->present ? h->rest : "";
+	char id[NAME_LEN];
+
+	/* PVE's own GUI proposes pcie=1 where the machine type has PCIe. */
+	if (!h->present && g->machine && strstr(g->machine, "q35"))
+		rest = "pcie=1";
+	snprintf(e->value, sizeof(e->value), "mapping=%s%s%s",
+		 port_mapping_id(g->vmid, slot, id), rest[0] ? "," : "", rest);
+}
+
+/* The pool that a PF of this node belongs to, or NULL. */
+static const struct pool *pool_of_pf(const struct config *c, const char *node,
+				     const struct pci_addr *pf)
+{
+	for (size_t i = 0; i < c->n_pools; i++) {
+		for (size_t k = 0; k < c->pools[i].n_pfs; k++) {
+			const struct pool_pf *p = &c->pools[i].pfs[k];
+
+			if (!strcmp(p->node, node) && !pci_addr_cmp(&p->addr, pf))
+				return &c->pools[i];
+		}
+	}
+	return NULL;
+}
+
+/* A new port in a pool with nothing but an address of its own. */
+static void adopt_from_pool(const struct pool *p, struct entry *e)
+{
+	snprintf(e->adopt.pool, sizeof(e->adopt.pool), "%s", p->name);
+	e->adopt.want.proto = VLAN_PROTO_8021Q;
+}
+
+/* A new port with the wishes of another one, but not its address. */
+static void adopt_from_port(const struct port *p, struct entry *e)
+{
+	memcpy(e->adopt.pool, p->pool, sizeof(e->adopt.pool));
+	e->adopt.want = p->want;
+	e->adopt.want.has &= ~(uint32_t)HAS_MAC;
+}
+
+static void start_adopting(const struct guest_config *g, unsigned slot, struct entry *e)
+{
+	e->adopt = (struct port){.vmid = g->vmid, .slot = slot, .mac_auto = true};
+}
+
+static void judge_mapping(const struct config *c, const struct guest_config *g, unsigned slot,
+			  const struct port *port, struct entry *e)
+{
+	const char *mapping = g->hostpci[slot].mapping;
+	const struct pool *pool = config_pool(c, mapping);
+	const struct port *other;
+	unsigned other_slot;
+	uint32_t other_vm;
+
+	if (port_mapping_parse(mapping, &other_vm, &other_slot)) {
+		if (other_vm == g->vmid && other_slot == slot) {
+			if (port)
+				verdict(e, ENTRY_GOOD, "it is the port's own mapping");
+			else
+				verdict(e, ENTRY_REFUSE,
+					"it names mapping %s, but /" VFHOOK_CFG
+					" has no port %u-%u: add it, or remove hostpci%u",
+					mapping, g->vmid, slot, slot);
+			return;
+		}
+		other = config_port(c, other_vm, other_slot);
+		if (port) {
+			verdict(e, ENTRY_REWRITE, "it names %s, the mapping of VM %u", mapping,
+				other_vm);
+		} else if (other && !other->bad) {
+			verdict(e, ENTRY_ADOPT,
+				"it names %s, the mapping of VM %u (a clone or a restored backup?)",
+				mapping, other_vm);
+			start_adopting(g, slot, e);
+			adopt_from_port(other, e);
+		} else {
+			verdict(e, ENTRY_REFUSE,
+				"it names %s, the mapping of VM %u, and /" VFHOOK_CFG
+				" has no port %u-%u whose wishes could be taken: add port %u-%u",
+				mapping, other_vm, other_vm, other_slot, g->vmid, slot);
+		}
+		return;
+	}
+	if (pool && port) {
+		verdict(e, ENTRY_REWRITE, "it names pool '%s' instead of the port's mapping",
+			mapping);
+	} else if (pool) {
+		verdict(e, ENTRY_ADOPT, "it names pool '%s', and there is no port yet", mapping);
+		start_adopting(g, slot, e);
+		adopt_from_pool(pool, e);
+	} else if (port) {
+		verdict(e, ENTRY_REFUSE,
+			"it names mapping '%s', which is not ours, but /" VFHOOK_CFG
+			" has a port %u-%u: remove the one or the other",
+			mapping, g->vmid, slot);
+	}
+}
+
+static void judge_raw(const struct config *c, const char *node, const struct guest_config *g,
+		      unsigned slot, const struct port *port, const struct raw_vf *raw,
+		      struct entry *e)
+{
+	const struct pool *pool = raw->is_vf ? pool_of_pf(c, node, &raw->pf) : NULL;
+	const char *host = g->hostpci[slot].host;
+
+	e->was_raw = true;
+	if (pool) {
+		e->has_vf = true;
+		e->vf = raw->vf;
+	}
+	if (pool && port) {
+		verdict(e, ENTRY_REWRITE, "it names %s raw, a VF of pool '%s'", host, pool->name);
+	} else if (pool) {
+		verdict(e, ENTRY_ADOPT, "it names %s raw, a VF of pool '%s', and there is no port yet",
+			host, pool->name);
+		start_adopting(g, slot, e);
+		adopt_from_pool(pool, e);
+	} else if (port) {
+		verdict(e, ENTRY_REFUSE,
+			"it names %s, which is no VF of any pool on this node, but /" VFHOOK_CFG
+			" has a port %u-%u: remove the one or the other",
+			host, g->vmid, slot);
+	}
+}
+
+void entry_judge(const struct config *c, const char *node, const struct guest_config *g,
+		 unsigned slot, const struct raw_vf *raw, struct entry *out)
+{
+	const struct port *port = config_port(c, g->vmid, slot);
+	const struct hostpci *h = &g->hostpci[slot];
+
+	*out = (struct entry){.verdict = ENTRY_NOT_OURS};
+	if (port && port->bad) {
+		verdict(out, ENTRY_REFUSE, "%s", port->bad);
+		return;
+	}
+	if (!h->present) {
+		if (port)
+			verdict(out, ENTRY_REWRITE, "the VM has no hostpci%u yet", slot);
+	} else if (h->mapping) {
+		judge_mapping(c, g, slot, port, out);
+	} else {
+		judge_raw(c, node, g, slot, port, raw, out);
+	}
+	if (out->verdict == ENTRY_REWRITE || out->verdict == ENTRY_ADOPT)
+		new_value(g, slot, out);
+}

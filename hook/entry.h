@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Does a VM's hostpciN mean what its port wants? A pure judgement of the guest
+ * config against vfhook.cfg.
+ */
+#ifndef VFHOOK_HOOK_ENTRY_H
+#define VFHOOK_HOOK_ENTRY_H
+
+#include "hook/config.h"
+#include "pveapi/guest.h"
+
+enum entry_verdict {
+	ENTRY_NOT_OURS, /* no port, and nothing of ours in hostpciN */
+	ENTRY_GOOD,     /* mapping=vf-<vmid>-<N>, and the port is there */
+	ENTRY_REWRITE,  /* the port is there, hostpciN must be written */
+	ENTRY_ADOPT,    /* no port yet: one is to be made (`adopt`), and hostpciN written */
+	ENTRY_REFUSE,   /* neither can be done; why tells */
+};
+
+/* A raw address in hostpciN, looked up by the caller. */
+struct raw_vf {
+	bool is_vf;
+	struct pci_addr vf;
+	struct pci_addr pf;
+};
+
+struct entry {
+	enum entry_verdict verdict;
+	char why[320];    /* what is wrong with it, for a person */
+	char value[256];  /* the hostpciN to write (REWRITE, ADOPT) */
+	bool was_raw;     /* it holds a raw address: only root@pam may replace that */
+	bool has_vf;      /* the user named this very VF: prefer it */
+	struct pci_addr vf;
+	struct port adopt; /* the port to make (ADOPT); its MAC is always a new one */
+};
+
+/* raw: hostpciN's address if it has exactly one raw one. node: this node. */
+void entry_judge(const struct config *c, const char *node, const struct guest_config *g,
+		 unsigned slot, const struct raw_vf *raw, struct entry *out);
+
+#endif

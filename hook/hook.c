@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/hook.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/say.h"
+#include "pveapi/api.h"
+#include "src/lease.h"
+
+/* A lock that is busy for as long as a start may take would be answered by itself: PVE waits 10 s. */
+#define REST_TIMEOUT_MS 60000
+
+int hook_init(struct hook *h, const char *root_text, struct error *err)
+{
+	h->root_text = root_text;
+	h->root = open(root_text ? root_text : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (h->root < 0)
+		return fail_errno(err, errno, "open %s", root_text ? root_text : "/");
+	return pve_node_name(h->root, h->node, sizeof(h->node), err);
+}
+
+void hook_free(struct hook *h)
+{
+	kernel_close(h->kernel);
+	rest_close(h->rest);
+	for (size_t i = 0; i < h->n_calls; i++)
+		free(h->calls[i].entry);
+	if (h->root >= 0)
+		close(h->root);
+	*h = (struct hook)HOOK_INIT;
+}
+
+static int do_call(void *arg, const struct step *s, struct error *err)
+{
+	struct hook *h = arg;
+	const struct mapping_call *c;
+
+	if (s->call >= h->n_calls)
+		return fail(err, EINVAL, "unknown call in a plan");
+	c = &h->calls[s->call];
+	if (hook_rest(h, err) < 0)
+		return -err->code;
+	return api_mapping_set(h->rest, h->root, h->node, c->id, c->description, c->entry, err);
+}
+
+int hook_kernel(struct hook *h, struct error *err)
+{
+	if (h->kernel)
+		return 0;
+	if (kernel_open(h->root, &h->kernel, err) < 0)
+		return -err->code;
+	h->exec = (struct executor){
+		.root = h->root, .kernel = h->kernel, .call = do_call, .say = say_line, .arg = h};
+	return 0;
+}
+
+int hook_rest(struct hook *h, struct error *err)
+{
+	return h->rest ? 0 : rest_open(h->root, REST_TIMEOUT_MS, &h->rest, err);
+}
+
+int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
+{
+	char path[64];
+
+	if (run_dirs_make(h->root, err) < 0)
+		return -err->code;
+	snprintf(path, sizeof(path), RUN_DIR "/locks/%u", vmid);
+	return lock_take(h->root, path, timeout_ms, err);
+}
+
+const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN])
+{
+	snprintf(buf, NAME_LEN, "vf-%u-%u", vmid, slot);
+	return buf;
+}
+
+bool port_mapping_parse(const char *id, uint32_t *vmid, unsigned *slot)
+{
+	char again[NAME_LEN];
+	char number[16];
+	const char *dash;
+	uint32_t n;
+
+	if (strncmp(id, "vf-", 3) != 0)
+		return false;
+	dash = strchr(id + 3, '-');
+	if (!dash || (size_t)(dash - id - 3) >= sizeof(number))
+		return false;
+	memcpy(number, id + 3, (size_t)(dash - id - 3));
+	number[dash - id - 3] = '\0';
+	if (parse_u32(number, PVE_VMID_MAX, vmid) < 0 ||
+	    parse_u32(dash + 1, PVE_HOSTPCI_MAX - 1, &n) < 0)
+		return false;
+	*slot = n;
+	/* "vf-0100-00" is somebody else's. */
+	return !strcmp(port_mapping_id(*vmid, *slot, again), id);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What every phase and command works with. */
+#ifndef VFHOOK_HOOK_HOOK_H
+#define VFHOOK_HOOK_HOOK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "hook/config.h"
+#include "pveapi/guest.h"
+#include "pveapi/mapping.h"
+#include "pveapi/rest.h"
+#include "src/execute.h"
+#include "src/kernel.h"
+
+/* What one STEP_CALL of a plan does: make a port's mapping name a VF. */
+struct mapping_call {
+	char id[NAME_LEN];
+	char description[96];
+	char *entry; /* this node's map value, owned */
+};
+
+struct hook {
+	int root;              /* descriptor of "/", or of --root DIR */
+	const char *root_text; /* --root's argument, or NULL */
+	char node[NAME_LEN];   /* this node's name */
+	const char *migrated_from;
+	struct kernel *kernel; /* opened at first need */
+	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
+	struct executor exec;
+	struct mapping_call calls[PVE_HOSTPCI_MAX];
+	size_t n_calls;
+};
+
+#define HOOK_INIT {.root = -1}
+
+/* Open the root directory, find the node's name. Everything else comes at first need. */
+int hook_init(struct hook *h, const char *root_text, struct error *err);
+void hook_free(struct hook *h);
+
+/* The rtnetlink socket and the executor over it. */
+int hook_kernel(struct hook *h, struct error *err);
+/* The REST connection. */
+int hook_rest(struct hook *h, struct error *err);
+
+/*
+ * Our own lock on a VM, /run/vfhook/locks/<vmid>: two runs for one VM come one
+ * after the other. PVE's lock is held by our parent during a phase and cannot
+ * serve for that. Returns a descriptor, or a negative errno with err.
+ */
+int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err);
+
+/* "vf-100-0": the id of a port's mapping. Returns buf. */
+const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN]);
+/* The reverse; false if id is no mapping of ours. */
+bool port_mapping_parse(const char *id, uint32_t *vmid, unsigned *slot);
+
+/* The phases. Each returns the process's exit status. */
+int phase_pre_start(struct hook *h, uint32_t vmid);
+int phase_post_start(struct hook *h, uint32_t vmid);
+int phase_pre_stop(struct hook *h, uint32_t vmid);
+int phase_post_stop(struct hook *h, uint32_t vmid);
+/* The detached job of hook/handover.h. */
+int run_job(struct hook *h, uint32_t vmid);
+
+#endif

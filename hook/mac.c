@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/mac.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "pveapi/guest.h"
+
+static bool is_used(const struct config *c, const uint8_t (*macs)[6], size_t n,
+		    const uint8_t mac[6])
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!memcmp(macs[i], mac, 6))
+			return true;
+	}
+	for (size_t i = 0; i < c->n_ports; i++) {
+		if ((c->ports[i].want.has & HAS_MAC) && !memcmp(c->ports[i].want.mac, mac, 6))
+			return true;
+	}
+	return false;
+}
+
+int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err)
+{
+	AUTO_FREE uint8_t(*macs)[6] = NULL;
+	size_t n_macs = 0;
+	size_t fixed = 0;
+
+	if (pve_mac_prefix(root, mac, &fixed, err) < 0 ||
+	    guest_all_macs(root, &macs, &n_macs, err) < 0)
+		return -err->code;
+	/* The prefix leaves 3 bytes or fewer: with one byte a crowded cluster may run out. */
+	for (int tries = 0; tries < 4096; tries++) {
+		if (getrandom(mac + fixed, 6 - fixed, 0) != (ssize_t)(6 - fixed))
+			return fail_errno(err, errno, "get random bytes for a MAC");
+		if (!mac_is_zero(mac) && !mac_is_multicast(mac) &&
+		    !is_used(c, (const uint8_t(*)[6])macs, n_macs, mac))
+			return 0;
+	}
+	return fail(err, ENOSPC,
+		    "no free MAC found below the datacenter's mac_prefix: set `mac` of the port "
+		    "yourself");
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VFHOOK_HOOK_MAC_H
+#define VFHOOK_HOOK_MAC_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "hook/config.h"
+
+/*
+ * Make an address that no guest's netN and no port in the cluster has: the
+ * datacenter's mac_prefix and random bytes behind it.
+ */
+int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err);
+
+#endif

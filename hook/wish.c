@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/wish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "hook/say.h"
+#include "pveapi/vmstate.h"
+
+void vm_ports_free(struct vm_ports *v)
+{
+	config_free(&v->config);
+	guest_config_free(&v->guest);
+	mapping_file_free(&v->mappings);
+	for (size_t i = 0; i < PVE_HOSTPCI_MAX; i++)
+		free(v->pool_pfs[i]);
+	*v = (struct vm_ports){0};
+}
+
+struct one_address {
+	unsigned n;
+	bool whole;
+	struct pci_addr addr;
+};
+
+static int see_address(const struct pci_addr *a, bool whole_device, void *arg)
+{
+	struct one_address *one = arg;
+
+	one->n++;
+	one->whole = one->whole || whole_device;
+	one->addr = *a;
+	return 0;
+}
+
+/* What a raw hostpciN names, if it names one function. */
+static void look_up_raw(struct hook *h, const struct hostpci *e, struct raw_vf *raw)
+{
+	struct one_address one = {0};
+	unsigned index;
+
+	*raw = (struct raw_vf){0};
+	if (!e->present || !e->host || hostpci_each_addr(e, see_address, &one) < 0 ||
+	    one.n != 1 || one.whole)
+		return;
+	raw->vf = one.addr;
+	raw->is_vf = !sysfs_vf_identify(h->root, &one.addr, &raw->pf, &index);
+}
+
+int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err)
+{
+	bool ours = false;
+
+	*v = (struct vm_ports){0};
+	if (guest_config_load(h->root, h->node, h->migrated_from, vmid, &v->guest, err) < 0)
+		return -err->code;
+	/* PVE drops hostpci when it starts a template for a backup, and calls no post-start. */
+	if (v->guest.is_template)
+		return 0;
+	if (config_load(h->root, &v->config, err) < 0)
+		return -err->code;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		struct raw_vf raw;
+
+		look_up_raw(h, &v->guest.hostpci[slot], &raw);
+		entry_judge(&v->config, h->node, &v->guest, slot, &raw, &v->entries[slot]);
+		ours = ours || v->entries[slot].verdict != ENTRY_NOT_OURS;
+	}
+	return ours;
+}
+
+int vm_ports_first(const struct vm_ports *v, enum entry_verdict verdict)
+{
+	for (int slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (v->entries[slot].verdict == verdict)
+			return slot;
+	}
+	return -1;
+}
+
+/* The VF that the port's mapping names on this node, if it names exactly one. */
+static bool last_vf(const struct hook *h, const struct vm_ports *v, unsigned slot,
+		    struct pci_addr *out)
+{
+	char id[NAME_LEN];
+	const struct mapping *m =
+		mapping_find(&v->mappings, port_mapping_id(v->guest.vmid, slot, id));
+	const struct mapping_entry *e;
+	size_t n;
+
+	e = m ? mapping_node_entry(m, h->node, &n) : NULL;
+	return e && !pci_addr_parse(e->path, out);
+}
+
+static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port,
+		     struct error *err)
+{
+	struct port_wish *w = &v->wishes[v->n_wishes];
+	const struct pool *pool = config_pool(&v->config, port->pool);
+	const struct entry *e = &v->entries[port->slot];
+	char clean[NAME_LEN];
+	int n;
+
+	if (!pool)
+		return fail(err, EINVAL, "VM %u hostpci%u: /" VFHOOK_CFG " has no pool '%s'",
+			    port->vmid, port->slot, text_clean(port->pool, clean, sizeof(clean)));
+	if (pool->bad)
+		return fail(err, EINVAL, "%s", pool->bad);
+	*w = (struct port_wish){
+		.vmid = port->vmid,
+		.slot = port->slot,
+		.allow_pf_down = pool->allow_pf_down,
+		.want = port->want,
+		.numa_node = v->guest.numa_known ? v->guest.numa_node : -1,
+	};
+	memcpy(w->pool, pool->name, sizeof(w->pool));
+	if (v->guest.name)
+		text_clean(v->guest.name, w->name, sizeof(w->name));
+	n = pool_node_pfs(pool, h->node, &v->pool_pfs[v->n_wishes]);
+	if (n < 0)
+		return fail(err, ENOMEM, "out of memory");
+	w->pfs = v->pool_pfs[v->n_wishes];
+	w->n_pfs = (size_t)n;
+	w->has_last = e->has_vf || last_vf(h, v, port->slot, &w->last);
+	if (e->has_vf)
+		w->last = e->vf;
+	v->n_wishes++;
+	return 0;
+}
+
+int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *err)
+{
+	if (mapping_load(h->root, &v->mappings, err) < 0)
+		return -err->code;
+	v->n_wishes = 0;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		enum entry_verdict verdict = v->entries[slot].verdict;
+		const struct port *port = config_port(&v->config, v->guest.vmid, slot);
+		int r;
+
+		if (!port || (verdict != ENTRY_GOOD && !(all && verdict == ENTRY_REWRITE)))
+			continue;
+		r = make_wish(h, v, port, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool is_among(const struct pci_addr *a, bool whole, const struct pci_addr *only, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct pci_addr at = only[i];
+
+		if (whole)
+			at.fn = a->fn;
+		if (!pci_addr_cmp(a, &at))
+			return true;
+	}
+	return !only;
+}
+
+static void reservation_claim(const struct pci_reservation *r, struct vf_claim *c)
+{
+	*c = (struct vf_claim){.addr = r->addr, .firm = true};
+	snprintf(c->who, sizeof(c->who), "reserved by PVE for VM %u (%s)", r->vmid,
+		 r->pid ? "running" : "starting");
+}
+
+int gather_claims(struct hook *h, uint32_t vmid, const struct pci_addr *only, size_t n_only,
+		  bool raw, struct vf_claim **claims, size_t *n, struct error *err)
+{
+	AUTO_FREE struct pci_reservation *res = NULL;
+	AUTO_FREE struct guest_claim *guests = NULL;
+	AUTO_FREE char *broken = NULL;
+	AUTO_FREE struct vf_claim *all = NULL;
+	int64_t now = time(NULL);
+	size_t n_guests = 0;
+	size_t used = 0;
+	size_t n_res;
+
+	if (pci_reservations(h->root, &res, &n_res, err) < 0)
+		return -err->code;
+	if (raw && guest_raw_claims(h->root, h->node, &guests, &n_guests, &broken, err) < 0)
+		return -err->code;
+	if (broken)
+		say("note: guest configs that cannot be read, so that VFs named in them are not "
+		    "known: %s",
+		    broken);
+	all = calloc(n_res + n_guests + 1, sizeof(*all));
+	if (!all)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_res; i++) {
+		/* Whether one is live costs a look at a process: only for those that matter. */
+		if (res[i].vmid == vmid || !is_among(&res[i].addr, false, only, n_only) ||
+		    !pci_reservation_live(h->root, &res[i], now))
+			continue;
+		reservation_claim(&res[i], &all[used++]);
+	}
+	for (size_t i = 0; i < n_guests; i++) {
+		if (guests[i].vmid == vmid ||
+		    !is_among(&guests[i].addr, guests[i].whole_device, only, n_only))
+			continue;
+		all[used] = (struct vf_claim){.addr = guests[i].addr,
+					      .whole_device = guests[i].whole_device};
+		snprintf(all[used].who, sizeof(all[used].who), "named raw in hostpci%u of VM %u",
+			 guests[i].slot, guests[i].vmid);
+		used++;
+	}
+	*claims = STEAL(all);
+	*n = used;
+	return 0;
+}
+
+static bool add_pf(struct pci_addr *pfs, size_t *n, const struct pci_addr *pf)
+{
+	for (size_t i = 0; i < *n; i++) {
+		if (!pci_addr_cmp(&pfs[i], pf))
+			return false;
+	}
+	pfs[(*n)++] = *pf;
+	return true;
+}
+
+/* The PFs to read: for a glance only those that carry a last VF, in a pool or not. */
+static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all,
+			  struct pci_addr *pfs)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		const struct port_wish *w = &v->wishes[i];
+		struct pci_addr pf;
+		unsigned index;
+
+		if (all) {
+			for (size_t k = 0; k < w->n_pfs; k++)
+				add_pf(pfs, &n, &w->pfs[k]);
+		} else if (w->has_last && !sysfs_vf_identify(h->root, &w->last, &pf, &index)) {
+			for (size_t k = 0; k < w->n_pfs; k++) {
+				if (!pci_addr_cmp(&w->pfs[k], &pf))
+					add_pf(pfs, &n, &pf);
+			}
+		}
+	}
+	return n;
+}
+
+int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf_claim **claims,
+		   struct snapshot *s, struct error *err)
+{
+	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = v->guest.vmid};
+	struct pci_addr last[PVE_HOSTPCI_MAX];
+	AUTO_FREE struct pci_addr *pfs = NULL;
+	size_t n_pfs = 0;
+	size_t n_last = 0;
+
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		n_pfs += v->wishes[i].n_pfs;
+		if (v->wishes[i].has_last)
+			last[n_last++] = v->wishes[i].last;
+	}
+	pfs = calloc(n_pfs + 1, sizeof(*pfs));
+	if (!pfs)
+		return fail(err, ENOMEM, "out of memory");
+	n_pfs = pfs_to_read(h, v, all, pfs);
+	if (gather_claims(h, v->guest.vmid, all ? NULL : last, n_last, all, claims, &o.n_claims,
+			  err) < 0)
+		return -err->code;
+	o.claims = *claims;
+	return snapshot_read(&o, pfs, n_pfs, last, n_last, all, s, err);
+}
+
+char *vf_map_entry(const struct hook *h, const struct vf_info *vf)
+{
+	char addr[PCI_ADDR_LEN];
+
+	return mapping_entry_format(h->node, pci_addr_format(&vf->addr, addr), vf->id,
+				    vf->subsystem_id[0] ? vf->subsystem_id : NULL,
+				    vf->iommu_group);
+}
+
+/* Does the mapping already say exactly this, once, for this node? */
+static bool mapping_says(const struct hook *h, const struct vm_ports *v, const char *id,
+			 const struct vf_info *vf)
+{
+	const struct mapping *m = mapping_find(&v->mappings, id);
+	const struct mapping_entry *e;
+	char addr[PCI_ADDR_LEN];
+	char group[16];
+	size_t n = 0;
+
+	e = m ? mapping_node_entry(m, h->node, &n) : NULL;
+	snprintf(group, sizeof(group), "%d", vf->iommu_group);
+	/* PVE compares these texts as they stand (PVE::Mapping::PCI assert_valid). */
+	return e && n == 1 && !m->mdev && !strcmp(e->path, pci_addr_format(&vf->addr, addr)) &&
+	       !strcmp(e->id, vf->id) && !strcmp(e->subsystem_id, vf->subsystem_id) &&
+	       !strcmp(e->iommugroup, group);
+}
+
+void plan_mappings_reset(struct hook *h)
+{
+	for (size_t i = 0; i < h->n_calls; i++)
+		free(h->calls[i].entry);
+	h->n_calls = 0;
+}
+
+int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
+		 struct plan *p, struct error *err)
+{
+	struct mapping_call *c = &h->calls[h->n_calls];
+	char what[400];
+
+	port_mapping_id(v->guest.vmid, slot, c->id);
+	if (mapping_says(h, v, c->id, vf))
+		return 0;
+	snprintf(c->description, sizeof(c->description), "vfhook: VM %u hostpci%u", v->guest.vmid,
+		 slot);
+	c->entry = vf_map_entry(h, vf);
+	if (!c->entry)
+		return fail(err, ENOMEM, "out of memory");
+	snprintf(what, sizeof(what), "mapping %s on %s -> %s", c->id, h->node, c->entry);
+	return plan_add_call(p, (unsigned)h->n_calls++, what, err);
+}
+
+int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
+		  const struct port_choice *choices, struct plan *p, struct error *err)
+{
+	plan_mappings_reset(h);
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		const struct vf_info *vf = &s->pfs[choices[i].pf].vfs[choices[i].vf].info;
+
+		if (plan_mapping(h, v, v->wishes[i].slot, vf, p, err) < 0)
+			return -err->code;
+	}
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a VM's ports to wishes that can be planned, and the facts that a plan
+ * for them needs.
+ */
+#ifndef VFHOOK_HOOK_WISH_H
+#define VFHOOK_HOOK_WISH_H
+
+#include "hook/entry.h"
+#include "hook/hook.h"
+#include "src/plan.h"
+#include "src/snapshot.h"
+
+/* Everything about the ports of one VM. Owns what it points to; release with vm_ports_free(). */
+struct vm_ports {
+	struct config config;
+	struct guest_config guest;
+	struct mapping_file mappings;
+	struct entry entries[PVE_HOSTPCI_MAX]; /* by slot */
+	struct port_wish wishes[PVE_HOSTPCI_MAX];
+	struct pci_addr *pool_pfs[PVE_HOSTPCI_MAX]; /* by wish */
+	size_t n_wishes;
+};
+
+/*
+ * Load the config of the VM and vfhook.cfg, and judge every hostpciN. Returns
+ * 1, 0 if the VM is none of ours (no port, nothing of ours in it, a template),
+ * or a negative errno.
+ */
+int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err);
+void vm_ports_free(struct vm_ports *v);
+
+/* Is there an entry with that verdict? The first one's slot, or -1. */
+int vm_ports_first(const struct vm_ports *v, enum entry_verdict verdict);
+
+/*
+ * Make a wish of each port that is to get a VF: those whose entry is good, or,
+ * with all, those too that are still to be written. Reads the mapping file for
+ * the VF each had last.
+ */
+int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *err);
+
+/*
+ * Who else has, or means to have, a function: live reservations of other VMs,
+ * and, with raw, the raw addresses in other guests' configs. Only about the
+ * functions in `only`, unless that is NULL. *claims is the caller's to free().
+ */
+int gather_claims(struct hook *h, uint32_t vmid, const struct pci_addr *only, size_t n_only,
+		  bool raw, struct vf_claim **claims, size_t *n, struct error *err);
+
+/* Snapshot of the VFs that the wishes had last, or with all, of every VF of their pools. The
+ * claims must live as long as the snapshot. */
+int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf_claim **claims,
+		   struct snapshot *s, struct error *err);
+
+/*
+ * Append to the plan a call for each port whose mapping does not say exactly
+ * what was chosen; remembers in h->calls what to send.
+ */
+int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
+		  const struct port_choice *choices, struct plan *p, struct error *err);
+
+/* The same for one port and a VF; after plan_mappings_reset() for the first one of a plan. */
+int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
+		 struct plan *p, struct error *err);
+void plan_mappings_reset(struct hook *h);
+
+/* This node's map value for a VF. malloc'd, NULL when memory ran out. */
+char *vf_map_entry(const struct hook *h, const struct vf_info *vf);
+
+#endif

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pveapi/api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "pveapi/guest.h"
+#include "pveapi/mapping.h"
+
+#define LOCK_DIR  "run/vfhook"
+#define LOCK_PATH LOCK_DIR "/mapping.lock"
+
+#define TRIES_MAX     10
+#define TRY_FOR_MS    20000
+#define PAUSE_MIN_MS  40
+#define PAUSE_MAX_MS  2000
+#define NODE_MAX_LEN  63
+#define UPID_MAX_LEN  512
+#define VALUE_MAX_LEN 4096
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static void pause_ms(long ms)
+{
+	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+/* Checks of what goes into a path */
+
+static int check_node(const char *node, struct error *err)
+{
+	char shown[80];
+
+	if (is_plain_name(node, NODE_MAX_LEN))
+		return 0;
+	return fail(err, EINVAL, "\"%s\" is no node name",
+		    text_clean(node ? node : "", shown, sizeof(shown)));
+}
+
+static int check_vm(const char *node, uint32_t vmid, struct error *err)
+{
+	if (vmid < PVE_VMID_MIN || vmid > PVE_VMID_MAX)
+		return fail(err, EINVAL, "%u is no VM id", vmid);
+	return check_node(node, err);
+}
+
+static int check_mapping_id(const char *id, struct error *err)
+{
+	char shown[80];
+
+	if (mapping_id_valid(id))
+		return 0;
+	return fail(err, EINVAL, "\"%s\" is no mapping id",
+		    text_clean(id ? id : "", shown, sizeof(shown)));
+}
+
+/* Mappings: trying again */
+
+struct retry {
+	long long end;
+	unsigned tries;
+	long pause;
+};
+
+static struct retry retry_start(void)
+{
+	return (struct retry){now_ms() + TRY_FOR_MS, 0, PAUSE_MIN_MS};
+}
+
+/* True after a pause (half of it random: others wait for the same file) if there is a next try. */
+static bool retry_next(struct retry *t)
+{
+	unsigned jitter = 0;
+	long pause;
+
+	if (++t->tries >= TRIES_MAX)
+		return false;
+	if (getrandom(&jitter, sizeof(jitter), GRND_NONBLOCK) < 0)
+		jitter = (unsigned)now_ms();
+	pause = t->pause / 2 + (long)(jitter % (unsigned)(t->pause / 2 + 1));
+	if (now_ms() + pause >= t->end)
+		return false;
+	pause_ms(pause);
+	t->pause = t->pause * 2 < PAUSE_MAX_MS ? t->pause * 2 : PAUSE_MAX_MS;
+	return true;
+}
+
+/* Our own starts wait for each other here rather than fight over the file's digest. */
+static int mapping_lock(int root, struct error *err)
+{
+	int r = dir_make(root, LOCK_DIR, 0755, err);
+
+	return r < 0 ? r : lock_take(root, LOCK_PATH, TRY_FOR_MS, err);
+}
+
+/* Mappings: one try */
+
+struct wish {
+	const char *node;
+	const char *id;
+	const char *description;
+	const char *entry;
+};
+
+static bool same_entry(const struct mapping_entry *a, const struct mapping_entry *b)
+{
+	return !strcmp(a->path, b->path) && !strcmp(a->id, b->id) &&
+	       !strcmp(a->subsystem_id, b->subsystem_id) && !strcmp(a->iommugroup, b->iommugroup);
+}
+
+static bool new_description(const struct mapping *m, const struct wish *w)
+{
+	return w->description && strcmp(w->description, m->description ? m->description : "") != 0;
+}
+
+/* entry is what the wish's entry reads as once it stands in the file. */
+static bool is_granted(const struct mapping *m, const struct wish *w,
+		       const struct mapping_entry *entry)
+{
+	size_t n;
+	const struct mapping_entry *now = mapping_node_entry(m, w->node, &n);
+
+	return n == 1 && same_entry(now, entry) && !new_description(m, w);
+}
+
+static int create(struct rest *r, const struct wish *w, struct error *err)
+{
+	struct rest_param params[3] = {{"id", w->id}, {"map", w->entry}};
+	size_t n = 2;
+
+	if (w->description && *w->description)
+		params[n++] = (struct rest_param){"description", w->description};
+	return rest_call(r, "POST", "/cluster/mapping/pci", params, n, NULL, err);
+}
+
+/*
+ * The whole array again: others' entries as they are, ours where this node's first one was. What
+ * PVE cannot read is left out, as PVE itself does when it writes the file next.
+ */
+static size_t fill_maps(const struct mapping *m, const struct wish *w, struct rest_param *params)
+{
+	bool placed = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_entries; i++) {
+		const struct mapping_entry *e = &m->entries[i];
+
+		if (!*e->node)
+			continue;
+		if (strcmp(e->node, w->node) != 0)
+			params[n++] = (struct rest_param){"map", e->raw};
+		else if (!placed)
+			params[n++] = (struct rest_param){"map", w->entry};
+		placed = placed || !strcmp(e->node, w->node);
+	}
+	if (!placed)
+		params[n++] = (struct rest_param){"map", w->entry};
+	return n;
+}
+
+static int update(struct rest *r, const struct mapping *m, const char *digest, const struct wish *w,
+		  struct error *err)
+{
+	struct rest_param *params = calloc(m->n_entries + 3, sizeof(*params));
+	char path[300];
+	size_t n;
+	int ret;
+
+	if (!params)
+		return fail(err, ENOMEM, "out of memory");
+	n = fill_maps(m, w, params);
+	params[n++] = (struct rest_param){"digest", digest};
+	if (new_description(m, w))
+		params[n++] = (struct rest_param){"description", w->description};
+	snprintf(path, sizeof(path), "/cluster/mapping/pci/%s", w->id);
+	ret = rest_call(r, "PUT", path, params, n, NULL, err);
+	free(params);
+	return ret;
+}
+
+/* 1: written, 0: it says so already, -EAGAIN: somebody else was faster. */
+static int try_set(struct rest *r, int root, const struct wish *w,
+		   const struct mapping_entry *entry, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	const struct mapping *m;
+	int ret = mapping_load(root, &f, err);
+
+	if (ret < 0)
+		return ret;
+	m = mapping_find(&f, w->id);
+	if (m && is_granted(m, w, entry))
+		return 0;
+	ret = m ? update(r, m, f.digest, w, err) : create(r, w, err);
+	/* Made or deleted since the file was read. */
+	if ((m && ret == -ENOENT) || (!m && ret == -EEXIST))
+		ret = -EAGAIN;
+	return ret < 0 ? ret : 1;
+}
+
+static int set_locked(struct rest *r, int root, const struct wish *w,
+		      const struct mapping_entry *entry, struct error *err)
+{
+	struct retry retry = retry_start();
+
+	for (;;) {
+		int ret = try_set(r, root, w, entry, err);
+
+		if (ret != -EAGAIN || !retry_next(&retry))
+			return ret;
+		error_clear(err);
+	}
+}
+
+static bool is_line(const char *s)
+{
+	size_t len = strlen(s);
+
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	}
+	return len <= VALUE_MAX_LEN;
+}
+
+static int check_wish(const struct wish *w, struct error *err)
+{
+	int ret = check_node(w->node, err);
+
+	if (!ret)
+		ret = check_mapping_id(w->id, err);
+	if (!ret && w->description && !is_line(w->description))
+		ret = fail(err, EINVAL, "mapping %s: bad description", w->id);
+	if (!ret && !is_line(w->entry))
+		ret = fail(err, EINVAL, "mapping %s: bad entry", w->id);
+	return ret;
+}
+
+int api_mapping_set(struct rest *r, int root, const char *node, const char *id,
+		    const char *description, const char *entry, struct error *err)
+{
+	const struct wish w = {node, id, description, entry};
+	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	CLEANUP(str_free) struct str text = STR_INIT;
+	AUTO_CLOSE int lock = -1;
+	const struct mapping_entry *e;
+	size_t n;
+	int ret = check_wish(&w, err);
+
+	if (ret < 0)
+		return ret;
+	/* As it will stand in the file, to be compared part by part. */
+	str_printf(&text, "%s\n\tmap %s\n", id, entry);
+	if (!str_ok(&text))
+		return fail(err, ENOMEM, "out of memory");
+	ret = mapping_parse("the new entry", str_get(&text), text.len, &f, err);
+	if (ret < 0)
+		return ret;
+	e = mapping_node_entry(&f.mappings[0], node, &n);
+	if (!e)
+		return fail(err, EINVAL, "mapping %s: \"%.200s\" is no entry for node %s", id,
+			    entry, node);
+	lock = mapping_lock(root, err);
+	if (lock < 0)
+		return lock;
+	return set_locked(r, root, &w, e, err);
+}
+
+static int delete_locked(struct rest *r, int root, const char *id, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	struct retry retry = retry_start();
+	char path[300];
+	int ret = mapping_load(root, &f, err);
+
+	if (ret < 0 || !mapping_find(&f, id))
+		return ret;
+	snprintf(path, sizeof(path), "/cluster/mapping/pci/%s", id);
+	for (;;) {
+		error_clear(err);
+		ret = rest_call(r, "DELETE", path, NULL, 0, NULL, err);
+		if (ret == -ENOENT) {
+			error_clear(err);
+			return 0;
+		}
+		if (ret != -EAGAIN || !retry_next(&retry))
+			return ret;
+	}
+}
+
+int api_mapping_delete(struct rest *r, int root, const char *id, struct error *err)
+{
+	AUTO_CLOSE int lock = -1;
+	int ret = check_mapping_id(id, err);
+
+	if (ret < 0)
+		return ret;
+	lock = mapping_lock(root, err);
+	if (lock < 0)
+		return lock;
+	return delete_locked(r, root, id, err);
+}
+
+/* VMs */
+
+static int config_put(struct rest *r, const char *node, uint32_t vmid,
+		      const struct rest_param *params, size_t n, struct error *err)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/nodes/%s/qemu/%u/config", node, vmid);
+	return rest_call(r, "PUT", path, params, n, NULL, err);
+}
+
+static int check_slot(const char *node, uint32_t vmid, unsigned slot, struct error *err)
+{
+	if (slot >= PVE_HOSTPCI_MAX)
+		return fail(err, EINVAL, "there is no hostpci%u (0 to %d)", slot,
+			    PVE_HOSTPCI_MAX - 1);
+	return check_vm(node, vmid, err);
+}
+
+int api_hostpci_set(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
+		    const char *value, const char *digest, struct error *err)
+{
+	struct rest_param params[2] = {{NULL, value}, {"digest", digest}};
+	struct hostpci h;
+	char key[16];
+	int ret = check_slot(node, vmid, slot, err);
+
+	if (ret < 0)
+		return ret;
+	ret = hostpci_parse(value, &h, err);
+	if (ret < 0)
+		return fail_context(err, "VM %u: hostpci%u", vmid, slot);
+	hostpci_clear(&h);
+	snprintf(key, sizeof(key), "hostpci%u", slot);
+	params[0].key = key;
+	return config_put(r, node, vmid, params, digest ? 2 : 1, err);
+}
+
+int api_hostpci_delete(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
+		       struct error *err)
+{
+	struct rest_param param = {"delete", NULL};
+	char key[16];
+	int ret = check_slot(node, vmid, slot, err);
+
+	if (ret < 0)
+		return ret;
+	snprintf(key, sizeof(key), "hostpci%u", slot);
+	param.value = key;
+	return config_put(r, node, vmid, &param, 1, err);
+}
+
+/* Tasks */
+
+/* PVE/UPID.pm: decode: no blanks and no slash in it, so that it is one component of a path. */
+static bool is_upid(const char *s)
+{
+	size_t len = s ? strlen(s) : 0;
+
+	if (len < 6 || len > UPID_MAX_LEN || strncmp(s, "UPID:", 5) != 0)
+		return false;
+	for (; *s; s++) {
+		if ((unsigned char)*s <= 0x20 || *s == '/' || *s == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+int api_vm_start(struct rest *r, const char *node, uint32_t vmid, char **upid, struct error *err)
+{
+	json_t *data = NULL;
+	const char *text;
+	char path[128];
+	int ret = check_vm(node, vmid, err);
+
+	*upid = NULL;
+	if (ret < 0)
+		return ret;
+	snprintf(path, sizeof(path), "/nodes/%s/qemu/%u/status/start", node, vmid);
+	ret = rest_call(r, "POST", path, NULL, 0, &data, err);
+	if (ret < 0)
+		return ret;
+	text = json_string_value(data);
+	if (is_upid(text)) {
+		*upid = strdup(text);
+		ret = *upid ? 0 : fail(err, ENOMEM, "out of memory");
+	} else {
+		ret = fail(err, EPROTO, "POST %s: the reply names no task", path);
+	}
+	json_decref(data);
+	return ret;
+}
+
+/* 1: still running, 0: it ended well, or a negative errno. */
+static int judge_task(json_t *data, const char *upid, struct error *err)
+{
+	const char *status = json_string_value(json_object_get(data, "status"));
+	const char *result = json_string_value(json_object_get(data, "exitstatus"));
+	char shown[512];
+
+	if (!status)
+		return fail(err, EPROTO, "task %.200s: the reply has no status", upid);
+	if (strcmp(status, "stopped") != 0)
+		return 1;
+	if (!result)
+		result = "ended without a status";
+	/* PVE/UPID.pm: status_is_error */
+	if (!strcmp(result, "OK") || !strncmp(result, "WARNINGS: ", 10))
+		return 0;
+	return fail(err, EREMOTEIO, "task %.200s failed: %s", upid,
+		    text_clean(result, shown, sizeof(shown)));
+}
+
+static int ask_task(struct rest *r, const char *path, const char *upid, struct error *err)
+{
+	json_t *data = NULL;
+	int ret = rest_call(r, "GET", path, NULL, 0, &data, err);
+
+	if (!ret)
+		ret = judge_task(data, upid, err);
+	json_decref(data);
+	return ret;
+}
+
+int api_task_wait(struct rest *r, const char *node, const char *upid, int timeout_ms,
+		  struct error *err)
+{
+	CLEANUP(str_free) struct str path = STR_INIT;
+	long long end = now_ms() + timeout_ms;
+	long pause = 50;
+	int ret = check_node(node, err);
+
+	if (ret < 0)
+		return ret;
+	if (!is_upid(upid))
+		return fail(err, EINVAL, "no task id");
+	str_printf(&path, "/nodes/%s/tasks/", node);
+	rest_escape(&path, upid);
+	str_append(&path, "/status");
+	if (!str_ok(&path))
+		return fail(err, ENOMEM, "out of memory");
+	for (;;) {
+		long long left;
+
+		ret = ask_task(r, str_get(&path), upid, err);
+		left = end - now_ms();
+		if (ret != 1)
+			return ret;
+		if (left <= 0)
+			return fail(err, ETIMEDOUT, "task %.200s still runs after %d ms", upid,
+				    timeout_ms);
+		pause_ms(pause < left ? pause : (long)left);
+		pause = pause * 2 < 1000 ? pause * 2 : 1000;
+	}
+}

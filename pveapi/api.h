@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The few things we ask of PVE, each one call or a bounded loop of calls.
+ */
+#ifndef VFHOOK_PVEAPI_API_H
+#define VFHOOK_PVEAPI_API_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "pveapi/rest.h"
+
+/*
+ * Make mapping `id` name this node's entry `entry` (a mapping_entry_format()
+ * value): creates the mapping if it is not there, replaces this node's entries
+ * if it is, and sends all other nodes' entries along unchanged, since PUT
+ * replaces the whole array. Reads pci.cfg as a file for each try, sends its
+ * digest, and tries again with a short growing pause when somebody else changed
+ * the file meanwhile or holds its lock, at most 10 times or 20 s. Nothing is sent if
+ * the file already says so. description may be NULL (kept, or none for a new one).
+ * Returns 1 if something was written, 0 if nothing had to be, or a negative errno.
+ */
+int api_mapping_set(struct rest *r, int root, const char *node, const char *id,
+		    const char *description, const char *entry, struct error *err);
+
+/* Delete a mapping; one that is not there is fine. */
+int api_mapping_delete(struct rest *r, int root, const char *id, struct error *err);
+
+/*
+ * PUT /nodes/{node}/qemu/{vmid}/config with hostpci<slot>=value. Takes the VM's
+ * lock on the server side: never call this while a hook of that VM runs.
+ * digest (of the guest's config file, SHA-1) may be NULL.
+ */
+int api_hostpci_set(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
+		    const char *value, const char *digest, struct error *err);
+
+/* DELETE of the same property (PUT with delete=hostpciN). */
+int api_hostpci_delete(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
+		       struct error *err);
+
+/* POST .../status/start. *upid (malloc'd) names the task. */
+int api_vm_start(struct rest *r, const char *node, uint32_t vmid, char **upid, struct error *err);
+
+/*
+ * Wait until the task is over, polling with a growing pause up to 1 s, at most timeout_ms.
+ * 0: exit status OK (or WARNINGS: n). -EREMOTEIO: it failed, err has its exit
+ * status. -ETIMEDOUT.
+ */
+int api_task_wait(struct rest *r, const char *node, const char *upid, int timeout_ms,
+		  struct error *err);
+
+#endif

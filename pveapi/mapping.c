@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pveapi/mapping.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "pveapi/lines.h"
+#include "pveapi/section.h"
+
+#define MAPPING_PATH "etc/pve/mapping/pci.cfg"
+#define ID_MAX_LEN   256
+
+bool mapping_id_valid(const char *id)
+{
+	size_t len = 0;
+
+	if (!id)
+		return false;
+	for (; id[len]; len++) {
+		char c = id[len];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		bool other = (c >= '0' && c <= '9') || c == '_' || c == '-';
+
+		if (len >= ID_MAX_LEN || !(letter || (len && other)))
+			return false;
+	}
+	return len >= 2;
+}
+
+static void entry_clear(struct mapping_entry *e)
+{
+	free(e->raw);
+	free(e->node);
+	free(e->path);
+	free(e->id);
+	free(e->subsystem_id);
+	free(e->iommugroup);
+}
+
+static void mapping_clear(struct mapping *m)
+{
+	for (size_t i = 0; i < m->n_entries; i++)
+		entry_clear(&m->entries[i]);
+	free(m->entries);
+	free(m->description);
+	free(m->id);
+}
+
+void mapping_file_free(struct mapping_file *f)
+{
+	for (size_t i = 0; i < f->n_mappings; i++)
+		mapping_clear(&f->mappings[i]);
+	free(f->mappings);
+	f->mappings = NULL;
+	f->n_mappings = 0;
+}
+
+/* What one property of an entry looks like; false if it makes the entry useless for PVE. */
+static bool entry_take(struct span part, struct span *node, struct span *path, struct span *id,
+		       struct span *subsystem, struct span *group)
+{
+	const char *eq = memchr(part.p, '=', part.len);
+	struct span key;
+	struct span value;
+	struct span *to = NULL;
+
+	if (!eq || eq == part.p || eq + 1 == part.p + part.len)
+		return false;
+	key = (struct span){part.p, (size_t)(eq - part.p)};
+	value = (struct span){eq + 1, part.len - key.len - 1};
+	if (span_is(key, "node"))
+		to = node;
+	else if (span_is(key, "path"))
+		to = path;
+	else if (span_is(key, "id"))
+		to = id;
+	else if (span_is(key, "subsystem-id"))
+		to = subsystem;
+	else if (span_is(key, "iommugroup"))
+		to = group;
+	if (!to)
+		return true;
+	if (to->len)
+		return false;
+	*to = value;
+	return true;
+}
+
+static bool entry_scan(const char *value, struct span *node, struct span *path, struct span *id,
+		       struct span *subsystem, struct span *group)
+{
+	struct span rest = {value, strlen(value)};
+	struct span part;
+
+	while (span_cut(&rest, ',', &part)) {
+		if (!span_trim(part).len)
+			continue;
+		if (!entry_take(part, node, path, id, subsystem, group))
+			return false;
+	}
+	return node->len && path->len && id->len;
+}
+
+/*
+ * A value that PVE could not use (it warns and leaves it out: PVE/Mapping/PCI.pm:
+ * get_node_mapping) keeps its raw text and has everything else "", so that it is nobody's.
+ */
+static int entry_parse(const char *value, struct mapping_entry *e)
+{
+	struct span node = {"", 0};
+	struct span path = {"", 0};
+	struct span id = {"", 0};
+	struct span subsystem = {"", 0};
+	struct span group = {"", 0};
+
+	if (!entry_scan(value, &node, &path, &id, &subsystem, &group))
+		node = path = id = subsystem = group = (struct span){"", 0};
+	e->raw = strdup(value);
+	e->node = strndup(node.p, node.len);
+	e->path = strndup(path.p, path.len);
+	e->id = strndup(id.p, id.len);
+	e->subsystem_id = strndup(subsystem.p, subsystem.len);
+	e->iommugroup = strndup(group.p, group.len);
+	if (!e->raw || !e->node || !e->path || !e->id || !e->subsystem_id || !e->iommugroup)
+		return -ENOMEM;
+	return 0;
+}
+
+static size_t count_maps(const struct section *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_props; i++)
+		n += !strcmp(s->props[i].key, "map");
+	return n;
+}
+
+static bool flag_of(const struct section *s, const char *key)
+{
+	const char *value = section_get(s, key);
+	bool on = false;
+
+	/* A boolean property without a value is true: PVE/SectionConfig.pm: check_value. */
+	if (value && !*value)
+		return true;
+	return value && !parse_bool(value, &on) && on;
+}
+
+static int mapping_fill(const struct section *s, struct mapping *m)
+{
+	const char *description = section_get(s, "description");
+	size_t n = count_maps(s);
+
+	m->line = s->line;
+	m->mdev = flag_of(s, "mdev");
+	m->live_migration = flag_of(s, "live-migration-capable");
+	m->id = strdup(s->id);
+	if (!m->id)
+		return -ENOMEM;
+	if (description) {
+		m->description = strdup(description);
+		if (!m->description)
+			return -ENOMEM;
+	}
+	if (!n)
+		return 0;
+	m->entries = calloc(n, sizeof(*m->entries));
+	if (!m->entries)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_props; i++) {
+		if (strcmp(s->props[i].key, "map") != 0)
+			continue;
+		if (entry_parse(s->props[i].value, &m->entries[m->n_entries++]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int fill_all(const struct section_file *sections, struct mapping_file *out)
+{
+	if (!sections->n_sections)
+		return 0;
+	out->mappings = calloc(sections->n_sections, sizeof(*out->mappings));
+	if (!out->mappings)
+		return -ENOMEM;
+	for (size_t i = 0; i < sections->n_sections; i++) {
+		/* PVE skips a section with such an id: it is no mapping for anybody. */
+		if (!mapping_id_valid(sections->sections[i].id))
+			continue;
+		if (mapping_fill(&sections->sections[i], &out->mappings[out->n_mappings++]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int mapping_parse(const char *name, const char *text, size_t len, struct mapping_file *out,
+		  struct error *err)
+{
+	CLEANUP(section_file_free) struct section_file sections = {NULL, 0};
+	int r;
+
+	*out = (struct mapping_file){NULL, 0, ""};
+	r = section_parse(name, text, len, false, &sections, err);
+	if (r < 0)
+		return r;
+	if (fill_all(&sections, out) < 0) {
+		mapping_file_free(out);
+		return fail(err, ENOMEM, "%s: out of memory", name);
+	}
+	sha1_hex(text, len, out->digest);
+	return 0;
+}
+
+int mapping_load(int root, struct mapping_file *out, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	ssize_t len = file_read(root, MAPPING_PATH, PVE_FILE_MAX, &text, err);
+
+	if (len == -ENOENT) {
+		error_clear(err);
+		return mapping_parse("/" MAPPING_PATH, "", 0, out, err);
+	}
+	*out = (struct mapping_file){NULL, 0, ""};
+	if (len < 0)
+		return (int)len;
+	return mapping_parse("/" MAPPING_PATH, text, (size_t)len, out, err);
+}
+
+const struct mapping *mapping_find(const struct mapping_file *f, const char *id)
+{
+	for (size_t i = 0; i < f->n_mappings; i++) {
+		if (!strcmp(f->mappings[i].id, id))
+			return &f->mappings[i];
+	}
+	return NULL;
+}
+
+const struct mapping_entry *mapping_node_entry(const struct mapping *m, const char *node, size_t *n)
+{
+	const struct mapping_entry *first = NULL;
+
+	*n = 0;
+	for (size_t i = 0; i < m->n_entries; i++) {
+		if (strcmp(m->entries[i].node, node) != 0)
+			continue;
+		if (!first)
+			first = &m->entries[i];
+		(*n)++;
+	}
+	return first;
+}
+
+char *mapping_entry_format(const char *node, const char *path, const char *id,
+			   const char *subsystem_id, int iommugroup)
+{
+	struct str s = STR_INIT;
+
+	str_printf(&s, "id=%s", id);
+	if (iommugroup >= 0)
+		str_printf(&s, ",iommugroup=%d", iommugroup);
+	str_printf(&s, ",node=%s,path=%s", node, path);
+	if (subsystem_id)
+		str_printf(&s, ",subsystem-id=%s", subsystem_id);
+	return str_take(&s);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pveapi/section.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pveapi/lines.h"
+
+#define LINE_MAX_LEN 8192
+#define LINES_MAX    65536
+
+struct parser {
+	const char *name;
+	unsigned line;
+	bool typed;
+	bool open; /* the last section still takes properties */
+	struct section_file *out;
+	size_t cap_sections;
+	size_t cap_props; /* of the last section */
+	struct error *err;
+};
+
+static void section_clear(struct section *s)
+{
+	for (size_t i = 0; i < s->n_props; i++) {
+		free(s->props[i].key);
+		free(s->props[i].value);
+	}
+	free(s->props);
+	free(s->type);
+	free(s->id);
+}
+
+void section_file_free(struct section_file *f)
+{
+	for (size_t i = 0; i < f->n_sections; i++)
+		section_clear(&f->sections[i]);
+	free(f->sections);
+	f->sections = NULL;
+	f->n_sections = 0;
+}
+
+static int fail_memory(const struct parser *p)
+{
+	return fail(p->err, ENOMEM, "%s:%u: out of memory", p->name, p->line);
+}
+
+/* Makes room for one more element behind n; the new room is not initialised. */
+static bool grow(void **array, size_t n, size_t *cap, size_t size)
+{
+	size_t more = *cap ? *cap * 2 : 8;
+	void *bigger;
+
+	if (n < *cap)
+		return true;
+	bigger = reallocarray(*array, more, size);
+	if (!bigger)
+		return false;
+	*array = bigger;
+	*cap = more;
+	return true;
+}
+
+static int check_bytes(const struct parser *p, struct span line)
+{
+	if (line.len > LINE_MAX_LEN)
+		return fail(p->err, EINVAL, "%s:%u: the line is longer than %d bytes", p->name,
+			    p->line, LINE_MAX_LEN);
+	for (size_t i = 0; i < line.len; i++) {
+		unsigned char c = (unsigned char)line.p[i];
+
+		if (c == '\r' && i + 1 == line.len)
+			return fail(p->err, EINVAL,
+				    "%s:%u: the line ends in CR LF (written on Windows?); "
+				    "`sed -i 's/\\r$//' %s` mends it",
+				    p->name, p->line, p->name);
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return fail(p->err, EINVAL, "%s:%u: control character 0x%02x in column %zu",
+				    p->name, p->line, c, i + 1);
+	}
+	return 0;
+}
+
+static size_t word_len(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.len && !is_blank(s.p[n]))
+		n++;
+	return n;
+}
+
+static bool is_type(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.p[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		bool other = (c >= '0' && c <= '9') || c == '-' || c == '_';
+
+		if (!letter && !(i && other))
+			return false;
+	}
+	return s.len > 0;
+}
+
+/* Takes "type: id" or "id" apart, as PVE/SectionConfig.pm: parse_section_header. */
+static int split_header(const struct parser *p, struct span line, struct span *type,
+			struct span *id)
+{
+	struct span rest = span_trim(line);
+	size_t n;
+
+	*type = (struct span){"", 0};
+	if (p->typed) {
+		const char *colon = memchr(rest.p, ':', rest.len);
+
+		if (!colon)
+			return fail(p->err, EINVAL,
+				    "%s:%u: expected a section header \"type: id\" (properties "
+				    "begin with a tab)",
+				    p->name, p->line);
+		*type = (struct span){rest.p, (size_t)(colon - rest.p)};
+		rest.len -= type->len + 1;
+		rest.p = colon + 1;
+		rest = span_trim(rest);
+		if (!is_type(*type))
+			return fail(p->err, EINVAL, "%s:%u: bad section type in the header",
+				    p->name, p->line);
+	}
+	n = word_len(rest);
+	if (!n)
+		return fail(p->err, EINVAL, "%s:%u: the section header has no id", p->name,
+			    p->line);
+	if (n != rest.len)
+		return fail(p->err, EINVAL,
+			    "%s:%u: the section header has something behind the id \"%.*s\" "
+			    "(properties begin with a tab)",
+			    p->name, p->line, (int)(n > 128 ? 128 : n), rest.p);
+	*id = rest;
+	return 0;
+}
+
+static int add_section(struct parser *p, struct span line)
+{
+	struct section_file *f = p->out;
+	struct span type = {"", 0};
+	struct span id = {"", 0};
+	struct section *s;
+	int r = split_header(p, line, &type, &id);
+
+	if (r < 0)
+		return r;
+	/* PVE takes such a line for a broken property of the section above it. */
+	if (p->open && !p->typed)
+		return fail(p->err, EINVAL, "%s:%u: PVE wants an empty line before a new section",
+			    p->name, p->line);
+	if (!grow((void **)&f->sections, f->n_sections, &p->cap_sections, sizeof(*s)))
+		return fail_memory(p);
+	s = &f->sections[f->n_sections++];
+	*s = (struct section){.line = p->line};
+	s->type = strndup(type.p, type.len);
+	s->id = strndup(id.p, id.len);
+	p->cap_props = 0;
+	p->open = true;
+	if (!s->type || !s->id)
+		return fail_memory(p);
+	return 0;
+}
+
+static int add_property(struct parser *p, struct span line)
+{
+	struct span rest = span_trim(line);
+	struct section_prop *prop;
+	struct section *s;
+	struct span key;
+
+	if (!rest.len)
+		return fail(p->err, EINVAL,
+			    "%s:%u: the line has blanks and nothing else: neither a property nor "
+			    "an empty line",
+			    p->name, p->line);
+	if (!p->open)
+		return fail(p->err, EINVAL,
+			    "%s:%u: a property (indented line) outside of a section", p->name,
+			    p->line);
+	s = &p->out->sections[p->out->n_sections - 1];
+	if (!grow((void **)&s->props, s->n_props, &p->cap_props, sizeof(*prop)))
+		return fail_memory(p);
+	key = (struct span){rest.p, word_len(rest)};
+	rest = span_trim((struct span){rest.p + key.len, rest.len - key.len});
+	prop = &s->props[s->n_props++];
+	prop->line = p->line;
+	prop->key = strndup(key.p, key.len);
+	prop->value = strndup(rest.p, rest.len);
+	if (!prop->key || !prop->value)
+		return fail_memory(p);
+	return 0;
+}
+
+static int parse_line(struct parser *p, struct span line)
+{
+	struct span text = span_trim(line);
+	int r;
+
+	if (p->line > LINES_MAX)
+		return fail(p->err, EINVAL, "%s:%u: more than %d lines", p->name, p->line,
+			    LINES_MAX);
+	r = check_bytes(p, line);
+	if (r < 0)
+		return r;
+	if (text.len && text.p[0] == '#')
+		return 0;
+	if (!line.len) {
+		p->open = false;
+		return 0;
+	}
+	return is_blank(line.p[0]) ? add_property(p, line) : add_section(p, line);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct section *x = *(const struct section *const *)a;
+	const struct section *y = *(const struct section *const *)b;
+	int r = strcmp(x->type, y->type);
+
+	if (!r)
+		r = strcmp(x->id, y->id);
+	if (!r)
+		r = x->line < y->line ? -1 : 1;
+	return r;
+}
+
+/* Sorted, so that a file of tens of thousands of sections costs no quadratic time. */
+static int check_unique(struct parser *p)
+{
+	AUTO_FREE const struct section **sorted = NULL;
+	size_t n = p->out->n_sections;
+
+	if (n < 2)
+		return 0;
+	sorted = calloc(n, sizeof(const struct section *));
+	if (!sorted)
+		return fail_memory(p);
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &p->out->sections[i];
+	qsort(sorted, n, sizeof(const struct section *), by_name);
+	for (size_t i = 1; i < n; i++) {
+		const struct section *old = sorted[i - 1];
+		const struct section *s = sorted[i];
+
+		if (!strcmp(old->type, s->type) && !strcmp(old->id, s->id))
+			return fail(p->err, EINVAL,
+				    "%s:%u: \"%.128s\" is there already, in line %u", p->name,
+				    s->line, s->id, old->line);
+	}
+	return 0;
+}
+
+static int parse_lines(struct parser *p, struct lines lines)
+{
+	struct span line;
+
+	while (lines_next(&lines, &line)) {
+		int r;
+
+		p->line = lines.number;
+		r = parse_line(p, line);
+		if (r < 0)
+			return r;
+	}
+	return check_unique(p);
+}
+
+int section_parse(const char *name, const char *text, size_t len, bool typed,
+		  struct section_file *out, struct error *err)
+{
+	struct parser p = {.name = name, .typed = typed, .out = out, .err = err};
+	int r;
+
+	*out = (struct section_file){NULL, 0};
+	r = parse_lines(&p, lines_of(text, len));
+	if (r < 0)
+		section_file_free(out);
+	return r;
+}
+
+const struct section *section_find(const struct section_file *f, const char *type, const char *id)
+{
+	for (size_t i = 0; i < f->n_sections; i++) {
+		const struct section *s = &f->sections[i];
+
+		if ((!type || !strcmp(s->type, type)) && !strcmp(s->id, id))
+			return s;
+	}
+	return NULL;
+}
+
+const char *section_get(const struct section *s, const char *key)
+{
+	for (size_t i = 0; i < s->n_props; i++) {
+		if (!strcmp(s->props[i].key, key))
+			return s->props[i].value;
+	}
+	return NULL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * PVE's section config format (PVE::SectionConfig): a header line, then lines
+ * that begin with a tab or blanks: "key value". A blank line ends a section; a
+ * line whose first visible character is '#' is a comment.
+ */
+#ifndef VFHOOK_PVEAPI_SECTION_H
+#define VFHOOK_PVEAPI_SECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* No /etc/pve file is larger than this (pmxcfs: CFS_MAX_FILESIZE, 1 MiB). */
+#define PVE_FILE_MAX 1048576
+
+struct section_prop {
+	char *key;
+	char *value; /* "" for a key alone */
+	unsigned line;
+};
+
+struct section {
+	char *type; /* "pool" of "pool: wan"; "" in files without types (mapping/pci.cfg) */
+	char *id;
+	unsigned line;
+	struct section_prop *props; /* in the order of the file; a key may repeat */
+	size_t n_props;
+};
+
+/* Owns everything below it; release with section_file_free(). */
+struct section_file {
+	struct section *sections;
+	size_t n_sections;
+};
+
+/*
+ * Parse text (of length len; a NUL byte inside is an error) that came from the
+ * file `name`. typed: headers are "type: id"; otherwise "id" alone. Errors say
+ * "<name>:<line>: what is wrong": bad header, property outside a section,
+ * property line without key (blanks alone), the same id twice (per type), a
+ * line longer than 8192 bytes, control characters other than tab (so CR LF line
+ * ends too), more than 65536 lines; if not typed, also a header without an empty
+ * line before it (PVE would take it for rubbish in the section above).
+ * Returns 0 or a negative errno; on error *out is empty.
+ */
+int section_parse(const char *name, const char *text, size_t len, bool typed,
+		  struct section_file *out, struct error *err);
+
+/* The section with that type and id, or NULL. type is ignored when NULL. */
+const struct section *section_find(const struct section_file *f, const char *type, const char *id);
+
+/* The first value of key, or NULL. */
+const char *section_get(const struct section *s, const char *key);
+
+void section_file_free(struct section_file *f);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is true of VMs right now on this node: PVE's lock, the QEMU process,
+ * PVE's PCI reservations.
+ */
+#ifndef VFHOOK_PVEAPI_VMSTATE_H
+#define VFHOOK_PVEAPI_VMSTATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+/*
+ * Try PVE's own lock on the VM's config, /var/lock/qemu-server/lock-<vmid>.conf
+ * (PVE::AbstractConfig lock_config; flock). Returns a descriptor whose close()
+ * frees it; -EWOULDBLOCK if a start, stop or other work holds it now; another
+ * negative errno with err filled. Waits at most timeout_ms. Creates directory
+ * and file if need be, as PVE does.
+ */
+int vm_lock(int root, uint32_t vmid, int timeout_ms, struct error *err);
+
+/* A process, told from a later one with the same number by its start time. */
+struct proc_id {
+	pid_t pid;		  /* 0: none */
+	unsigned long long start; /* clock ticks after boot: field 22 of /proc/<pid>/stat */
+};
+
+/* True if that very process lives (a zombie does not). */
+bool proc_alive(int root, const struct proc_id *p);
+/* Fills start for pid; -ESRCH if there is no such process. */
+int proc_id_get(int root, pid_t pid, struct proc_id *out);
+
+/*
+ * The QEMU process of a VM: the pid of /run/qemu-server/<vmid>.pid if it lives
+ * and its command line has "-id <vmid>" (PVE::QemuServer::Helpers
+ * vm_running_locally). Returns 1 and fills *out, or 0: not running; a negative
+ * errno only for what should never happen (unreadable /proc).
+ */
+int vm_process(int root, uint32_t vmid, struct proc_id *out, struct error *err);
+
+/*
+ * The host functions that the QEMU process has on its command line for slot N:
+ * "-device vfio-pci,host=<addr>,...,id=hostpciN" (also "hostpciN.0"). Returns 1
+ * and the address, 0 if there is no such device, or a negative errno.
+ */
+int vm_hostpci_actual(int root, const struct proc_id *p, unsigned slot, struct pci_addr *out,
+		      struct error *err);
+
+/* One line of /run/qemu-server/pci-id-reservations. */
+struct pci_reservation {
+	struct pci_addr addr;
+	uint32_t vmid;
+	pid_t pid;	 /* 0 for a timed one */
+	int64_t expires; /* epoch seconds, 0 for one with a pid */
+};
+
+/*
+ * All of PVE's reservations, live or not; a missing file is an empty list, a
+ * line that PVE would skip is skipped. *list is the caller's to free().
+ */
+int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct error *err);
+
+/* As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU. */
+bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now);
+
+#endif

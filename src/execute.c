@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/execute.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "src/journal.h"
+
+static void __attribute__((format(printf, 2, 3)))
+say(const struct executor *x, const char *fmt, ...)
+{
+	char line[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	x->say(x->arg, line);
+}
+
+/* "VF 0000:06:10.1 (VF 0 of enp6s0f0, igb)" */
+static const char *vf_name(const struct step *s, char *buf, size_t size)
+{
+	char addr[PCI_ADDR_LEN];
+
+	snprintf(buf, size, "VF %s (VF %u of %s, %s)", pci_addr_format(&s->vf, addr), s->index,
+		 s->pf_name[0] ? s->pf_name : "?", s->driver[0] ? s->driver : "no driver");
+	return buf;
+}
+
+static int read_now(const struct executor *x, const struct step *s, struct vf_settings *now,
+		    struct error *err)
+{
+	struct pf_link link;
+	int r = kernel_pf_read(x->kernel, s->ifindex, &link, err);
+
+	if (r < 0)
+		return r;
+	if (s->index >= link.n_vfs) {
+		pf_link_free(&link);
+		return fail(err, ENODEV, "the PF has no VF %u any more", s->index);
+	}
+	*now = link.vfs[s->index];
+	pf_link_free(&link);
+	return 0;
+}
+
+static int set(const struct executor *x, const struct step *s, enum vf_attr attr,
+	       const struct vf_settings *to, struct error *err)
+{
+	return kernel_vf_set(x->kernel, s->ifindex, s->index, attr, to, err);
+}
+
+static int set_spoofchk(const struct executor *x, const struct step *s, bool on, struct error *err)
+{
+	return set(x, s, VF_SPOOFCHK, &(struct vf_settings){.has = HAS_SPOOFCHK, .spoofchk = on},
+		   err);
+}
+
+static int set_parking_mac(const struct executor *x, const struct step *s, struct error *err)
+{
+	struct vf_settings parked = {.has = HAS_MAC};
+
+	vf_parking_mac(&s->vf, parked.mac);
+	return set(x, s, VF_MAC, &parked, err);
+}
+
+/*
+ * MAC to zero. Drivers differ: some refuse zero while spoofchk is on, some
+ * refuse it always; then the VF gets an address that nobody else has.
+ */
+static int clear_mac(const struct executor *x, const struct step *s, struct error *err)
+{
+	struct vf_settings zero = {.has = HAS_MAC};
+	int r = set(x, s, VF_MAC, &zero, err);
+
+	if (!r || r == -ENODEV)
+		return r;
+	if ((s->from.has & HAS_SPOOFCHK) && s->from.spoofchk && !set_spoofchk(x, s, false, NULL)) {
+		r = set(x, s, VF_MAC, &zero, err);
+		if (!r)
+			return 0;
+		set_spoofchk(x, s, true, NULL);
+	}
+	return set_parking_mac(x, s, err);
+}
+
+/* spoofchk on; where the driver wants an address for that, one that nobody else has. */
+static int guard(const struct executor *x, const struct step *s, struct error *err)
+{
+	int r = set_spoofchk(x, s, true, err);
+
+	if (!r || r == -ENODEV)
+		return r;
+	if (set_parking_mac(x, s, err) < 0)
+		return -err->code;
+	return set_spoofchk(x, s, true, err);
+}
+
+static int verify(const struct executor *x, const struct step *s, struct error *err)
+{
+	struct vf_settings now;
+	int r = read_now(x, s, &now, err);
+
+	if (r < 0)
+		return r;
+	for (int a = 0; a < VF_ATTR_COUNT; a++) {
+		enum vf_attr attr = (enum vf_attr)a;
+		char want[64];
+		char got[64];
+
+		if (!(s->to.has & vf_attr_bits(attr)) || vf_attr_equal(attr, &s->to, &now))
+			continue;
+		return fail(err, EIO,
+			    "the driver accepted %s %s, but reads back %s: it does not really "
+			    "support it",
+			    vf_attr_name(attr), vf_attr_value(attr, &s->to, want, sizeof(want)),
+			    (now.has & vf_attr_bits(attr))
+				    ? vf_attr_value(attr, &now, got, sizeof(got))
+				    : "nothing");
+	}
+	return 0;
+}
+
+static int do_step(const struct executor *x, const struct step *s, struct error *err)
+{
+	switch (s->kind) {
+	case STEP_LEASE_TAKE:
+		return lease_take(x->root, &s->lease, err);
+	case STEP_LEASE_WRITE:
+		return lease_write(x->root, &s->lease, err);
+	case STEP_LEASE_DROP:
+		return lease_drop(x->root, &s->vf, err);
+	case STEP_OVERRIDE:
+		return sysfs_set_driver_override(x->root, &s->vf, s->to_text, err);
+	case STEP_SET:
+		return set(x, s, s->attr, &s->to, err);
+	case STEP_CLEAR_MAC:
+		return clear_mac(x, s, err);
+	case STEP_GUARD:
+		return guard(x, s, err);
+	case STEP_VERIFY:
+		return verify(x, s, err);
+	case STEP_CALL:
+		return x->call(x->arg, s, err);
+	}
+	return fail(err, EINVAL, "unknown step");
+}
+
+/* --- Undo --- */
+
+/* Put one attribute back, if it is not what it was. */
+static int undo_set(const struct executor *x, const struct step *s, struct error *err)
+{
+	struct vf_settings from = s->from;
+	struct vf_settings now;
+	int r;
+
+	from.has &= vf_attr_bits(s->attr);
+	if (!from.has) /* the driver does not tell what it was */
+		return 0;
+	r = read_now(x, s, &now, err);
+	if (r < 0 || vf_attr_equal(s->attr, &from, &now))
+		return r;
+	if (s->attr == VF_MAC && mac_is_zero(from.mac))
+		return clear_mac(x, s, err);
+	r = set(x, s, s->attr, &from, err);
+	/* What the driver cannot set, it has not changed either. */
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+/* Only VFs that are leased to this VM are touched: another one's may be anybody's by now. */
+static bool is_ours(const struct executor *x, const struct plan *p, const struct pci_addr *vf)
+{
+	struct lease l;
+
+	return !lease_read(x->root, vf, &l, NULL) && l.vmid == p->vmid;
+}
+
+static bool vf_is_gone(const struct executor *x, const struct pci_addr *vf)
+{
+	struct pci_addr pf;
+	unsigned index;
+
+	return sysfs_vf_identify(x->root, vf, &pf, &index) == -ENODEV;
+}
+
+/* Nobody may have a VF in an unknown state: its lease stays, marked. */
+static int mark_dirty(const struct executor *x, const struct lease *lease, struct error *err)
+{
+	struct lease l = *lease;
+
+	l.phase = LEASE_DIRTY;
+	l.qemu_pid = 0;
+	l.qemu_start = 0;
+	return lease_write(x->root, &l, err);
+}
+
+static int undo_lease(const struct executor *x, const struct step *s, bool clean, struct error *err)
+{
+	if (!clean && !vf_is_gone(x, &s->vf))
+		return mark_dirty(x, &s->lease, err);
+	if (s->kind == STEP_LEASE_WRITE && s->has_old_lease)
+		return lease_write(x->root, &s->old_lease, err);
+	return lease_drop(x->root, &s->vf, err);
+}
+
+static bool same_vf_failed(const struct plan *p, const bool *failed, size_t i)
+{
+	for (size_t k = i + 1; k < p->n_steps; k++) {
+		if (failed[k] && !pci_addr_cmp(&p->steps[k].vf, &p->steps[i].vf))
+			return true;
+	}
+	return false;
+}
+
+static int undo_step(const struct executor *x, const struct plan *p, const bool *failed, size_t i,
+		     struct error *err)
+{
+	const struct step *s = &p->steps[i];
+
+	switch (s->kind) {
+	case STEP_LEASE_TAKE:
+	case STEP_LEASE_WRITE:
+		return is_ours(x, p, &s->vf) ? undo_lease(x, s, !same_vf_failed(p, failed, i), err)
+					     : 0;
+	case STEP_OVERRIDE:
+		return is_ours(x, p, &s->vf)
+			       ? sysfs_set_driver_override(x->root, &s->vf, s->from_text, err)
+			       : 0;
+	case STEP_SET:
+		return is_ours(x, p, &s->vf) ? undo_set(x, s, err) : 0;
+	case STEP_CALL:
+		/* What a call did outside is harmless without a lease, and the next start sees it. */
+		say(x, "kept, and harmless: %s", s->what);
+		return 0;
+	case STEP_LEASE_DROP:
+	case STEP_CLEAR_MAC:
+	case STEP_GUARD:
+	case STEP_VERIFY:
+		return 0;
+	}
+	return 0;
+}
+
+/* Undo the first n steps, last one first. Returns how many could not be undone. */
+static unsigned undo(const struct executor *x, const struct plan *p, size_t n)
+{
+	AUTO_FREE bool *failed = calloc(p->n_steps + 1, sizeof(*failed));
+	unsigned bad = 0;
+
+	if (!failed) {
+		say(x, "out of memory while undoing: the journal stays, the next run does it");
+		return 1;
+	}
+	for (size_t i = n; i-- > 0;) {
+		struct error why = ERROR_INIT;
+		char what[600];
+
+		if (undo_step(x, p, failed, i, &why) >= 0)
+			continue;
+		failed[i] = true;
+		if (vf_is_gone(x, &p->steps[i].vf))
+			continue;
+		bad++;
+		say(x, "could not undo \"%s\": %s", step_describe(&p->steps[i], what, sizeof(what)),
+		    why.text);
+	}
+	return bad;
+}
+
+/* --- Start: all or nothing --- */
+
+static int failed_at(const struct executor *x, const struct plan *p, size_t i, struct error *err)
+{
+	const struct step *s = &p->steps[i];
+	int code = err->code;
+	char name[128];
+	unsigned bad;
+
+	if (s->kind == STEP_SET && code == EOPNOTSUPP)
+		fail(err, code, "the driver %s does not support %s: take it out of the port, or use "
+				"another NIC",
+		     s->driver, vf_attr_name(s->attr));
+	if (s->kind != STEP_CALL)
+		fail_context(err, "%s", vf_name(s, name, sizeof(name)));
+	/* A single attribute that was refused has not changed; nothing else is done by halves. */
+	bad = undo(x, p, i);
+	if (bad)
+		say(x, "%u step%s could not be undone: the VF stays out of use until `vfhook %u "
+		       "post-stop` or a later start cleans it",
+		    bad, bad == 1 ? "" : "s", p->vmid);
+	return -code;
+}
+
+static int execute_start(const struct executor *x, const struct plan *p, struct error *err)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		if (do_step(x, &p->steps[i], err) < 0)
+			return failed_at(x, p, i, err);
+	}
+	return 0;
+}
+
+/* --- Release: go on to the end --- */
+
+static int execute_release(const struct executor *x, const struct plan *p, struct error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < p->n_steps; i++) {
+		const struct step *s = &p->steps[i];
+		struct error why = ERROR_INIT;
+		char what[600];
+
+		if (s->kind == STEP_LEASE_DROP && result < 0 && !vf_is_gone(x, &s->vf)) {
+			mark_dirty(x, &s->old_lease, NULL);
+			return result;
+		}
+		if (do_step(x, s, &why) >= 0)
+			continue;
+		if (vf_is_gone(x, &s->vf))
+			continue;
+		if (!result) {
+			result = fail(err, why.code, "%s: %s",
+				      step_describe(s, what, sizeof(what)), why.text);
+		} else {
+			say(x, "%s: %s", step_describe(s, what, sizeof(what)), why.text);
+		}
+	}
+	return result;
+}
+
+/* --- Mend: the VM runs on it already --- */
+
+static int execute_mend(const struct executor *x, const struct plan *p, struct error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < p->n_steps; i++) {
+		const struct step *s = &p->steps[i];
+		struct error why = ERROR_INIT;
+		char what[600];
+		int r = do_step(x, s, &why);
+
+		/* A mend that is finished after a crash finds its own lease. */
+		if (r >= 0 || (r == -EEXIST && is_ours(x, p, &s->vf)))
+			continue;
+		if (!result)
+			result = fail(err, why.code, "%s: %s",
+				      step_describe(s, what, sizeof(what)), why.text);
+		else
+			say(x, "%s: %s", step_describe(s, what, sizeof(what)), why.text);
+		if (r == -EEXIST)
+			break;
+	}
+	return result;
+}
+
+static int carry_out(const struct executor *x, const struct plan *p, struct error *err)
+{
+	switch (p->kind) {
+	case PLAN_START:
+		return execute_start(x, p, err);
+	case PLAN_RELEASE:
+		return execute_release(x, p, err);
+	case PLAN_MEND:
+		return execute_mend(x, p, err);
+	}
+	return fail(err, EINVAL, "unknown plan");
+}
+
+int execute(const struct executor *x, const struct plan *p, struct error *err)
+{
+	struct error late = ERROR_INIT;
+	int r;
+
+	if (!p->n_steps)
+		return 0;
+	r = journal_write(x->root, p, err);
+	if (r < 0)
+		return r;
+	r = carry_out(x, p, err);
+	/* A journal that stays would undo a good start: this failure is the start's. */
+	if (journal_drop(x->root, p->vmid, &late) < 0 && !r) {
+		if (p->kind == PLAN_START)
+			undo(x, p, p->n_steps);
+		*err = late;
+		return -late.code;
+	}
+	return r;
+}
+
+/* --- After a crash --- */
+
+/* Interface names and numbers of then may not be those of now. */
+static void refresh(const struct executor *x, struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		struct step *s = &p->steps[i];
+		struct pf_info pf;
+
+		if (sysfs_pf_read(x->root, &s->pf, &pf, NULL) < 0)
+			continue;
+		s->ifindex = pf.ifindex;
+		memcpy(s->pf_name, pf.ifname, sizeof(s->pf_name));
+		memcpy(s->driver, pf.driver, sizeof(s->driver));
+	}
+}
+
+/* A temporary file of a lease that was being replaced when its writer died. */
+static void sweep(const struct executor *x, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		char addr[PCI_ADDR_LEN];
+		char path[128];
+
+		snprintf(path, sizeof(path), LEASE_DIR "/.tmp-%s",
+			 pci_addr_format(&p->steps[i].vf, addr));
+		unlinkat(x->root, path, 0);
+	}
+}
+
+static int finish_release(const struct executor *x, const struct plan *p, struct error *err)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		/* The lease went last: without it the release was over, and the VF may be another's. */
+		if (p->steps[i].kind == STEP_LEASE_DROP && !is_ours(x, p, &p->steps[i].vf))
+			return 0;
+	}
+	return execute_release(x, p, err);
+}
+
+int recover(const struct executor *x, uint32_t vmid, struct error *err)
+{
+	CLEANUP(plan_free) struct plan p;
+	int r = journal_read(x->root, vmid, &p, err);
+
+	if (r == -ENOENT) {
+		error_clear(err);
+		return 0;
+	}
+	if (r < 0) {
+		say(x, "%s; put aside as %u.broken", err->text, vmid);
+		error_clear(err);
+		return journal_put_aside(x->root, vmid, err) < 0 ? -err->code : 1;
+	}
+	refresh(x, &p);
+	sweep(x, &p);
+	if (p.kind == PLAN_START) {
+		say(x, "an earlier start of VM %u was cut off in the middle: undoing it", vmid);
+		undo(x, &p, p.n_steps);
+	} else {
+		say(x, "an earlier %s for VM %u was cut off in the middle: finishing it",
+		    p.kind == PLAN_MEND ? "mending" : "release", vmid);
+		r = p.kind == PLAN_MEND ? execute_mend(x, &p, err) : finish_release(x, &p, err);
+		if (r < 0)
+			say(x, "%s", err->text);
+	}
+	if (journal_drop(x->root, vmid, err) < 0)
+		return -err->code;
+	return 1;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Carries plans out. The whole plan goes into the journal before its first
+ * step; every step's undo can be done more than once; so after a crash at any
+ * instruction the next run undoes (a start) or finishes (a release) it.
+ */
+#ifndef VFHOOK_SRC_EXECUTE_H
+#define VFHOOK_SRC_EXECUTE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "src/kernel.h"
+#include "src/plan.h"
+
+struct executor {
+	int root;
+	struct kernel *kernel;
+	/* Does a STEP_CALL. Needed only for plans that have one. */
+	int (*call)(void *arg, const struct step *s, struct error *err);
+	/* One line for a person; never NULL. */
+	void (*say)(void *arg, const char *line);
+	void *arg;
+};
+
+/*
+ * Carry a plan out.
+ *
+ * PLAN_START: at the first failure everything done is undone; what cannot be
+ * undone is told, and such a VF's lease is marked dirty so that nobody gets it.
+ * -EEXIST: somebody else took a VF of the plan since the snapshot (undone; plan again).
+ *
+ * PLAN_RELEASE: goes on past failures; a VF that could not be cleaned keeps a
+ * dirty lease (the next release tries again); one that is no longer there loses it.
+ *
+ * PLAN_MEND: goes on past failures and undoes nothing, since the VM already runs
+ * on that VF; only a lease that somebody else has (-EEXIST) ends it.
+ *
+ * The caller holds the lock of p->vmid. Returns 0 or a negative errno with err
+ * saying what failed, and whether all was undone.
+ */
+int execute(const struct executor *x, const struct plan *p, struct error *err);
+
+/*
+ * Is there a plan that a crashed run left for this VM? Undo or finish it. The
+ * caller holds the VM's lock. 1: something was found and mended; 0: nothing there.
+ * A journal that cannot be read is put aside as <name>.broken and told: its
+ * VF keeps its lease and is released like any other leftover.
+ */
+int recover(const struct executor *x, uint32_t vmid, struct error *err);
+
+/* The VMs that have a journal, *list is the caller's to free(). */
+int journal_list(int root, uint32_t **list, size_t *n, struct error *err);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "src/execute.h"
+#include "src/json.h"
+
+#define JOURNAL_DIR     RUN_DIR "/journal"
+#define JOURNAL_MAX     (1024 * 1024)
+#define JOURNAL_VERSION 1
+#define JOURNAL_STEPS   4096
+
+static const char *const kinds[] = {
+	[STEP_LEASE_TAKE] = "lease-take", [STEP_LEASE_WRITE] = "lease-write",
+	[STEP_LEASE_DROP] = "lease-drop", [STEP_OVERRIDE] = "driver-override",
+	[STEP_SET] = "set",		  [STEP_CLEAR_MAC] = "clear-mac",
+	[STEP_GUARD] = "guard",		  [STEP_VERIFY] = "verify",
+	[STEP_CALL] = "call",
+};
+
+static const char *const plan_kinds[] = {
+	[PLAN_START] = "start", [PLAN_RELEASE] = "release", [PLAN_MEND] = "mend"};
+
+static void journal_path(char path[64], uint32_t vmid)
+{
+	snprintf(path, 64, JOURNAL_DIR "/%u", vmid);
+}
+
+static json_t *step_to_json(const struct step *s)
+{
+	char vf[PCI_ADDR_LEN];
+	char pf[PCI_ADDR_LEN];
+	json_t *j = json_pack("{s:s s:s s:s s:i}", "kind", kinds[s->kind], "vf",
+			      pci_addr_format(&s->vf, vf), "pf", pci_addr_format(&s->pf, pf),
+			      "index", (int)s->index);
+
+	if (!j)
+		return NULL;
+	switch (s->kind) {
+	case STEP_SET:
+	case STEP_GUARD:
+	case STEP_CLEAR_MAC:
+		json_object_set_new(j, "attr", json_integer(s->attr));
+		json_object_set_new(j, "from", vf_settings_to_json(&s->from));
+		json_object_set_new(j, "to", vf_settings_to_json(&s->to));
+		break;
+	case STEP_OVERRIDE:
+		json_object_set_new(j, "from", json_string(s->from_text));
+		json_object_set_new(j, "to", json_string(s->to_text));
+		break;
+	case STEP_LEASE_TAKE:
+	case STEP_LEASE_WRITE:
+		json_object_set_new(j, "lease", lease_to_json(&s->lease));
+		break;
+	case STEP_CALL:
+		json_object_set_new(j, "what", json_string(s->what));
+		break;
+	default:
+		break;
+	}
+	if (s->has_old_lease)
+		json_object_set_new(j, "old-lease", lease_to_json(&s->old_lease));
+	return j;
+}
+
+int journal_write(int root, const struct plan *p, struct error *err)
+{
+	AUTO_JSON json_t *j = json_pack("{s:i s:s s:I s:[]}", "version", JOURNAL_VERSION, "kind",
+					plan_kinds[p->kind], "vmid", (json_int_t)p->vmid, "steps");
+	AUTO_FREE char *text = NULL;
+	json_t *steps = json_object_get(j, "steps");
+	char path[64];
+
+	if (!steps)
+		return fail(err, ENOMEM, "journal: out of memory");
+	for (size_t i = 0; i < p->n_steps; i++) {
+		/* append_new() of NULL fails: memory ran out. */
+		if (json_array_append_new(steps, step_to_json(&p->steps[i])) < 0)
+			return fail(err, ENOMEM, "journal: out of memory");
+	}
+	text = json_dumps(j, JSON_COMPACT);
+	if (!text)
+		return fail(err, ENOMEM, "journal: out of memory");
+	journal_path(path, p->vmid);
+	return file_create(root, path, 0644, text, strlen(text), err);
+}
+
+/* The place of the member 'kind' in a list of names, or a negative errno. */
+static int kind_from_json(const json_t *j, const char *const *names, size_t n, struct error *err)
+{
+	const char *name = json_need_string(j, "kind", err);
+
+	for (size_t i = 0; name && i < n; i++) {
+		if (!strcmp(name, names[i]))
+			return (int)i;
+	}
+	return name ? fail(err, EINVAL, "'kind' has an unknown value") : -EINVAL;
+}
+
+static int text_from_json(const json_t *j, const char *key, char *buf, size_t size,
+			  struct error *err)
+{
+	const char *s = json_need_string(j, key, err);
+
+	if (!s)
+		return -EINVAL;
+	if (strlen(s) >= size)
+		return fail(err, EINVAL, "'%s' is too long", key);
+	snprintf(buf, size, "%s", s);
+	return 0;
+}
+
+/* The members that only some kinds have. */
+static int step_details_from_json(const json_t *j, struct step *s, struct error *err)
+{
+	json_int_t n;
+
+	switch (s->kind) {
+	case STEP_SET:
+	case STEP_GUARD:
+	case STEP_CLEAR_MAC:
+		if (json_need_int(j, "attr", 0, VF_ATTR_COUNT - 1, &n, err) < 0)
+			return -EINVAL;
+		s->attr = (enum vf_attr)n;
+		if (vf_settings_from_json(json_object_get(j, "from"), &s->from, err) < 0)
+			return -EINVAL;
+		return vf_settings_from_json(json_object_get(j, "to"), &s->to, err);
+	case STEP_OVERRIDE:
+		if (text_from_json(j, "from", s->from_text, sizeof(s->from_text), err) < 0)
+			return -EINVAL;
+		return text_from_json(j, "to", s->to_text, sizeof(s->to_text), err);
+	case STEP_LEASE_TAKE:
+	case STEP_LEASE_WRITE:
+		return lease_from_json(json_object_get(j, "lease"), &s->lease, err);
+	case STEP_CALL:
+		return text_from_json(j, "what", s->what, sizeof(s->what), err);
+	default:
+		return 0;
+	}
+}
+
+static int step_from_json(const json_t *j, struct step *s, struct error *err)
+{
+	const json_t *old = json_object_get(j, "old-lease");
+	int kind = kind_from_json(j, kinds, ARRAY_SIZE(kinds), err);
+	json_int_t index;
+
+	if (kind < 0)
+		return -EINVAL;
+	s->kind = (enum step_kind)kind;
+	if (json_need_addr(j, "vf", &s->vf, err) < 0 || json_need_addr(j, "pf", &s->pf, err) < 0 ||
+	    json_need_int(j, "index", 0, 65535, &index, err) < 0)
+		return -EINVAL;
+	s->index = (unsigned)index;
+	if (old) {
+		if (lease_from_json(old, &s->old_lease, err) < 0)
+			return -EINVAL;
+		s->has_old_lease = true;
+	}
+	return step_details_from_json(j, s, err);
+}
+
+static int plan_from_json(const json_t *j, uint32_t vmid, struct plan *p, struct error *err)
+{
+	const json_t *steps = json_object_get(j, "steps");
+	int kind = kind_from_json(j, plan_kinds, ARRAY_SIZE(plan_kinds), err);
+	json_int_t n;
+
+	if (kind < 0 || json_need_int(j, "version", JOURNAL_VERSION, JOURNAL_VERSION, &n, err) < 0 ||
+	    json_need_int(j, "vmid", vmid, vmid, &n, err) < 0)
+		return -EINVAL;
+	if (!json_is_array(steps) || json_array_size(steps) > JOURNAL_STEPS)
+		return fail(err, EINVAL, "'steps' is no list, or too long a one");
+	plan_init(p, (enum plan_kind)kind, vmid);
+	p->steps = calloc(json_array_size(steps) + 1, sizeof(*p->steps));
+	if (!p->steps)
+		return fail(err, ENOMEM, "journal: out of memory");
+	for (size_t i = 0; i < json_array_size(steps); i++) {
+		if (step_from_json(json_array_get(steps, i), &p->steps[p->n_steps++], err) < 0)
+			return fail_context(err, "step %zu", i + 1);
+	}
+	return 0;
+}
+
+int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err)
+{
+	AUTO_JSON json_t *j = NULL;
+	char path[64];
+	int r;
+
+	plan_init(out, PLAN_START, vmid);
+	journal_path(path, vmid);
+	r = json_file_read(root, path, JOURNAL_MAX, &j, err);
+	if (r < 0)
+		return r == -ENOENT ? -ENOENT : -EINVAL;
+	if (plan_from_json(j, vmid, out, err) < 0) {
+		plan_free(out);
+		fail_context(err, "/%s", path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int journal_drop(int root, uint32_t vmid, struct error *err)
+{
+	char path[64];
+
+	journal_path(path, vmid);
+	if (unlinkat(root, path, 0) < 0 && errno != ENOENT)
+		return fail_errno(err, errno, "remove /%s", path);
+	return 0;
+}
+
+int journal_put_aside(int root, uint32_t vmid, struct error *err)
+{
+	char path[64];
+	char aside[80];
+
+	journal_path(path, vmid);
+	snprintf(aside, sizeof(aside), "%s.broken", path);
+	if (renameat(root, path, root, aside) < 0)
+		return fail_errno(err, errno, "rename /%s", path);
+	return 0;
+}
+
+int journal_list(int root, uint32_t **list, size_t *n, struct error *err)
+{
+	AUTO_CLOSE int fd =
+		openat(root, JOURNAL_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSEDIR DIR *d = NULL;
+	AUTO_FREE uint32_t *all = NULL;
+	const struct dirent *e;
+	size_t used = 0;
+
+	*list = NULL;
+	*n = 0;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return fail_errno(err, errno, "read /" JOURNAL_DIR);
+	fd = -1;
+	while ((e = readdir(d))) {
+		uint32_t vmid;
+		uint32_t *more;
+
+		if (parse_u32(e->d_name, 999999999, &vmid) < 0)
+			continue;
+		more = realloc(all, (used + 1) * sizeof(*all));
+		if (!more)
+			return fail(err, ENOMEM, "read /" JOURNAL_DIR ": out of memory");
+		all = more;
+		all[used++] = vmid;
+	}
+	*list = STEAL(all);
+	*n = used;
+	return 0;
+}

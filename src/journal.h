@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A plan under way, kept as /run/vfhook/journal/<vmid>. */
+#ifndef VFHOOK_SRC_JOURNAL_H
+#define VFHOOK_SRC_JOURNAL_H
+
+#include "base/error.h"
+#include "src/plan.h"
+
+/* Write the plan down before it starts. -EEXIST: an earlier one was not recovered. */
+int journal_write(int root, const struct plan *p, struct error *err);
+/* -ENOENT: none. -EINVAL: it is there but cannot be used. Release *out with plan_free(). */
+int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err);
+int journal_drop(int root, uint32_t vmid, struct error *err);
+/* Rename one that cannot be read to <vmid>.broken. */
+int journal_put_aside(int root, uint32_t vmid, struct error *err);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Small helpers over jansson for our own files: every member is wanted and checked. */
+#ifndef VFHOOK_SRC_JSON_H
+#define VFHOOK_SRC_JSON_H
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+
+static inline void cleanup_json(json_t **j)
+{
+	json_decref(*j);
+}
+#define AUTO_JSON CLEANUP(cleanup_json)
+
+/* Read and parse a file of at most max bytes; *out is a new reference to an object. */
+int json_file_read(int root, const char *path, size_t max, json_t **out, struct error *err);
+
+/* An integer member between min and max. -EINVAL with err. */
+int json_need_int(const json_t *obj, const char *key, json_int_t min, json_int_t max,
+		  json_int_t *out, struct error *err);
+
+/* A string member, owned by obj; NULL with err filled. */
+const char *json_need_string(const json_t *obj, const char *key, struct error *err);
+
+/* A member that is a PCI address. -EINVAL with err. */
+int json_need_addr(const json_t *obj, const char *key, struct pci_addr *out, struct error *err);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's side of VFs, through rtnetlink. One implementation speaks to the
+ * kernel (netlink.c); the tests link another one in its place that keeps the
+ * same promises over a file and can misbehave as drivers do that no rig has.
+ */
+#ifndef VFHOOK_SRC_KERNEL_H
+#define VFHOOK_SRC_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "src/vf.h"
+
+struct kernel;
+
+/* What RTM_GETLINK says of a PF and its VFs. Release with pf_link_free(). */
+struct pf_link {
+	int ifindex;
+	char ifname[16];
+	bool up;      /* IFF_UP: administratively */
+	bool carrier; /* IFF_LOWER_UP */
+	unsigned mtu;
+	size_t n_vfs;
+	struct vf_settings *vfs; /* index = VF number; has = what the driver reports */
+};
+
+/* root is where the tests' stand-in finds its file; the real one ignores it. */
+int kernel_open(int root, struct kernel **out, struct error *err);
+void kernel_close(struct kernel *k);
+
+/*
+ * Read a PF with all its VFs in one request, statistics left out: with them the
+ * kernel's 16-bit attribute length wraps from 222 VFs on, without from 335 on,
+ * and what follows is garbage. IFLA_NUM_VF stays right, so a list that does not
+ * have as many VFs as that is refused (-EMSGSIZE). -ENODEV: no such interface.
+ */
+int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err);
+void pf_link_free(struct pf_link *l);
+
+/*
+ * Set one attribute of one VF, in a message of its own: the kernel applies the
+ * attributes of a message in order and stops at the first error, keeping what
+ * came before. EAGAIN and EBUSY (i40e, ice: the VF is in reset) and ENOBUFS are tried
+ * again for up to 10 s. On refusal returns the kernel's -errno, and err has
+ * what the driver said (extack) if it said anything.
+ */
+int kernel_vf_set(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
+		  const struct vf_settings *to, struct error *err);
+
+/* 1 if the interface has any IPv4 or IPv6 address other than a link-local one, 0 if not. */
+int kernel_has_address(struct kernel *k, int ifindex, struct error *err);
+
+#endif

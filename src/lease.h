@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Leases: /run/vfhook/leases/<pci address>, one file per VF that somebody
+ * holds. Taking one is a single link(2) of a finished file: whoever wins has
+ * the VF, there is no half-written lease and no global lock. Only who holds the
+ * owner's VM lock may change or drop a lease.
+ */
+#ifndef VFHOOK_SRC_LEASE_H
+#define VFHOOK_SRC_LEASE_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "src/sysfs.h"
+#include "src/vf.h"
+
+#define RUN_DIR   "run/vfhook"
+#define LEASE_DIR RUN_DIR "/leases"
+
+enum lease_phase {
+	LEASE_STARTING, /* pre-start took it; QEMU is not known yet */
+	LEASE_RUNNING,  /* post-start saw QEMU with it */
+	LEASE_DIRTY,    /* its VM is gone, but the VF could not be cleaned: nobody may have it */
+};
+
+struct lease {
+	struct pci_addr vf;
+	struct pci_addr pf;
+	unsigned index;
+	uint32_t vmid;
+	unsigned slot; /* hostpci<slot> */
+	enum lease_phase phase;
+	int64_t taken;             /* epoch seconds */
+	pid_t qemu_pid;            /* 0 until known */
+	unsigned long long qemu_start; /* its start time, in clock ticks after boot */
+	char pool[64];
+	char name[64]; /* the VM's, for messages; may be "" */
+	struct vf_settings before; /* what the VF looked like before it was taken */
+	struct vf_settings want;   /* what the port asked for */
+};
+
+const char *lease_phase_name(enum lease_phase phase);
+
+json_t *lease_to_json(const struct lease *l);
+/* -EINVAL with err if any member is missing or wrong. */
+int lease_from_json(const json_t *j, struct lease *out, struct error *err);
+
+/* Make /run/vfhook and what is in it (0755, root). */
+int run_dirs_make(int root, struct error *err);
+
+/* -EEXIST (err filled): somebody has it. */
+int lease_take(int root, const struct lease *l, struct error *err);
+/* Replace the lease of l->vf in one step. */
+int lease_write(int root, const struct lease *l, struct error *err);
+/* One that is not there is fine. */
+int lease_drop(int root, const struct pci_addr *vf, struct error *err);
+/* -ENOENT: not leased; -EINVAL: there is a file, but it is no lease of this VF. */
+int lease_read(int root, const struct pci_addr *vf, struct lease *out, struct error *err);
+
+/* A VF whose lease file exists. broken: the file cannot be used, why tells. */
+struct lease_entry {
+	struct pci_addr vf;
+	bool broken;
+	char why[256];
+	struct lease lease; /* unless broken */
+};
+
+/* All of them, sorted by address; *list is the caller's to free(). No directory: none. */
+int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err);
+
+#endif

@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/plan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid)
+{
+	*p = (struct plan){.kind = kind, .vmid = vmid};
+}
+
+void plan_free(struct plan *p)
+{
+	free(p->steps);
+	free(p->notes);
+	p->steps = NULL;
+	p->notes = NULL;
+	p->n_steps = 0;
+	p->n_notes = 0;
+}
+
+bool plan_changes_vfs(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		switch (p->steps[i].kind) {
+		case STEP_OVERRIDE:
+		case STEP_SET:
+		case STEP_CLEAR_MAC:
+		case STEP_GUARD:
+			return true;
+		default:
+			break;
+		}
+	}
+	return false;
+}
+
+static struct step *add_step(struct plan *p, const struct step *s, struct error *err)
+{
+	/* Grown by sixteen: a port needs about ten. */
+	if (p->n_steps % 16 == 0) {
+		struct step *more = realloc(p->steps, (p->n_steps + 16) * sizeof(*more));
+
+		if (!more) {
+			fail(err, ENOMEM, "plan: out of memory");
+			return NULL;
+		}
+		p->steps = more;
+	}
+	p->steps[p->n_steps] = *s;
+	return &p->steps[p->n_steps++];
+}
+
+static int __attribute__((format(printf, 4, 5)))
+add_note(struct plan *p, bool taken, const struct pci_addr *vf, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (p->n_notes % 64 == 0) {
+		struct plan_note *more = realloc(p->notes, (p->n_notes + 64) * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM; /* a note lost is no reason to refuse a start */
+		p->notes = more;
+	}
+	p->notes[p->n_notes] = (struct plan_note){.taken = taken, .vf = *vf};
+	va_start(ap, fmt);
+	vsnprintf(p->notes[p->n_notes].text, sizeof(p->notes[p->n_notes].text), fmt, ap);
+	va_end(ap);
+	p->n_notes++;
+	return 0;
+}
+
+int plan_add_call(struct plan *p, unsigned call, const char *what, struct error *err)
+{
+	struct step s = {.kind = STEP_CALL, .call = call};
+
+	snprintf(s.what, sizeof(s.what), "%s", what);
+	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
+/* A step about one VF, with all that a message needs to name it. */
+static struct step vf_step(enum step_kind kind, const struct pf_state *pf,
+			   const struct vf_state *vf)
+{
+	struct step s = {
+		.kind = kind,
+		.vf = vf->info.addr,
+		.pf = pf->info.addr,
+		.index = vf->info.index,
+		.ifindex = pf->info.ifindex,
+	};
+
+	memcpy(s.pf_name, pf->info.ifname, sizeof(s.pf_name));
+	memcpy(s.driver, pf->info.driver, sizeof(s.driver));
+	return s;
+}
+
+/* --- Is it free? --- */
+
+static bool pf_wanted(const struct port_wish *w, const struct pci_addr *pf)
+{
+	for (size_t i = 0; i < w->n_pfs; i++) {
+		if (!pci_addr_cmp(&w->pfs[i], pf))
+			return true;
+	}
+	return false;
+}
+
+/* Another VF of the same IOMMU group that another VM holds: PVE would bind and QEMU take both. */
+static const struct vf_state *group_neighbour(const struct snapshot *s, const struct vf_state *vf,
+					      uint32_t vmid)
+{
+	if (vf->info.group_alone)
+		return NULL;
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		for (size_t k = 0; k < s->pfs[i].n_vfs; k++) {
+			const struct vf_state *o = &s->pfs[i].vfs[k];
+
+			if (o != vf && o->info.iommu_group == vf->info.iommu_group && o->leased &&
+			    (o->lease_broken || o->lease.vmid != vmid))
+				return o;
+		}
+	}
+	return NULL;
+}
+
+static const char *why_not_netdev(const struct vf_state *v, char *buf, size_t size)
+{
+	const struct vf_info *i = &v->info;
+
+	if (i->netdev_user[0])
+		snprintf(buf, size, "its host interface %s is used by %s", i->ifname,
+			 i->netdev_user);
+	else if (i->netdev_up)
+		snprintf(buf, size, "its host interface %s is up", i->ifname);
+	else if (v->has_address)
+		snprintf(buf, size, "its host interface %s has an IP address", i->ifname);
+	else
+		return NULL;
+	return buf;
+}
+
+static const char *why_not_group(const struct snapshot *s, const struct vf_state *v, uint32_t vmid,
+				 char *buf, size_t size)
+{
+	const struct vf_state *other;
+	char addr[PCI_ADDR_LEN];
+
+	if (v->info.iommu_group < 0) {
+		snprintf(buf, size, "it has no IOMMU group: is the IOMMU on (BIOS, kernel command "
+				    "line)?");
+		return buf;
+	}
+	if (!v->info.group_pure) {
+		snprintf(buf, size,
+			 "its IOMMU group %d also holds %s, which is no VF and would be taken from "
+			 "the host with it (no ACS?)",
+			 v->info.iommu_group, v->info.group_intruder);
+		return buf;
+	}
+	other = group_neighbour(s, v, vmid);
+	if (other) {
+		snprintf(buf, size, "its IOMMU group %d is shared with VF %s, which is leased",
+			 v->info.iommu_group, pci_addr_format(&other->info.addr, addr));
+		return buf;
+	}
+	return NULL;
+}
+
+static const char *why_not_pf(const struct pf_state *pf, const struct port_wish *w, char *buf,
+			      size_t size)
+{
+	char addr[PCI_ADDR_LEN];
+
+	if (pf->broken) {
+		snprintf(buf, size, "%s", pf->why);
+		return buf;
+	}
+	if (!pf->link.up && !w->allow_pf_down) {
+		snprintf(buf, size,
+			 "PF %s (%s) is down: `ip link set %s up`, or `allow-pf-down 1` in pool "
+			 "'%s'",
+			 pf->info.ifname, pci_addr_format(&pf->info.addr, addr), pf->info.ifname,
+			 w->pool);
+		return buf;
+	}
+	return NULL;
+}
+
+static const char *why_not_lease(const struct vf_state *v, uint32_t vmid, char *buf, size_t size)
+{
+	if (v->lease_broken) {
+		snprintf(buf, size, "its lease cannot be read: %s", v->lease_why);
+		return buf;
+	}
+	if (v->leased && v->lease.vmid != vmid) {
+		snprintf(buf, size, "leased by VM %u%s%s%s (hostpci%u, %s)", v->lease.vmid,
+			 v->lease.name[0] ? " '" : "", v->lease.name,
+			 v->lease.name[0] ? "'" : "", v->lease.slot,
+			 lease_phase_name(v->lease.phase));
+		return buf;
+	}
+	return NULL;
+}
+
+const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
+			 const struct vf_state *vf, const struct port_wish *wish, char *buf,
+			 size_t size)
+{
+	bool had = wish->has_last && !pci_addr_cmp(&wish->last, &vf->info.addr);
+	const char *why = why_not_pf(pf, wish, buf, size);
+
+	if (!why)
+		why = why_not_lease(vf, wish->vmid, buf, size);
+	/* A stranger's config that merely names our VF does not take it from us. */
+	if (!why && vf->claim && (vf->claim->firm || !had)) {
+		snprintf(buf, size, "%s", vf->claim->who);
+		why = buf;
+	}
+	if (!why)
+		why = why_not_group(s, vf, wish->vmid, buf, size);
+	if (!why)
+		why = why_not_netdev(vf, buf, size);
+	if (!why && vf->busy) {
+		snprintf(buf, size, "/dev/vfio/%d is in use by some process", vf->info.iommu_group);
+		why = buf;
+	}
+	return why;
+}
+
+/* --- Which one? --- */
+
+static bool already_chosen(const struct port_choice *c, size_t n, size_t pf, size_t vf)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (c[i].chosen && c[i].pf == pf && c[i].vf == vf)
+			return true;
+	}
+	return false;
+}
+
+/* How many ports of this VM already sit on that PF. */
+static unsigned ports_on_pf(const struct port_choice *c, size_t n, size_t pf)
+{
+	unsigned k = 0;
+
+	for (size_t i = 0; i < n; i++)
+		k += c[i].chosen && c[i].pf == pf;
+	return k;
+}
+
+/* The order of preference of the design, most important first; larger is better. */
+struct rank {
+	int other_pf; /* bonding wants two cables */
+	int carrier;  /* a cable that is plugged in */
+	int numa;
+	int free_vfs;
+};
+
+static int rank_cmp(const struct rank *a, const struct rank *b)
+{
+	if (a->other_pf != b->other_pf)
+		return a->other_pf - b->other_pf;
+	if (a->carrier != b->carrier)
+		return a->carrier - b->carrier;
+	if (a->numa != b->numa)
+		return a->numa - b->numa;
+	return a->free_vfs - b->free_vfs;
+}
+
+static struct rank pf_rank(const struct pf_state *pf, const struct port_wish *w, unsigned ports,
+			   int free_vfs)
+{
+	return (struct rank){
+		.other_pf = -(int)ports,
+		.carrier = pf->link.carrier,
+		.numa = w->numa_node < 0 || pf->info.numa_node == w->numa_node,
+		.free_vfs = free_vfs,
+	};
+}
+
+/* One more free VF: keep the first, or with a spread, the one that the spread falls on. */
+static void keep_candidate(size_t k, unsigned nth, unsigned spread, size_t *best)
+{
+	/* Any rule will do that sends different spreads to different VFs. */
+	if (!nth || (spread && spread % (nth + 1) == 0))
+		*best = k;
+}
+
+/* The best free VF of a PF into *best, how many there are as the result; notes on the others. */
+static int scan_pf(const struct snapshot *s, const struct port_wish *w,
+		   const struct port_choice *choices, size_t n, size_t pf_index, size_t *best,
+		   struct plan *p)
+{
+	const struct pf_state *pf = &s->pfs[pf_index];
+	int free_vfs = 0;
+	char why[320];
+
+	if (pf->broken) {
+		add_note(p, false, &pf->info.addr, "PF: %s", pf->why);
+		return 0;
+	}
+	if (!pf->n_vfs)
+		add_note(p, false, &pf->info.addr, "PF %s has no VFs (sriov_numvfs is %u of %u)",
+			 pf->info.ifname, pf->info.num_vfs, pf->info.total_vfs);
+	for (size_t k = 0; k < pf->n_vfs; k++) {
+		const struct vf_state *v = &pf->vfs[k];
+
+		if (already_chosen(choices, n, pf_index, k)) {
+			add_note(p, false, &v->info.addr, "goes to another port of this VM");
+		} else if (plan_why_not(s, pf, v, w, why, sizeof(why))) {
+			add_note(p, false, &v->info.addr, "%s", why);
+		} else {
+			keep_candidate(k, (unsigned)free_vfs, w->spread, best);
+			free_vfs++;
+		}
+	}
+	return free_vfs;
+}
+
+static bool choose_last(const struct snapshot *s, const struct port_wish *w,
+			const struct port_choice *choices, size_t n, struct port_choice *out,
+			struct plan *p)
+{
+	char why[320];
+
+	if (!w->has_last)
+		return false;
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		const struct pf_state *pf = &s->pfs[i];
+
+		if (!pf_wanted(w, &pf->info.addr))
+			continue;
+		for (size_t k = 0; k < pf->n_vfs; k++) {
+			if (pci_addr_cmp(&pf->vfs[k].info.addr, &w->last) != 0)
+				continue;
+			if (already_chosen(choices, n, i, k) ||
+			    plan_why_not(s, pf, &pf->vfs[k], w, why, sizeof(why)))
+				return false;
+			*out = (struct port_choice){.chosen = true, .pf = i, .vf = k};
+			add_note(p, true, &w->last, "the VF that hostpci%u had last", w->slot);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool choose_best(const struct snapshot *s, const struct port_wish *w,
+			const struct port_choice *choices, size_t n, struct port_choice *out,
+			struct plan *p)
+{
+	struct rank best = {0};
+
+	*out = (struct port_choice){0};
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		const struct pf_state *pf = &s->pfs[i];
+		struct rank r;
+		size_t vf = 0;
+		int free_vfs;
+
+		if (!pf_wanted(w, &pf->info.addr))
+			continue;
+		free_vfs = scan_pf(s, w, choices, n, i, &vf, p);
+		if (!free_vfs)
+			continue;
+		r = pf_rank(pf, w, ports_on_pf(choices, n, i), free_vfs);
+		if (!out->chosen || rank_cmp(&r, &best) > 0) {
+			*out = (struct port_choice){.chosen = true, .pf = i, .vf = vf};
+			best = r;
+		}
+	}
+	if (out->chosen)
+		add_note(p, true, &s->pfs[out->pf].vfs[out->vf].info.addr,
+			 "free, on %s (%d free, %s%s)", s->pfs[out->pf].info.ifname, best.free_vfs,
+			 best.carrier ? "carrier" : "no carrier",
+			 w->numa_node < 0 ? ""
+			 : best.numa	  ? ", the VM's NUMA node"
+					  : ", another NUMA node");
+	return out->chosen;
+}
+
+/* --- What to do with it --- */
+
+/* A wish for one of min and max rate keeps the other as it is: they travel together. */
+static struct vf_settings resolve(const struct vf_settings *want, const struct vf_settings *now)
+{
+	struct vf_settings to = *want;
+
+	if ((want->has & HAS_MAX_RATE) && !(want->has & HAS_MIN_RATE)) {
+		to.min_rate = (now->has & HAS_MIN_RATE) ? now->min_rate : 0;
+		to.has |= HAS_MIN_RATE;
+	} else if ((want->has & HAS_MIN_RATE) && !(want->has & HAS_MAX_RATE)) {
+		to.max_rate = (now->has & HAS_MAX_RATE) ? now->max_rate : 0;
+		to.has |= HAS_MAX_RATE;
+	}
+	return to;
+}
+
+static int add_lease(const struct pf_state *pf, const struct vf_state *v, const struct port_wish *w,
+		     int64_t now, struct plan *p, struct error *err)
+{
+	struct step s = vf_step(v->leased ? STEP_LEASE_WRITE : STEP_LEASE_TAKE, pf, v);
+
+	s.lease = (struct lease){
+		.vf = v->info.addr,
+		.pf = pf->info.addr,
+		.index = v->info.index,
+		.vmid = w->vmid,
+		.slot = w->slot,
+		.phase = LEASE_STARTING,
+		.taken = now,
+		/* What it looked like before us, not what a start that failed left. */
+		.before = v->leased ? v->lease.before : v->now,
+		.want = w->want,
+	};
+	memcpy(s.lease.pool, w->pool, sizeof(s.lease.pool));
+	memcpy(s.lease.name, w->name, sizeof(s.lease.name));
+	if (v->leased) {
+		s.has_old_lease = true;
+		s.old_lease = v->lease;
+	}
+	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
+static int add_set(const struct pf_state *pf, const struct vf_state *v, enum vf_attr attr,
+		   const struct vf_settings *to, struct plan *p, struct error *err)
+{
+	struct step s = vf_step(STEP_SET, pf, v);
+
+	s.attr = attr;
+	s.from = v->now;
+	s.to = *to;
+	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
+static bool is_leased_to(const struct vf_state *v, uint32_t vmid)
+{
+	return v->leased && !v->lease_broken && v->lease.vmid == vmid;
+}
+
+static const struct vf_state *vf_by_index(const struct pf_state *pf, unsigned index)
+{
+	for (size_t k = 0; k < pf->n_vfs; k++) {
+		if (pf->vfs[k].info.index == index)
+			return &pf->vfs[k];
+	}
+	return NULL;
+}
+
+/* Under a lease of its own, so that nobody gets the VF while its MAC goes. */
+static int add_mac_clearing(const struct pf_state *pf, const struct vf_state *v,
+			    const struct port_wish *w, int64_t now, struct plan *p,
+			    struct error *err)
+{
+	struct port_wish nothing = *w;
+	struct step clear = vf_step(STEP_CLEAR_MAC, pf, v);
+	struct step drop = vf_step(STEP_LEASE_DROP, pf, v);
+
+	nothing.want = (struct vf_settings){0};
+	clear.from = v->now;
+	if (add_lease(pf, v, &nothing, now, p, err) < 0 || !add_step(p, &clear, err))
+		return -ENOMEM;
+	drop.has_old_lease = true;
+	drop.old_lease = p->steps[p->n_steps - 2].lease;
+	return add_step(p, &drop, err) ? 0 : -ENOMEM;
+}
+
+/*
+ * Two VFs of one PF with the same MAC make the NIC's switch deliver to either.
+ * One that is free gets its MAC taken away; one that somebody has is a reason
+ * to refuse. One that this VM itself holds is on its way to something else.
+ */
+static int clear_double_macs(const struct snapshot *s, const struct pf_state *pf,
+			     const struct vf_state *v, const struct port_wish *w, int64_t now,
+			     struct plan *p, struct error *err)
+{
+	char mac[MAC_LEN];
+	char addr[PCI_ADDR_LEN];
+	char why[320];
+
+	if (!(w->want.has & HAS_MAC))
+		return 0;
+	for (unsigned i = 0; i < pf->link.n_vfs; i++) {
+		const struct vf_state *other;
+		const char *reason;
+
+		if (i == v->info.index || !(pf->link.vfs[i].has & HAS_MAC) ||
+		    memcmp(pf->link.vfs[i].mac, w->want.mac, 6) != 0)
+			continue;
+		if (!s->complete)
+			return -EAGAIN;
+		other = vf_by_index(pf, i);
+		if (other && is_leased_to(other, w->vmid)) {
+			struct step clear = vf_step(STEP_CLEAR_MAC, pf, other);
+
+			clear.from = other->now;
+			if (!add_step(p, &clear, err))
+				return -ENOMEM;
+			continue;
+		}
+		reason = other ? plan_why_not(s, pf, other, w, why, sizeof(why)) : "unknown VF";
+		if (!reason) {
+			if (add_mac_clearing(pf, other, w, now, p, err) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		return fail(err, EINVAL,
+			    "MAC %s of hostpci%u is already on VF %u (%s) of %s: %s; give the port "
+			    "another MAC or free that VF",
+			    mac_format(w->want.mac, mac), w->slot, i,
+			    other ? pci_addr_format(&other->info.addr, addr) : "?", pf->info.ifname,
+			    reason);
+	}
+	return 0;
+}
+
+static int add_port(const struct snapshot *s, const struct pf_state *pf, const struct vf_state *v,
+		    const struct port_wish *w, int64_t now, struct plan *p, struct error *err)
+{
+	struct vf_settings to = resolve(&w->want, &v->now);
+	struct step step;
+	int r;
+
+	r = clear_double_macs(s, pf, v, w, now, p, err);
+	if (r < 0)
+		return r;
+	if (add_lease(pf, v, w, now, p, err) < 0)
+		return -ENOMEM;
+	if (strcmp(v->info.driver, "vfio-pci") != 0 &&
+	    strcmp(v->info.driver_override, "vfio-pci") != 0) {
+		step = vf_step(STEP_OVERRIDE, pf, v);
+		memcpy(step.from_text, v->info.driver_override, sizeof(step.from_text));
+		snprintf(step.to_text, sizeof(step.to_text), "vfio-pci");
+		if (!add_step(p, &step, err))
+			return -ENOMEM;
+	}
+	for (int a = 0; a < VF_ATTR_COUNT; a++) {
+		if (!(w->want.has & vf_attr_bits((enum vf_attr)a)) ||
+		    vf_attr_equal((enum vf_attr)a, &to, &v->now))
+			continue;
+		if (add_set(pf, v, (enum vf_attr)a, &to, p, err) < 0)
+			return -ENOMEM;
+	}
+	step = vf_step(STEP_VERIFY, pf, v);
+	step.to = w->want;
+	return add_step(p, &step, err) ? 0 : -ENOMEM;
+}
+
+/* Wishes must not contradict each other before any VF is looked at. */
+static int check_wishes(const struct port_wish *wishes, size_t n, struct error *err)
+{
+	char mac[MAC_LEN];
+
+	for (size_t i = 0; i < n; i++) {
+		if (!wishes[i].n_pfs)
+			return fail(err, EINVAL, "pool '%s' of hostpci%u has no PF on this node",
+				    wishes[i].pool, wishes[i].slot);
+		for (size_t k = 0; k < i; k++) {
+			if ((wishes[i].want.has & HAS_MAC) && (wishes[k].want.has & HAS_MAC) &&
+			    !memcmp(wishes[i].want.mac, wishes[k].want.mac, 6))
+				return fail(err, EINVAL,
+					    "hostpci%u and hostpci%u have the same MAC %s",
+					    wishes[k].slot, wishes[i].slot,
+					    mac_format(wishes[i].want.mac, mac));
+		}
+	}
+	return 0;
+}
+
+int plan_start(const struct snapshot *s, const struct port_wish *wishes, size_t n, int64_t now,
+	       struct port_choice *choices, struct plan *p, struct error *err)
+{
+	int r = check_wishes(wishes, n, err);
+
+	if (r < 0)
+		return r;
+	memset(choices, 0, n * sizeof(*choices));
+	/* All that can keep their VF do, before anyone chooses anew. */
+	for (size_t i = 0; i < n; i++)
+		choose_last(s, &wishes[i], choices, n, &choices[i], p);
+	for (size_t i = 0; i < n; i++) {
+		struct port_choice c;
+
+		if (choices[i].chosen)
+			continue;
+		if (!s->complete)
+			return -EAGAIN;
+		if (!choose_best(s, &wishes[i], choices, n, &c, p))
+			return fail(err, ENOSPC, "no VF of pool '%s' is free for hostpci%u",
+				    wishes[i].pool, wishes[i].slot);
+		choices[i] = c;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct pf_state *pf = &s->pfs[choices[i].pf];
+
+		r = add_port(s, pf, &pf->vfs[choices[i].vf], &wishes[i], now, p, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const struct pci_addr *vf,
+		 int64_t now, struct plan *p, struct error *err)
+{
+	const struct pf_state *pf;
+	const struct vf_state *v = snapshot_find(s, vf, &pf);
+	char addr[PCI_ADDR_LEN];
+	char why[320];
+
+	pci_addr_format(vf, addr);
+	if (!v)
+		return fail(err, EBUSY, "%s is no VF of pool '%s'", addr, wish->pool);
+	if (why_not_lease(v, wish->vmid, why, sizeof(why)) ||
+	    (v->claim && v->claim->firm && snprintf(why, sizeof(why), "%s", v->claim->who) > 0))
+		return fail(err, EBUSY, "VF %s is not free: %s", addr, why);
+	return add_port(s, pf, v, wish, now, p, err);
+}
+
+static bool has_changed(const struct vf_state *v, const struct lease *l, enum vf_attr attr)
+{
+	struct vf_settings before = l->before;
+
+	before.has &= vf_attr_bits(attr);
+	return (l->want.has & vf_attr_bits(attr)) && before.has &&
+	       !vf_attr_equal(attr, &before, &v->now);
+}
+
+/* Only what the VF does not yet have: a released VF released again is left alone. */
+static int add_parking(const struct pf_state *pf, const struct vf_state *v, const struct lease *l,
+		       struct plan *p, struct error *err)
+{
+	static const enum vf_attr restored[] = {VF_RATE, VF_LINK_STATE, VF_QUERY_RSS};
+	struct vf_settings parked = {.has = HAS_VLAN, .proto = VLAN_PROTO_8021Q};
+	bool mac_set = (v->now.has & HAS_MAC) && !mac_is_zero(v->now.mac);
+	struct step s;
+
+	if ((v->now.has & HAS_VLAN) && (v->now.vlan || v->now.qos) &&
+	    add_set(pf, v, VF_VLAN, &parked, p, err) < 0)
+		return -ENOMEM;
+	if (mac_set) {
+		s = vf_step(STEP_CLEAR_MAC, pf, v);
+		s.from = v->now;
+		if (!add_step(p, &s, err))
+			return -ENOMEM;
+	}
+	parked.has = HAS_TRUST;
+	if ((v->now.has & HAS_TRUST) && v->now.trust &&
+	    add_set(pf, v, VF_TRUST, &parked, p, err) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(restored); i++) {
+		if (has_changed(v, l, restored[i]) &&
+		    add_set(pf, v, restored[i], &l->before, p, err) < 0)
+			return -ENOMEM;
+	}
+	/* Clearing the MAC may have needed spoofchk off: then it has to come back. */
+	if ((v->now.has & HAS_SPOOFCHK) && (!v->now.spoofchk || mac_set)) {
+		s = vf_step(STEP_GUARD, pf, v);
+		s.attr = VF_SPOOFCHK;
+		s.from = v->now;
+		if (!add_step(p, &s, err))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int plan_release(const struct pf_state *pf, const struct vf_state *state, const struct lease *lease,
+		 struct plan *p, struct error *err)
+{
+	struct step drop = {
+		.kind = STEP_LEASE_DROP, .vf = lease->vf, .pf = lease->pf, .index = lease->index};
+
+	if (state && add_parking(pf, state, lease, p, err) < 0)
+		return -ENOMEM;
+	drop.old_lease = *lease;
+	drop.has_old_lease = true;
+	return add_step(p, &drop, err) ? 0 : -ENOMEM;
+}
+
+/* --- In words --- */
+
+const char *step_describe(const struct step *s, char *buf, size_t size)
+{
+	char vf[PCI_ADDR_LEN];
+	char from[64];
+	char to[128];
+
+	pci_addr_format(&s->vf, vf);
+	switch (s->kind) {
+	case STEP_LEASE_TAKE:
+		snprintf(buf, size, "VF %s (VF %u of %s): lease to VM %u hostpci%u", vf, s->index,
+			 s->pf_name, s->lease.vmid, s->lease.slot);
+		break;
+	case STEP_LEASE_WRITE:
+		snprintf(buf, size, "VF %s (VF %u of %s): lease of VM %u hostpci%u %s -> %s", vf,
+			 s->index, s->pf_name, s->lease.vmid, s->lease.slot,
+			 lease_phase_name(s->old_lease.phase), lease_phase_name(s->lease.phase));
+		break;
+	case STEP_LEASE_DROP:
+		snprintf(buf, size, "VF %s: drop the lease of VM %u", vf, s->old_lease.vmid);
+		break;
+	case STEP_OVERRIDE:
+		snprintf(buf, size, "VF %s: driver_override %s -> %s", vf,
+			 s->from_text[0] ? s->from_text : "none",
+			 s->to_text[0] ? s->to_text : "none");
+		break;
+	case STEP_SET:
+		snprintf(buf, size, "VF %s: %s %s -> %s", vf, vf_attr_name(s->attr),
+			 vf_attr_value(s->attr, &s->from, from, sizeof(from)),
+			 vf_attr_value(s->attr, &s->to, to, sizeof(to)));
+		break;
+	case STEP_CLEAR_MAC:
+		snprintf(buf, size, "VF %s: MAC %s -> none", vf,
+			 vf_attr_value(VF_MAC, &s->from, from, sizeof(from)));
+		break;
+	case STEP_GUARD:
+		snprintf(buf, size, "VF %s: spoofchk %s -> on", vf,
+			 vf_attr_value(VF_SPOOFCHK, &s->from, from, sizeof(from)));
+		break;
+	case STEP_VERIFY:
+		snprintf(buf, size, "VF %s: read back and compare: %s", vf,
+			 vf_settings_describe(&s->to, to, sizeof(to)));
+		break;
+	case STEP_CALL:
+		snprintf(buf, size, "%s", s->what);
+		break;
+	}
+	return buf;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A plan is data: steps with from and to. It is made by pure functions of a
+ * snapshot and wishes, printed by a dry run, carried out and undone by
+ * execute.c, kept in the journal while it is under way.
+ */
+#ifndef VFHOOK_SRC_PLAN_H
+#define VFHOOK_SRC_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "src/snapshot.h"
+
+enum step_kind {
+	STEP_LEASE_TAKE,  /* new lease; undo: drop it */
+	STEP_LEASE_WRITE, /* old lease -> lease; undo: the old one back */
+	STEP_LEASE_DROP,  /* no undo: the last step of a release */
+	STEP_OVERRIDE,    /* driver_override from_text -> to_text */
+	STEP_SET,         /* one attribute from -> to */
+	STEP_CLEAR_MAC,   /* MAC to zero; by way of spoofchk off, or a parking MAC, where zero is refused */
+	STEP_GUARD,       /* spoofchk on; by way of a parking MAC where zero is refused with it on */
+	STEP_VERIFY,      /* read the VF back and compare with `to` */
+	STEP_CALL,        /* something outside of this folder, done by who executes the plan */
+};
+
+struct step {
+	enum step_kind kind;
+	struct pci_addr vf;
+	struct pci_addr pf;
+	unsigned index;
+	int ifindex;
+	char pf_name[IFNAME_LEN];
+	char driver[DRIVER_LEN]; /* the PF's, for messages */
+	enum vf_attr attr;
+	struct vf_settings from;
+	struct vf_settings to;
+	char from_text[DRIVER_LEN];
+	char to_text[DRIVER_LEN];
+	bool has_old_lease;
+	struct lease old_lease;
+	struct lease lease;
+	unsigned call;   /* which call, for who executes it */
+	char what[512];  /* STEP_CALL: what it does, for a person */
+};
+
+/* What a crash in the middle means for the next run. */
+enum plan_kind {
+	PLAN_START,   /* undo it: the start it belonged to is over */
+	PLAN_RELEASE, /* finish it: the VM it belonged to is gone */
+	PLAN_MEND,    /* finish it: the VM it belongs to runs on that VF */
+};
+
+/* Why a VF was or was not taken: one line for a person. */
+struct plan_note {
+	bool taken;
+	struct pci_addr vf;
+	char text[320];
+};
+
+struct plan {
+	enum plan_kind kind;
+	uint32_t vmid;
+	struct step *steps;
+	size_t n_steps;
+	struct plan_note *notes;
+	size_t n_notes;
+};
+
+/* One port of a VM that is to get a VF. Pointers belong to the caller. */
+struct port_wish {
+	uint32_t vmid;
+	unsigned slot;
+	char pool[64];
+	char name[64]; /* the VM's, for the lease; may be "" */
+	const struct pci_addr *pfs; /* the pool's PFs on this node */
+	size_t n_pfs;
+	bool allow_pf_down;
+	struct vf_settings want;
+	bool has_last; /* the VF it had, kept if that can be */
+	struct pci_addr last;
+	int numa_node; /* the VM's, -1 if it is not pinned to one */
+	/*
+	 * 0: the first free VF. Otherwise any of them, depending on the number: for
+	 * one who lost a race and would only lose the next against the same others.
+	 */
+	unsigned spread;
+};
+
+/* What was decided for a port: indices into the snapshot. */
+struct port_choice {
+	bool chosen;
+	size_t pf;
+	size_t vf;
+};
+
+void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid);
+void plan_free(struct plan *p);
+
+/* Does the plan change anything but leases? */
+bool plan_changes_vfs(const struct plan *p);
+
+/*
+ * Choose a VF for each wish and put the steps for all of them into the plan.
+ * choices[i] belongs to wishes[i]. Returns 0; -EAGAIN if the snapshot is not
+ * complete and the answer is not in it (read everything and ask again); -ENOSPC
+ * if no VF is free for some wish (err says for which; the notes say why not,
+ * VF by VF); -EINVAL if the wishes contradict each other or the facts.
+ */
+int plan_start(const struct snapshot *s, const struct port_wish *wishes, size_t n, int64_t now,
+	       struct port_choice *choices, struct plan *p, struct error *err);
+
+/*
+ * The steps that give one certain VF to a wish, whatever a better choice might
+ * be: for a VM that already runs with it. -EBUSY with err if it is not free for that VM.
+ */
+int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const struct pci_addr *vf,
+		 int64_t now, struct plan *p, struct error *err);
+
+/*
+ * The steps that park a leased VF and drop its lease. state may be NULL: the VF
+ * is no longer there, and only its lease has to go.
+ */
+int plan_release(const struct pf_state *pf, const struct vf_state *state, const struct lease *lease,
+		 struct plan *p, struct error *err);
+
+/*
+ * Why this VF is not free for that wish, or NULL if it is. Notes what it
+ * finds into buf. Does not look at what else the plan gives away.
+ */
+const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
+			 const struct vf_state *vf, const struct port_wish *wish, char *buf,
+			 size_t size);
+
+/* Append a STEP_CALL. what: what it does, for a person. */
+int plan_add_call(struct plan *p, unsigned call, const char *what, struct error *err);
+
+/* One step in words, "VF 0000:06:10.1: VLAN none -> 20". Returns buf. */
+const char *step_describe(const struct step *s, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static const struct vf_claim *find_claim(const struct observer *o, const struct pci_addr *a)
+{
+	const struct vf_claim *found = NULL;
+
+	for (size_t i = 0; i < o->n_claims; i++) {
+		const struct vf_claim *c = &o->claims[i];
+		struct pci_addr at = *a;
+
+		if (c->whole_device)
+			at.fn = c->addr.fn;
+		if (!pci_addr_cmp(&at, &c->addr) && (!found || c->firm))
+			found = c;
+	}
+	return found;
+}
+
+static void read_lease(const struct observer *o, struct vf_state *v)
+{
+	struct error why = ERROR_INIT;
+	int r = lease_read(o->root, &v->info.addr, &v->lease, &why);
+
+	v->leased = r != -ENOENT;
+	v->lease_broken = v->leased && r < 0;
+	if (v->lease_broken)
+		snprintf(v->lease_why, sizeof(v->lease_why), "%.255s", why.text);
+}
+
+/*
+ * Opening a VFIO group makes it busy for others for that moment, so it is never
+ * tried on a VF that another VM may be starting with.
+ */
+static bool may_probe_group(const struct observer *o, const struct vf_state *v)
+{
+	if (v->info.iommu_group < 0 || (v->claim && v->claim->firm))
+		return false;
+	return !v->leased || (!v->lease_broken && v->lease.vmid == o->vmid);
+}
+
+static int read_vf(const struct observer *o, const struct pf_state *pf, const struct pci_addr *addr,
+		   unsigned index, struct vf_state *v, struct error *err)
+{
+	int r = sysfs_vf_read(o->root, addr, &pf->info.addr, index, &v->info, err);
+
+	if (r < 0)
+		return r;
+	if (index < pf->link.n_vfs)
+		v->now = pf->link.vfs[index];
+	read_lease(o, v);
+	v->claim = find_claim(o, addr);
+	if (may_probe_group(o, v))
+		v->busy = vfio_group_busy(o->root, v->info.iommu_group) > 0;
+	if (v->info.ifindex)
+		v->has_address = kernel_has_address(o->kernel, v->info.ifindex, NULL) == 1;
+	return 0;
+}
+
+static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct error *err)
+{
+	pf->vfs = calloc(pf->link.n_vfs ? pf->link.n_vfs : 1, sizeof(*pf->vfs));
+	if (!pf->vfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (unsigned i = 0; i < pf->link.n_vfs; i++) {
+		struct pci_addr addr;
+
+		/* netdevsim has VFs without PCI functions; a VF may go while we look. */
+		if (sysfs_vf_addr(o->root, &pf->info.addr, i, &addr) < 0)
+			continue;
+		if (!read_vf(o, pf, &addr, i, &pf->vfs[pf->n_vfs], NULL))
+			pf->n_vfs++;
+	}
+	return 0;
+}
+
+static int read_some_vfs(const struct observer *o, struct pf_state *pf, const struct pci_addr *only,
+			 size_t n_only, struct error *err)
+{
+	pf->vfs = calloc(n_only ? n_only : 1, sizeof(*pf->vfs));
+	if (!pf->vfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_only; i++) {
+		struct pci_addr of;
+		unsigned index;
+
+		if (sysfs_vf_identify(o->root, &only[i], &of, &index) < 0 ||
+		    pci_addr_cmp(&of, &pf->info.addr) != 0)
+			continue;
+		if (!read_vf(o, pf, &only[i], index, &pf->vfs[pf->n_vfs], NULL))
+			pf->n_vfs++;
+	}
+	return 0;
+}
+
+static void read_pf(const struct observer *o, const struct pci_addr *addr, struct pf_state *pf)
+{
+	struct error why = ERROR_INIT;
+
+	if (sysfs_pf_read(o->root, addr, &pf->info, &why) < 0 ||
+	    kernel_pf_read(o->kernel, pf->info.ifindex, &pf->link, &why) < 0) {
+		pf->broken = true;
+		snprintf(pf->why, sizeof(pf->why), "%.255s", why.text);
+	}
+}
+
+int snapshot_read(const struct observer *o, const struct pci_addr *pfs, size_t n_pfs,
+		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
+		  struct error *err)
+{
+	*out = (struct snapshot){.complete = all};
+	out->pfs = calloc(n_pfs ? n_pfs : 1, sizeof(*out->pfs));
+	if (!out->pfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_pfs; i++) {
+		struct pf_state *pf = &out->pfs[out->n_pfs++];
+		int r;
+
+		read_pf(o, &pfs[i], pf);
+		if (pf->broken)
+			continue;
+		r = all ? read_all_vfs(o, pf, err) : read_some_vfs(o, pf, only, n_only, err);
+		if (r < 0) {
+			snapshot_free(out);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		pf_link_free(&s->pfs[i].link);
+		free(s->pfs[i].vfs);
+	}
+	free(s->pfs);
+	*s = (struct snapshot){0};
+}
+
+const struct vf_state *snapshot_find(const struct snapshot *s, const struct pci_addr *vf,
+				     const struct pf_state **pf)
+{
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		for (size_t k = 0; k < s->pfs[i].n_vfs; k++) {
+			if (pci_addr_cmp(&s->pfs[i].vfs[k].info.addr, vf) != 0)
+				continue;
+			if (pf)
+				*pf = &s->pfs[i];
+			return &s->pfs[i].vfs[k];
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/sysfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#define PCI_DEVICES "sys/bus/pci/devices/"
+
+/* "sys/bus/pci/devices/<addr>/<name>" into path; false if it does not fit (it always does). */
+static bool dev_path(char path[PATH_MAX], const struct pci_addr *a, const char *name)
+{
+	char text[PCI_ADDR_LEN];
+	int n = snprintf(path, PATH_MAX, PCI_DEVICES "%s/%s", pci_addr_format(a, text), name);
+
+	return n > 0 && n < PATH_MAX;
+}
+
+static ssize_t dev_attr(int root, const struct pci_addr *a, const char *name, char *buf,
+			size_t size)
+{
+	char path[PATH_MAX];
+
+	return dev_path(path, a, name) ? attr_read(root, path, buf, size) : -ENAMETOOLONG;
+}
+
+static unsigned dev_number(int root, const struct pci_addr *a, const char *name)
+{
+	unsigned long long n = 0;
+	char path[PATH_MAX];
+
+	if (dev_path(path, a, name))
+		attr_read_u64(root, path, UINT_MAX, &n);
+	return (unsigned)n;
+}
+
+static void dev_link(int root, const struct pci_addr *a, const char *name, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+
+	if (!dev_path(path, a, name) || link_basename(root, path, buf, size) < 0)
+		buf[0] = '\0';
+}
+
+static DIR *open_dir(int root, const char *path)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d;
+
+	if (fd < 0)
+		return NULL;
+	d = fdopendir(fd);
+	if (d)
+		fd = -1;
+	return d;
+}
+
+/* A representor of switchdev mode ("pf0vf3") is not the PF's own interface. */
+static bool is_representor(int root, const char *net_dir, const char *ifname)
+{
+	char path[PATH_MAX];
+	char name[32];
+
+	if (snprintf(path, sizeof(path), "%s/%s/phys_port_name", net_dir, ifname) >=
+	    (int)sizeof(path))
+		return false;
+	return attr_read(root, path, name, sizeof(name)) > 0 && strstr(name, "vf");
+}
+
+/* The function's own network interface: the one with the lowest index. False if it has none. */
+static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_LEN], int *ifindex)
+{
+	char net[PATH_MAX];
+	AUTO_CLOSEDIR DIR *d = NULL;
+	const struct dirent *e;
+
+	*ifindex = 0;
+	ifname[0] = '\0';
+	if (!dev_path(net, a, "net"))
+		return false;
+	d = open_dir(root, net);
+	if (!d)
+		return false;
+	while ((e = readdir(d))) {
+		unsigned long long index;
+		char path[PATH_MAX];
+
+		if (e->d_name[0] == '.' || strlen(e->d_name) >= IFNAME_LEN)
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s/ifindex", net, e->d_name) >=
+		    (int)sizeof(path))
+			continue;
+		if (attr_read_u64(root, path, INT_MAX, &index) < 0 || !index)
+			continue;
+		if (is_representor(root, net, e->d_name))
+			continue;
+		if (!*ifindex || (int)index < *ifindex) {
+			*ifindex = (int)index;
+			memcpy(ifname, e->d_name, strlen(e->d_name) + 1);
+		}
+	}
+	return *ifindex > 0;
+}
+
+int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
+{
+	char text[PCI_ADDR_LEN];
+	char path[PATH_MAX];
+	char buf[32];
+
+	*out = (struct pf_info){.addr = *addr, .numa_node = -1};
+	pci_addr_format(addr, text);
+	if (dev_attr(root, addr, "vendor", buf, sizeof(buf)) < 0)
+		return fail(err, ENODEV, "there is no PCI device %s on this node", text);
+	if (!dev_path(path, addr, "sriov_totalvfs") || !path_exists(root, path))
+		return fail(err, EOPNOTSUPP, "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)",
+			    text);
+	out->total_vfs = dev_number(root, addr, "sriov_totalvfs");
+	out->num_vfs = dev_number(root, addr, "sriov_numvfs");
+	dev_link(root, addr, "driver", out->driver, sizeof(out->driver));
+	if (dev_attr(root, addr, "numa_node", buf, sizeof(buf)) > 0 && buf[0] != '-')
+		out->numa_node = (int)dev_number(root, addr, "numa_node");
+	if (!find_netdev(root, addr, out->ifname, &out->ifindex))
+		return fail(err, ENODEV,
+			    "PF %s has no network interface (driver: %s): is its driver loaded?",
+			    text, out->driver[0] ? out->driver : "none");
+	return 0;
+}
+
+int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pci_addr *out)
+{
+	char name[32];
+	char target[PCI_ADDR_LEN];
+
+	snprintf(name, sizeof(name), "virtfn%u", index);
+	dev_link(root, pf, name, target, sizeof(target));
+	return pci_addr_parse(target, out) < 0 ? -ENOENT : 0;
+}
+
+static bool vf_has_index(int root, const struct pci_addr *vf, const struct pci_addr *pf,
+			 unsigned index)
+{
+	struct pci_addr at;
+
+	return !sysfs_vf_addr(root, pf, index, &at) && !pci_addr_cmp(&at, vf);
+}
+
+int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index)
+{
+	char name[PCI_ADDR_LEN];
+	char path[PATH_MAX];
+	unsigned stride;
+	unsigned guess;
+	unsigned n;
+	long delta;
+
+	if (!dev_path(path, vf, "vendor") || !path_exists(root, path))
+		return -ENODEV;
+	dev_link(root, vf, "physfn", name, sizeof(name));
+	if (pci_addr_parse(name, pf) < 0)
+		return -EINVAL;
+	/* PCIe SR-IOV 2.1.2: routing id of VF n = the PF's + offset + n * stride. */
+	stride = dev_number(root, pf, "sriov_stride");
+	delta = (long)(vf->bus << 8 | vf->dev << 3 | vf->fn) -
+		(long)(pf->bus << 8 | pf->dev << 3 | pf->fn) -
+		(long)dev_number(root, pf, "sriov_offset");
+	if (stride && delta >= 0) {
+		guess = (unsigned)delta / stride;
+		if (vf_has_index(root, vf, pf, guess)) {
+			*index = guess;
+			return 0;
+		}
+	}
+	n = dev_number(root, pf, "sriov_numvfs");
+	for (unsigned i = 0; i < n && i < 65536; i++) {
+		if (vf_has_index(root, vf, pf, i)) {
+			*index = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* "vendor:device" without the "0x" that sysfs puts in front. */
+static void read_id(int root, const struct pci_addr *a, const char *first, const char *second,
+		    char out[10])
+{
+	char v[16];
+	char d[16];
+
+	out[0] = '\0';
+	if (dev_attr(root, a, first, v, sizeof(v)) == 6 &&
+	    dev_attr(root, a, second, d, sizeof(d)) == 6)
+		snprintf(out, 10, "%.4s:%.4s", v + 2, d + 2);
+}
+
+int sysfs_group_members(int root, int group, struct pci_addr *members, size_t max)
+{
+	char path[PATH_MAX];
+	AUTO_CLOSEDIR DIR *d = NULL;
+	const struct dirent *e;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices", group);
+	d = open_dir(root, path);
+	if (!d)
+		return -errno;
+	while ((e = readdir(d))) {
+		struct pci_addr a;
+
+		if (pci_addr_parse(e->d_name, &a) < 0)
+			continue;
+		if ((size_t)n < max)
+			members[n] = a;
+		n++;
+	}
+	return n;
+}
+
+/* PVE binds every member of the group to vfio-pci, except bridges: the PF would go too. */
+static void read_group(int root, struct vf_info *v)
+{
+	struct pci_addr members[64];
+	unsigned group;
+	char name[16];
+	char path[PATH_MAX];
+	int n;
+
+	v->iommu_group = -1;
+	dev_link(root, &v->addr, "iommu_group", name, sizeof(name));
+	if (parse_u32(name, INT_MAX, &group) < 0)
+		return;
+	v->iommu_group = (int)group;
+	n = sysfs_group_members(root, v->iommu_group, members, ARRAY_SIZE(members));
+	v->group_alone = n == 1;
+	v->group_pure = n > 0 && n <= (int)ARRAY_SIZE(members);
+	for (int i = 0; i < n && i < (int)ARRAY_SIZE(members); i++) {
+		if (!pci_addr_cmp(&members[i], &v->addr))
+			continue;
+		if (dev_path(path, &members[i], "physfn") && path_exists(root, path))
+			continue;
+		v->group_pure = false;
+		pci_addr_format(&members[i], v->group_intruder);
+		/* A PF says more to a person than the bridge above it. */
+		if (!pci_addr_cmp(&members[i], &v->pf))
+			return;
+	}
+}
+
+/* Who uses the VF's netdev on this host: a bridge, bond or anything stacked upon it. */
+static void read_netdev_user(int root, struct vf_info *v)
+{
+	char path[PATH_MAX];
+	char name[IFNAME_LEN];
+	AUTO_CLOSEDIR DIR *d = NULL;
+	const struct dirent *e;
+
+	snprintf(path, sizeof(path), "sys/class/net/%s/master", v->ifname);
+	if (!link_basename(root, path, name, sizeof(name))) {
+		snprintf(v->netdev_user, sizeof(v->netdev_user), "%s", name);
+		return;
+	}
+	snprintf(path, sizeof(path), "sys/class/net/%s", v->ifname);
+	d = open_dir(root, path);
+	while (d && (e = readdir(d))) {
+		if (!strncmp(e->d_name, "upper_", 6)) {
+			snprintf(v->netdev_user, sizeof(v->netdev_user), "%.40s", e->d_name + 6);
+			return;
+		}
+	}
+}
+
+static void read_netdev(int root, struct vf_info *v)
+{
+	unsigned long long flags = 0;
+	char path[PATH_MAX];
+
+	if (!find_netdev(root, &v->addr, v->ifname, &v->ifindex))
+		return;
+	snprintf(path, sizeof(path), "sys/class/net/%s/flags", v->ifname);
+	attr_read_u64(root, path, UINT_MAX, &flags);
+	v->netdev_up = flags & IFF_UP;
+	read_netdev_user(root, v);
+}
+
+int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
+		  struct vf_info *out, struct error *err)
+{
+	char text[PCI_ADDR_LEN];
+
+	*out = (struct vf_info){.addr = *vf, .pf = *pf, .index = index};
+	read_id(root, vf, "vendor", "device", out->id);
+	if (!out->id[0])
+		return fail(err, ENODEV, "VF %s has gone from sysfs", pci_addr_format(vf, text));
+	read_id(root, vf, "subsystem_vendor", "subsystem_device", out->subsystem_id);
+	dev_link(root, vf, "driver", out->driver, sizeof(out->driver));
+	if (dev_attr(root, vf, "driver_override", out->driver_override,
+		     sizeof(out->driver_override)) < 0 ||
+	    !strcmp(out->driver_override, "(null)"))
+		out->driver_override[0] = '\0';
+	read_group(root, out);
+	/* Only a network driver makes a netdev: most VFs need no look. */
+	if (out->driver[0] && strcmp(out->driver, "vfio-pci") != 0)
+		read_netdev(root, out);
+	return 0;
+}
+
+int vfio_group_busy(int root, int group)
+{
+	AUTO_CLOSE int fd = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "dev/vfio/%d", group);
+	fd = openat(root, path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 && errno == EBUSY;
+}
+
+int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *driver,
+			      struct error *err)
+{
+	char text[PCI_ADDR_LEN];
+	char path[PATH_MAX];
+	int r;
+
+	pci_addr_format(vf, text);
+	if (!dev_path(path, vf, "driver_override"))
+		return fail(err, ENAMETOOLONG, "VF %s: path too long", text);
+	r = attr_write(root, path, driver[0] ? driver : "\n");
+	if (r < 0)
+		return fail_errno(err, -r, "VF %s: write driver_override", text);
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * PFs, VFs and IOMMU groups as sysfs shows them (Documentation/ABI/testing/
+ * sysfs-bus-pci). A PF is named by its PCI address: interface names move.
+ */
+#ifndef VFHOOK_SRC_SYSFS_H
+#define VFHOOK_SRC_SYSFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+#define IFNAME_LEN 16 /* IFNAMSIZ */
+#define DRIVER_LEN 64
+
+struct pf_info {
+	struct pci_addr addr;
+	char ifname[IFNAME_LEN];
+	int ifindex;
+	char driver[DRIVER_LEN];
+	int numa_node; /* -1: unknown */
+	unsigned total_vfs;
+	unsigned num_vfs;
+};
+
+struct vf_info {
+	struct pci_addr addr;
+	struct pci_addr pf;
+	unsigned index;
+	char id[10];           /* "8086:10ca": vendor and device, as PVE's mappings have it */
+	char subsystem_id[10]; /* "8086:0000", "" if sysfs has none */
+	int iommu_group;       /* -1: none, the IOMMU is off */
+	bool group_pure;       /* the group holds nothing but VFs */
+	bool group_alone;      /* it holds this VF only */
+	char group_intruder[PCI_ADDR_LEN]; /* a member that is no VF, when !group_pure */
+	char driver[DRIVER_LEN];           /* "" when unbound */
+	char driver_override[DRIVER_LEN];  /* "" when unset */
+	char ifname[IFNAME_LEN];           /* its netdev on this host, "" when it has none */
+	int ifindex;
+	bool netdev_up;   /* IFF_UP */
+	char netdev_user[64]; /* "bridge vmbr0", "vlan enp6s0f0v0.5": who sits on the netdev, or "" */
+};
+
+/* Read a PF. -ENODEV: no such PCI function; -EOPNOTSUPP: it has no VFs to give; err says which. */
+int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
+
+/* The address of a PF's VF number index. -ENOENT (no text) if it has no such VF. */
+int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pci_addr *out);
+
+/*
+ * Whose VF is this, and which one? Fills pf and index. -ENODEV: no such
+ * function; -EINVAL: it is not a VF. No text: the caller knows what it means.
+ */
+int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index);
+
+/* Everything about one VF. pf and index as sysfs_vf_identify() gives them. */
+int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
+		  struct vf_info *out, struct error *err);
+
+/*
+ * The other members of an IOMMU group, up to max; returns how many there are (it
+ * may be more than max) or a negative errno.
+ */
+int sysfs_group_members(int root, int group, struct pci_addr *members, size_t max);
+
+/*
+ * Is somebody using the group through VFIO right now? The kernel lets a group
+ * be opened once (drivers/vfio/group.c: -EBUSY). 1: busy, 0: no, or there is no
+ * /dev/vfio/<group> because nothing in it is bound to vfio-pci. Opening it makes
+ * the group busy for that moment: ask only about VFs that nobody is starting with.
+ */
+int vfio_group_busy(int root, int group);
+
+/*
+ * Make vfio-pci the VF's only driver ("" clears it). Needed where the PF has
+ * sriov_drivers_autoprobe 0: there bind(2) into a driver answers ENODEV unless
+ * driver_override names it (drivers/pci/pci-driver.c: pci_device_can_probe), and
+ * PVE only writes new_id and bind (PVE::SysFSTools pci_dev_bind_to_vfio).
+ */
+int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *driver,
+			      struct error *err);
+
+#endif
