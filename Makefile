@@ -74,7 +74,7 @@ $(BUILD)/tests/restprobe: $(BUILD)/san/tests/component/restprobe.o $(filter $(BU
 
 $(BUILD)/tests/pvesim-standin: tests/sim/standin.c
 	$(Q)mkdir -p $(@D)
-	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -o $@ $<
 
 $(BUILD)/tests/vfmbx: tests/e2e/vfmbx.c
 	$(Q)mkdir -p $(@D)

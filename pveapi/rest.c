@@ -606,7 +606,7 @@ static bool text_of_errors(json_t *errors, char buf[MESSAGE_MAX])
 /* `errors`, else `message`, else the reason phrase. */
 static void text_of_reply(const struct rest *r, char buf[MESSAGE_MAX])
 {
-	json_t *reply = json_loadb(str_get(&r->body), r->body.len, 0, NULL);
+	json_t *reply = json_loadb(str_get(&r->body), r->body.len, JSON_ALLOW_NUL, NULL);
 	json_t *message = json_object_get(reply, "message");
 	bool found = text_of_errors(json_object_get(reply, "errors"), buf);
 

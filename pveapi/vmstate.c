@@ -144,19 +144,32 @@ static bool is_option(const char *arg, const char *name)
 	return !strcmp(arg, name);
 }
 
-static bool has_id(const char *cmdline, size_t len, uint32_t vmid)
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s);
+	size_t tail = strlen(end);
+
+	return len >= tail && !strcmp(s + len - tail, end);
+}
+
+/*
+ * PVE goes by "-pidfile <its path>" (PVE/QemuServer/Helpers.pm:
+ * instance_running_locally), which /var/run and /run spell differently; its
+ * QEMU also has "-id <vmid>".
+ */
+static bool is_of_vm(const char *cmdline, size_t len, uint32_t vmid)
 {
 	const char *end = cmdline + len;
-	char want[16];
+	char id[16];
+	char pidfile[64];
 
-	snprintf(want, sizeof(want), "%u", vmid);
+	snprintf(id, sizeof(id), "%u", vmid);
+	snprintf(pidfile, sizeof(pidfile), "/run/qemu-server/%u.pid", vmid);
 	for (const char *arg = cmdline; arg; arg = next_arg(arg, end)) {
-		const char *value;
+		const char *value = next_arg(arg, end);
 
-		if (!is_option(arg, "id"))
-			continue;
-		value = next_arg(arg, end);
-		if (value && !strcmp(value, want))
+		if (value && ((is_option(arg, "id") && !strcmp(value, id)) ||
+			      (is_option(arg, "pidfile") && ends_with(value, pidfile))))
 			return true;
 	}
 	return false;
@@ -203,7 +216,7 @@ int vm_process(int root, uint32_t vmid, struct proc_id *out, struct error *err)
 	len = read_cmdline(root, &id, &cmdline);
 	if (len < 0)
 		return fail_errno(err, (int)-len, "read /proc/%d/cmdline", (int)pid);
-	if (!len || !is_qemu(cmdline) || !has_id(cmdline, (size_t)len, vmid))
+	if (!len || !is_qemu(cmdline) || !is_of_vm(cmdline, (size_t)len, vmid))
 		return 0;
 	*out = id;
 	return 1;

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# lib.sh - a node in a folder: the PVE simulator with a made-up sysfs, real
+# files, real HTTPS on port 8006 of a network namespace of its own, and vfhook
+# as hookscript. To be sourced; the first thing it does is to start the script
+# again inside that namespace.
+
+top=$(cd -- "${BASH_SOURCE[0]%/*}/../.." && pwd)
+: "${BUILD:=$top/build}"
+
+if [[ -z ${VFHOOK_IN_NETNS:-} ]]; then
+	VFHOOK_IN_NETNS=1 exec unshare --net --uts -- bash "$0" "$@"
+fi
+ip link set lo up
+hostname pve1
+
+# shellcheck source=tests/e2e/lib.sh
+. "$top/tests/e2e/lib.sh"
+
+# LeakSanitizer cannot look at a process that forbids core files, and a test
+# must not depend on whether a leak is seen in time.
+export ASAN_OPTIONS=detect_leaks=0
+export UBSAN_OPTIONS=print_stacktrace=1
+
+sim=$top/tests/sim/pvesim
+node_root=
+
+# The program under test in the tree, with PVE's environment around it.
+vfhook() { "$BUILD/tests/vfhook-fake" --root "$node_root" "$@"; }
+sim() { "$sim" --root "$node_root" "$@"; }
+qm() { "$top/tests/sim/qm" --root "$node_root" "$@"; }
+
+# node_down - end the simulator, forget the tree.
+node_down() {
+	[[ -n $node_root ]] || return 0
+	sim stop >/dev/null 2>&1
+	pkill -f -- "-pidfile $node_root/" 2>/dev/null
+	rm -rf -- "$node_root"
+	node_root=
+}
+trap node_down EXIT
+trap 'exit 143' TERM INT
+
+readonly token_id='vfhook@pve!hook'
+readonly -a token_privs=(/vms:VM.Audit,VM.Config.HWType,VM.PowerMgmt /mapping/pci:Mapping.Use,Mapping.Modify)
+
+# node_up [MKTREE-PF-ARG]... - a fresh node with these PFs; default: one igb with 7 VFs.
+node_up() {
+	local pf
+	local -a args=()
+	node_down
+	node_root=$(mktemp -d /tmp/vfhook-node.XXXXXX)
+	(($# > 0)) || set -- 0000:06:00.0,driver=igb,ifname=enp6s0f0,vfs=7,numvfs=7,up=1,autoprobe=0
+	for pf; do args+=(--pf "$pf"); done
+	sim init --node pve1 >/dev/null
+	sim config set lock_timeout 2 >/dev/null 2>&1
+	sim mktree "${args[@]}" >/dev/null
+	sim token add "$token_id" --privs "${token_privs[@]}" >"$node_root/token.new"
+	install -m 600 "$node_root/token.new" "$node_root/etc/pve/priv/vfhook.token"
+	rm "$node_root/token.new"
+	ln -s /proc "$node_root/proc"
+	mkdir -p "$node_root/var/lib/vz/snippets" "$node_root/usr/sbin"
+	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$BUILD/tests/vfhook-fake" "$node_root" \
+		>"$node_root/var/lib/vz/snippets/vfhook"
+	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$top/tests/sim/qm" "$node_root" \
+		>"$node_root/usr/sbin/qm"
+	chmod 755 "$node_root/var/lib/vz/snippets/vfhook" "$node_root/usr/sbin/qm"
+}
+
+# pve_up - start pveproxy, pvedaemon and qmeventd.
+pve_up() {
+	sim serve >"$node_root/serve.log" 2>&1 &
+	for _ in {1..200}; do
+		grep -q ready "$node_root/serve.log" && return 0
+		sleep 0.05
+	done
+	diag "the simulator did not start:" "$(cat "$node_root/serve.log")"
+	return 1
+}
+
+# cfg - write /etc/pve/vfhook.cfg from standard input.
+cfg() { cat >"$node_root/etc/pve/vfhook.cfg"; }
+
+# wan_pool PORT-LINES... - one pool 'wan' on the first PF, and what comes behind it.
+wan_cfg() {
+	{
+		printf 'pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\n'
+		cat
+	} | cfg
+}
+
+# vm VMID [QM-SET-ARG]... - a VM with the hookscript.
+vm() {
+	local id=$1
+	shift
+	qm create "$id" --name "vm$id" >/dev/null
+	qm set "$id" --hookscript local:snippets/vfhook "$@" >/dev/null
+}
+
+# fake_set IFNAME JQ-like PYTHON-expression - change the fake kernel's page: p is the dict.
+fake_set() {
+	python3 - "$node_root/fake-kernel/$1.json" "$2" <<'PY'
+import json, os, sys
+path, code = sys.argv[1:]
+os.makedirs(os.path.dirname(path), exist_ok=True)
+p = json.load(open(path)) if os.path.exists(path) and os.path.getsize(path) else \
+    {"up": True, "carrier": True, "vfs": [], "quirks": []}
+exec(code)
+json.dump(p, open(path, "w"))
+PY
+}
+
+# vf_get IFNAME INDEX KEY - one value of the fake kernel's VF table.
+vf_get() {
+	python3 -c 'import json,sys
+v=json.load(open(sys.argv[1]))["vfs"][int(sys.argv[2])].get(sys.argv[3])
+print({True:"on",False:"off"}.get(v,v) if isinstance(v,bool) else v)' \
+		"$node_root/fake-kernel/$1.json" "$2" "$3"
+}
+
+# lease_count - how many VFs are leased; also counts what must not be there.
+lease_count() {
+	local -a all
+	shopt -s nullglob dotglob
+	all=("$node_root"/run/vfhook/leases/*)
+	shopt -u nullglob dotglob
+	echo ${#all[@]}
+}
+
+# wait_for SECONDS COMMAND... - until the command succeeds.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || return 1
+		sleep 0.1
+	done
+}
+
+vm_runs() { [[ $(qm status "$1") == *running* ]]; }

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A stand-in for src/netlink.c: the kernel's side of VFs kept in files below
+ * the root, fake-kernel/<ifindex>.json, one process at a time (flock). It is not
+ * there to agree with the program but to disagree as drivers do that no rig
+ * has. A PF's file may set "quirks":
+ *
+ *   "refuse-zero-mac"            zero MAC: EINVAL always
+ *   "refuse-zero-mac-spoofchk"   zero MAC while spoofchk is on: EINVAL
+ *   "spoofchk-needs-mac"         spoofchk on with a zero MAC: EINVAL
+ *   "ignore-link-state"          accepted, but nothing changes (ixgbe)
+ *   "no-link-state", "no-trust", "no-spoofchk", "no-rate", "no-8021ad", "no-query-rss"
+ *   "busy:N"                     the next N sets answer EBUSY (a VF in reset: i40e)
+ *   "fail:<attr>"                EIO with an extack text for that attribute (MAC, VLAN, ...)
+ *   "gone"                       ENODEV for everything (driver unbound)
+ *   "die-after:N"                the process is killed before its Nth set from now
+ *   "slow:MS"                    each set takes that long
+ *
+ * Without a file a PF is up, has carrier, and as many VFs as sysfs says, in
+ * the state a driver creates them in.
+ */
+#include "src/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "src/json.h"
+#include "src/sysfs.h"
+
+struct kernel {
+	int root;
+};
+
+/* One PF's file, locked. */
+struct page {
+	int fd;
+	json_t *j;
+};
+
+static void page_close(struct page *p)
+{
+	json_decref(p->j);
+	cleanup_close(&p->fd);
+}
+
+int kernel_open(int root, struct kernel **out, struct error *err)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return fail(err, ENOMEM, "out of memory");
+	k->root = root;
+	*out = k;
+	return dir_make(root, "fake-kernel", 0755, err);
+}
+
+void kernel_close(struct kernel *k)
+{
+	free(k);
+}
+
+void pf_link_free(struct pf_link *l)
+{
+	free(l->vfs);
+	l->vfs = NULL;
+	l->n_vfs = 0;
+}
+
+/* The PF whose interface has that index, from the tree's sysfs. */
+static bool find_pf(int root, int ifindex, struct pf_info *pf)
+{
+	AUTO_CLOSEDIR DIR *d = NULL;
+	int fd = openat(root, "sys/bus/pci/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct dirent *e;
+
+	d = fd < 0 ? NULL : fdopendir(fd);
+	while (d && (e = readdir(d))) {
+		struct pci_addr a;
+
+		if (!pci_addr_parse(e->d_name, &a) && !sysfs_pf_read(root, &a, pf, NULL) &&
+		    pf->ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static json_t *fresh_vf(void)
+{
+	struct vf_settings s = {.has = 0xff, .proto = VLAN_PROTO_8021Q, .spoofchk = true};
+
+	return vf_settings_to_json(&s);
+}
+
+static int page_open(struct kernel *k, int ifindex, struct page *p, struct error *err)
+{
+	struct pf_info pf;
+	char path[64];
+	json_t *vfs;
+
+	*p = (struct page){.fd = -1};
+	if (!find_pf(k->root, ifindex, &pf))
+		return fail(err, ENODEV, "read interface %d: No such device", ifindex);
+	snprintf(path, sizeof(path), "fake-kernel/%s.json", pf.ifname);
+	p->fd = openat(k->root, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (p->fd < 0 || flock(p->fd, LOCK_EX) < 0)
+		return fail_errno(err, errno, "fake kernel");
+	p->j = json_loadfd(p->fd, 0, NULL);
+	if (!p->j)
+		p->j = json_pack("{s:b s:b s:[] s:[]}", "up", 1, "carrier", 1, "vfs", "quirks");
+	vfs = json_object_get(p->j, "vfs");
+	while (json_array_size(vfs) < pf.num_vfs)
+		json_array_append_new(vfs, fresh_vf());
+	return 0;
+}
+
+static void page_store(struct page *p)
+{
+	AUTO_FREE char *text = json_dumps(p->j, JSON_INDENT(1));
+
+	if (ftruncate(p->fd, 0) < 0 || pwrite(p->fd, text, strlen(text), 0) < 0)
+		abort();
+}
+
+/* The text behind "name" in the quirk of that name ("" for none behind it), or NULL. */
+static const char *quirk(const struct page *p, const char *name)
+{
+	const json_t *list = json_object_get(p->j, "quirks");
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *q = json_string_value(json_array_get(list, i));
+
+		if (q && !strncmp(q, name, len) && (!q[len] || q[len] == ':'))
+			return q[len] ? q + len + 1 : q + len;
+	}
+	return NULL;
+}
+
+/* Counts a "name:N" quirk down; true while N was above zero. */
+static bool count_down(struct page *p, const char *name)
+{
+	json_t *list = json_object_get(p->j, "quirks");
+	const char *n = quirk(p, name);
+	char text[64];
+
+	if (!n || atoi(n) <= 0)
+		return false;
+	snprintf(text, sizeof(text), "%s:%d", name, atoi(n) - 1);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *q = json_string_value(json_array_get(list, i));
+
+		if (q && !strncmp(q, name, strlen(name))) {
+			json_array_set_new(list, i, json_string(text));
+			break;
+		}
+	}
+	page_store(p);
+	return true;
+}
+
+int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err)
+{
+	CLEANUP(page_close) struct page p;
+	const json_t *vfs;
+	int r = page_open(k, ifindex, &p, err);
+
+	*out = (struct pf_link){.ifindex = ifindex};
+	if (r < 0)
+		return r;
+	if (quirk(&p, "gone"))
+		return fail(err, ENODEV, "read interface %d with its VFs: No such device", ifindex);
+	out->up = json_is_true(json_object_get(p.j, "up"));
+	out->carrier = json_is_true(json_object_get(p.j, "carrier"));
+	out->mtu = 1500;
+	vfs = json_object_get(p.j, "vfs");
+	out->n_vfs = json_array_size(vfs);
+	out->vfs = calloc(out->n_vfs + 1, sizeof(*out->vfs));
+	for (size_t i = 0; i < out->n_vfs; i++) {
+		struct vf_settings *s = &out->vfs[i];
+
+		if (vf_settings_from_json(json_array_get(vfs, i), s, err) < 0)
+			abort();
+		if (quirk(&p, "no-trust"))
+			s->has &= ~(uint32_t)HAS_TRUST;
+		if (quirk(&p, "no-spoofchk"))
+			s->has &= ~(uint32_t)HAS_SPOOFCHK;
+		if (quirk(&p, "no-query-rss"))
+			s->has &= ~(uint32_t)HAS_QUERY_RSS;
+	}
+	return 0;
+}
+
+static int refusal(struct page *p, enum vf_attr attr, const struct vf_settings *now,
+		   const struct vf_settings *to)
+{
+	static const char *const missing[VF_ATTR_COUNT] = {
+		[VF_SPOOFCHK] = "no-spoofchk",	   [VF_TRUST] = "no-trust",
+		[VF_RATE] = "no-rate",		   [VF_LINK_STATE] = "no-link-state",
+		[VF_QUERY_RSS] = "no-query-rss",
+	};
+
+	if (missing[attr] && quirk(p, missing[attr]))
+		return -EOPNOTSUPP;
+	if (attr == VF_VLAN && to->proto == VLAN_PROTO_8021AD && quirk(p, "no-8021ad"))
+		return -EPROTONOSUPPORT;
+	if (attr == VF_MAC && mac_is_zero(to->mac) &&
+	    (quirk(p, "refuse-zero-mac") ||
+	     (quirk(p, "refuse-zero-mac-spoofchk") && now->spoofchk)))
+		return -EINVAL;
+	if (attr == VF_SPOOFCHK && to->spoofchk && mac_is_zero(now->mac) &&
+	    quirk(p, "spoofchk-needs-mac"))
+		return -EINVAL;
+	return 0;
+}
+
+static void apply(enum vf_attr attr, const struct vf_settings *to, struct vf_settings *now)
+{
+	switch (attr) {
+	case VF_VLAN:
+		now->vlan = to->vlan;
+		now->qos = to->qos;
+		now->proto = to->proto;
+		break;
+	case VF_MAC:
+		memcpy(now->mac, to->mac, 6);
+		break;
+	case VF_SPOOFCHK:
+		now->spoofchk = to->spoofchk;
+		break;
+	case VF_TRUST:
+		now->trust = to->trust;
+		break;
+	case VF_RATE:
+		now->min_rate = to->min_rate;
+		now->max_rate = to->max_rate;
+		break;
+	case VF_LINK_STATE:
+		now->link_state = to->link_state;
+		break;
+	case VF_QUERY_RSS:
+		now->query_rss = to->query_rss;
+		break;
+	case VF_ATTR_COUNT:
+		break;
+	}
+}
+
+static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
+		    const struct vf_settings *to, struct error *err)
+{
+	CLEANUP(page_close) struct page p;
+	struct vf_settings now;
+	const char *text;
+	int r = page_open(k, ifindex, &p, err);
+
+	if (r < 0)
+		return r;
+	if (quirk(&p, "die-after") && !count_down(&p, "die-after"))
+		kill(getpid(), SIGKILL);
+	text = quirk(&p, "slow");
+	if (text)
+		usleep((useconds_t)atoi(text) * 1000);
+	if (count_down(&p, "busy"))
+		return -EBUSY;
+	text = quirk(&p, "fail");
+	if (text && !strcmp(text, vf_attr_name(attr)))
+		return fail_errno(err, EIO, "set %s: the driver says \"firmware said no\"", text);
+	if (quirk(&p, "gone") || vf >= json_array_size(json_object_get(p.j, "vfs")))
+		return fail_errno(err, ENODEV, "set %s", vf_attr_name(attr));
+	if (vf_settings_from_json(json_array_get(json_object_get(p.j, "vfs"), vf), &now, err) < 0)
+		abort();
+	r = refusal(&p, attr, &now, to);
+	if (r < 0)
+		return fail_errno(err, -r, "set %s", vf_attr_name(attr));
+	if (attr == VF_LINK_STATE && quirk(&p, "ignore-link-state"))
+		return 0;
+	apply(attr, to, &now);
+	json_array_set_new(json_object_get(p.j, "vfs"), vf, vf_settings_to_json(&now));
+	page_store(&p);
+	return 0;
+}
+
+int kernel_vf_set(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
+		  const struct vf_settings *to, struct error *err)
+{
+	int r;
+
+	/* kernel.h promises patience with a VF in reset. */
+	for (int tries = 0; tries < 50; tries++) {
+		r = set_once(k, ifindex, vf, attr, to, err);
+		if (r != -EBUSY)
+			return r;
+		usleep(10000);
+	}
+	return fail_errno(err, EBUSY, "set %s", vf_attr_name(attr));
+}
+
+int kernel_has_address(struct kernel *k, int ifindex, struct error *err)
+{
+	char path[64];
+
+	(void)err;
+	snprintf(path, sizeof(path), "fake-kernel/address-%d", ifindex);
+	return path_exists(k->root, path);
+}
