@@ -153,6 +153,8 @@ int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *
 
 static bool is_among(const struct pci_addr *a, bool whole, const struct pci_addr *only, size_t n)
 {
+	if (!only)
+		return true;
 	for (size_t i = 0; i < n; i++) {
 		struct pci_addr at = only[i];
 
@@ -161,7 +163,7 @@ static bool is_among(const struct pci_addr *a, bool whole, const struct pci_addr
 		if (!pci_addr_cmp(a, &at))
 			return true;
 	}
-	return !only;
+	return false;
 }
 
 static void reservation_claim(const struct pci_reservation *r, struct vf_claim *c)

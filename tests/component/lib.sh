@@ -54,7 +54,8 @@ node_up() {
 	(($# > 0)) || set -- 0000:06:00.0,driver=igb,ifname=enp6s0f0,vfs=7,numvfs=7,up=1,autoprobe=0
 	for pf; do args+=(--pf "$pf"); done
 	sim init --node pve1 >/dev/null
-	sim config set lock_timeout 2 >/dev/null 2>&1
+	sim config set lock-timeout 2 >/dev/null
+	sim config set auth-delay 0 >/dev/null
 	sim mktree "${args[@]}" >/dev/null
 	sim token add "$token_id" --privs "${token_privs[@]}" >"$node_root/token.new"
 	install -m 600 "$node_root/token.new" "$node_root/etc/pve/priv/vfhook.token"
@@ -70,7 +71,8 @@ node_up() {
 
 # pve_up - start pveproxy, pvedaemon and qmeventd.
 pve_up() {
-	sim serve >"$node_root/serve.log" 2>&1 &
+	: >"$node_root/serve.log"
+	sim serve >>"$node_root/serve.log" 2>&1 &
 	for _ in {1..200}; do
 		grep -q ready "$node_root/serve.log" && return 0
 		sleep 0.05
@@ -139,3 +141,14 @@ wait_for() {
 }
 
 vm_runs() { [[ $(qm status "$1") == *running* ]]; }
+
+# host_netdev VF IFNAME DRIVER - the host's own driver has the VF, its interface is up.
+host_netdev() {
+	local dev=$node_root/sys/bus/pci/devices/$1
+	mkdir -p "$dev/net/$2" "$node_root/sys/bus/pci/drivers/$3" "$node_root/sys/class/net/$2"
+	echo 77 >"$dev/net/$2/ifindex"
+	echo 0x1003 >"$node_root/sys/class/net/$2/flags"
+	rm -f "$dev/driver"
+	ln -s "../../../bus/pci/drivers/$3" "$dev/driver"
+	printf '(null)\n' >"$dev/driver_override"
+}

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A made-up sysfs below a root folder: plain files, and what the kernel would do to them."""
+
+import errno
+import os
+import re
+import shutil
+
+PCI = "/sys/bus/pci"
+
+# PF driver -> vendor, PF device, subsystem device, VF device, VF driver, VF offset, stride
+CARDS = {
+    "igb": ("8086", "10c9", "a03c", "10ca", "igbvf", 0x80, 2),
+    "ixgbe": ("8086", "10fb", "000c", "10ed", "ixgbevf", 0x80, 2),
+    "i40e": ("8086", "1572", "0004", "154c", "iavf", 0x10, 1),
+    "ice": ("8086", "1592", "0002", "1889", "iavf", 0x08, 1),
+    "mlx5_core": ("15b3", "1017", "0020", "1018", "mlx5_core", 0x02, 1),
+    "bnxt_en": ("14e4", "16d7", "1402", "16dc", "bnxt_en", 0x08, 1),
+}
+
+
+class OutOfAddresses(Exception):
+    """More VFs than the bus numbers left of the domain."""
+
+
+def put(path, text):
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        fd = os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path))
+        fd = os.open(path, flags, 0o644)
+    if text:
+        os.write(fd, text.encode())
+    os.close(fd)
+
+
+def link(path, target):
+    """A RELATIVE symbolic link at path to target, as sysfs has them."""
+    relative = os.path.relpath(target, os.path.dirname(path))
+    try:
+        os.symlink(relative, path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path))
+        os.symlink(relative, path)
+    except FileExistsError:
+        os.unlink(path)
+        os.symlink(relative, path)
+
+
+def rid_to_addr(domain, rid):
+    return f"{domain}:{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7:x}"
+
+
+def addr_to_rid(addr):
+    domain, bus, rest = addr.split(":")
+    slot, func = rest.split(".")
+    return domain, int(bus, 16) << 8 | int(slot, 16) << 3 | int(func, 16)
+
+
+class Tree:
+    """Builds and changes the tree. The numbers it hands out live in the tree itself."""
+
+    def __init__(self, host):
+        self.host = host
+        self.sys = host.path("/sys")
+        self._last_group = None
+        self._last_ifindex = None
+
+    def dev(self, addr):
+        """The real folder of a device."""
+        return os.path.realpath(f"{self.sys}/bus/pci/devices/{addr}")
+
+    def skeleton(self):
+        for name in ("bus/pci/devices", "bus/pci/drivers", "class/net", "class/iommu",
+                     "kernel/iommu_groups", "devices/pci0000:00", "module"):
+            os.makedirs(f"{self.sys}/{name}", exist_ok=True)
+        dmar = f"{self.sys}/devices/virtual/iommu/dmar0"
+        os.makedirs(f"{dmar}/devices", exist_ok=True)
+        link(f"{self.sys}/class/iommu/dmar0", dmar)
+        put(f"{self.sys}/bus/pci/drivers_probe", "")
+        put(f"{self.sys}/bus/pci/rescan", "")
+        self.driver("vfio-pci")
+        os.makedirs(self.host.path("/dev/vfio"), exist_ok=True)
+        put(self.host.path("/dev/vfio/vfio"), "")
+
+    def driver(self, name):
+        base = f"{self.sys}/bus/pci/drivers/{name}"
+        for file in ("bind", "unbind", "new_id", "remove_id"):
+            if not os.path.exists(f"{base}/{file}"):
+                put(f"{base}/{file}", "")
+        return base
+
+    def device(self, addr, folder, vendor, device, sub, klass="0x020000", numa=-1):
+        files = {
+            "vendor": f"0x{vendor}", "device": f"0x{device}", "class": klass,
+            "subsystem_vendor": f"0x{sub[0]}", "subsystem_device": f"0x{sub[1]}",
+            "numa_node": numa, "irq": 0, "driver_override": "(null)", "enable": 0,
+        }
+        for name, value in files.items():
+            put(f"{folder}/{name}", f"{value}\n")
+        put(f"{folder}/reset", "")
+        link(f"{folder}/subsystem", f"{self.sys}/bus/pci")
+        link(f"{self.sys}/bus/pci/devices/{addr}", folder)
+
+    def bridge(self, addr):
+        folder = f"{self.sys}/devices/pci0000:00/{addr}"
+        if not os.path.isdir(folder):
+            self.device(addr, folder, "8086", "3420", ("8086", "0000"), "0x060400")
+            os.makedirs(f"{folder}/pci_bus", exist_ok=True)
+            self.join_group(addr, self.next_group())
+        return folder
+
+    # -- IOMMU groups -------------------------------------------------------
+
+    def next_group(self):
+        if self._last_group is None:
+            taken = [int(n) for n in os.listdir(f"{self.sys}/kernel/iommu_groups")]
+            self._last_group = max(taken, default=0)
+        self._last_group += 1
+        return self._last_group
+
+    def next_ifindex(self):
+        if self._last_ifindex is None:
+            base = f"{self.sys}/class/net"
+            self._last_ifindex = 1
+            for name in os.listdir(base):
+                with open(f"{base}/{name}/ifindex", encoding="utf-8") as fh:
+                    self._last_ifindex = max(self._last_ifindex, int(fh.read()))
+        self._last_ifindex += 1
+        return self._last_ifindex
+
+    def join_group(self, addr, group):
+        base = f"{self.sys}/kernel/iommu_groups/{group}"
+        os.makedirs(f"{base}/devices", exist_ok=True)
+        put(f"{base}/type", "DMA\n")
+        link(f"{base}/devices/{addr}", self.dev(addr))
+        link(f"{self.dev(addr)}/iommu_group", base)
+
+    def group_of(self, addr):
+        path = f"{self.dev(addr)}/iommu_group"
+        return int(os.readlink(path).rsplit("/", 1)[1]) if os.path.islink(path) else None
+
+    # -- network interfaces -------------------------------------------------
+
+    def netdev(self, addr, name, mac, up=False, mtu=1500, port=0, port_name=None):
+        base = f"{self.dev(addr)}/net/{name}"
+        index = self.next_ifindex()
+        files = {
+            "ifindex": index, "iflink": index,
+            "flags": "0x1003" if up else "0x1002", "operstate": "up" if up else "down",
+            "address": mac, "addr_assign_type": 0, "dev_port": port, "dev_id": "0x0",
+            "mtu": mtu, "type": 1, "carrier": int(up), "speed": 1000 if up else -1,
+        }
+        if port_name:
+            files["phys_port_name"] = port_name
+        for file, value in files.items():
+            put(f"{base}/{file}", f"{value}\n")
+        link(f"{base}/device", self.dev(addr))
+        link(f"{base}/subsystem", f"{self.sys}/class/net")
+        link(f"{self.sys}/class/net/{name}", base)
+
+    def drop_netdevs(self, addr):
+        base = f"{self.dev(addr)}/net"
+        if os.path.isdir(base):
+            for name in os.listdir(base):
+                os.unlink(f"{self.sys}/class/net/{name}")
+            shutil.rmtree(base)
+
+    # -- PFs and VFs ----------------------------------------------------------
+
+    def add_pf(self, addr, opts):
+        driver = opts.get("driver", "igb")
+        vendor, device, subdev, vfdev, _vfdrv, offset, stride = CARDS.get(driver, CARDS["igb"])
+        _domain, rid = addr_to_rid(addr)
+        bridge = self.bridge(opts.get("bridge", f"0000:00:1c.{(rid >> 8) & 7:x}"))
+        folder = f"{bridge}/{addr}"
+        self.device(addr, folder, opts.get("vendor", vendor), opts.get("device", device),
+                    (vendor, subdev), numa=opts.get("numa", -1))
+        sriov = {"sriov_totalvfs": opts.get("vfs", 7), "sriov_numvfs": 0,
+                 "sriov_drivers_autoprobe": opts.get("autoprobe", 1),
+                 "sriov_offset": opts.get("offset", offset),
+                 "sriov_stride": opts.get("stride", stride),
+                 "sriov_vf_device": opts.get("vfdevice", vfdev),
+                 "sriov_vf_total_msix": 0}
+        for name, value in sriov.items():
+            put(f"{folder}/{name}", f"{value}\n")
+        groups = opts.get("groups", "own")
+        put(self.host.state("groups", addr), groups)  # for the VFs it'll have one day
+        # without ACS the root port, the PF and its VFs are one group
+        self.join_group(addr, self.group_of(os.path.basename(bridge)) if groups == "withpf"
+                        else self.next_group())
+        self.bind(addr, driver)
+        name = opts.get("ifname", f"enp{rid >> 8}s{rid >> 3 & 31}f{rid & 7}")
+        self.netdev(addr, name, opts.get("mac", f"52:54:00:{rid >> 8:02x}:{rid & 255:02x}:01"),
+                    opts.get("up", "0") == "1", port=rid & 7,
+                    port_name=opts.get("phys_port_name"))
+        self.set_numvfs(addr, int(opts.get("numvfs", 0)))
+
+    def attr(self, addr, name):
+        with open(f"{self.dev(addr)}/{name}", encoding="utf-8") as fh:
+            return fh.read().strip()
+
+    def set_numvfs(self, pf, count):
+        """What writing sriov_numvfs does."""
+        old = int(self.attr(pf, "sriov_numvfs"))
+        if count and old and count != old:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        if count > int(self.attr(pf, "sriov_totalvfs")):
+            raise OSError(errno.ERANGE, os.strerror(errno.ERANGE))
+        if old and not count:
+            self.remove_vfs(pf)
+        elif count and not old:
+            shared = self.next_group()
+            for index in range(count):
+                self._add_vf(pf, index, shared)
+        put(f"{self.dev(pf)}/sriov_numvfs", f"{count}\n")
+
+    def vf_addr(self, pf, index):
+        domain, rid = addr_to_rid(pf)
+        rid += int(self.attr(pf, "sriov_offset")) + index * int(self.attr(pf, "sriov_stride"))
+        if rid > 0xffff:
+            raise OutOfAddresses(f"{pf}: no address for VF {index}")
+        return rid_to_addr(domain, rid)
+
+    def _add_vf(self, pf, index, shared_group):
+        addr = self.vf_addr(pf, index)
+        pfdir = self.dev(pf)
+        folder = f"{os.path.dirname(pfdir)}/{addr}"
+        vendor = self.attr(pf, "vendor")[2:]
+        self.device(addr, folder, vendor, self.attr(pf, "sriov_vf_device"), (vendor, "0000"),
+                    numa=self.attr(pf, "numa_node"))
+        link(f"{folder}/physfn", pfdir)
+        link(f"{pfdir}/virtfn{index}", folder)
+        with open(self.host.state("groups", pf), encoding="utf-8") as fh:
+            groups = fh.read()
+        group = {"own": None, "shared": shared_group, "withpf": self.group_of(pf)}[groups]
+        self.join_group(addr, group if group is not None else self.next_group())
+        if self.attr(pf, "sriov_drivers_autoprobe") == "1":
+            driver = os.path.basename(os.readlink(f"{pfdir}/driver"))
+            self.bind(addr, CARDS.get(driver, CARDS["igb"])[4])
+            pfnet = os.listdir(f"{pfdir}/net")[0]
+            self.netdev(addr, f"{pfnet}v{index}", "00:00:00:00:00:00")
+
+    def remove_vfs(self, pf):
+        pfdir = self.dev(pf)
+        for name in os.listdir(pfdir):
+            if re.fullmatch(r"virtfn\d+", name):
+                addr = os.path.basename(os.readlink(f"{pfdir}/{name}"))
+                self.remove_device(addr)
+                os.unlink(f"{pfdir}/{name}")
+        put(f"{pfdir}/sriov_numvfs", "0\n")
+
+    def remove_device(self, addr):
+        self.unbind(addr)
+        group = self.group_of(addr)
+        folder = self.dev(addr)
+        if group is not None:
+            base = f"{self.sys}/kernel/iommu_groups/{group}"
+            os.unlink(f"{base}/devices/{addr}")
+            if not os.listdir(f"{base}/devices"):
+                shutil.rmtree(base)
+        os.unlink(f"{self.sys}/bus/pci/devices/{addr}")
+        shutil.rmtree(folder)
+
+    # -- drivers ----------------------------------------------------------------
+
+    def bind(self, addr, driver):
+        base = self.driver(driver)
+        link(f"{self.dev(addr)}/driver", base)
+        link(f"{base}/{addr}", self.dev(addr))
+        if driver == "vfio-pci":
+            put(self.host.path(f"/dev/vfio/{self.group_of(addr)}"), "")
+
+    def unbind(self, addr):
+        path = f"{self.dev(addr)}/driver"
+        if not os.path.islink(path):
+            return
+        driver = os.path.basename(os.readlink(path))
+        self.drop_netdevs(addr)
+        os.unlink(path)
+        os.unlink(f"{self.sys}/bus/pci/drivers/{driver}/{addr}")
+        if driver == "vfio-pci":
+            node = self.host.path(f"/dev/vfio/{self.group_of(addr)}")
+            if os.path.exists(node):
+                os.unlink(node)
+        elif os.path.exists(f"{self.dev(addr)}/sriov_numvfs"):
+            self.remove_vfs(addr)  # a PF's driver switches SR-IOV off when it goes
+
+    def may_bind(self, addr, driver):
+        """pci-driver.c: pci_match_device, pci_device_can_probe."""
+        override = self.attr(addr, "driver_override")
+        if override not in ("", "(null)"):
+            return override == driver
+        physfn = f"{self.dev(addr)}/physfn"
+        if os.path.islink(physfn):
+            pf = os.path.basename(os.readlink(physfn))
+            return self.attr(pf, "sriov_drivers_autoprobe") != "0"
+        return True
+
+
+def written(host, shown, text):
+    """Do what the kernel does when text is written to this file. OSError as it would."""
+    tree = Tree(host)
+    match = re.fullmatch(PCI + r"/drivers/([^/]+)/(bind|unbind)", shown)
+    if match and match[2] == "bind":
+        if not os.path.isdir(tree.dev(text)) or not tree.may_bind(text, match[1]):
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        tree.bind(text, match[1])
+    elif match or shown.endswith("/driver/unbind"):
+        tree.unbind(text)
+
+
+def reboot(host):
+    """After a power cycle: no VFs, no overrides, VFs' settings forgotten."""
+    tree = Tree(host)
+    base = f"{tree.sys}/bus/pci/devices"
+    if host.is_real or not os.path.isdir(base):
+        return
+    for addr in os.listdir(base):
+        if os.path.exists(f"{base}/{addr}/sriov_numvfs"):
+            tree.remove_vfs(addr)
