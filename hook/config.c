@@ -218,7 +218,7 @@ static char *keep_bad(const char *name, unsigned line, const struct error *why)
 {
 	char *text = NULL;
 
-	if (asprintf(&text, "/%s:%u: %s", name, line, why->text) < 0)
+	if (asprintf(&text, "%s:%u: %s", name, line, why->text) < 0)
 		return NULL;
 	return text;
 }
@@ -249,7 +249,7 @@ static int parse_port(const char *name, const struct section *s, struct port *p,
 	*p = (struct port){.want = {.proto = VLAN_PROTO_8021Q}};
 	/* Without its VM nobody could be told: then the file as a whole is wrong. */
 	if (port_id(s->id, p, err) < 0)
-		return fail_context(err, "/%s:%u", name, s->line);
+		return fail_context(err, "%s:%u", name, s->line);
 	for (size_t i = 0; !why.code && i < s->n_props; i++) {
 		line = s->props[i].line;
 		set_port_key(s->props[i].key, s->props[i].value, p, &why);
@@ -274,10 +274,10 @@ static int find_double_macs(const char *name, struct config *c)
 			    memcmp(a->want.mac, b->want.mac, 6) != 0)
 				continue;
 			mac_format(a->want.mac, mac);
-			if (!a->bad && asprintf(&a->bad, "/%s: ports %u-%u and %u-%u have the same MAC %s",
+			if (!a->bad && asprintf(&a->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
 						name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
 				return -ENOMEM;
-			if (!b->bad && asprintf(&b->bad, "/%s: ports %u-%u and %u-%u have the same MAC %s",
+			if (!b->bad && asprintf(&b->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
 						name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
 				return -ENOMEM;
 		}
@@ -298,25 +298,25 @@ int config_parse(const char *name, const char *text, size_t len, struct config *
 	c.pools = calloc(f.n_sections + 1, sizeof(*c.pools));
 	c.ports = calloc(f.n_sections + 1, sizeof(*c.ports));
 	if (!c.pools || !c.ports)
-		return fail(err, ENOMEM, "read /%s: out of memory", name);
+		return fail(err, ENOMEM, "read %s: out of memory", name);
 	for (size_t i = 0; i < f.n_sections; i++) {
 		const struct section *s = &f.sections[i];
 		char clean[64];
 
 		if (!strcmp(s->type, "pool")) {
 			if (parse_pool(name, s, &c.pools[c.n_pools++]) < 0)
-				return fail(err, ENOMEM, "read /%s: out of memory", name);
+				return fail(err, ENOMEM, "read %s: out of memory", name);
 		} else if (!strcmp(s->type, "port")) {
 			r = parse_port(name, s, &c.ports[c.n_ports++], err);
 			if (r < 0)
 				return r;
 		} else {
-			return fail(err, EINVAL, "/%s:%u: unknown section type '%s'", name, s->line,
+			return fail(err, EINVAL, "%s:%u: unknown section type '%s'", name, s->line,
 				    text_clean(s->type, clean, sizeof(clean)));
 		}
 	}
 	if (find_double_macs(name, &c) < 0)
-		return fail(err, ENOMEM, "read /%s: out of memory", name);
+		return fail(err, ENOMEM, "read %s: out of memory", name);
 	*out = c;
 	c = (struct config){0};
 	return 0;
@@ -334,7 +334,7 @@ int config_load(int root, struct config *out, struct error *err)
 	}
 	if (len < 0)
 		return (int)len;
-	return config_parse(VFHOOK_CFG, text, (size_t)len, out, err);
+	return config_parse("/" VFHOOK_CFG, text, (size_t)len, out, err);
 }
 
 void config_free(struct config *c)
@@ -429,7 +429,7 @@ static int load_for_change(int root, char **text, struct config *c, struct error
 		return (int)len;
 	if (!*text)
 		return fail(err, ENOMEM, "out of memory");
-	return config_parse(VFHOOK_CFG, *text, (size_t)len, c, err);
+	return config_parse("/" VFHOOK_CFG, *text, (size_t)len, c, err);
 }
 
 static int store(int root, const struct str *text, struct error *err)

@@ -60,7 +60,8 @@ struct config {
 /*
  * Load the file; a missing one is an empty one. A mistake inside one section
  * is kept with that section (bad): it stops the VMs that need it and no other.
- * A file whose sections cannot be told apart is an error as a whole.
+ * A file whose sections cannot be told apart is an error as a whole. name is
+ * the file as messages have it, "/etc/pve/vfhook.cfg".
  */
 int config_load(int root, struct config *out, struct error *err);
 int config_parse(const char *name, const char *text, size_t len, struct config *out,

@@ -46,7 +46,9 @@ static int do_call(void *arg, const struct step *s, struct error *err)
 	c = &h->calls[s->call];
 	if (hook_rest(h, err) < 0)
 		return -err->code;
-	return api_mapping_set(h->rest, h->root, h->node, c->id, c->description, c->entry, err);
+	if (api_mapping_set(h->rest, h->root, h->node, c->id, c->description, c->entry, err) < 0)
+		return fail_context(err, "mapping %s cannot be written", c->id);
+	return 0;
 }
 
 int hook_kernel(struct hook *h, struct error *err)

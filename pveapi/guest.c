@@ -20,6 +20,7 @@
 
 #define NODE_MAX_LEN	  63
 #define NUMA_MAX	  8 /* PVE/QemuServer/Memory.pm: $MAX_NUMA */
+#define HOSTPCI_MAX_LEN	  4096
 #define NUMA_NODE_MAX	  1023
 #define MAC_PREFIX_DIGITS 7 /* three bytes and a half one: pve_verify_mac_prefix */
 
@@ -164,6 +165,9 @@ static int hostpci_fill(struct span value, struct hostpci *h, struct error *err)
 	struct span part;
 	int r;
 
+	/* Real ones have some dozens; looking for keys that repeat takes the square of it. */
+	if (value.len > HOSTPCI_MAX_LEN)
+		return fail(err, EINVAL, "longer than %d bytes", HOSTPCI_MAX_LEN);
 	while (span_cut(&left, ',', &part)) {
 		r = take_part(part, h, &rest, err);
 		if (r < 0)

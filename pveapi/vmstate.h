@@ -36,9 +36,10 @@ int proc_id_get(int root, pid_t pid, struct proc_id *out);
 
 /*
  * The QEMU process of a VM: the pid of /run/qemu-server/<vmid>.pid if it lives
- * and its command line has "-id <vmid>" (PVE::QemuServer::Helpers
- * vm_running_locally). Returns 1 and fills *out, or 0: not running; a negative
- * errno only for what should never happen (unreadable /proc).
+ * and its command line is a QEMU's with "-id <vmid>" or that file as "-pidfile"
+ * (PVE::QemuServer::Helpers vm_running_locally). Returns 1 and fills *out, or
+ * 0: not running; a negative errno only for what should never happen (unreadable
+ * /proc).
  */
 int vm_process(int root, uint32_t vmid, struct proc_id *out, struct error *err);
 

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,6 +102,20 @@ static json_t *fresh_vf(void)
 	return vf_settings_to_json(&s);
 }
 
+/* Not json_loadfd(): that takes a system call for each byte. */
+static json_t *page_load(int fd)
+{
+	AUTO_FREE char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	text = malloc((size_t)st.st_size + 1);
+	n = text ? pread(fd, text, (size_t)st.st_size, 0) : -1;
+	return n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+}
+
 static int page_open(struct kernel *k, int ifindex, struct page *p, struct error *err)
 {
 	struct pf_info pf;
@@ -114,7 +129,7 @@ static int page_open(struct kernel *k, int ifindex, struct page *p, struct error
 	p->fd = openat(k->root, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (p->fd < 0 || flock(p->fd, LOCK_EX) < 0)
 		return fail_errno(err, errno, "fake kernel");
-	p->j = json_loadfd(p->fd, 0, NULL);
+	p->j = page_load(p->fd);
 	if (!p->j)
 		p->j = json_pack("{s:b s:b s:[] s:[]}", "up", 1, "carrier", 1, "vfs", "quirks");
 	vfs = json_object_get(p->j, "vfs");
