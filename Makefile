@@ -105,14 +105,15 @@ SH_FILES = $(shell git ls-files | xargs grep -lE '^\#!.*(bash|/sh)' 2>/dev/null)
 
 lint:
 	$(Q)tests/deps lint
-	clang-format --dry-run -Werror $(C_FILES)
-	shellcheck $(SH_FILES)
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+	$(Q)shellcheck -x $(SH_FILES)
+	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. base src pveapi hook
-	clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL)
+	$(Q)clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL)
 
 install: $(BUILD)/vfhook
-	install -D -m 755 $(BUILD)/vfhook $(DESTDIR)$(PREFIX)/sbin/vfhook
+	$(Q)install -D -m 755 $(BUILD)/vfhook $(DESTDIR)$(PREFIX)/sbin/vfhook
+	$(Q)install -D -m 644 vfhook.8 $(DESTDIR)$(PREFIX)/share/man/man8/vfhook.8
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook

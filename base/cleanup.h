@@ -29,10 +29,10 @@ static inline void cleanup_closedir(DIR **d)
 		closedir(*d);
 }
 
-#define CLEANUP(fn)    __attribute__((cleanup(fn)))
-#define AUTO_FREE      CLEANUP(cleanup_free)
-#define AUTO_CLOSE     CLEANUP(cleanup_close)
-#define AUTO_CLOSEDIR  CLEANUP(cleanup_closedir)
+#define CLEANUP(fn)   __attribute__((cleanup(fn)))
+#define AUTO_FREE     CLEANUP(cleanup_free)
+#define AUTO_CLOSE    CLEANUP(cleanup_close)
+#define AUTO_CLOSEDIR CLEANUP(cleanup_closedir)
 
 #define STEAL(p)                                                                                   \
 	({                                                                                         \

@@ -102,7 +102,7 @@ ssize_t attr_read(int root, const char *path, char *buf, size_t size)
 
 int attr_read_u64(int root, const char *path, unsigned long long max, unsigned long long *out)
 {
-	char buf[32];
+	char buf[32] = "";
 	unsigned long long v;
 	char *end;
 	ssize_t n = attr_read(root, path, buf, sizeof(buf));

@@ -204,7 +204,7 @@ static bool str_grow(struct str *s, size_t more)
 
 void str_append_len(struct str *s, const char *text, size_t len)
 {
-	if (!str_grow(s, len))
+	if (!str_grow(s, len) || !s->data)
 		return;
 	memcpy(s->data + s->len, text, len);
 	s->len += len;

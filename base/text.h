@@ -19,7 +19,7 @@ struct pci_addr {
 };
 
 #define PCI_ADDR_LEN 20 /* "ffffffff:ff:1f.7" and its NUL, rounded up */
-#define MAC_LEN      18 /* "bc:24:11:00:00:01" and its NUL */
+#define MAC_LEN	     18 /* "bc:24:11:00:00:01" and its NUL */
 
 /*
  * Decimal, no sign, no blanks, nothing behind it, at most max.
@@ -61,7 +61,10 @@ struct str {
 	bool failed;
 };
 
-#define STR_INIT {NULL, 0, 0, false}
+#define STR_INIT                                                                                   \
+	{                                                                                          \
+		NULL, 0, 0, false                                                                  \
+	}
 
 void str_append(struct str *s, const char *text);
 void str_append_len(struct str *s, const char *text, size_t len);
@@ -79,7 +82,8 @@ void str_free(struct str *s);
  */
 const char *text_clean(const char *text, char *buf, size_t size);
 
-/* True for 1..max_len characters out of [A-Za-z0-9._-], the first one a letter or a digit or '_'. */
+/* True for 1..max_len characters out of [A-Za-z0-9._-], the first one a letter or a digit or '_'.
+ */
 bool is_plain_name(const char *s, size_t max_len);
 
 #endif

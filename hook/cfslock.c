@@ -15,8 +15,8 @@
 
 #define LOCK_DIR    "etc/pve/priv/lock"
 #define LOCK_PATH   LOCK_DIR "/vfhook"
-#define WAIT_MS     10000
-#define NAP_MS      50
+#define WAIT_MS	    10000
+#define NAP_MS	    50
 #define STALE_AFTER 120 /* seconds: how long pmxcfs lets a lock stand without renewal */
 
 #ifndef FUSE_SUPER_MAGIC

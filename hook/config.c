@@ -274,11 +274,13 @@ static int find_double_macs(const char *name, struct config *c)
 			    memcmp(a->want.mac, b->want.mac, 6) != 0)
 				continue;
 			mac_format(a->want.mac, mac);
-			if (!a->bad && asprintf(&a->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
-						name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
+			if (!a->bad &&
+			    asprintf(&a->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
+				     name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
 				return -ENOMEM;
-			if (!b->bad && asprintf(&b->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
-						name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
+			if (!b->bad &&
+			    asprintf(&b->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
+				     name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
 				return -ENOMEM;
 		}
 	}
@@ -494,8 +496,8 @@ static const char *find_port_text(const char *text, uint32_t vmid, unsigned slot
 		p += 5;
 		while (is_blank(*p))
 			p++;
-		if (!strncmp(p, id, len) && (p[len] == '\n' || p[len] == '\r' || is_blank(p[len]) ||
-					     !p[len]))
+		if (!strncmp(p, id, len) &&
+		    (p[len] == '\n' || p[len] == '\r' || is_blank(p[len]) || !p[len]))
 			return at;
 	}
 	return NULL;

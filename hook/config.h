@@ -81,7 +81,6 @@ int pool_node_pfs(const struct pool *p, const char *node, struct pci_addr **out)
  * config_add_port: -EEXIST if the port is there by now.
  */
 int config_add_port(int root, const struct port *p, struct error *err);
-int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6],
-		   struct error *err);
+int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6], struct error *err);
 
 #endif

@@ -28,8 +28,8 @@ static void new_value(const struct guest_config *g, unsigned slot, struct entry 
 	/* PVE's own GUI proposes pcie=1 where the machine type has PCIe. */
 	if (!h->present && g->machine && strstr(g->machine, "q35"))
 		rest = "pcie=1";
-	snprintf(e->value, sizeof(e->value), "mapping=%s%s%s",
-		 port_mapping_id(g->vmid, slot, id), rest[0] ? "," : "", rest);
+	snprintf(e->value, sizeof(e->value), "mapping=%s%s%s", port_mapping_id(g->vmid, slot, id),
+		 rest[0] ? "," : "", rest);
 }
 
 /* The pool that a PF of this node belongs to, or NULL. */
@@ -135,8 +135,9 @@ static void judge_raw(const struct config *c, const char *node, const struct gue
 	if (pool && port) {
 		verdict(e, ENTRY_REWRITE, "it names %s raw, a VF of pool '%s'", host, pool->name);
 	} else if (pool) {
-		verdict(e, ENTRY_ADOPT, "it names %s raw, a VF of pool '%s', and there is no port yet",
-			host, pool->name);
+		verdict(e, ENTRY_ADOPT,
+			"it names %s raw, a VF of pool '%s', and there is no port yet", host,
+			pool->name);
 		start_adopting(g, slot, e);
 		adopt_from_pool(pool, e);
 	} else if (port) {

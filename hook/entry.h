@@ -11,10 +11,10 @@
 
 enum entry_verdict {
 	ENTRY_NOT_OURS, /* no port, and nothing of ours in hostpciN */
-	ENTRY_GOOD,     /* mapping=vf-<vmid>-<N>, and the port is there */
-	ENTRY_REWRITE,  /* the port is there, hostpciN must be written */
-	ENTRY_ADOPT,    /* no port yet: one is to be made (`adopt`), and hostpciN written */
-	ENTRY_REFUSE,   /* neither can be done; why tells */
+	ENTRY_GOOD,	/* mapping=vf-<vmid>-<N>, and the port is there */
+	ENTRY_REWRITE,	/* the port is there, hostpciN must be written */
+	ENTRY_ADOPT,	/* no port yet: one is to be made (`adopt`), and hostpciN written */
+	ENTRY_REFUSE,	/* neither can be done; why tells */
 };
 
 /* A raw address in hostpciN, looked up by the caller. */
@@ -26,10 +26,10 @@ struct raw_vf {
 
 struct entry {
 	enum entry_verdict verdict;
-	char why[320];    /* what is wrong with it, for a person */
-	char value[256];  /* the hostpciN to write (REWRITE, ADOPT) */
-	bool was_raw;     /* it holds a raw address: only root@pam may replace that */
-	bool has_vf;      /* the user named this very VF: prefer it */
+	char why[320];	 /* what is wrong with it, for a person */
+	char value[256]; /* the hostpciN to write (REWRITE, ADOPT) */
+	bool was_raw;	 /* it holds a raw address: only root@pam may replace that */
+	bool has_vf;	 /* the user named this very VF: prefer it */
 	struct pci_addr vf;
 	struct port adopt; /* the port to make (ADOPT); its MAC is always a new one */
 };

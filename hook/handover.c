@@ -123,8 +123,8 @@ static bool spawn_unit(struct hook *h, uint32_t vmid, char *self, char *vmid_tex
 static int spawn_process(struct hook *h, char *self, char *vmid_text, const char *log,
 			 struct error *err)
 {
-	AUTO_CLOSE int out = openat(h->root, log,
-				    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	AUTO_CLOSE int out =
+		openat(h->root, log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	char *argv[6];
 	size_t n = 0;
 	pid_t pid;

@@ -11,8 +11,8 @@
 #include "hook/hook.h"
 
 enum job_state {
-	JOB_NONE,       /* no job for this VM */
-	JOB_WAITING,    /* one is at work and has not started the VM yet */
+	JOB_NONE,	/* no job for this VM */
+	JOB_WAITING,	/* one is at work and has not started the VM yet */
 	JOB_RESTARTING, /* one has done its work: this is the start that it asked for */
 };
 

@@ -13,7 +13,8 @@
 #include "pveapi/api.h"
 #include "src/lease.h"
 
-/* A lock that is busy for as long as a start may take would be answered by itself: PVE waits 10 s. */
+/* A lock that is busy for as long as a start may take would be answered by itself: PVE waits 10 s.
+ */
 #define REST_TIMEOUT_MS 60000
 
 int hook_init(struct hook *h, const char *root_text, struct error *err)

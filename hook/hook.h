@@ -22,7 +22,7 @@ struct mapping_call {
 };
 
 struct hook {
-	int root;              /* descriptor of "/", or of --root DIR */
+	int root;	       /* descriptor of "/", or of --root DIR */
 	const char *root_text; /* --root's argument, or NULL */
 	char node[NAME_LEN];   /* this node's name */
 	const char *migrated_from;
@@ -33,7 +33,10 @@ struct hook {
 	size_t n_calls;
 };
 
-#define HOOK_INIT {.root = -1}
+#define HOOK_INIT                                                                                  \
+	{                                                                                          \
+		.root = -1                                                                         \
+	}
 
 /* Open the root directory, find the node's name. Everything else comes at first need. */
 int hook_init(struct hook *h, const char *root_text, struct error *err);

@@ -22,10 +22,11 @@
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
 
-/* The start that refused is over in a moment; a stop or backup that comes between may take longer. */
+/* The start that refused is over in a moment; a stop or backup that comes between may take longer.
+ */
 #define VM_LOCK_WAIT_MS 300000
-#define START_WAIT_MS   600000
-#define MAX_TRIES       3
+#define START_WAIT_MS	600000
+#define MAX_TRIES	3
 
 /* Make the ports that a clone, a pool's name or a raw address ask for. */
 static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)

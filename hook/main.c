@@ -88,8 +88,7 @@ static int parse_vmid(const char *s, uint32_t *vmid)
 	return parse_u32(s, PVE_VMID_MAX, vmid) < 0 || *vmid < PVE_VMID_MIN ? -EINVAL : 0;
 }
 
-static int run(const char *root, const char *vmid_text,
-	       int (*what)(struct hook *h, uint32_t vmid))
+static int run(const char *root, const char *vmid_text, int (*what)(struct hook *h, uint32_t vmid))
 {
 	CLEANUP(hook_free) struct hook h = HOOK_INIT;
 	struct error err = ERROR_INIT;

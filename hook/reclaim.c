@@ -77,8 +77,9 @@ static bool group_stays_busy(struct hook *h, int group)
 
 static const char *parked_text(const struct plan *p, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s", plan_changes_vfs(p) ? "MAC, VLAN and trust cleared, spoofchk on"
-						      : "it was clean already");
+	snprintf(buf, size, "%s",
+		 plan_changes_vfs(p) ? "MAC, VLAN and trust cleared, spoofchk on"
+				     : "it was clean already");
 	return buf;
 }
 
@@ -148,8 +149,7 @@ int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_
 	if (lease_list(h->root, &all, &n, err) < 0)
 		return -err->code;
 	for (size_t i = 0; i < n; i++) {
-		if (all[i].broken || all[i].lease.vmid != vmid ||
-		    is_kept(&all[i].vf, keep, n_keep))
+		if (all[i].broken || all[i].lease.vmid != vmid || is_kept(&all[i].vf, keep, n_keep))
 			continue;
 		if (found)
 			++*found;

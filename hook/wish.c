@@ -44,8 +44,8 @@ static void look_up_raw(struct hook *h, const struct hostpci *e, struct raw_vf *
 	unsigned index;
 
 	*raw = (struct raw_vf){0};
-	if (!e->present || !e->host || hostpci_each_addr(e, see_address, &one) < 0 ||
-	    one.n != 1 || one.whole)
+	if (!e->present || !e->host || hostpci_each_addr(e, see_address, &one) < 0 || one.n != 1 ||
+	    one.whole)
 		return;
 	raw->vf = one.addr;
 	raw->is_vf = !sysfs_vf_identify(h->root, &one.addr, &raw->pf, &index);
@@ -96,8 +96,7 @@ static bool last_vf(const struct hook *h, const struct vm_ports *v, unsigned slo
 	return e && !pci_addr_parse(e->path, out);
 }
 
-static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port,
-		     struct error *err)
+static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port, struct error *err)
 {
 	struct port_wish *w = &v->wishes[v->n_wishes];
 	const struct pool *pool = config_pool(&v->config, port->pool);
@@ -229,8 +228,7 @@ static bool add_pf(struct pci_addr *pfs, size_t *n, const struct pci_addr *pf)
 }
 
 /* The PFs to read: for a glance only those that carry a last VF, in a pool or not. */
-static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all,
-			  struct pci_addr *pfs)
+static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all, struct pci_addr *pfs)
 {
 	size_t n = 0;
 
@@ -282,8 +280,7 @@ char *vf_map_entry(const struct hook *h, const struct vf_info *vf)
 	char addr[PCI_ADDR_LEN];
 
 	return mapping_entry_format(h->node, pci_addr_format(&vf->addr, addr), vf->id,
-				    vf->subsystem_id[0] ? vf->subsystem_id : NULL,
-				    vf->iommu_group);
+				    vf->subsystem_id[0] ? vf->subsystem_id : NULL, vf->iommu_group);
 }
 
 /* Does the mapping already say exactly this, once, for this node? */

@@ -96,9 +96,8 @@ static int guard(const struct executor *x, const struct step *s, struct error *e
 
 	if (!r || r == -ENODEV)
 		return r;
-	if (set_parking_mac(x, s, err) < 0)
-		return -err->code;
-	return set_spoofchk(x, s, true, err);
+	r = set_parking_mac(x, s, err);
+	return r < 0 ? r : set_spoofchk(x, s, true, err);
 }
 
 static int verify(const struct executor *x, const struct step *s, struct error *err)
@@ -153,6 +152,18 @@ static int do_step(const struct executor *x, const struct step *s, struct error 
 
 /* --- Undo --- */
 
+/* MAC back to zero; the way there may have led over spoofchk off. */
+static int undo_mac(const struct executor *x, const struct step *s, struct error *err)
+{
+	struct vf_settings now;
+	int r = clear_mac(x, s, err);
+
+	if (r < 0 || !(s->from.has & HAS_SPOOFCHK) || !s->from.spoofchk)
+		return r;
+	r = read_now(x, s, &now, err);
+	return r < 0 || now.spoofchk ? r : guard(x, s, err);
+}
+
 /* Put one attribute back, if it is not what it was. */
 static int undo_set(const struct executor *x, const struct step *s, struct error *err)
 {
@@ -167,7 +178,7 @@ static int undo_set(const struct executor *x, const struct step *s, struct error
 	if (r < 0 || vf_attr_equal(s->attr, &from, &now))
 		return r;
 	if (s->attr == VF_MAC && mac_is_zero(from.mac))
-		return clear_mac(x, s, err);
+		return undo_mac(x, s, err);
 	r = set(x, s, s->attr, &from, err);
 	/* What the driver cannot set, it has not changed either. */
 	return r == -EOPNOTSUPP ? 0 : r;
@@ -235,7 +246,8 @@ static int undo_step(const struct executor *x, const struct plan *p, const bool 
 	case STEP_SET:
 		return is_ours(x, p, &s->vf) ? undo_set(x, s, err) : 0;
 	case STEP_CALL:
-		/* What a call did outside is harmless without a lease, and the next start sees it. */
+		/* What a call did outside is harmless without a lease, and the next start sees it.
+		 */
 		say(x, "kept, and harmless: %s", s->what);
 		return 0;
 	case STEP_LEASE_DROP:
@@ -283,16 +295,18 @@ static int failed_at(const struct executor *x, const struct plan *p, size_t i, s
 	unsigned bad;
 
 	if (s->kind == STEP_SET && code == EOPNOTSUPP)
-		fail(err, code, "the driver %s does not support %s: take it out of the port, or use "
-				"another NIC",
+		fail(err, code,
+		     "the driver %s does not support %s: take it out of the port, or use "
+		     "another NIC",
 		     s->driver, vf_attr_name(s->attr));
 	if (s->kind != STEP_CALL)
 		fail_context(err, "%s", vf_name(s, name, sizeof(name)));
 	/* A single attribute that was refused has not changed; nothing else is done by halves. */
 	bad = undo(x, p, i);
 	if (bad)
-		say(x, "%u step%s could not be undone: the VF stays out of use until `vfhook %u "
-		       "post-stop` or a later start cleans it",
+		say(x,
+		    "%u step%s could not be undone: the VF stays out of use until `vfhook %u "
+		    "post-stop` or a later start cleans it",
 		    bad, bad == 1 ? "" : "s", p->vmid);
 	return -code;
 }
@@ -326,8 +340,8 @@ static int execute_release(const struct executor *x, const struct plan *p, struc
 		if (vf_is_gone(x, &s->vf))
 			continue;
 		if (!result) {
-			result = fail(err, why.code, "%s: %s",
-				      step_describe(s, what, sizeof(what)), why.text);
+			result = fail(err, why.code, "%s: %s", step_describe(s, what, sizeof(what)),
+				      why.text);
 		} else {
 			say(x, "%s: %s", step_describe(s, what, sizeof(what)), why.text);
 		}
@@ -337,6 +351,26 @@ static int execute_release(const struct executor *x, const struct plan *p, struc
 
 /* --- Mend: the VM runs on it already --- */
 
+/* Somebody else's, or a lease that tells nobody whose. */
+static bool is_anothers(const struct executor *x, const struct plan *p, const struct pci_addr *vf)
+{
+	struct lease l;
+	int r = lease_read(x->root, vf, &l, NULL);
+
+	return r != -ENOENT && (r < 0 || l.vmid != p->vmid);
+}
+
+/* Between a crash and its recovery a VF of the plan may have gone to another VM. */
+static int mend_step(const struct executor *x, const struct plan *p, const struct step *s,
+		     struct error *err)
+{
+	bool touches = s->kind != STEP_LEASE_TAKE && s->kind != STEP_VERIFY && s->kind != STEP_CALL;
+
+	if (touches && is_anothers(x, p, &s->vf))
+		return fail(err, EEXIST, "the VF is another VM's by now");
+	return do_step(x, s, err);
+}
+
 static int execute_mend(const struct executor *x, const struct plan *p, struct error *err)
 {
 	int result = 0;
@@ -345,14 +379,14 @@ static int execute_mend(const struct executor *x, const struct plan *p, struct e
 		const struct step *s = &p->steps[i];
 		struct error why = ERROR_INIT;
 		char what[600];
-		int r = do_step(x, s, &why);
+		int r = mend_step(x, p, s, &why);
 
 		/* A mend that is finished after a crash finds its own lease. */
 		if (r >= 0 || (r == -EEXIST && is_ours(x, p, &s->vf)))
 			continue;
 		if (!result)
-			result = fail(err, why.code, "%s: %s",
-				      step_describe(s, what, sizeof(what)), why.text);
+			result = fail(err, why.code, "%s: %s", step_describe(s, what, sizeof(what)),
+				      why.text);
 		else
 			say(x, "%s: %s", step_describe(s, what, sizeof(what)), why.text);
 		if (r == -EEXIST)
@@ -425,10 +459,25 @@ static void sweep(const struct executor *x, const struct plan *p)
 	}
 }
 
+/* A call is known by its number to the run that planned it, and to no other. */
+static void forget_calls(const struct executor *x, struct plan *p)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->n_steps; i++) {
+		if (p->steps[i].kind == STEP_CALL)
+			say(x, "left to the next start: %s", p->steps[i].what);
+		else
+			p->steps[kept++] = p->steps[i];
+	}
+	p->n_steps = kept;
+}
+
 static int finish_release(const struct executor *x, const struct plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_steps; i++) {
-		/* The lease went last: without it the release was over, and the VF may be another's. */
+		/* The lease went last: without it the release was over, and the VF may be
+		 * another's. */
 		if (p->steps[i].kind == STEP_LEASE_DROP && !is_ours(x, p, &p->steps[i].vf))
 			return 0;
 	}
@@ -457,6 +506,7 @@ int recover(const struct executor *x, uint32_t vmid, struct error *err)
 	} else {
 		say(x, "an earlier %s for VM %u was cut off in the middle: finishing it",
 		    p.kind == PLAN_MEND ? "mending" : "release", vmid);
+		forget_calls(x, &p);
 		r = p.kind == PLAN_MEND ? execute_mend(x, &p, err) : finish_release(x, &p, err);
 		if (r < 0)
 			say(x, "%s", err->text);

@@ -13,16 +13,20 @@
 #include "src/execute.h"
 #include "src/json.h"
 
-#define JOURNAL_DIR     RUN_DIR "/journal"
-#define JOURNAL_MAX     (1024 * 1024)
+#define JOURNAL_DIR	RUN_DIR "/journal"
+#define JOURNAL_MAX     1048576
 #define JOURNAL_VERSION 1
-#define JOURNAL_STEPS   4096
+#define JOURNAL_STEPS	4096
 
 static const char *const kinds[] = {
-	[STEP_LEASE_TAKE] = "lease-take", [STEP_LEASE_WRITE] = "lease-write",
-	[STEP_LEASE_DROP] = "lease-drop", [STEP_OVERRIDE] = "driver-override",
-	[STEP_SET] = "set",		  [STEP_CLEAR_MAC] = "clear-mac",
-	[STEP_GUARD] = "guard",		  [STEP_VERIFY] = "verify",
+	[STEP_LEASE_TAKE] = "lease-take",
+	[STEP_LEASE_WRITE] = "lease-write",
+	[STEP_LEASE_DROP] = "lease-drop",
+	[STEP_OVERRIDE] = "driver-override",
+	[STEP_SET] = "set",
+	[STEP_CLEAR_MAC] = "clear-mac",
+	[STEP_GUARD] = "guard",
+	[STEP_VERIFY] = "verify",
 	[STEP_CALL] = "call",
 };
 
@@ -60,6 +64,9 @@ static json_t *step_to_json(const struct step *s)
 	case STEP_LEASE_WRITE:
 		json_object_set_new(j, "lease", lease_to_json(&s->lease));
 		break;
+	case STEP_VERIFY:
+		json_object_set_new(j, "to", vf_settings_to_json(&s->to));
+		break;
 	case STEP_CALL:
 		json_object_set_new(j, "what", json_string(s->what));
 		break;
@@ -81,6 +88,10 @@ int journal_write(int root, const struct plan *p, struct error *err)
 
 	if (!steps)
 		return fail(err, ENOMEM, "journal: out of memory");
+	/* What journal_read() would not take must not be begun. */
+	if (p->n_steps > JOURNAL_STEPS)
+		return fail(err, E2BIG, "the plan has %zu steps, more than %d", p->n_steps,
+			    JOURNAL_STEPS);
 	for (size_t i = 0; i < p->n_steps; i++) {
 		/* append_new() of NULL fails: memory ran out. */
 		if (json_array_append_new(steps, step_to_json(&p->steps[i])) < 0)
@@ -89,6 +100,8 @@ int journal_write(int root, const struct plan *p, struct error *err)
 	text = json_dumps(j, JSON_COMPACT);
 	if (!text)
 		return fail(err, ENOMEM, "journal: out of memory");
+	if (strlen(text) > JOURNAL_MAX)
+		return fail(err, E2BIG, "the plan is too large for a journal");
 	journal_path(path, p->vmid);
 	return file_create(root, path, 0644, text, strlen(text), err);
 }
@@ -140,6 +153,8 @@ static int step_details_from_json(const json_t *j, struct step *s, struct error 
 	case STEP_LEASE_TAKE:
 	case STEP_LEASE_WRITE:
 		return lease_from_json(json_object_get(j, "lease"), &s->lease, err);
+	case STEP_VERIFY:
+		return vf_settings_from_json(json_object_get(j, "to"), &s->to, err);
 	case STEP_CALL:
 		return text_from_json(j, "what", s->what, sizeof(s->what), err);
 	default:
@@ -174,7 +189,8 @@ static int plan_from_json(const json_t *j, uint32_t vmid, struct plan *p, struct
 	int kind = kind_from_json(j, plan_kinds, ARRAY_SIZE(plan_kinds), err);
 	json_int_t n;
 
-	if (kind < 0 || json_need_int(j, "version", JOURNAL_VERSION, JOURNAL_VERSION, &n, err) < 0 ||
+	if (kind < 0 ||
+	    json_need_int(j, "version", JOURNAL_VERSION, JOURNAL_VERSION, &n, err) < 0 ||
 	    json_need_int(j, "vmid", vmid, vmid, &n, err) < 0)
 		return -EINVAL;
 	if (!json_is_array(steps) || json_array_size(steps) > JOURNAL_STEPS)

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "src/json.h"
 
-#define LEASE_MAX     (16 * 1024)
+#define LEASE_MAX     16384
 #define LEASE_VERSION 1
 
 static const char *const phases[] = {
@@ -42,10 +42,11 @@ json_t *lease_to_json(const struct lease *l)
 	return json_pack("{s:i s:s s:s s:i s:I s:i s:s s:s s:s s:I s:I s:I s:o s:o}", "version",
 			 LEASE_VERSION, "vf", pci_addr_format(&l->vf, vf), "pf",
 			 pci_addr_format(&l->pf, pf), "index", (int)l->index, "vmid",
-			 (json_int_t)l->vmid, "slot", (int)l->slot, "pool", l->pool, "name", l->name,
-			 "phase", lease_phase_name(l->phase), "taken", (json_int_t)l->taken, "qemu-pid",
-			 (json_int_t)l->qemu_pid, "qemu-start", (json_int_t)l->qemu_start, "before",
-			 vf_settings_to_json(&l->before), "want", vf_settings_to_json(&l->want));
+			 (json_int_t)l->vmid, "slot", (int)l->slot, "pool", l->pool, "name",
+			 l->name, "phase", lease_phase_name(l->phase), "taken",
+			 (json_int_t)l->taken, "qemu-pid", (json_int_t)l->qemu_pid, "qemu-start",
+			 (json_int_t)l->qemu_start, "before", vf_settings_to_json(&l->before),
+			 "want", vf_settings_to_json(&l->want));
 }
 
 int lease_from_json(const json_t *j, struct lease *out, struct error *err)
@@ -107,14 +108,15 @@ static void lease_path(char path[128], const struct pci_addr *vf)
 
 int run_dirs_make(int root, struct error *err)
 {
+	int r;
+
 	/* The usual case is one system call. */
 	if (path_exists(root, RUN_DIR "/locks"))
 		return 0;
-	if (dir_make(root, LEASE_DIR, 0755, err) < 0 ||
-	    dir_make(root, RUN_DIR "/journal", 0755, err) < 0 ||
-	    dir_make(root, RUN_DIR "/locks", 0755, err) < 0)
-		return -err->code;
-	return 0;
+	r = dir_make(root, LEASE_DIR, 0755, err);
+	if (!r)
+		r = dir_make(root, RUN_DIR "/journal", 0755, err);
+	return r ? r : dir_make(root, RUN_DIR "/locks", 0755, err);
 }
 
 int lease_take(int root, const struct lease *l, struct error *err)
@@ -182,7 +184,8 @@ static int entry_cmp(const void *a, const void *b)
 
 int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err)
 {
-	AUTO_CLOSE int fd = openat(root, LEASE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSE int fd =
+		openat(root, LEASE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	AUTO_FREE struct lease_entry *all = NULL;
 	AUTO_CLOSEDIR DIR *d = NULL;
 	const struct dirent *e;

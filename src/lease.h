@@ -17,13 +17,13 @@
 #include "src/sysfs.h"
 #include "src/vf.h"
 
-#define RUN_DIR   "run/vfhook"
+#define RUN_DIR	  "run/vfhook"
 #define LEASE_DIR RUN_DIR "/leases"
 
 enum lease_phase {
 	LEASE_STARTING, /* pre-start took it; QEMU is not known yet */
-	LEASE_RUNNING,  /* post-start saw QEMU with it */
-	LEASE_DIRTY,    /* its VM is gone, but the VF could not be cleaned: nobody may have it */
+	LEASE_RUNNING,	/* post-start saw QEMU with it */
+	LEASE_DIRTY,	/* its VM is gone, but the VF could not be cleaned: nobody may have it */
 };
 
 struct lease {
@@ -33,11 +33,11 @@ struct lease {
 	uint32_t vmid;
 	unsigned slot; /* hostpci<slot> */
 	enum lease_phase phase;
-	int64_t taken;             /* epoch seconds */
-	pid_t qemu_pid;            /* 0 until known */
+	int64_t taken;		       /* epoch seconds */
+	pid_t qemu_pid;		       /* 0 until known */
 	unsigned long long qemu_start; /* its start time, in clock ticks after boot */
 	char pool[64];
-	char name[64]; /* the VM's, for messages; may be "" */
+	char name[64];		   /* the VM's, for messages; may be "" */
 	struct vf_settings before; /* what the VF looked like before it was taken */
 	struct vf_settings want;   /* what the port asked for */
 };

@@ -299,8 +299,8 @@ static int read_link(struct nlmsghdr *h, void *arg)
 	if (ifi->ifi_index != l->ifindex)
 		return 0;
 	/* nlmsg_parse() would refuse a wrapped list as a whole; it is told apart below. */
-	nla_parse(tb, IFLA_MAX, nlmsg_attrdata(h, sizeof(*ifi)),
-		  nlmsg_attrlen(h, sizeof(*ifi)), NULL);
+	nla_parse(tb, IFLA_MAX, nlmsg_attrdata(h, sizeof(*ifi)), nlmsg_attrlen(h, sizeof(*ifi)),
+		  NULL);
 	l->up = ifi->ifi_flags & IFF_UP;
 	l->carrier = ifi->ifi_flags & IFF_LOWER_UP;
 	if (tb[IFLA_IFNAME])

@@ -153,8 +153,9 @@ static const char *why_not_group(const struct snapshot *s, const struct vf_state
 	char addr[PCI_ADDR_LEN];
 
 	if (v->info.iommu_group < 0) {
-		snprintf(buf, size, "it has no IOMMU group: is the IOMMU on (BIOS, kernel command "
-				    "line)?");
+		snprintf(buf, size,
+			 "it has no IOMMU group: is the IOMMU on (BIOS, kernel command "
+			 "line)?");
 		return buf;
 	}
 	if (!v->info.group_pure) {
@@ -201,9 +202,8 @@ static const char *why_not_lease(const struct vf_state *v, uint32_t vmid, char *
 	}
 	if (v->leased && v->lease.vmid != vmid) {
 		snprintf(buf, size, "leased by VM %u%s%s%s (hostpci%u, %s)", v->lease.vmid,
-			 v->lease.name[0] ? " '" : "", v->lease.name,
-			 v->lease.name[0] ? "'" : "", v->lease.slot,
-			 lease_phase_name(v->lease.phase));
+			 v->lease.name[0] ? " '" : "", v->lease.name, v->lease.name[0] ? "'" : "",
+			 v->lease.slot, lease_phase_name(v->lease.phase));
 		return buf;
 	}
 	return NULL;
@@ -343,6 +343,9 @@ static bool choose_last(const struct snapshot *s, const struct port_wish *w,
 			if (already_chosen(choices, n, i, k) ||
 			    plan_why_not(s, pf, &pf->vfs[k], w, why, sizeof(why)))
 				return false;
+			/* Who holds the rest of its group is not in a glance at this VF. */
+			if (!s->complete && !pf->vfs[k].info.group_alone)
+				return false;
 			*out = (struct port_choice){.chosen = true, .pf = i, .vf = k};
 			add_note(p, true, &w->last, "the VF that hostpci%u had last", w->slot);
 			return true;
@@ -387,16 +390,25 @@ static bool choose_best(const struct snapshot *s, const struct port_wish *w,
 
 /* --- What to do with it --- */
 
-/* A wish for one of min and max rate keeps the other as it is: they travel together. */
-static struct vf_settings resolve(const struct vf_settings *want, const struct vf_settings *now)
+/*
+ * A wish for one of min and max rate keeps the other as it is: they travel
+ * together. On a leftover it is what it was before us, if we had set it.
+ */
+static struct vf_settings resolve(const struct port_wish *w, const struct vf_state *v)
 {
+	const struct vf_settings *want = &w->want;
 	struct vf_settings to = *want;
+	uint32_t ours = v->leased ? v->lease.want.has & v->lease.before.has : 0;
 
 	if ((want->has & HAS_MAX_RATE) && !(want->has & HAS_MIN_RATE)) {
-		to.min_rate = (now->has & HAS_MIN_RATE) ? now->min_rate : 0;
+		const struct vf_settings *keep = (ours & HAS_MIN_RATE) ? &v->lease.before : &v->now;
+
+		to.min_rate = (keep->has & HAS_MIN_RATE) ? keep->min_rate : 0;
 		to.has |= HAS_MIN_RATE;
 	} else if ((want->has & HAS_MIN_RATE) && !(want->has & HAS_MAX_RATE)) {
-		to.max_rate = (now->has & HAS_MAX_RATE) ? now->max_rate : 0;
+		const struct vf_settings *keep = (ours & HAS_MAX_RATE) ? &v->lease.before : &v->now;
+
+		to.max_rate = (keep->has & HAS_MAX_RATE) ? keep->max_rate : 0;
 		to.has |= HAS_MAX_RATE;
 	}
 	return to;
@@ -453,21 +465,74 @@ static const struct vf_state *vf_by_index(const struct pf_state *pf, unsigned in
 	return NULL;
 }
 
+static int add_guard(const struct pf_state *pf, const struct vf_state *v, struct plan *p,
+		     struct error *err)
+{
+	struct step s = vf_step(STEP_GUARD, pf, v);
+
+	s.attr = VF_SPOOFCHK;
+	s.from = v->now;
+	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
+/* Clearing the MAC may need spoofchk off: where it was on it comes back. */
+static int add_clear_mac(const struct pf_state *pf, const struct vf_state *v, struct plan *p,
+			 struct error *err)
+{
+	struct step s = vf_step(STEP_CLEAR_MAC, pf, v);
+
+	s.from = v->now;
+	if (!add_step(p, &s, err))
+		return -ENOMEM;
+	return (v->now.has & HAS_SPOOFCHK) && v->now.spoofchk ? add_guard(pf, v, p, err) : 0;
+}
+
+/* Does the plan so far hold a lease on that VF? */
+static bool plan_holds(const struct plan *p, const struct vf_state *v)
+{
+	bool holds = false;
+
+	for (size_t i = 0; i < p->n_steps; i++) {
+		enum step_kind kind = p->steps[i].kind;
+
+		if (pci_addr_cmp(&p->steps[i].vf, &v->info.addr) != 0)
+			continue;
+		if (kind == STEP_LEASE_TAKE || kind == STEP_LEASE_WRITE)
+			holds = true;
+		else if (kind == STEP_LEASE_DROP)
+			holds = false;
+	}
+	return holds;
+}
+
+/* Does the plan so far give that VF another MAC, or take the one away that it has? */
+static bool plan_changes_mac(const struct plan *p, const struct vf_state *v)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		const struct step *s = &p->steps[i];
+
+		if (!pci_addr_cmp(&s->vf, &v->info.addr) &&
+		    (s->kind == STEP_CLEAR_MAC || (s->kind == STEP_SET && s->attr == VF_MAC)))
+			return true;
+	}
+	return false;
+}
+
 /* Under a lease of its own, so that nobody gets the VF while its MAC goes. */
 static int add_mac_clearing(const struct pf_state *pf, const struct vf_state *v,
 			    const struct port_wish *w, int64_t now, struct plan *p,
 			    struct error *err)
 {
 	struct port_wish nothing = *w;
-	struct step clear = vf_step(STEP_CLEAR_MAC, pf, v);
 	struct step drop = vf_step(STEP_LEASE_DROP, pf, v);
 
 	nothing.want = (struct vf_settings){0};
-	clear.from = v->now;
-	if (add_lease(pf, v, &nothing, now, p, err) < 0 || !add_step(p, &clear, err))
+	if (add_lease(pf, v, &nothing, now, p, err) < 0)
 		return -ENOMEM;
 	drop.has_old_lease = true;
-	drop.old_lease = p->steps[p->n_steps - 2].lease;
+	drop.old_lease = p->steps[p->n_steps - 1].lease;
+	if (add_clear_mac(pf, v, p, err) < 0)
+		return -ENOMEM;
 	return add_step(p, &drop, err) ? 0 : -ENOMEM;
 }
 
@@ -496,11 +561,10 @@ static int clear_double_macs(const struct snapshot *s, const struct pf_state *pf
 		if (!s->complete)
 			return -EAGAIN;
 		other = vf_by_index(pf, i);
-		if (other && is_leased_to(other, w->vmid)) {
-			struct step clear = vf_step(STEP_CLEAR_MAC, pf, other);
-
-			clear.from = other->now;
-			if (!add_step(p, &clear, err))
+		if (other && plan_changes_mac(p, other))
+			continue;
+		if (other && (is_leased_to(other, w->vmid) || plan_holds(p, other))) {
+			if (add_clear_mac(pf, other, p, err) < 0)
 				return -ENOMEM;
 			continue;
 		}
@@ -520,10 +584,36 @@ static int clear_double_macs(const struct snapshot *s, const struct pf_state *pf
 	return 0;
 }
 
+/*
+ * An attribute that this port does not wish for, on a leftover of its VM whose
+ * port did wish for it then: it goes back to what a parked VF has, or had before us.
+ */
+static int add_leftover(const struct pf_state *pf, const struct vf_state *v, enum vf_attr attr,
+			struct plan *p, struct error *err)
+{
+	struct vf_settings to = {.has = vf_attr_bits(attr), .proto = VLAN_PROTO_8021Q};
+
+	if (!(v->lease.want.has & vf_attr_bits(attr)) || !(v->now.has & vf_attr_bits(attr)))
+		return 0;
+	switch (attr) {
+	case VF_MAC:
+		return mac_is_zero(v->now.mac) ? 0 : add_clear_mac(pf, v, p, err);
+	case VF_SPOOFCHK:
+		return v->now.spoofchk ? 0 : add_guard(pf, v, p, err);
+	case VF_VLAN:
+	case VF_TRUST:
+		break;
+	default:
+		to = v->lease.before;
+		to.has &= vf_attr_bits(attr);
+	}
+	return vf_attr_equal(attr, &to, &v->now) ? 0 : add_set(pf, v, attr, &to, p, err);
+}
+
 static int add_port(const struct snapshot *s, const struct pf_state *pf, const struct vf_state *v,
 		    const struct port_wish *w, int64_t now, struct plan *p, struct error *err)
 {
-	struct vf_settings to = resolve(&w->want, &v->now);
+	struct vf_settings to = resolve(w, v);
 	struct step step;
 	int r;
 
@@ -541,8 +631,13 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 			return -ENOMEM;
 	}
 	for (int a = 0; a < VF_ATTR_COUNT; a++) {
-		if (!(w->want.has & vf_attr_bits((enum vf_attr)a)) ||
-		    vf_attr_equal((enum vf_attr)a, &to, &v->now))
+		if (!(w->want.has & vf_attr_bits((enum vf_attr)a))) {
+			if (is_leased_to(v, w->vmid) &&
+			    add_leftover(pf, v, (enum vf_attr)a, p, err) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		if (vf_attr_equal((enum vf_attr)a, &to, &v->now))
 			continue;
 		if (add_set(pf, v, (enum vf_attr)a, &to, p, err) < 0)
 			return -ENOMEM;
@@ -660,13 +755,8 @@ static int add_parking(const struct pf_state *pf, const struct vf_state *v, cons
 			return -ENOMEM;
 	}
 	/* Clearing the MAC may have needed spoofchk off: then it has to come back. */
-	if ((v->now.has & HAS_SPOOFCHK) && (!v->now.spoofchk || mac_set)) {
-		s = vf_step(STEP_GUARD, pf, v);
-		s.attr = VF_SPOOFCHK;
-		s.from = v->now;
-		if (!add_step(p, &s, err))
-			return -ENOMEM;
-	}
+	if ((v->now.has & HAS_SPOOFCHK) && (!v->now.spoofchk || mac_set))
+		return add_guard(pf, v, p, err);
 	return 0;
 }
 

@@ -18,12 +18,13 @@ enum step_kind {
 	STEP_LEASE_TAKE,  /* new lease; undo: drop it */
 	STEP_LEASE_WRITE, /* old lease -> lease; undo: the old one back */
 	STEP_LEASE_DROP,  /* no undo: the last step of a release */
-	STEP_OVERRIDE,    /* driver_override from_text -> to_text */
-	STEP_SET,         /* one attribute from -> to */
-	STEP_CLEAR_MAC,   /* MAC to zero; by way of spoofchk off, or a parking MAC, where zero is refused */
-	STEP_GUARD,       /* spoofchk on; by way of a parking MAC where zero is refused with it on */
-	STEP_VERIFY,      /* read the VF back and compare with `to` */
-	STEP_CALL,        /* something outside of this folder, done by who executes the plan */
+	STEP_OVERRIDE,	  /* driver_override from_text -> to_text */
+	STEP_SET,	  /* one attribute from -> to */
+	STEP_CLEAR_MAC,	  /* MAC to zero; by way of spoofchk off, or a parking MAC, where zero is
+			     refused */
+	STEP_GUARD,  /* spoofchk on; by way of a parking MAC where zero is refused with it on */
+	STEP_VERIFY, /* read the VF back and compare with `to` */
+	STEP_CALL,   /* something outside of this folder, done by who executes the plan */
 };
 
 struct step {
@@ -42,8 +43,8 @@ struct step {
 	bool has_old_lease;
 	struct lease old_lease;
 	struct lease lease;
-	unsigned call;   /* which call, for who executes it */
-	char what[512];  /* STEP_CALL: what it does, for a person */
+	unsigned call;	/* which call, for who executes it */
+	char what[512]; /* STEP_CALL: what it does, for a person */
 };
 
 /* What a crash in the middle means for the next run. */
@@ -74,7 +75,7 @@ struct port_wish {
 	uint32_t vmid;
 	unsigned slot;
 	char pool[64];
-	char name[64]; /* the VM's, for the lease; may be "" */
+	char name[64];		    /* the VM's, for the lease; may be "" */
 	const struct pci_addr *pfs; /* the pool's PFs on this node */
 	size_t n_pfs;
 	bool allow_pf_down;

@@ -18,8 +18,8 @@
 struct vf_claim {
 	struct pci_addr addr;
 	bool whole_device; /* every function of that device */
-	bool firm;         /* he has it now, rather than only naming it somewhere */
-	char who[120];     /* "reserved by VM 105 (running)" */
+	bool firm;	   /* he has it now, rather than only naming it somewhere */
+	char who[120];	   /* "reserved by VM 105 (running)" */
 };
 
 struct vf_state {
@@ -27,11 +27,11 @@ struct vf_state {
 	struct vf_settings now;
 	bool leased;
 	bool lease_broken;
-	char lease_why[256]; /* when lease_broken */
-	struct lease lease;  /* when leased && !lease_broken */
+	char lease_why[256];	      /* when lease_broken */
+	struct lease lease;	      /* when leased && !lease_broken */
 	const struct vf_claim *claim; /* or NULL */
-	bool busy;        /* its VFIO group is open in some process */
-	bool has_address; /* its host netdev has an IP address */
+	bool busy;		      /* its VFIO group is open in some process */
+	bool has_address;	      /* its host netdev has an IP address */
 };
 
 struct pf_state {

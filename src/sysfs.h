@@ -29,18 +29,19 @@ struct vf_info {
 	struct pci_addr addr;
 	struct pci_addr pf;
 	unsigned index;
-	char id[10];           /* "8086:10ca": vendor and device, as PVE's mappings have it */
+	char id[10];	       /* "8086:10ca": vendor and device, as PVE's mappings have it */
 	char subsystem_id[10]; /* "8086:0000", "" if sysfs has none */
 	int iommu_group;       /* -1: none, the IOMMU is off */
 	bool group_pure;       /* the group holds nothing but VFs */
 	bool group_alone;      /* it holds this VF only */
 	char group_intruder[PCI_ADDR_LEN]; /* a member that is no VF, when !group_pure */
-	char driver[DRIVER_LEN];           /* "" when unbound */
+	char driver[DRIVER_LEN];	   /* "" when unbound */
 	char driver_override[DRIVER_LEN];  /* "" when unset */
-	char ifname[IFNAME_LEN];           /* its netdev on this host, "" when it has none */
+	char ifname[IFNAME_LEN];	   /* its netdev on this host, "" when it has none */
 	int ifindex;
-	bool netdev_up;   /* IFF_UP */
-	char netdev_user[64]; /* "bridge vmbr0", "vlan enp6s0f0v0.5": who sits on the netdev, or "" */
+	bool netdev_up;	      /* IFF_UP */
+	char netdev_user[64]; /* "bridge vmbr0", "vlan enp6s0f0v0.5": who sits on the netdev, or ""
+			       */
 };
 
 /* Read a PF. -ENODEV: no such PCI function; -EOPNOTSUPP: it has no VFs to give; err says which. */

@@ -47,8 +47,8 @@ enum vf_link_state { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE };
 
 #define VLAN_PROTO_8021Q  0x8100
 #define VLAN_PROTO_8021AD 0x88a8
-#define VLAN_ID_MAX       4094 /* 4095 is reserved; some drivers take it all the same */
-#define VLAN_QOS_MAX      7
+#define VLAN_ID_MAX	  4094 /* 4095 is reserved; some drivers take it all the same */
+#define VLAN_QOS_MAX	  7
 
 struct vf_settings {
 	uint32_t has;
@@ -92,7 +92,8 @@ int vf_link_state_parse(const char *s, enum vf_link_state *out);
 /* Refuses what no VF may have: zero, multicast. 0, or -EINVAL with err. */
 int vf_mac_check(const uint8_t mac[6], struct error *err);
 
-/* The locally administered address a parked VF gets where zero is refused: 02:<domain, bus, devfn>. */
+/* The locally administered address a parked VF gets where zero is refused: 02:<domain, bus, devfn>.
+ */
 void vf_parking_mac(const struct pci_addr *vf, uint8_t mac[6]);
 
 #endif

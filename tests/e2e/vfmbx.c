@@ -19,23 +19,23 @@
 #include <unistd.h>
 
 /* Registers of the VF, from the 82576 data sheet. */
-#define VTCTRL		0x0000
-#define VTCTRL_RST	0x04000000u
-#define VMBMEM		0x0800		/* 16 words of mailbox */
-#define V2PMAILBOX	0x0c40
-#define MB_REQ		0x00000001u	/* a message for the PF is there */
-#define MB_ACK		0x00000002u	/* we have read the PF's */
-#define MB_VFU		0x00000004u	/* the buffer is ours */
+#define VTCTRL	   0x0000
+#define VTCTRL_RST 0x04000000u
+#define VMBMEM	   0x0800 /* 16 words of mailbox */
+#define V2PMAILBOX 0x0c40
+#define MB_REQ	   0x00000001u /* a message for the PF is there */
+#define MB_ACK	   0x00000002u /* we have read the PF's */
+#define MB_VFU	   0x00000004u /* the buffer is ours */
 
-#define MSG_VF_RESET	0x00000001u
-#define MSG_ACK		0x80000000u
-#define MSG_NACK	0x40000000u
+#define MSG_VF_RESET 0x00000001u
+#define MSG_ACK	     0x80000000u
+#define MSG_NACK     0x40000000u
 
-#define PCI_COMMAND		0x04
-#define PCI_COMMAND_MEMORY	0x0002
+#define PCI_COMMAND	   0x04
+#define PCI_COMMAND_MEMORY 0x0002
 
-#define TIMEOUT_MS	3000
-#define BAR_SIZE	0x4000
+#define TIMEOUT_MS 3000
+#define BAR_SIZE   0x4000
 
 static volatile uint32_t *bar;
 
@@ -51,7 +51,7 @@ static void wr(unsigned int reg, uint32_t val)
 
 static void sleep_ms(long ms)
 {
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
 
 	nanosleep(&ts, NULL);
 }
@@ -68,8 +68,7 @@ static int swap_command(const char *addr, uint16_t *cmd)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", addr);
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && pread(fd, &old, 2, PCI_COMMAND) == 2 &&
-	    pwrite(fd, cmd, 2, PCI_COMMAND) == 2)
+	if (fd >= 0 && pread(fd, &old, 2, PCI_COMMAND) == 2 && pwrite(fd, cmd, 2, PCI_COMMAND) == 2)
 		rc = 0;
 	if (rc)
 		fprintf(stderr, "vfmbx: %s: %s\n", path, strerror(errno));
@@ -158,7 +157,7 @@ int main(int argc, char **argv)
 	if (rc)
 		puts("none");
 	else
-		printf("%02x:%02x:%02x:%02x:%02x:%02x\n", mac[0], mac[1],
-		       mac[2], mac[3], mac[4], mac[5]);
+		printf("%02x:%02x:%02x:%02x:%02x:%02x\n", mac[0], mac[1], mac[2], mac[3], mac[4],
+		       mac[5]);
 	return 0;
 }

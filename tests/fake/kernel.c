@@ -219,8 +219,8 @@ static int refusal(struct page *p, enum vf_attr attr, const struct vf_settings *
 		   const struct vf_settings *to)
 {
 	static const char *const missing[VF_ATTR_COUNT] = {
-		[VF_SPOOFCHK] = "no-spoofchk",	   [VF_TRUST] = "no-trust",
-		[VF_RATE] = "no-rate",		   [VF_LINK_STATE] = "no-link-state",
+		[VF_SPOOFCHK] = "no-spoofchk",	 [VF_TRUST] = "no-trust",
+		[VF_RATE] = "no-rate",		 [VF_LINK_STATE] = "no-link-state",
 		[VF_QUERY_RSS] = "no-query-rss",
 	};
 

@@ -57,9 +57,12 @@ static char *below(const char *fmt, ...)
 /* Open a group and put it into the one container; QEMU opens each group only once. */
 static int hold_group(const char *device, const char *host, const char *path)
 {
-	static struct { char *path; int fd; } held[64];
+	static struct {
+		char *path;
+		int fd;
+	} held[64];
 	static int container = -1, count;
-	struct vfio_group_status status = { .argsz = sizeof(status) };
+	struct vfio_group_status status = {.argsz = sizeof(status)};
 	int fd, i, first = container < 0;
 
 	for (i = 0; i < count; i++)
