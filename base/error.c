@@ -50,7 +50,12 @@ int fail_context(struct error *err, const char *fmt, ...)
 	len = strlen(err->text);
 	/* A long cause is cut at the end: its beginning names the object. */
 	snprintf(err->text + len, sizeof(err->text) - len, ": %.900s", old);
-	return -(err->code ? err->code : EIO);
+	return error_code(err);
+}
+
+int error_code(const struct error *err)
+{
+	return -(err && err->code ? err->code : EIO);
 }
 
 void error_clear(struct error *err)

@@ -29,6 +29,9 @@ int fail_errno(struct error *err, int code, const char *fmt, ...)
 /* Put "<context>: " in front of what err already says; returns -err->code (-EIO without err). */
 int fail_context(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The negative errno that err holds (-EIO without err): for passing a failure on. */
+int error_code(const struct error *err);
+
 /* Make err empty again, before a second attempt. */
 void error_clear(struct error *err);
 

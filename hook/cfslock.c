@@ -49,13 +49,13 @@ int cfs_lock(int root, struct cfs_lock *l, struct error *err)
 {
 	l->root = root;
 	if (run_dirs_make(root, err) < 0)
-		return -err->code;
+		return error_code(err);
 	l->local = lock_take(root, RUN_DIR "/locks/config", WAIT_MS, err);
 	if (l->local < 0)
 		return l->local;
 	/* Made by pmxcfs at its start; a tree of the tests may lack it. */
 	if (!path_exists(root, LOCK_DIR) && dir_make(root, LOCK_DIR, 0700, err) < 0)
-		return -err->code;
+		return error_code(err);
 	for (int waited = 0; mkdirat(root, LOCK_PATH, 0700) < 0; waited += NAP_MS) {
 		if (errno == EACCES || errno == EROFS)
 			return fail(err, EROFS,

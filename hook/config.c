@@ -124,25 +124,37 @@ static int set_port_key(const char *key, const char *v, struct port *p, struct e
 	return fail(err, EINVAL, "a port has no '%s'", key);
 }
 
-/* "100-0" */
+/* "100-0", and no other spelling of it: two would be two ports for one hostpci. */
 static int port_id(const char *id, struct port *p, struct error *err)
 {
 	const char *dash = strchr(id, '-');
-	char vmid[16];
+	char vmid[16] = "";
+	char again[32];
 	char clean[64];
-	uint32_t slot;
+	uint32_t slot = 0;
 
-	if (dash && (size_t)(dash - id) < sizeof(vmid)) {
+	if (dash && (size_t)(dash - id) < sizeof(vmid))
 		memcpy(vmid, id, (size_t)(dash - id));
-		vmid[dash - id] = '\0';
-		if (!parse_u32(vmid, PVE_VMID_MAX, &p->vmid) && p->vmid >= PVE_VMID_MIN &&
-		    !parse_u32(dash + 1, PVE_HOSTPCI_MAX - 1, &slot)) {
-			p->slot = slot;
+	if (!parse_u32(vmid, PVE_VMID_MAX, &p->vmid) && p->vmid >= PVE_VMID_MIN &&
+	    !parse_u32(dash + 1, PVE_HOSTPCI_MAX - 1, &slot)) {
+		p->slot = slot;
+		snprintf(again, sizeof(again), "%u-%u", p->vmid, p->slot);
+		if (!strcmp(again, id))
 			return 0;
-		}
 	}
 	return fail(err, EINVAL, "'%s' is no port: it wants <vmid>-<hostpci number>, like 100-0",
 		    text_clean(id, clean, sizeof(clean)));
+}
+
+/* Once is enough, and twice is a question that nobody can answer. `pf` repeats by design. */
+static int check_once(const struct section *s, size_t i, struct error *err)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (!strcmp(s->props[k].key, s->props[i].key) && strcmp(s->props[i].key, "pf") != 0)
+			return fail(err, EINVAL, "'%s' is here a second time, see line %u",
+				    s->props[i].key, s->props[k].line);
+	}
+	return 0;
 }
 
 static int check_port(const struct port *p, const struct section *s, struct error *err)
@@ -234,7 +246,8 @@ static int parse_pool(const char *name, const struct section *s, struct pool *p)
 		fail(&why, EINVAL, "the pool's name wants letters, digits, '-' and '_'");
 	for (size_t i = 0; !why.code && i < s->n_props; i++) {
 		line = s->props[i].line;
-		set_pool_key(s->props[i].key, s->props[i].value, p, &why);
+		if (!set_pool_key(s->props[i].key, s->props[i].value, p, &why))
+			check_once(s, i, &why);
 	}
 	if (why.code)
 		p->bad = keep_bad(name, line, &why);
@@ -252,7 +265,8 @@ static int parse_port(const char *name, const struct section *s, struct port *p,
 		return fail_context(err, "%s:%u", name, s->line);
 	for (size_t i = 0; !why.code && i < s->n_props; i++) {
 		line = s->props[i].line;
-		set_port_key(s->props[i].key, s->props[i].value, p, &why);
+		if (!set_port_key(s->props[i].key, s->props[i].value, p, &why))
+			check_once(s, i, &why);
 	}
 	if (!why.code && check_port(p, s, &why) < 0)
 		line = s->line;
@@ -449,7 +463,7 @@ int config_add_port(int root, const struct port *p, struct error *err)
 	AUTO_FREE char *text = NULL;
 
 	if (cfs_lock(root, &lock, err) < 0 || load_for_change(root, &text, &now, err) < 0)
-		return -err->code;
+		return error_code(err);
 	if (config_port(&now, p->vmid, p->slot))
 		return fail(err, EEXIST, "port %u-%u is in /" VFHOOK_CFG " already", p->vmid,
 			    p->slot);
@@ -514,7 +528,7 @@ int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6],
 	char mac_text[MAC_LEN];
 
 	if (cfs_lock(root, &lock, err) < 0 || load_for_change(root, &text, &now, err) < 0)
-		return -err->code;
+		return error_code(err);
 	head = find_port_text(text, vmid, slot);
 	if (!head)
 		return fail(err, ENOENT, "port %u-%u has gone from /" VFHOOK_CFG, vmid, slot);

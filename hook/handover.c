@@ -42,12 +42,17 @@ enum job_state job_state(struct hook *h, uint32_t vmid)
 
 int job_lock(struct hook *h, uint32_t vmid, struct error *err)
 {
+	AUTO_CLOSE int fd = -1;
 	char path[64];
 
 	if (run_dirs_make(h->root, err) < 0)
-		return -err->code;
+		return error_code(err);
 	lock_path(path, vmid);
-	return lock_take(h->root, path, 0, err);
+	fd = lock_take(h->root, path, 0, err);
+	/* What the last job wrote there is not this one's state. */
+	if (fd >= 0 && ftruncate(fd, 0) < 0)
+		return fail_errno(err, errno, "write /%s", path);
+	return fd < 0 ? fd : STEAL_FD(fd);
 }
 
 int job_set_state(int lock, enum job_state state, struct error *err)
@@ -165,7 +170,7 @@ int job_spawn(struct hook *h, uint32_t vmid, char *where, size_t size, struct er
 		return fail_errno(err, errno, "find our own program file");
 	self[n] = '\0';
 	if (run_dirs_make(h->root, err) < 0)
-		return -err->code;
+		return error_code(err);
 	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
 	if (spawn_unit(h, vmid, self, vmid_text)) {
 		snprintf(where, size, "journalctl -u vfhook-start-%u", vmid);

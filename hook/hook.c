@@ -46,7 +46,7 @@ static int do_call(void *arg, const struct step *s, struct error *err)
 		return fail(err, EINVAL, "unknown call in a plan");
 	c = &h->calls[s->call];
 	if (hook_rest(h, err) < 0)
-		return -err->code;
+		return error_code(err);
 	if (api_mapping_set(h->rest, h->root, h->node, c->id, c->description, c->entry, err) < 0)
 		return fail_context(err, "mapping %s cannot be written", c->id);
 	return 0;
@@ -57,7 +57,7 @@ int hook_kernel(struct hook *h, struct error *err)
 	if (h->kernel)
 		return 0;
 	if (kernel_open(h->root, &h->kernel, err) < 0)
-		return -err->code;
+		return error_code(err);
 	h->exec = (struct executor){
 		.root = h->root, .kernel = h->kernel, .call = do_call, .say = say_line, .arg = h};
 	return 0;
@@ -73,7 +73,7 @@ int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *er
 	char path[64];
 
 	if (run_dirs_make(h->root, err) < 0)
-		return -err->code;
+		return error_code(err);
 	snprintf(path, sizeof(path), RUN_DIR "/locks/%u", vmid);
 	return lock_take(h->root, path, timeout_ms, err);
 }

@@ -39,7 +39,7 @@ static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)
 		if (v->entries[slot].verdict != ENTRY_ADOPT)
 			continue;
 		if (mac_make(h->root, &v->config, p->want.mac, err) < 0)
-			return -err->code;
+			return error_code(err);
 		p->want.has |= HAS_MAC;
 		r = config_add_port(h->root, p, err);
 		if (r == -EEXIST) { /* somebody was faster: what he wrote counts */
@@ -81,7 +81,7 @@ static int write_mappings(struct hook *h, const struct vm_ports *v, struct error
 	plan_init(&look, PLAN_START, v->guest.vmid);
 	plan_init(&calls, PLAN_START, v->guest.vmid);
 	if (observe_wishes(h, v, true, &claims, &s, err) < 0)
-		return -err->code;
+		return error_code(err);
 	if (plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &look, &why) < 0)
 		say("%s", why.text);
 	for (size_t i = 0; i < v->n_wishes; i++) {
@@ -90,7 +90,7 @@ static int write_mappings(struct hook *h, const struct vm_ports *v, struct error
 				    v->wishes[i].pool, v->wishes[i].slot);
 	}
 	if (plan_mappings(h, v, &s, choices, &calls, err) < 0)
-		return -err->code;
+		return error_code(err);
 	for (size_t i = 0; i < calls.n_steps; i++) {
 		if (h->exec.call(h->exec.arg, &calls.steps[i], err) < 0)
 			return fail_context(err, "%s", calls.steps[i].what);
@@ -179,17 +179,17 @@ static int prepare_once(struct hook *h, uint32_t vmid, struct error *err)
 	int slot;
 
 	if (vm_ports_load(h, vmid, &v, err) < 0 || adopt_ports(h, &v, err) < 0)
-		return -err->code;
+		return error_code(err);
 	/* Judged again: a new port makes an adoption a rewrite. */
 	vm_ports_free(&v);
 	if (vm_ports_load(h, vmid, &v, err) < 0)
-		return -err->code;
+		return error_code(err);
 	slot = vm_ports_first(&v, ENTRY_REFUSE);
 	if (slot >= 0)
 		return fail(err, EINVAL, "hostpci%d: %s", slot, v.entries[slot].why);
 	if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
 	    hook_rest(h, err) < 0 || write_mappings(h, &v, err) < 0)
-		return -err->code;
+		return error_code(err);
 	return write_entries(h, &v, err);
 }
 
@@ -218,7 +218,7 @@ static int start_again(struct hook *h, uint32_t vmid, int job, struct error *err
 
 	if (job_set_state(job, JOB_RESTARTING, err) < 0 ||
 	    api_vm_start(h->rest, h->node, vmid, &upid, err) < 0)
-		return -err->code;
+		return error_code(err);
 	say("VM %u: started again: %s", vmid, upid);
 	return api_task_wait(h->rest, h->node, upid, START_WAIT_MS, err);
 }

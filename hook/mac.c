@@ -30,7 +30,7 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 
 	if (pve_mac_prefix(root, mac, &fixed, err) < 0 ||
 	    guest_all_macs(root, &macs, &n_macs, err) < 0)
-		return -err->code;
+		return error_code(err);
 	/* The prefix leaves 3 bytes or fewer: with one byte a crowded cluster may run out. */
 	for (int tries = 0; tries < 4096; tries++) {
 		if (getrandom(mac + fixed, 6 - fixed, 0) != (ssize_t)(6 - fixed))

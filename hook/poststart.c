@@ -88,15 +88,15 @@ static int take_over(struct hook *h, const struct vm_ports *v, const struct port
 
 	plan_init(&p, PLAN_MEND, w->vmid);
 	if (gather_claims(h, w->vmid, actual, 1, false, &claims, &o.n_claims, err) < 0)
-		return -err->code;
+		return error_code(err);
 	o.claims = claims;
 	if (snapshot_read(&o, w->pfs, w->n_pfs, NULL, 0, true, &s, err) < 0 ||
 	    plan_port_on(&s, w, actual, time(NULL), &p, err) < 0)
-		return -err->code;
+		return error_code(err);
 	vf = snapshot_find(&s, actual, NULL);
 	plan_mappings_reset(h);
 	if (plan_mapping(h, v, w->slot, &vf->info, &p, err) < 0)
-		return -err->code;
+		return error_code(err);
 	return execute(&h->exec, &p, err);
 }
 

@@ -85,7 +85,7 @@ static int settle_macs(struct hook *h, struct vm_ports *v, struct error *err)
 			continue;
 		if (mac_make(h->root, &v->config, p->want.mac, err) < 0 ||
 		    config_set_mac(h->root, p->vmid, p->slot, p->want.mac, err) < 0)
-			return -err->code;
+			return error_code(err);
 		p->mac_auto = false;
 		p->want.has |= HAS_MAC;
 		say("VM %u hostpci%u: MAC %s made, and kept in /" VFHOOK_CFG, p->vmid, p->slot,
@@ -210,7 +210,7 @@ static int start_ports(struct hook *h, struct vm_ports *v, struct error *err)
 		return fail(err, EBUSY, "it is running already (QEMU process %d)", (int)qemu.pid);
 	if (settle_macs(h, v, err) < 0 || vm_ports_wishes(h, v, false, err) < 0 ||
 	    hook_kernel(h, err) < 0)
-		return -err->code;
+		return error_code(err);
 	return get_vfs(h, v, err);
 }
 

@@ -47,17 +47,17 @@ int recover_all(struct hook *h, uint32_t own_vmid, struct error *err)
 	size_t n;
 
 	if (journal_list(h->root, &vms, &n, err) < 0)
-		return -err->code;
+		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = {-1, -1};
 
 		if (vms[i] != own_vmid && !try_vm_locks(h, vms[i], &locks))
 			continue;
 		if (hook_kernel(h, err) < 0)
-			return -err->code;
+			return error_code(err);
 		if (recover(&h->exec, vms[i], err) < 0) {
 			if (vms[i] == own_vmid)
-				return -err->code;
+				return error_code(err);
 			complain("%s", err->text);
 			error_clear(err);
 		}
@@ -96,7 +96,7 @@ static int release_one(struct hook *h, const struct lease *l, struct error *err)
 	plan_init(&p, PLAN_RELEASE, l->vmid);
 	pci_addr_format(&l->vf, addr);
 	if (snapshot_read(&o, &l->pf, 1, &l->vf, 1, false, &s, err) < 0)
-		return -err->code;
+		return error_code(err);
 	v = snapshot_find(&s, &l->vf, &pf);
 	if (v && group_stays_busy(h, v->info.iommu_group))
 		return fail(err, EBUSY,
@@ -113,10 +113,10 @@ static int release_one(struct hook *h, const struct lease *l, struct error *err)
 				    s.pfs[0].why);
 	}
 	if (plan_release(pf, v, l, &p, err) < 0)
-		return -err->code;
+		return error_code(err);
 	if (execute(&h->exec, &p, err) < 0) {
 		fail_context(err, "VM %u: VF %s is not clean and stays out of use", l->vmid, addr);
-		return -err->code;
+		return error_code(err);
 	}
 	if (v)
 		say("VM %u hostpci%u: VF %s (VF %u of %s) released: %s", l->vmid, l->slot, addr,
@@ -147,14 +147,14 @@ int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_
 	if (found)
 		*found = 0;
 	if (lease_list(h->root, &all, &n, err) < 0)
-		return -err->code;
+		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid != vmid || is_kept(&all[i].vf, keep, n_keep))
 			continue;
 		if (found)
 			++*found;
 		if (hook_kernel(h, err) < 0)
-			return -err->code;
+			return error_code(err);
 		if (!release_one(h, &all[i].lease, err)) {
 			released++;
 			continue;
@@ -186,7 +186,7 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 	size_t n;
 
 	if (lease_list(h->root, &all, &n, err) < 0)
-		return -err->code;
+		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = {-1, -1};
 		const struct lease *l = &all[i].lease;

@@ -57,12 +57,12 @@ int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct erro
 
 	*v = (struct vm_ports){0};
 	if (guest_config_load(h->root, h->node, h->migrated_from, vmid, &v->guest, err) < 0)
-		return -err->code;
+		return error_code(err);
 	/* PVE drops hostpci when it starts a template for a backup, and calls no post-start. */
 	if (v->guest.is_template)
 		return 0;
 	if (config_load(h->root, &v->config, err) < 0)
-		return -err->code;
+		return error_code(err);
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		struct raw_vf raw;
 
@@ -134,7 +134,7 @@ static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port
 int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *err)
 {
 	if (mapping_load(h->root, &v->mappings, err) < 0)
-		return -err->code;
+		return error_code(err);
 	v->n_wishes = 0;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		enum entry_verdict verdict = v->entries[slot].verdict;
@@ -185,9 +185,9 @@ int gather_claims(struct hook *h, uint32_t vmid, const struct pci_addr *only, si
 	size_t n_res;
 
 	if (pci_reservations(h->root, &res, &n_res, err) < 0)
-		return -err->code;
+		return error_code(err);
 	if (raw && guest_raw_claims(h->root, h->node, &guests, &n_guests, &broken, err) < 0)
-		return -err->code;
+		return error_code(err);
 	if (broken)
 		say("note: guest configs that cannot be read, so that VFs named in them are not "
 		    "known: %s",
@@ -270,7 +270,7 @@ int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf
 	n_pfs = pfs_to_read(h, v, all, pfs);
 	if (gather_claims(h, v->guest.vmid, all ? NULL : last, n_last, all, claims, &o.n_claims,
 			  err) < 0)
-		return -err->code;
+		return error_code(err);
 	o.claims = *claims;
 	return snapshot_read(&o, pfs, n_pfs, last, n_last, all, s, err);
 }
@@ -334,7 +334,7 @@ int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapsho
 		const struct vf_info *vf = &s->pfs[choices[i].pf].vfs[choices[i].vf].info;
 
 		if (plan_mapping(h, v, v->wishes[i].slot, vf, p, err) < 0)
-			return -err->code;
+			return error_code(err);
 	}
 	return 0;
 }

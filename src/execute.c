@@ -416,6 +416,12 @@ int execute(const struct executor *x, const struct plan *p, struct error *err)
 	if (!p->n_steps)
 		return 0;
 	r = journal_write(x->root, p, err);
+	/* -EEXIST would be taken for a lost race, and tried again in vain. */
+	if (r == -EEXIST)
+		return fail(err, EBUSY,
+			    "an earlier run for VM %u left its journal, and it could not "
+			    "be recovered",
+			    p->vmid);
 	if (r < 0)
 		return r;
 	r = carry_out(x, p, err);
@@ -496,7 +502,7 @@ int recover(const struct executor *x, uint32_t vmid, struct error *err)
 	if (r < 0) {
 		say(x, "%s; put aside as %u.broken", err->text, vmid);
 		error_clear(err);
-		return journal_put_aside(x->root, vmid, err) < 0 ? -err->code : 1;
+		return journal_put_aside(x->root, vmid, err) < 0 ? error_code(err) : 1;
 	}
 	refresh(x, &p);
 	sweep(x, &p);
@@ -512,6 +518,6 @@ int recover(const struct executor *x, uint32_t vmid, struct error *err)
 			say(x, "%s", err->text);
 	}
 	if (journal_drop(x->root, vmid, err) < 0)
-		return -err->code;
+		return error_code(err);
 	return 1;
 }

@@ -14,7 +14,7 @@
 #include "src/json.h"
 
 #define JOURNAL_DIR	RUN_DIR "/journal"
-#define JOURNAL_MAX     1048576
+#define JOURNAL_MAX	1048576
 #define JOURNAL_VERSION 1
 #define JOURNAL_STEPS	4096
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <signal.h>
+
+#include "hook/handover.h"
+#include "tests/unit/tree.h"
+
+static void test_job_states(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	struct error err = ERROR_INIT;
+	int lock;
+
+	assert_int_equal(job_state(&h, 100), JOB_NONE);
+	lock = job_lock(&h, 100, &err);
+	assert_true(lock >= 0);
+	assert_int_equal(job_state(&h, 100), JOB_WAITING);
+	assert_int_equal(job_state(&h, 101), JOB_NONE);
+	assert_int_equal(job_set_state(lock, JOB_WAITING, &err), 0);
+	assert_int_equal(job_state(&h, 100), JOB_WAITING);
+	assert_int_equal(job_set_state(lock, JOB_RESTARTING, &err), 0);
+	assert_int_equal(job_state(&h, 100), JOB_RESTARTING);
+	assert_int_equal(job_set_state(lock, JOB_WAITING, &err), 0);
+	assert_int_equal(job_state(&h, 100), JOB_WAITING);
+	close(lock);
+	assert_int_equal(job_state(&h, 100), JOB_NONE);
+}
+
+static void test_one_job_at_a_time(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	struct error err = ERROR_INIT;
+	int lock = job_lock(&h, 100, &err);
+	int other;
+
+	assert_true(lock >= 0);
+	assert_int_equal(job_lock(&h, 100, &err), -EWOULDBLOCK);
+	other = job_lock(&h, 101, &err);
+	assert_true(other >= 0);
+	close(other);
+	/* To look does not disturb. */
+	assert_int_equal(job_state(&h, 100), JOB_WAITING);
+	assert_int_equal(job_lock(&h, 100, &err), -EWOULDBLOCK);
+	close(lock);
+	lock = job_lock(&h, 100, &err);
+	assert_true(lock >= 0);
+	close(lock);
+}
+
+/* The last job was at its end; the next one is at its beginning from its first moment on. */
+static void test_next_job_begins_anew(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	struct error err = ERROR_INIT;
+	int lock = job_lock(&h, 100, &err);
+
+	assert_true(lock >= 0);
+	assert_int_equal(job_set_state(lock, JOB_RESTARTING, &err), 0);
+	close(lock);
+	lock = job_lock(&h, 100, &err);
+	assert_true(lock >= 0);
+	assert_int_equal(job_state(&h, 100), JOB_WAITING);
+	close(lock);
+}
+
+static void test_dead_job(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		int lock = job_lock(&h, 100, NULL);
+
+		if (lock < 0 || job_set_state(lock, JOB_RESTARTING, NULL) < 0 ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(job_state(&h, 100), JOB_RESTARTING);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(job_state(&h, 100), JOB_NONE);
+	close(ready[0]);
+}
+
+/* A symbolic link in the place of the lock leads nowhere. */
+static void test_link_for_a_lock(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	struct error err = ERROR_INIT;
+
+	tree_write(t->root, "victim", "keep me");
+	tree_link(t->root, "run/vfhook/locks/job-100", "../../../victim");
+	assert_true(job_lock(&h, 100, &err) < 0);
+	assert_int_equal(job_state(&h, 100), JOB_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ram_test(test_job_states),	     ram_test(test_one_job_at_a_time),
+		ram_test(test_next_job_begins_anew), ram_test(test_dead_job),
+		ram_test(test_link_for_a_lock),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/snapshot.h"
+#include "tests/unit/tree.h"
+
+#define VF0 "0000:06:10.0"
+#define VF1 "0000:06:10.2"
+
+struct view {
+	struct kernel *kernel;
+	struct snapshot s;
+};
+
+static void look(const struct tree *t, struct view *v, const struct vf_claim *claims, size_t n,
+		 const char *only)
+{
+	struct pci_addr pfs[] = {addr_of(PF0), addr_of(PF1)};
+	struct observer o = {.root = t->root, .claims = claims, .n_claims = n, .vmid = 100};
+	struct error err = ERROR_INIT;
+	struct pci_addr vf = {0};
+
+	if (only)
+		vf = addr_of(only);
+	assert_int_equal(kernel_open(t->root, &v->kernel, &err), 0);
+	o.kernel = v->kernel;
+	assert_int_equal(snapshot_read(&o, pfs, 2, &vf, only != NULL, !only, &v->s, &err), 0);
+}
+
+static void done(struct view *v)
+{
+	snapshot_free(&v->s);
+	kernel_close(v->kernel);
+}
+
+static const struct vf_state *find(const struct view *v, const char *vf)
+{
+	struct pci_addr a = addr_of(vf);
+
+	return snapshot_find(&v->s, &a, NULL);
+}
+
+static struct lease lease_of(const char *vf, uint32_t vmid)
+{
+	return (struct lease){
+		.vf = addr_of(vf), .pf = addr_of(PF0), .vmid = vmid, .slot = 1, .pool = "wan"};
+}
+
+static void test_everything(void **state)
+{
+	struct pci_addr vf = addr_of(VF1);
+	const struct pf_state *pf = NULL;
+	struct view v;
+
+	look(*state, &v, NULL, 0, NULL);
+	assert_true(v.s.complete);
+	assert_int_equal(v.s.n_pfs, 2);
+	assert_int_equal(v.s.pfs[0].n_vfs, 7);
+	assert_int_equal(v.s.pfs[1].n_vfs, 4);
+	assert_string_equal(v.s.pfs[0].info.ifname, "enp6s0f0");
+	assert_true(v.s.pfs[0].link.up);
+	assert_true(v.s.pfs[0].link.carrier);
+	for (unsigned i = 0; i < 7; i++) {
+		const struct vf_state *f = &v.s.pfs[0].vfs[i];
+
+		assert_int_equal(f->info.index, i);
+		assert_int_equal(f->now.has, 0xff);
+		assert_false(f->leased);
+		assert_false(f->busy);
+		assert_null(f->claim);
+	}
+	assert_ptr_equal(snapshot_find(&v.s, &vf, &pf), &v.s.pfs[0].vfs[1]);
+	assert_ptr_equal(pf, &v.s.pfs[0]);
+	vf = addr_of("0000:99:00.0");
+	assert_null(snapshot_find(&v.s, &vf, NULL));
+	done(&v);
+}
+
+static void test_one(void **state)
+{
+	struct view v;
+
+	look(*state, &v, NULL, 0, VF1);
+	assert_false(v.s.complete);
+	assert_int_equal(v.s.pfs[0].n_vfs, 1);
+	assert_int_equal(v.s.pfs[0].vfs[0].info.index, 1);
+	assert_int_equal(v.s.pfs[1].n_vfs, 0);
+	/* The MACs of its neighbours are in it all the same: they came with the same answer. */
+	assert_int_equal(v.s.pfs[0].link.n_vfs, 7);
+	done(&v);
+	look(*state, &v, NULL, 0, "0000:99:00.0");
+	assert_int_equal(v.s.pfs[0].n_vfs, 0);
+	done(&v);
+}
+
+static void test_bad_pf_hides_no_other(void **state)
+{
+	const struct tree *t = *state;
+	struct view v;
+
+	tree_write(t->root, PAGE0,
+		   "{\"up\":true,\"carrier\":true,\"vfs\":[],\"quirks\":[\"gone\"]}");
+	look(t, &v, NULL, 0, NULL);
+	assert_true(v.s.pfs[0].broken);
+	assert_true(v.s.pfs[0].why[0]);
+	assert_int_equal(v.s.pfs[0].n_vfs, 0);
+	assert_false(v.s.pfs[1].broken);
+	assert_int_equal(v.s.pfs[1].n_vfs, 4);
+	done(&v);
+	tree_shell("rm %s/" DEV PF1, t->path);
+	look(t, &v, NULL, 0, NULL);
+	assert_true(v.s.pfs[1].broken);
+	assert_has(v.s.pfs[1].why, PF1);
+	done(&v);
+}
+
+static void test_leases(void **state)
+{
+	const struct tree *t = *state;
+	struct lease l = lease_of(VF0, 105);
+	struct view v;
+
+	assert_int_equal(run_dirs_make(t->root, NULL), 0);
+	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	tree_write(t->root, LEASE_DIR "/" VF1, "{");
+	look(t, &v, NULL, 0, NULL);
+	assert_true(find(&v, VF0)->leased);
+	assert_false(find(&v, VF0)->lease_broken);
+	assert_int_equal(find(&v, VF0)->lease.vmid, 105);
+	assert_true(find(&v, VF1)->leased);
+	assert_true(find(&v, VF1)->lease_broken);
+	assert_has(find(&v, VF1)->lease_why, VF1);
+	done(&v);
+}
+
+/* What somebody has counts more than what somebody only names. */
+static void test_claims(void **state)
+{
+	struct vf_claim claims[] = {
+		{.addr = addr_of("0000:06:10.0"), .whole_device = true, .who = "names 10"},
+		{.addr = addr_of(VF1), .firm = true, .who = "has 10.2"},
+		{.addr = addr_of(VF1), .who = "names 10.2"},
+	};
+	struct view v;
+
+	look(*state, &v, claims, 3, NULL);
+	assert_string_equal(find(&v, VF0)->claim->who, "names 10");
+	assert_string_equal(find(&v, "0000:06:10.6")->claim->who, "names 10");
+	assert_string_equal(find(&v, VF1)->claim->who, "has 10.2");
+	assert_null(find(&v, "0000:06:11.0")->claim);
+	done(&v);
+}
+
+static void test_address(void **state)
+{
+	const struct tree *t = *state;
+	struct view v;
+
+	sys_link(t->root, DEV VF0 "/driver", "../../../bus/pci/drivers/igbvf");
+	sys_write(t->root, DEV VF0 "/net/v0/ifindex", "30\n");
+	tree_write(t->root, "fake-kernel/address-30", "");
+	look(t, &v, NULL, 0, NULL);
+	assert_true(find(&v, VF0)->has_address);
+	assert_false(find(&v, VF1)->has_address);
+	done(&v);
+}
+
+/* The kernel may know more VFs than PCI does, and sysfs may lose one while we look. */
+static void test_fewer_functions(void **state)
+{
+	const struct tree *t = *state;
+	struct view v;
+
+	tree_shell("rm %s/" DEV PF0 "/virtfn3 && rm -r %s/" DEV "0000:06:10.2/vendor", t->path,
+		   t->path);
+	look(t, &v, NULL, 0, NULL);
+	assert_int_equal(v.s.pfs[0].n_vfs, 5);
+	assert_int_equal(v.s.pfs[0].vfs[1].info.index, 2);
+	assert_int_equal(v.s.pfs[0].vfs[2].info.index, 4);
+	done(&v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		nic_test(test_everything),
+		nic_test(test_one),
+		nic_test(test_bad_pf_hides_no_other),
+		nic_test(test_leases),
+		nic_test(test_claims),
+		nic_test(test_address),
+		nic_test(test_fewer_functions),
+	};
+
+	return cmocka_run_group_tests(tests, tree_group_setup, tree_group_teardown);
+}
