@@ -109,7 +109,9 @@ lint:
 	$(Q)shellcheck -x $(SH_FILES)
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. base src pveapi hook
-	$(Q)clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL)
+	$(Q)mkdir -p $(BUILD)
+	$(Q)clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL) 2>$(BUILD)/clang-tidy.log || \
+		{ tail -n 5 $(BUILD)/clang-tidy.log; false; }
 
 install: $(BUILD)/vfhook
 	$(Q)install -D -m 755 $(BUILD)/vfhook $(DESTDIR)$(PREFIX)/sbin/vfhook
