@@ -101,10 +101,14 @@ demo: deps-test
 	$(Q)tests/e2e/demo
 
 C_FILES = $(wildcard base/*.[ch] src/*.[ch] pveapi/*.[ch] hook/*.[ch] tests/*/*.[ch])
-SH_FILES = $(shell git ls-files | xargs grep -lE '^\#!.*(bash|/sh)' 2>/dev/null)
+SH_FILES = $(shell grep -rlE --exclude-dir=__pycache__ '^\#!/bin/(ba)?sh' install.sh .ci tests)
 
 lint:
 	$(Q)tests/deps lint
+	$(Q)$(MAKE) --no-print-directory lint-all
+
+# Apart from lint: make looks for files and flags before it runs a recipe's first line.
+lint-all:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 	$(Q)shellcheck -x $(SH_FILES)
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
@@ -120,5 +124,5 @@ install: $(BUILD)/vfhook
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook
 
-.PHONY: all unit test-tools deps deps-test test demo lint install clean
+.PHONY: all unit test-tools deps deps-test test demo lint lint-all install clean
 .SECONDARY:

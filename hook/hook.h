@@ -26,6 +26,7 @@ struct hook {
 	const char *root_text; /* --root's argument, or NULL */
 	char node[NAME_LEN];   /* this node's name */
 	const char *migrated_from;
+	bool dry_run;	       /* tell, and change nothing: not on disk, in the kernel, or in PVE */
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
 	struct executor exec;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "hook/command.h"
 #include "hook/hook.h"
 #include "hook/say.h"
 
@@ -16,38 +17,21 @@
 #define VFHOOK_VERSION "unknown"
 #endif
 
-#define EXIT_USAGE 2
-
-struct word {
+struct phase {
 	const char *name;
 	int (*run)(struct hook *h, uint32_t vmid);
 };
 
-static const struct word phases[] = {
+static const struct phase phases[] = {
 	{"pre-start", phase_pre_start},
 	{"post-start", phase_post_start},
 	{"pre-stop", phase_pre_stop},
 	{"post-stop", phase_post_stop},
 };
 
-static const char usage[] =
-	"Usage: vfhook [--root DIR] <vmid> pre-start|post-start|pre-stop|post-stop\n"
-	"       vfhook --help | --version\n"
-	"\n"
-	"Gives a VM of Proxmox VE its SR-IOV Virtual Function. PVE calls it, once it is\n"
-	"the VM's hookscript:\n"
-	"    qm set <vmid> --hookscript local:snippets/vfhook\n"
-	"\n"
-	"  pre-start   take a free VF of the port's pool, set MAC, VLAN, spoofchk ... on\n"
-	"              it, let the VM's mapping vf-<vmid>-<N> name it\n"
-	"  post-start  check that QEMU has that VF; mend it if not\n"
-	"  pre-stop    nothing\n"
-	"  post-stop   clear the VF and give it back\n"
-	"\n"
-	"  --root DIR  take every file below DIR instead of /\n"
-	"\n"
-	"Pools and ports are in /etc/pve/vfhook.cfg, see vfhook(8).\n"
-	"Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n";
+const struct command *const commands[] = {
+	NULL,
+};
 
 /*
  * PVE's daemons hand us their environment and we run as root: nothing of it is
@@ -77,61 +61,162 @@ static bool clean_process(void)
 	return true;
 }
 
-static int wrong_call(const char *what, const char *arg)
+static int print_usage(void)
 {
-	complain("%s '%s'; see vfhook --help", what, arg);
-	return EXIT_USAGE;
+	fputs("Usage: vfhook [--root DIR] [--dry-run] <vmid> <phase>\n"
+	      "       vfhook [--root DIR] <command> ...       (vfhook <command> --help)\n"
+	      "\n"
+	      "Gives a VM of Proxmox VE its SR-IOV Virtual Function (VF). PVE calls it with a\n"
+	      "phase once it is the VM's hookscript; the commands are for you.\n"
+	      "\n"
+	      "  pre-start   take a free VF, set MAC, VLAN ... on it, let mapping vf-<vmid>-<N>\n"
+	      "              name it\n"
+	      "  post-start  check that QEMU has that VF; mend it if not\n"
+	      "  pre-stop    nothing\n"
+	      "  post-stop   clear the VF and give it back\n"
+	      "\n",
+	      stdout);
+	for (size_t i = 0; commands[i]; i++)
+		printf("  %-10s  %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\n"
+	      "  --root DIR  take every file below DIR instead of /\n"
+	      "  --dry-run   tell what the phase would do, and do nothing\n"
+	      "\n"
+	      "Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n"
+	      "Pools and ports are in /etc/pve/vfhook.cfg, see vfhook(8).\n",
+	      stdout);
+	return EXIT_DONE;
 }
 
-static int parse_vmid(const char *s, uint32_t *vmid)
-{
-	return parse_u32(s, PVE_VMID_MAX, vmid) < 0 || *vmid < PVE_VMID_MIN ? -EINVAL : 0;
-}
+/* What comes before the phase or command. */
+struct globals {
+	const char *root;
+	bool dry_run;
+};
 
-static int run(const char *root, const char *vmid_text, int (*what)(struct hook *h, uint32_t vmid))
+/* The node, then the phase or command on it. */
+static int with_hook(const struct globals *g, uint32_t vmid,
+		     int (*phase)(struct hook *h, uint32_t vmid), const struct command *command,
+		     int argc, char **argv)
 {
 	CLEANUP(hook_free) struct hook h = HOOK_INIT;
 	struct error err = ERROR_INIT;
+
+	if (hook_init(&h, g->root, &err) < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	h.dry_run = g->dry_run;
+	h.migrated_from = getenv("PVE_MIGRATED_FROM");
+	return phase ? phase(&h, vmid) : command->run(&h, argc, argv);
+}
+
+static int run_phase(const struct globals *g, int argc, char **argv)
+{
+	const char *names[ARRAY_SIZE(phases)];
+	const char *near;
 	uint32_t vmid;
 
-	if (parse_vmid(vmid_text, &vmid) < 0)
-		return wrong_call("not a VM id (100 to 999999999):", vmid_text);
-	if (hook_init(&h, root, &err) < 0) {
-		complain("VM %u: %s", vmid, err.text);
-		return 1;
+	if (vmid_parse(argv[0], &vmid))
+		return EXIT_USAGE;
+	if (argc != 2) {
+		complain("wanted: a VM id and a phase; see vfhook --help");
+		return EXIT_USAGE;
 	}
-	h.migrated_from = getenv("PVE_MIGRATED_FROM");
-	return what(&h, vmid);
+	for (size_t i = 0; i < ARRAY_SIZE(phases); i++) {
+		if (!strcmp(argv[1], phases[i].name))
+			return with_hook(g, vmid, phases[i].run, NULL, 0, NULL);
+		names[i] = phases[i].name;
+	}
+	near = nearest_word(argv[1], names, ARRAY_SIZE(names));
+	complain("unknown phase '%s'%s%s%s; see vfhook --help", argv[1],
+		 near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return EXIT_USAGE;
+}
+
+static int run_command(const struct globals *g, int argc, char **argv)
+{
+	const char *names[32] = {NULL};
+	const char *near;
+	size_t n = 0;
+
+	for (size_t i = 0; commands[i]; i++) {
+		if (!strcmp(argv[0], commands[i]->name)) {
+			for (int k = 1; k < argc; k++) {
+				if (!strcmp(argv[k], "--help"))
+					return fputs(commands[i]->help, stdout) < 0;
+			}
+			return with_hook(g, 0, NULL, commands[i], argc, argv);
+		}
+		if (n < ARRAY_SIZE(names))
+			names[n++] = commands[i]->name;
+	}
+	near = nearest_word(argv[0], names, n);
+	complain("no such command: '%s'%s%s%s; see vfhook --help", argv[0],
+		 near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return EXIT_USAGE;
+}
+
+/* A number in front, or what was meant to be one with a phase behind it. */
+static bool is_hook_call(int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < ARRAY_SIZE(phases); i++) {
+		if (!strcmp(argv[1], phases[i].name))
+			return true;
+	}
+	return strspn(argv[0], "+-0123456789") > 0;
+}
+
+/* Options in front; *i is where the rest begins. */
+static int parse_globals(int argc, char **argv, int *i, struct globals *g)
+{
+	static const char *const names[] = {"--root", "--dry-run", "--help", "--version"};
+	const char *near;
+
+	for (*i = 1; *i < argc && argv[*i][0] == '-' && argv[*i][1] == '-'; ++*i) {
+		if (!strcmp(argv[*i], "--root") && *i + 1 < argc) {
+			g->root = argv[++*i];
+		} else if (!strcmp(argv[*i], "--dry-run")) {
+			g->dry_run = true;
+		} else if (!strcmp(argv[*i], "--help") || !strcmp(argv[*i], "--version")) {
+			return 0;
+		} else {
+			near = nearest_word(argv[*i], names, ARRAY_SIZE(names));
+			complain("unknown option '%s'%s%s%s; see vfhook --help", argv[*i],
+				 near ? ", did you mean '" : "", near ? near : "",
+				 near ? "'?" : "");
+			return EXIT_USAGE;
+		}
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	const char *root = NULL;
-	int i = 1;
+	struct globals g = {0};
+	int i;
 
 	if (!clean_process())
 		return EXIT_FAILURE;
-	if (argc > i + 1 && !strcmp(argv[i], "--root")) {
-		root = argv[i + 1];
-		i += 2;
-	}
-	if (argc == i + 1 && !strcmp(argv[i], "--help")) {
-		fputs(usage, stdout);
-		return 0;
-	}
-	if (argc == i + 1 && !strcmp(argv[i], "--version")) {
-		puts("vfhook " VFHOOK_VERSION);
-		return 0;
-	}
-	if (argc != i + 2) {
-		complain("wanted: a VM id and a phase; see vfhook --help");
+	if (parse_globals(argc, argv, &i, &g))
+		return EXIT_USAGE;
+	argc -= i;
+	argv += i;
+	if (!argc) {
+		complain("wanted: a VM id and a phase, or a command; see vfhook --help");
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[i], "job")) /* by ourselves, see handover.h */
-		return run(root, argv[i + 1], run_job);
-	for (size_t k = 0; k < ARRAY_SIZE(phases); k++) {
-		if (!strcmp(argv[i + 1], phases[k].name))
-			return run(root, argv[i], phases[k].run);
+	if (!strcmp(argv[0], "--help"))
+		return print_usage();
+	if (!strcmp(argv[0], "--version"))
+		return puts("vfhook " VFHOOK_VERSION) < 0;
+	if (!strcmp(argv[0], "job") && argc == 2) { /* by ourselves, see handover.h */
+		uint32_t vmid;
+
+		return vmid_parse(argv[1], &vmid) ? EXIT_USAGE
+						  : with_hook(&g, vmid, run_job, NULL, 0, NULL);
 	}
-	return wrong_call("unknown phase", argv[i + 1]);
+	if (is_hook_call(argc, argv))
+		return run_phase(&g, argc, argv);
+	return run_command(&g, argc, argv);
 }
