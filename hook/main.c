@@ -108,7 +108,9 @@ static int with_hook(const struct globals *g, uint32_t vmid,
 	}
 	h.dry_run = g->dry_run;
 	h.migrated_from = getenv("PVE_MIGRATED_FROM");
-	return phase ? phase(&h, vmid) : command->run(&h, argc, argv);
+	if (phase)
+		return phase(&h, vmid);
+	return command ? command->run(&h, argc, argv) : EXIT_USAGE;
 }
 
 static int run_phase(const struct globals *g, int argc, char **argv)
