@@ -293,3 +293,10 @@ int lock_take(int root, const char *path, int timeout_ms, struct error *err)
 	}
 	return STEAL_FD(fd);
 }
+
+bool lock_is_free(int root, const char *path)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+
+	return fd < 0 || !flock(fd, LOCK_SH | LOCK_NB);
+}

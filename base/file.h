@@ -66,4 +66,10 @@ int dir_make(int root, const char *path, mode_t mode, struct error *err);
  */
 int lock_take(int root, const char *path, int timeout_ms, struct error *err);
 
+/*
+ * Could that lock be taken at once? Tried on the file as it is, opened for
+ * reading: nothing is made. One that is not there is free.
+ */
+bool lock_is_free(int root, const char *path);
+
 #endif

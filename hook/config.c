@@ -548,3 +548,27 @@ int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6],
 	str_append(&out, at);
 	return store(root, &out, err);
 }
+
+int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err)
+{
+	CLEANUP(cfs_unlock) struct cfs_lock lock = CFS_LOCK_INIT;
+	CLEANUP(config_free) struct config now = {0};
+	CLEANUP(str_free) struct str out = STR_INIT;
+	AUTO_FREE char *text = NULL;
+	const char *head;
+	const char *at;
+
+	if (cfs_lock(root, &lock, err) < 0 || load_for_change(root, &text, &now, err) < 0)
+		return error_code(err);
+	head = find_port_text(text, vmid, slot);
+	if (!head)
+		return 0;
+	for (at = next_line(head); is_blank(*at);)
+		at = next_line(at);
+	/* With the blank line behind it. */
+	if (*at == '\n')
+		at++;
+	str_append_len(&out, text, (size_t)(head - text));
+	str_append(&out, at);
+	return store(root, &out, err);
+}

@@ -83,4 +83,7 @@ int pool_node_pfs(const struct pool *p, const char *node, struct pci_addr **out)
 int config_add_port(int root, const struct port *p, struct error *err);
 int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6], struct error *err);
 
+/* Take a port out of the file; every other byte stays. One that is not there is fine. */
+int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err);
+
 #endif

@@ -11,7 +11,7 @@
 
 #include "hook/hook.h"
 
-#define EVENTS_MAX (256 * 1024)
+#define EVENTS_MAX 262144 /* 256 KiB */
 
 /* Kinds of events; their names are what is stored and what metrics count. */
 enum event_kind {

@@ -27,6 +27,9 @@ enum job_state job_state(struct hook *h, uint32_t vmid);
  */
 int job_spawn(struct hook *h, uint32_t vmid, char *where, size_t size, struct error *err);
 
+/* In words, what the job would do; for a dry run. */
+int job_preview(struct hook *h, uint32_t vmid, struct error *err);
+
 /* For the job itself: be the one job of that VM. -EWOULDBLOCK: there is one. Returns a
  * descriptor to keep open. */
 int job_lock(struct hook *h, uint32_t vmid, struct error *err);

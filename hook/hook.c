@@ -30,6 +30,7 @@ void hook_free(struct hook *h)
 {
 	kernel_close(h->kernel);
 	rest_close(h->rest);
+	plan_free(&h->foreseen);
 	for (size_t i = 0; i < h->n_calls; i++)
 		free(h->calls[i].entry);
 	if (h->root >= 0)
@@ -72,9 +73,18 @@ int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *er
 {
 	char path[64];
 
+	snprintf(path, sizeof(path), RUN_DIR "/locks/%u", vmid);
+	if (h->dry_run) {
+		int fd = openat(h->root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (!lock_is_free(h->root, path))
+			say("note: another run of vfhook for VM %u is at work just now; what "
+			    "follows is how things stand at this moment",
+			    vmid);
+		return fd < 0 ? fail_errno(err, errno, "open the root directory") : fd;
+	}
 	if (run_dirs_make(h->root, err) < 0)
 		return error_code(err);
-	snprintf(path, sizeof(path), RUN_DIR "/locks/%u", vmid);
 	return lock_take(h->root, path, timeout_ms, err);
 }
 

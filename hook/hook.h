@@ -13,6 +13,7 @@
 #include "pveapi/rest.h"
 #include "src/execute.h"
 #include "src/kernel.h"
+#include "src/plan.h"
 
 /* What one STEP_CALL of a plan does: make a port's mapping name a VF. */
 struct mapping_call {
@@ -26,12 +27,15 @@ struct hook {
 	const char *root_text; /* --root's argument, or NULL */
 	char node[NAME_LEN];   /* this node's name */
 	const char *migrated_from;
+	uint32_t thought_stopped; /* a dry run's: the VM that runs, but is planned for as if not */
 	bool dry_run;	       /* tell, and change nothing: not on disk, in the kernel, or in PVE */
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
 	struct executor exec;
 	struct mapping_call calls[PVE_HOSTPCI_MAX];
 	size_t n_calls;
+	struct plan foreseen; /* a dry run's: what would have been done by now (hook/apply.h) */
+	char detail[800];     /* for a refusal's event: what was told in lines of their own */
 };
 
 #define HOOK_INIT                                                                                  \
@@ -51,7 +55,8 @@ int hook_rest(struct hook *h, struct error *err);
 /*
  * Our own lock on a VM, /run/vfhook/locks/<vmid>: two runs for one VM come one
  * after the other. PVE's lock is held by our parent during a phase and cannot
- * serve for that. Returns a descriptor, or a negative errno with err.
+ * serve for that. Returns a descriptor, or a negative errno with err. A dry run
+ * takes no lock and makes no file: it tells if somebody is at work.
  */
 int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err);
 

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/apply.h"
 #include "hook/handover.h"
 #include "hook/hook.h"
 #include "hook/mac.h"
@@ -28,6 +29,21 @@
 #define START_WAIT_MS	600000
 #define MAX_TRIES	3
 
+/* Into the file; in a dry run, only into what we know of it. */
+static int add_port(struct hook *h, struct config *c, const struct port *p, struct error *err)
+{
+	struct port *more;
+
+	if (!h->dry_run)
+		return config_add_port(h->root, p, err);
+	more = reallocarray(c->ports, c->n_ports + 1, sizeof(*more));
+	if (!more)
+		return fail(err, ENOMEM, "out of memory");
+	c->ports = more;
+	c->ports[c->n_ports++] = *p;
+	return 0;
+}
+
 /* Make the ports that a clone, a pool's name or a raw address ask for. */
 static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)
 {
@@ -41,15 +57,18 @@ static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)
 		if (mac_make(h->root, &v->config, p->want.mac, err) < 0)
 			return error_code(err);
 		p->want.has |= HAS_MAC;
-		r = config_add_port(h->root, p, err);
+		p->mac_auto = false;
+		r = add_port(h, &v->config, p, err);
 		if (r == -EEXIST) { /* somebody was faster: what he wrote counts */
 			error_clear(err);
 			continue;
 		}
 		if (r < 0)
 			return r;
-		say("VM %u hostpci%u: port %u-%u added to /" VFHOOK_CFG " (pool %s, MAC %s)",
-		    p->vmid, slot, p->vmid, slot, p->pool, mac_format(p->want.mac, mac));
+		mac_format(p->want.mac, mac);
+		say("VM %u hostpci%u: port %u-%u %sadded to /" VFHOOK_CFG " (pool %s, MAC %s%s)",
+		    p->vmid, slot, p->vmid, slot, h->dry_run ? "would be " : "", p->pool, mac,
+		    h->dry_run ? " or another new one" : "");
 	}
 	return 0;
 }
@@ -71,7 +90,7 @@ static bool any_vf(const struct snapshot *s, const struct port_wish *w, struct p
 /* Let the mappings of the VM's ports name VFs before hostpciN names the mappings. */
 static int write_mappings(struct hook *h, const struct vm_ports *v, struct error *err)
 {
-	struct port_choice choices[PVE_HOSTPCI_MAX];
+	struct port_choice choices[PVE_HOSTPCI_MAX] = {{0}};
 	CLEANUP(snapshot_free) struct snapshot s = {0};
 	AUTO_FREE struct vf_claim *claims = NULL;
 	CLEANUP(plan_free) struct plan look; /* only its choices count: pre-start takes the VFs */
@@ -91,6 +110,10 @@ static int write_mappings(struct hook *h, const struct vm_ports *v, struct error
 	}
 	if (plan_mappings(h, v, &s, choices, &calls, err) < 0)
 		return error_code(err);
+	if (h->dry_run) {
+		plan_print(h, &calls);
+		return 0;
+	}
 	for (size_t i = 0; i < calls.n_steps; i++) {
 		if (h->exec.call(h->exec.arg, &calls.steps[i], err) < 0)
 			return fail_context(err, "%s", calls.steps[i].what);
@@ -149,6 +172,22 @@ static int config_digest(struct hook *h, const struct vm_ports *v, char digest[4
 	return 0;
 }
 
+static void tell_entry(struct hook *h, uint32_t vmid, unsigned slot, const struct entry *e,
+		       const struct guest_config *g, const char *digest)
+{
+	const char *from = g->hostpci[slot].present ? g->hostpci[slot].raw : "nothing";
+
+	say("  VM %u hostpci%u: %s -> %s", vmid, slot, from, e->value);
+	if (e->was_raw) {
+		say("    qm set %u --hostpci%u %s   (as root: no token may replace a raw address)",
+		    vmid, slot, e->value);
+		return;
+	}
+	say("    REST: PUT /nodes/%s/qemu/%u/config", h->node, vmid);
+	say("          hostpci%u=%s", slot, e->value);
+	say("          digest=%s", digest);
+}
+
 static int write_entries(struct hook *h, const struct vm_ports *v, struct error *err)
 {
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
@@ -158,7 +197,11 @@ static int write_entries(struct hook *h, const struct vm_ports *v, struct error 
 
 		if (e->verdict != ENTRY_REWRITE)
 			continue;
-		if (e->was_raw) {
+		if (h->dry_run) {
+			r = config_digest(h, v, digest, err);
+			if (!r)
+				tell_entry(h, v->guest.vmid, slot, e, &v->guest, digest);
+		} else if (e->was_raw) {
 			r = write_with_qm(h, v->guest.vmid, slot, e->value, err);
 		} else {
 			r = config_digest(h, v, digest, err);
@@ -168,9 +211,21 @@ static int write_entries(struct hook *h, const struct vm_ports *v, struct error 
 		}
 		if (r < 0)
 			return r;
-		say("VM %u hostpci%u: %s", v->guest.vmid, slot, e->value);
+		if (!h->dry_run)
+			say("VM %u hostpci%u: %s", v->guest.vmid, slot, e->value);
 	}
 	return 0;
+}
+
+/* Judged again: a new port makes an adoption a rewrite. */
+static int load_again(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err)
+{
+	if (h->dry_run) {
+		vm_ports_judge(h, v);
+		return 0;
+	}
+	vm_ports_free(v);
+	return vm_ports_load(h, vmid, v, err);
 }
 
 static int prepare_once(struct hook *h, uint32_t vmid, struct error *err)
@@ -180,15 +235,13 @@ static int prepare_once(struct hook *h, uint32_t vmid, struct error *err)
 
 	if (vm_ports_load(h, vmid, &v, err) < 0 || adopt_ports(h, &v, err) < 0)
 		return error_code(err);
-	/* Judged again: a new port makes an adoption a rewrite. */
-	vm_ports_free(&v);
-	if (vm_ports_load(h, vmid, &v, err) < 0)
+	if (load_again(h, vmid, &v, err) < 0)
 		return error_code(err);
 	slot = vm_ports_first(&v, ENTRY_REFUSE);
 	if (slot >= 0)
 		return fail(err, EINVAL, "hostpci%d: %s", slot, v.entries[slot].why);
 	if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
-	    hook_rest(h, err) < 0 || write_mappings(h, &v, err) < 0)
+	    (!h->dry_run && hook_rest(h, err) < 0) || write_mappings(h, &v, err) < 0)
 		return error_code(err);
 	return write_entries(h, &v, err);
 }
@@ -223,12 +276,30 @@ static int start_again(struct hook *h, uint32_t vmid, int job, struct error *err
 	return api_task_wait(h->rest, h->node, upid, START_WAIT_MS, err);
 }
 
+int job_preview(struct hook *h, uint32_t vmid, struct error *err)
+{
+	int r = prepare_once(h, vmid, err);
+
+	if (r < 0)
+		return r;
+	say("  VM %u is started again:", vmid);
+	say("    REST: POST /nodes/%s/qemu/%u/status/start", h->node, vmid);
+	return 0;
+}
+
 int run_job(struct hook *h, uint32_t vmid)
 {
 	struct error err = ERROR_INIT;
-	AUTO_CLOSE int job = job_lock(h, vmid, &err);
+	AUTO_CLOSE int job = -1;
 	int r;
 
+	if (h->dry_run) {
+		r = job_preview(h, vmid, &err);
+		if (r < 0)
+			complain("%s", err.text);
+		return r < 0;
+	}
+	job = job_lock(h, vmid, &err);
 	if (job == -EWOULDBLOCK)
 		return 0;
 	r = job < 0 ? job : job_set_state(job, JOB_WAITING, &err);

@@ -30,6 +30,9 @@ static const struct phase phases[] = {
 };
 
 const struct command *const commands[] = {
+	&cmd_explain,
+	&cmd_release,
+	&cmd_repair,
 	NULL,
 };
 
@@ -80,7 +83,7 @@ static int print_usage(void)
 		printf("  %-10s  %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n"
 	      "  --root DIR  take every file below DIR instead of /\n"
-	      "  --dry-run   tell what the phase would do, and do nothing\n"
+	      "  --dry-run   tell what the phase (or release, repair) would do, and do nothing\n"
 	      "\n"
 	      "Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n"
 	      "Pools and ports are in /etc/pve/vfhook.cfg, see vfhook(8).\n",
@@ -126,8 +129,11 @@ static int run_phase(const struct globals *g, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(phases); i++) {
-		if (!strcmp(argv[1], phases[i].name))
+		if (!strcmp(argv[1], phases[i].name)) {
+			if (g->dry_run)
+				say("dry run: nothing is changed");
 			return with_hook(g, vmid, phases[i].run, NULL, 0, NULL);
+		}
 		names[i] = phases[i].name;
 	}
 	near = nearest_word(argv[1], names, ARRAY_SIZE(names));

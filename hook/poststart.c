@@ -12,7 +12,10 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "hook/apply.h"
+#include "hook/events.h"
 #include "hook/hook.h"
+#include "hook/mend.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "hook/wish.h"
@@ -21,40 +24,8 @@
 
 #define LOCK_WAIT_MS 30000
 
-/* The lease of a port: on the VF its mapping names, or wherever it is. */
-static bool find_lease(struct hook *h, const struct port_wish *w, struct lease *out)
-{
-	AUTO_FREE struct lease_entry *all = NULL;
-	size_t n;
-
-	if (w->has_last && !lease_read(h->root, &w->last, out, NULL) && out->vmid == w->vmid &&
-	    out->slot == w->slot)
-		return true;
-	if (lease_list(h->root, &all, &n, NULL) < 0)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (!all[i].broken && all[i].lease.vmid == w->vmid &&
-		    all[i].lease.slot == w->slot) {
-			*out = all[i].lease;
-			return true;
-		}
-	}
-	return false;
-}
-
-static int mark_running(struct hook *h, const struct lease *l, const struct proc_id *qemu,
-			struct error *err)
-{
-	struct lease running = *l;
-
-	running.phase = LEASE_RUNNING;
-	running.qemu_pid = qemu->pid;
-	running.qemu_start = qemu->start;
-	return lease_write(h->root, &running, err);
-}
-
 /* A VM on a VF that is not its own, or not as asked, must not reach the network through it. */
-static void cut_off(struct hook *h, uint32_t vmid, const struct pci_addr *vf)
+static void cut_off(struct hook *h, uint32_t vmid, const struct pci_addr *vf, const char *why)
 {
 	struct vf_settings down = {.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE};
 	struct error err = ERROR_INIT;
@@ -66,38 +37,28 @@ static void cut_off(struct hook *h, uint32_t vmid, const struct pci_addr *vf)
 	pci_addr_format(vf, addr);
 	if (!sysfs_vf_identify(h->root, vf, &pf, &index) &&
 	    !sysfs_pf_read(h->root, &pf, &info, &err) &&
-	    !kernel_vf_set(h->kernel, info.ifindex, index, VF_LINK_STATE, &down, &err)) {
-		complain("VM %u: the link of VF %s is taken down; stop the VM (qm stop %u), set "
+	    !apply_setting(h, vf, info.ifindex, index, VF_LINK_STATE, &down, &err)) {
+		complain("VM %u: the link of VF %s %s taken down; stop the VM (qm stop %u), set "
 			 "things right, and start it again",
-			 vmid, addr, vmid);
+			 vmid, addr, h->dry_run ? "would be" : "is", vmid);
+		event_add(h, vmid, EVENT_CUT_OFF, "the link of VF %s was taken down: %s", addr,
+			  why);
 		return;
 	}
+	event_add(h, vmid, EVENT_CUT_OFF, "the link of VF %s could NOT be taken down: %s", addr,
+		  why);
 	complain("VM %u: the link of VF %s CANNOT be taken down (%s): stop the VM now: qm stop %u",
 		 vmid, addr, err.code ? err.text : "it is no VF", vmid);
 }
 
-/* Plan and do: this port takes the VF that its VM runs on. */
 static int take_over(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
 		     const struct pci_addr *actual, struct error *err)
 {
-	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = w->vmid};
-	CLEANUP(snapshot_free) struct snapshot s = {0};
-	AUTO_FREE struct vf_claim *claims = NULL;
 	CLEANUP(plan_free) struct plan p;
-	const struct vf_state *vf;
 
 	plan_init(&p, PLAN_MEND, w->vmid);
-	if (gather_claims(h, w->vmid, actual, 1, false, &claims, &o.n_claims, err) < 0)
-		return error_code(err);
-	o.claims = claims;
-	if (snapshot_read(&o, w->pfs, w->n_pfs, NULL, 0, true, &s, err) < 0 ||
-	    plan_port_on(&s, w, actual, time(NULL), &p, err) < 0)
-		return error_code(err);
-	vf = snapshot_find(&s, actual, NULL);
-	plan_mappings_reset(h);
-	if (plan_mapping(h, v, w->slot, &vf->info, &p, err) < 0)
-		return error_code(err);
-	return execute(&h->exec, &p, err);
+	return plan_take_over(h, v, w, actual, &p, err) < 0 ? error_code(err)
+							    : apply_plan(h, &p, err);
 }
 
 /* 0: mended. 1: not; it was told. */
@@ -116,17 +77,20 @@ static int mend(struct hook *h, const struct vm_ports *v, const struct port_wish
 		 "worker's cache)",
 		 w->vmid, w->slot, got, meant ? pci_addr_format(&meant->vf, want) : "none");
 	if (take_over(h, v, w, actual, &err) < 0) {
-		complain("VM %u hostpci%u: NOT mended: %s", w->vmid, w->slot, err.text);
-		cut_off(h, w->vmid, actual);
+		complain("VM %u hostpci%u: %s: %s", w->vmid, w->slot,
+			 h->dry_run ? "could NOT be mended" : "NOT mended", err.text);
+		cut_off(h, w->vmid, actual, err.text);
 		return 1;
 	}
-	if (lease_read(h->root, actual, &lease, &err) < 0 ||
-	    mark_running(h, &lease, qemu, &err) < 0) {
+	if (seen_lease(h, actual, &lease, &err) < 0 || mark_running(h, &lease, qemu, &err) < 0) {
 		complain("VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return 1;
 	}
-	say("VM %u hostpci%u: mended: VF %s is set as asked and leased to this VM: %s", w->vmid,
-	    w->slot, got, vf_settings_describe(&w->want, set, sizeof(set)));
+	vf_settings_describe(&w->want, set, sizeof(set));
+	say("VM %u hostpci%u: %s: VF %s is set as asked and leased to this VM: %s", w->vmid,
+	    w->slot, h->dry_run ? "would be mended" : "mended", got, set);
+	event_add(h, w->vmid, EVENT_MENDED, "hostpci%u: QEMU had VF %s, meant was %s; mended: %s",
+		  w->slot, got, meant ? pci_addr_format(&meant->vf, want) : "none", set);
 	return 0;
 }
 
@@ -135,8 +99,9 @@ static int check_port(struct hook *h, const struct vm_ports *v, const struct por
 		      const struct proc_id *qemu, struct pci_addr *actual, bool *has_actual)
 {
 	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
 	struct lease lease;
-	bool leased = find_lease(h, w, &lease);
+	bool leased = port_lease(h, w, &lease);
 	int r = vm_hostpci_actual(h->root, qemu, w->slot, actual, &err);
 
 	*has_actual = r == 1;
@@ -151,6 +116,9 @@ static int check_port(struct hook *h, const struct vm_ports *v, const struct por
 	}
 	if (!leased || pci_addr_cmp(&lease.vf, actual) != 0)
 		return mend(h, v, w, leased ? &lease : NULL, actual, qemu);
+	if (h->dry_run)
+		say("VM %u hostpci%u: QEMU has VF %s, as leased", w->vmid, w->slot,
+		    pci_addr_format(actual, addr));
 	if (mark_running(h, &lease, qemu, &err) < 0) {
 		complain("VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return 1;
@@ -189,8 +157,11 @@ int phase_post_start(struct hook *h, uint32_t vmid)
 	struct proc_id qemu;
 	int r = vm_ports_load(h, vmid, &v, &err);
 
-	if (!r)
+	if (!r) {
+		if (h->dry_run)
+			say("VM %u: nothing to do: it has no port, or is a template", vmid);
 		return 0;
+	}
 	if (r > 0) {
 		lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
 		r = lock < 0 ? lock : recover_all(h, vmid, &err);

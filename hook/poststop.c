@@ -16,8 +16,9 @@
 
 int phase_pre_stop(struct hook *h, uint32_t vmid)
 {
-	(void)h;
-	(void)vmid;
+	if (h->dry_run)
+		say("VM %u: pre-stop does nothing: a shutdown that times out leaves the VM running",
+		    vmid);
 	return 0;
 }
 
@@ -26,17 +27,24 @@ int phase_post_stop(struct hook *h, uint32_t vmid)
 	AUTO_CLOSE int lock = -1;
 	struct error err = ERROR_INIT;
 	struct proc_id qemu;
+	size_t found = 0;
 	int r;
 
 	lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
 	r = lock < 0 ? lock : recover_all(h, vmid, &err);
 	if (r >= 0 && vm_process(h->root, vmid, &qemu, &err) == 1) {
-		complain("VM %u still runs (QEMU process %d): its VFs stay with it", vmid,
-			 (int)qemu.pid);
-		return 1;
+		if (!h->dry_run) {
+			complain("VM %u still runs (QEMU process %d): its VFs stay with it", vmid,
+				 (int)qemu.pid);
+			return 1;
+		}
+		say("the VM runs now; once it has stopped:");
+		h->thought_stopped = vmid;
 	}
 	if (r >= 0)
-		r = release_vm(h, vmid, NULL, 0, NULL, &err);
+		r = release_vm(h, vmid, NULL, 0, &found, &err);
+	if (h->dry_run && r >= 0 && !found)
+		say("VM %u: nothing to release", vmid);
 	if (r < 0) {
 		complain("%s; the next start that needs a VF tries again, or run: vfhook %u "
 			 "post-stop",

@@ -4,15 +4,17 @@
  * names it. Anything else refuses the start.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "hook/apply.h"
+#include "hook/events.h"
 #include "hook/handover.h"
 #include "hook/hook.h"
-#include "hook/mac.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "hook/wish.h"
@@ -24,10 +26,38 @@
 #define MAX_RACES 256
 /* A page of reasons helps; hundreds do not. */
 #define MAX_NOTES 40
+/* Those that an event has room for. */
+#define EVENT_NOTES 4
 
-static int refuse(uint32_t vmid, const struct error *err)
+static int __attribute__((format(printf, 3, 4)))
+refuse(struct hook *h, uint32_t vmid, const char *fmt, ...)
 {
-	complain("VM %u is not started: %s", vmid, err->text);
+	char why[1100];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	complain("VM %u %s: %s", vmid, h->dry_run ? "would not be started" : "is not started", why);
+	event_add(h, vmid, EVENT_REFUSED, "%s%s%s", h->detail, h->detail[0] ? "; " : "", why);
+	return 1;
+}
+
+static void remember(struct hook *h, const char *text)
+{
+	size_t len = strlen(h->detail);
+
+	snprintf(h->detail + len, sizeof(h->detail) - len, "%s%s", len ? "; " : "", text);
+}
+
+static int foresee_job(struct hook *h, uint32_t vmid)
+{
+	struct error err = ERROR_INIT;
+
+	say("PVE does not see such a change in a start under way: this start would be refused, and "
+	    "a job would do, as soon as it is over:");
+	if (job_preview(h, vmid, &err) < 0)
+		complain("the job would fail: %s", err.text);
 	return 1;
 }
 
@@ -37,35 +67,38 @@ static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 	struct error err = ERROR_INIT;
 	enum job_state state = job_state(h, vmid);
 	char where[128];
+	char must[4700];
 
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		const struct entry *e = &v->entries[slot];
 
-		if (e->verdict == ENTRY_REWRITE || e->verdict == ENTRY_ADOPT)
-			complain("VM %u hostpci%u must become '%s': %s", vmid, slot, e->value,
-				 e->why);
+		if (e->verdict != ENTRY_REWRITE && e->verdict != ENTRY_ADOPT)
+			continue;
+		snprintf(must, sizeof(must), "hostpci%u must become '%s': %s", slot, e->value,
+			 e->why);
+		complain("VM %u %s", vmid, must);
+		remember(h, must);
 	}
-	if (h->migrated_from && h->migrated_from[0]) {
-		complain("VM %u is not started: hostpci cannot be changed during a migration; "
-			 "start the VM once on %s, then migrate it",
-			 vmid, h->migrated_from);
-		return 1;
-	}
-	if (state == JOB_RESTARTING) {
-		complain("VM %u is not started: this was changed just now and is not right even "
-			 "so; not trying again (see journalctl -u vfhook-start-%u)",
-			 vmid, vmid);
-		return 1;
-	}
-	if (state == JOB_WAITING) {
-		complain("VM %u is not started: a job is changing it already and starts it then; "
-			 "nothing to do",
-			 vmid);
-		return 1;
-	}
-	if (rest_token_check(h->root, &err) < 0 ||
-	    job_spawn(h, vmid, where, sizeof(where), &err) < 0)
-		return refuse(vmid, &err);
+	if (h->migrated_from && h->migrated_from[0])
+		return refuse(h, vmid,
+			      "hostpci cannot be changed during a migration; start the VM once on "
+			      "%s, then migrate it",
+			      h->migrated_from);
+	if (state == JOB_RESTARTING)
+		return refuse(h, vmid,
+			      "this was changed just now and is not right even so; not trying "
+			      "again (see journalctl -u vfhook-start-%u)",
+			      vmid);
+	if (state == JOB_WAITING)
+		return refuse(h, vmid,
+			      "a job is changing it already and starts it then; nothing to do");
+	if (rest_token_check(h->root, &err) < 0)
+		return refuse(h, vmid, "%s", err.text);
+	if (h->dry_run)
+		return foresee_job(h, vmid);
+	if (job_spawn(h, vmid, where, sizeof(where), &err) < 0)
+		return refuse(h, vmid, "%s", err.text);
+	event_add(h, vmid, EVENT_REFUSED, "%s; a job writes it and starts the VM again", h->detail);
 	complain("PVE has read the config before this hook and does not see a change now, so this "
 		 "start is refused; hostpci is written as soon as it is over and VM %u is started "
 		 "again, once (%s)",
@@ -78,25 +111,20 @@ static int settle_macs(struct hook *h, struct vm_ports *v, struct error *err)
 {
 	for (size_t i = 0; i < v->config.n_ports; i++) {
 		struct port *p = &v->config.ports[i];
-		char mac[MAC_LEN];
 
 		if (p->vmid != v->guest.vmid || !p->mac_auto ||
 		    v->entries[p->slot].verdict != ENTRY_GOOD)
 			continue;
-		if (mac_make(h->root, &v->config, p->want.mac, err) < 0 ||
-		    config_set_mac(h->root, p->vmid, p->slot, p->want.mac, err) < 0)
+		if (apply_mac(h, &v->config, p, err) < 0)
 			return error_code(err);
-		p->mac_auto = false;
-		p->want.has |= HAS_MAC;
-		say("VM %u hostpci%u: MAC %s made, and kept in /" VFHOOK_CFG, p->vmid, p->slot,
-		    mac_format(p->want.mac, mac));
 	}
 	return 0;
 }
 
-static void tell_notes(const struct plan *p)
+static void tell_notes(struct hook *h, const struct plan *p)
 {
 	char addr[PCI_ADDR_LEN];
+	char line[400];
 	size_t told = 0;
 
 	for (size_t i = 0; i < p->n_notes; i++) {
@@ -106,13 +134,19 @@ static void tell_notes(const struct plan *p)
 			complain("  ... and more");
 			return;
 		}
-		complain("  %s: %s", pci_addr_format(&p->notes[i].vf, addr), p->notes[i].text);
+		snprintf(line, sizeof(line), "%s: %s", pci_addr_format(&p->notes[i].vf, addr),
+			 p->notes[i].text);
+		complain("  %s", line);
+		if (told <= EVENT_NOTES)
+			remember(h, line);
 	}
 }
 
-static void tell_success(const struct vm_ports *v, const struct snapshot *s,
+static void tell_success(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
 			 const struct port_choice *choices)
 {
+	CLEANUP(str_free) struct str all = STR_INIT;
+
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		const struct port_wish *w = &v->wishes[i];
 		const struct pf_state *pf = &s->pfs[choices[i].pf];
@@ -120,15 +154,21 @@ static void tell_success(const struct vm_ports *v, const struct snapshot *s,
 		bool kept = w->has_last && !pci_addr_cmp(&w->last, &vf->addr);
 		char addr[PCI_ADDR_LEN];
 		char set[256];
+		char line[512];
 
-		say("VM %u hostpci%u: VF %s (VF %u of %s, pool %s) %s: %s", w->vmid, w->slot,
-		    pci_addr_format(&vf->addr, addr), vf->index, pf->info.ifname, w->pool,
-		    kept ? "kept" : "taken", vf_settings_describe(&w->want, set, sizeof(set)));
+		snprintf(line, sizeof(line), "hostpci%u: VF %s (VF %u of %s, pool %s) %s%s: %s",
+			 w->slot, pci_addr_format(&vf->addr, addr), vf->index, pf->info.ifname,
+			 w->pool, h->dry_run ? "would be " : "", kept ? "kept" : "taken",
+			 vf_settings_describe(&w->want, set, sizeof(set)));
+		say("VM %u %s", w->vmid, line);
+		str_printf(&all, "%s%s", i ? "; " : "", line);
 		if (!pf->link.carrier)
 			say("VM %u hostpci%u: note: %s has no carrier; the guest's link is likely "
 			    "down",
 			    w->vmid, w->slot, pf->info.ifname);
 	}
+	if (v->n_wishes)
+		event_add(h, v->guest.vmid, EVENT_START, "%s", str_get(&all));
 }
 
 /* One look, one plan, one try. -EAGAIN: look at everything. -EEXIST: a race was lost. */
@@ -146,15 +186,18 @@ static int try_start(struct hook *h, struct vm_ports *v, bool all, struct error 
 		r = plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &p, err);
 	if (r == -ENOSPC) {
 		complain("VM %u: %s:", v->guest.vmid, err->text);
-		tell_notes(&p);
+		remember(h, err->text);
+		tell_notes(h, &p);
 		return fail(err, ENOSPC, "stop one of these VMs, or give the pool more VFs");
 	}
 	if (!r)
 		r = plan_mappings(h, v, &s, choices, &p, err);
+	if (!r && h->dry_run)
+		notes_print(&p);
 	if (!r)
-		r = execute(&h->exec, &p, err);
+		r = apply_plan(h, &p, err);
 	if (!r)
-		tell_success(v, &s, choices);
+		tell_success(h, v, &s, choices);
 	return r;
 }
 
@@ -206,8 +249,14 @@ static int start_ports(struct hook *h, struct vm_ports *v, struct error *err)
 {
 	struct proc_id qemu;
 
-	if (vm_process(h->root, v->guest.vmid, &qemu, err) == 1)
-		return fail(err, EBUSY, "it is running already (QEMU process %d)", (int)qemu.pid);
+	if (vm_process(h->root, v->guest.vmid, &qemu, err) == 1) {
+		if (!h->dry_run)
+			return fail(err, EBUSY, "it is running already (QEMU process %d)",
+				    (int)qemu.pid);
+		say("the VM runs now; at its next start:");
+		if (foresee_stop(h, v->guest.vmid, err) < 0)
+			return error_code(err);
+	}
 	if (settle_macs(h, v, err) < 0 || vm_ports_wishes(h, v, false, err) < 0 ||
 	    hook_kernel(h, err) < 0)
 		return error_code(err);
@@ -223,20 +272,21 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 	int r = vm_ports_load(h, vmid, &v, &err);
 
 	if (r < 0)
-		return refuse(vmid, &err);
-	if (!r)
+		return refuse(h, vmid, "%s", err.text);
+	if (!r) {
+		if (h->dry_run)
+			say("VM %u: nothing to do: it has no port, or is a template", vmid);
 		return 0;
+	}
 	lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
 	if (lock < 0 || recover_all(h, vmid, &err) < 0)
-		return refuse(vmid, &err);
+		return refuse(h, vmid, "%s", err.text);
 	slot = vm_ports_first(&v, ENTRY_REFUSE);
-	if (slot >= 0) {
-		complain("VM %u is not started: hostpci%d: %s", vmid, slot, v.entries[slot].why);
-		return 1;
-	}
+	if (slot >= 0)
+		return refuse(h, vmid, "hostpci%d: %s", slot, v.entries[slot].why);
 	if (vm_ports_first(&v, ENTRY_REWRITE) >= 0 || vm_ports_first(&v, ENTRY_ADOPT) >= 0)
 		return hand_over(h, vmid, &v);
 	if (start_ports(h, &v, &err) < 0)
-		return refuse(vmid, &err);
+		return refuse(h, vmid, "%s", err.text);
 	return 0;
 }

@@ -9,6 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/apply.h"
+#include "hook/events.h"
 #include "hook/say.h"
 #include "pveapi/vmstate.h"
 #include "src/lease.h"
@@ -18,22 +20,23 @@
 #define BUSY_WAIT_MS 3000
 #define BUSY_NAP_MS  20
 
-struct vm_locks {
-	int ours;
-	int pve;
-};
-
-static void vm_locks_drop(struct vm_locks *l)
+void vm_locks_drop(struct vm_locks *l)
 {
 	cleanup_close(&l->ours);
 	cleanup_close(&l->pve);
 }
 
-/* Both locks of another VM, or false at once if anybody is at work on it. */
-static bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
+bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 {
+	char ours[64];
+	char pve[64];
 	struct error busy = ERROR_INIT; /* or any other reason: then it is not our turn either */
 
+	if (h->dry_run) {
+		snprintf(ours, sizeof(ours), RUN_DIR "/locks/%u", vmid);
+		vm_lock_path(vmid, pve);
+		return lock_is_free(h->root, ours) && lock_is_free(h->root, pve);
+	}
 	l->ours = hook_lock_vm(h, vmid, 0, &busy);
 	if (l->ours < 0)
 		return false;
@@ -49,13 +52,13 @@ int recover_all(struct hook *h, uint32_t own_vmid, struct error *err)
 	if (journal_list(h->root, &vms, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
-		CLEANUP(vm_locks_drop) struct vm_locks locks = {-1, -1};
+		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 
 		if (vms[i] != own_vmid && !try_vm_locks(h, vms[i], &locks))
 			continue;
 		if (hook_kernel(h, err) < 0)
 			return error_code(err);
-		if (recover(&h->exec, vms[i], err) < 0) {
+		if (apply_recovery(h, vms[i], err) < 0) {
 			if (vms[i] == own_vmid)
 				return error_code(err);
 			complain("%s", err->text);
@@ -68,7 +71,7 @@ int recover_all(struct hook *h, uint32_t own_vmid, struct error *err)
 static bool group_stays_busy(struct hook *h, int group)
 {
 	for (int waited = 0; group >= 0 && vfio_group_busy(h->root, group); waited += BUSY_NAP_MS) {
-		if (waited >= BUSY_WAIT_MS)
+		if (waited >= BUSY_WAIT_MS || h->dry_run)
 			return true;
 		nanosleep(&(struct timespec){0, BUSY_NAP_MS * 1000000L}, NULL);
 	}
@@ -83,47 +86,93 @@ static const char *parked_text(const struct plan *p, char *buf, size_t size)
 	return buf;
 }
 
-static int release_one(struct hook *h, const struct lease *l, struct error *err)
+/* What releasing a lease takes. */
+static int release_plan(struct hook *h, const struct lease *l, struct snapshot *s, struct plan *p,
+			struct error *err)
 {
 	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = l->vmid};
-	CLEANUP(snapshot_free) struct snapshot s = {0};
-	CLEANUP(plan_free) struct plan p;
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v;
 	char addr[PCI_ADDR_LEN];
-	char text[80];
 
-	plan_init(&p, PLAN_RELEASE, l->vmid);
 	pci_addr_format(&l->vf, addr);
-	if (snapshot_read(&o, &l->pf, 1, &l->vf, 1, false, &s, err) < 0)
+	if (seen_snapshot(h, &o, &l->pf, 1, &l->vf, 1, false, s, err) < 0)
 		return error_code(err);
-	v = snapshot_find(&s, &l->vf, &pf);
-	if (v && group_stays_busy(h, v->info.iommu_group))
+	v = snapshot_find(s, &l->vf, &pf);
+	if (v && h->thought_stopped != l->vmid && group_stays_busy(h, v->info.iommu_group))
 		return fail(err, EBUSY,
 			    "VM %u: VF %s is still open in some process (/dev/vfio/%d): not "
 			    "released, the next start that needs a VF tries again",
 			    l->vmid, addr, v->info.iommu_group);
-	if (!v && s.pfs[0].broken && path_exists(h->root, "sys/bus/pci/devices")) {
+	if (!v && s->pfs[0].broken && path_exists(h->root, "sys/bus/pci/devices")) {
 		struct pci_addr of;
 		unsigned index;
 
 		/* A VF whose PF cannot be asked is not clean, so it is nobody's to have. */
 		if (!sysfs_vf_identify(h->root, &l->vf, &of, &index))
 			return fail(err, EIO, "VM %u: VF %s cannot be cleaned: %s", l->vmid, addr,
-				    s.pfs[0].why);
+				    s->pfs[0].why);
 	}
-	if (plan_release(pf, v, l, &p, err) < 0)
-		return error_code(err);
-	if (execute(&h->exec, &p, err) < 0) {
-		fail_context(err, "VM %u: VF %s is not clean and stays out of use", l->vmid, addr);
-		return error_code(err);
-	}
+	return plan_release(pf, v, l, p, err);
+}
+
+static void tell_release(struct hook *h, const struct lease *l, const struct snapshot *s,
+			 const struct plan *p, enum event_kind kind)
+{
+	const struct pf_state *pf = NULL;
+	const struct vf_state *v = snapshot_find(s, &l->vf, &pf);
+	char addr[PCI_ADDR_LEN];
+	char text[80];
+	char line[256];
+
+	pci_addr_format(&l->vf, addr);
 	if (v)
-		say("VM %u hostpci%u: VF %s (VF %u of %s) released: %s", l->vmid, l->slot, addr,
-		    l->index, pf->info.ifname, parked_text(&p, text, sizeof(text)));
+		snprintf(line, sizeof(line), "hostpci%u: VF %s (VF %u of %s) %sreleased: %s",
+			 l->slot, addr, l->index, pf->info.ifname, h->dry_run ? "would be " : "",
+			 parked_text(p, text, sizeof(text)));
 	else
-		say("VM %u hostpci%u: VF %s is no longer there, its lease is dropped", l->vmid,
-		    l->slot, addr);
+		snprintf(line, sizeof(line),
+			 "hostpci%u: VF %s is no longer there, its lease %s dropped", l->slot, addr,
+			 h->dry_run ? "would be" : "is");
+	say("VM %u %s", l->vmid, line);
+	event_add(h, l->vmid, kind, "%s", line);
+}
+
+static int release_one(struct hook *h, const struct lease *l, enum event_kind kind,
+		       struct error *err)
+{
+	CLEANUP(snapshot_free) struct snapshot s = {0};
+	CLEANUP(plan_free) struct plan p;
+	char addr[PCI_ADDR_LEN];
+
+	plan_init(&p, PLAN_RELEASE, l->vmid);
+	if (release_plan(h, l, &s, &p, err) < 0)
+		return error_code(err);
+	if (apply_plan(h, &p, err) < 0)
+		return fail_context(err, "VM %u: VF %s is not clean and stays out of use", l->vmid,
+				    pci_addr_format(&l->vf, addr));
+	tell_release(h, l, &s, &p, kind);
+	return 0;
+}
+
+int foresee_stop(struct hook *h, uint32_t vmid, struct error *err)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	size_t n;
+
+	h->thought_stopped = vmid;
+	if (seen_leases(h, &all, &n, err) < 0 || hook_kernel(h, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(snapshot_free) struct snapshot s = {0};
+		CLEANUP(plan_free) struct plan p;
+
+		plan_init(&p, PLAN_RELEASE, vmid);
+		if (all[i].broken || all[i].lease.vmid != vmid)
+			continue;
+		if (release_plan(h, &all[i].lease, &s, &p, err) < 0 || foresee(h, &p, err) < 0)
+			return error_code(err);
+	}
 	return 0;
 }
 
@@ -136,8 +185,8 @@ static bool is_kept(const struct pci_addr *vf, const struct pci_addr *keep, size
 	return false;
 }
 
-int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_t n_keep,
-	       size_t *found, struct error *err)
+static int release_leases(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_t n_keep,
+			  size_t *found, enum event_kind kind, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
 	size_t n;
@@ -146,7 +195,7 @@ int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_
 
 	if (found)
 		*found = 0;
-	if (lease_list(h->root, &all, &n, err) < 0)
+	if (seen_leases(h, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid != vmid || is_kept(&all[i].vf, keep, n_keep))
@@ -155,7 +204,7 @@ int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_
 			++*found;
 		if (hook_kernel(h, err) < 0)
 			return error_code(err);
-		if (!release_one(h, &all[i].lease, err)) {
+		if (!release_one(h, &all[i].lease, kind, err)) {
 			released++;
 			continue;
 		}
@@ -168,7 +217,13 @@ int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_
 	return released;
 }
 
-static bool lease_is_live(struct hook *h, const struct lease *l)
+int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_t n_keep,
+	       size_t *found, struct error *err)
+{
+	return release_leases(h, vmid, keep, n_keep, found, EVENT_RELEASE, err);
+}
+
+bool lease_is_live(struct hook *h, const struct lease *l)
 {
 	struct proc_id qemu = {.pid = l->qemu_pid, .start = l->qemu_start};
 	struct proc_id now;
@@ -185,10 +240,10 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 	int released = 0;
 	size_t n;
 
-	if (lease_list(h->root, &all, &n, err) < 0)
+	if (seen_leases(h, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
-		CLEANUP(vm_locks_drop) struct vm_locks locks = {-1, -1};
+		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 		const struct lease *l = &all[i].lease;
 		struct error why = ERROR_INIT;
 		int r;
@@ -206,13 +261,13 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 			continue;
 		seen = l->vmid;
 		say("VM %u is not running but holds VFs (a start that failed, or a stop that "
-		    "nobody told us of): taking them back",
-		    l->vmid);
-		if (hook_kernel(h, &why) < 0 || recover(&h->exec, l->vmid, &why) < 0) {
+		    "nobody told us of): %s",
+		    l->vmid, h->dry_run ? "they would be taken back" : "taking them back");
+		if (hook_kernel(h, &why) < 0 || apply_recovery(h, l->vmid, &why) < 0) {
 			complain("%s", why.text);
 			continue;
 		}
-		r = release_vm(h, l->vmid, NULL, 0, NULL, &why);
+		r = release_leases(h, l->vmid, NULL, 0, NULL, EVENT_RECLAIM, &why);
 		if (r > 0)
 			released += r;
 	}

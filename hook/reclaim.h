@@ -27,4 +27,25 @@ int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_
 /* Release the VFs of all other VMs that are over without a post-stop. Returns how many. */
 int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err);
 
+/* In a dry run: go on as if the VM, which runs, had been stopped and its VFs released. */
+int foresee_stop(struct hook *h, uint32_t vmid, struct error *err);
+
+/* Both locks of a VM, ours and PVE's. */
+struct vm_locks {
+	int ours;
+	int pve;
+};
+
+#define VM_LOCKS_INIT                                                                              \
+	{                                                                                          \
+		-1, -1                                                                             \
+	}
+
+/* False at once if anybody is at work on that VM. A dry run only looks whether it could. */
+bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l);
+void vm_locks_drop(struct vm_locks *l);
+
+/* Does the lease's VM run, as far as can be known? */
+bool lease_is_live(struct hook *h, const struct lease *l);
+
 #endif

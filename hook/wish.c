@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "hook/apply.h"
 #include "hook/say.h"
 #include "pveapi/vmstate.h"
 
@@ -51,18 +52,10 @@ static void look_up_raw(struct hook *h, const struct hostpci *e, struct raw_vf *
 	raw->is_vf = !sysfs_vf_identify(h->root, &one.addr, &raw->pf, &index);
 }
 
-int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err)
+bool vm_ports_judge(struct hook *h, struct vm_ports *v)
 {
 	bool ours = false;
 
-	*v = (struct vm_ports){0};
-	if (guest_config_load(h->root, h->node, h->migrated_from, vmid, &v->guest, err) < 0)
-		return error_code(err);
-	/* PVE drops hostpci when it starts a template for a backup, and calls no post-start. */
-	if (v->guest.is_template)
-		return 0;
-	if (config_load(h->root, &v->config, err) < 0)
-		return error_code(err);
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		struct raw_vf raw;
 
@@ -71,6 +64,19 @@ int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct erro
 		ours = ours || v->entries[slot].verdict != ENTRY_NOT_OURS;
 	}
 	return ours;
+}
+
+int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err)
+{
+	*v = (struct vm_ports){0};
+	if (guest_config_load(h->root, h->node, h->migrated_from, vmid, &v->guest, err) < 0)
+		return error_code(err);
+	/* PVE drops hostpci when it starts a template for a backup, and calls no post-start. */
+	if (v->guest.is_template)
+		return 0;
+	if (config_load(h->root, &v->config, err) < 0)
+		return error_code(err);
+	return vm_ports_judge(h, v);
 }
 
 int vm_ports_first(const struct vm_ports *v, enum entry_verdict verdict)
@@ -272,7 +278,7 @@ int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf
 			  err) < 0)
 		return error_code(err);
 	o.claims = *claims;
-	return snapshot_read(&o, pfs, n_pfs, last, n_last, all, s, err);
+	return seen_snapshot(h, &o, pfs, n_pfs, last, n_last, all, s, err);
 }
 
 char *vf_map_entry(const struct hook *h, const struct vf_info *vf)
@@ -312,6 +318,9 @@ int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const 
 		 struct plan *p, struct error *err)
 {
 	struct mapping_call *c = &h->calls[h->n_calls];
+	const struct mapping_entry *old;
+	const struct mapping *m;
+	size_t n;
 	char what[400];
 
 	port_mapping_id(v->guest.vmid, slot, c->id);
@@ -322,7 +331,10 @@ int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const 
 	c->entry = vf_map_entry(h, vf);
 	if (!c->entry)
 		return fail(err, ENOMEM, "out of memory");
-	snprintf(what, sizeof(what), "mapping %s on %s -> %s", c->id, h->node, c->entry);
+	m = mapping_find(&v->mappings, c->id);
+	old = m ? mapping_node_entry(m, h->node, &n) : NULL;
+	snprintf(what, sizeof(what), "mapping %s on %s: %.80s -> %s", c->id, h->node,
+		 old ? old->path : "none", c->entry);
 	return plan_add_call(p, (unsigned)h->n_calls++, what, err);
 }
 

@@ -28,6 +28,8 @@ struct vm_ports {
  * or a negative errno.
  */
 int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err);
+/* Judge every hostpciN anew, after a change of v->config. Is anything in it ours? */
+bool vm_ports_judge(struct hook *h, struct vm_ports *v);
 void vm_ports_free(struct vm_ports *v);
 
 /* Is there an entry with that verdict? The first one's slot, or -1. */

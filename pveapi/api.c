@@ -136,16 +136,6 @@ static bool is_granted(const struct mapping *m, const struct wish *w,
 	return n == 1 && same_entry(now, entry) && !new_description(m, w);
 }
 
-static int create(struct rest *r, const struct wish *w, struct error *err)
-{
-	struct rest_param params[3] = {{"id", w->id}, {"map", w->entry}};
-	size_t n = 2;
-
-	if (w->description && *w->description)
-		params[n++] = (struct rest_param){"description", w->description};
-	return rest_call(r, "POST", "/cluster/mapping/pci", params, n, NULL, err);
-}
-
 /*
  * The whole array again: others' entries as they are, ours where this node's first one was. What
  * PVE cannot read is left out, as PVE itself does when it writes the file next.
@@ -171,24 +161,45 @@ static size_t fill_maps(const struct mapping *m, const struct wish *w, struct re
 	return n;
 }
 
-static int update(struct rest *r, const struct mapping *m, const char *digest, const struct wish *w,
-		  struct error *err)
-{
-	struct rest_param *params = calloc(m->n_entries + 3, sizeof(*params));
+/* What is sent: made once, told by a dry run and sent by any other. */
+struct request {
+	const char *method;
 	char path[300];
+	struct rest_param *params; /* the values are others' */
 	size_t n;
-	int ret;
+};
 
-	if (!params)
+static void request_free(struct request *q)
+{
+	free(q->params);
+}
+
+static void add_param(struct request *q, const char *key, const char *value)
+{
+	q->params[q->n++] = (struct rest_param){key, value};
+}
+
+static int make_request(const struct mapping *m, const char *digest, const struct wish *w,
+			struct request *q, struct error *err)
+{
+	*q = (struct request){.method = m ? "PUT" : "POST"};
+	q->params = calloc((m ? m->n_entries : 0) + 3, sizeof(*q->params));
+	if (!q->params)
 		return fail(err, ENOMEM, "out of memory");
-	n = fill_maps(m, w, params);
-	params[n++] = (struct rest_param){"digest", digest};
+	if (!m) {
+		snprintf(q->path, sizeof(q->path), "/cluster/mapping/pci");
+		add_param(q, "id", w->id);
+		add_param(q, "map", w->entry);
+		if (w->description && *w->description)
+			add_param(q, "description", w->description);
+		return 0;
+	}
+	snprintf(q->path, sizeof(q->path), "/cluster/mapping/pci/%s", w->id);
+	q->n = fill_maps(m, w, q->params);
+	add_param(q, "digest", digest);
 	if (new_description(m, w))
-		params[n++] = (struct rest_param){"description", w->description};
-	snprintf(path, sizeof(path), "/cluster/mapping/pci/%s", w->id);
-	ret = rest_call(r, "PUT", path, params, n, NULL, err);
-	free(params);
-	return ret;
+		add_param(q, "description", w->description);
+	return 0;
 }
 
 /* 1: written, 0: it says so already, -EAGAIN: somebody else was faster. */
@@ -196,6 +207,7 @@ static int try_set(struct rest *r, int root, const struct wish *w,
 		   const struct mapping_entry *entry, struct error *err)
 {
 	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	CLEANUP(request_free) struct request q = {0};
 	const struct mapping *m;
 	int ret = mapping_load(root, &f, err);
 
@@ -204,7 +216,10 @@ static int try_set(struct rest *r, int root, const struct wish *w,
 	m = mapping_find(&f, w->id);
 	if (m && is_granted(m, w, entry))
 		return 0;
-	ret = m ? update(r, m, f.digest, w, err) : create(r, w, err);
+	ret = make_request(m, f.digest, w, &q, err);
+	if (ret < 0)
+		return ret;
+	ret = rest_call(r, q.method, q.path, q.params, q.n, NULL, err);
 	/* Made or deleted since the file was read. */
 	if ((m && ret == -ENOENT) || (!m && ret == -EEXIST))
 		ret = -EAGAIN;
@@ -277,6 +292,26 @@ int api_mapping_set(struct rest *r, int root, const char *node, const char *id,
 	if (lock < 0)
 		return lock;
 	return set_locked(r, root, &w, e, err);
+}
+
+int api_mapping_describe(int root, const char *node, const char *id, const char *description,
+			 const char *entry, struct str *out, struct error *err)
+{
+	const struct wish w = {node, id, description, entry};
+	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	CLEANUP(request_free) struct request q = {0};
+	int ret = check_wish(&w, err);
+
+	if (!ret)
+		ret = mapping_load(root, &f, err);
+	if (!ret)
+		ret = make_request(mapping_find(&f, id), f.digest, &w, &q, err);
+	if (ret < 0)
+		return ret;
+	str_printf(out, "%s %s", q.method, q.path);
+	for (size_t i = 0; i < q.n; i++)
+		str_printf(out, "\n%s=%s", q.params[i].key, q.params[i].value);
+	return str_ok(out) ? 0 : fail(err, ENOMEM, "out of memory");
 }
 
 static int delete_locked(struct rest *r, int root, const char *id, struct error *err)

@@ -23,6 +23,13 @@
 int api_mapping_set(struct rest *r, int root, const char *node, const char *id,
 		    const char *description, const char *entry, struct error *err);
 
+/*
+ * What api_mapping_set() would send as things stand, for a person: method and
+ * path, then one "key=value" a line. Sends nothing and takes no lock.
+ */
+int api_mapping_describe(int root, const char *node, const char *id, const char *description,
+			 const char *entry, struct str *out, struct error *err);
+
 /* Delete a mapping; one that is not there is fine. */
 int api_mapping_delete(struct rest *r, int root, const char *id, struct error *err);
 

@@ -19,6 +19,12 @@
 #define RESERVATION_PATH "run/qemu-server/pci-id-reservations"
 #define CMDLINE_MAX	 262144
 
+const char *vm_lock_path(uint32_t vmid, char buf[64])
+{
+	snprintf(buf, 64, LOCK_DIR "/lock-%u.conf", vmid);
+	return buf;
+}
+
 int vm_lock(int root, uint32_t vmid, int timeout_ms, struct error *err)
 {
 	char path[64];
@@ -33,8 +39,7 @@ int vm_lock(int root, uint32_t vmid, int timeout_ms, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	snprintf(path, sizeof(path), LOCK_DIR "/lock-%u.conf", vmid);
-	return lock_take(root, path, timeout_ms, err);
+	return lock_take(root, vm_lock_path(vmid, path), timeout_ms, err);
 }
 
 /*

@@ -23,6 +23,9 @@
  */
 int vm_lock(int root, uint32_t vmid, int timeout_ms, struct error *err);
 
+/* Where that lock is, below the root. Returns buf. */
+const char *vm_lock_path(uint32_t vmid, char buf[64]);
+
 /* A process, told from a later one with the same number by its start time. */
 struct proc_id {
 	pid_t pid;		  /* 0: none */

@@ -133,10 +133,23 @@ int plan_release(const struct pf_state *pf, const struct vf_state *state, const 
  */
 const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
 			 const struct vf_state *vf, const struct port_wish *wish, char *buf,
-			 size_t size);
+			 size_t size) __attribute__((nonnull(5)));
 
 /* Append a STEP_CALL. what: what it does, for a person. */
 int plan_add_call(struct plan *p, unsigned call, const char *what, struct error *err);
+
+/*
+ * The facts as they would be once the plan was carried out: leases, settings
+ * and overrides of the VFs that are in the snapshot. For looking further ahead
+ * without doing anything.
+ */
+void plan_foresee(const struct plan *p, struct snapshot *s);
+
+/* Append to `out` what undoes p, last step first (see execute.h on what a start's undo is). */
+int plan_undoing(const struct plan *p, struct plan *out, struct error *err);
+
+/* Append all steps of `more`. */
+int plan_append(struct plan *p, const struct plan *more, struct error *err);
 
 /* One step in words, "VF 0000:06:10.1: VLAN none -> 20". Returns buf. */
 const char *step_describe(const struct step *s, char *buf, size_t size);

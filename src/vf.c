@@ -85,6 +85,30 @@ bool vf_attr_equal(enum vf_attr attr, const struct vf_settings *want, const stru
 	return false;
 }
 
+void vf_settings_merge(struct vf_settings *now, const struct vf_settings *to, uint32_t bits)
+{
+	bits &= to->has & now->has;
+	if (bits & HAS_VLAN) {
+		now->vlan = to->vlan;
+		now->qos = to->qos;
+		now->proto = to->proto;
+	}
+	if (bits & HAS_MAC)
+		memcpy(now->mac, to->mac, sizeof(now->mac));
+	if (bits & HAS_SPOOFCHK)
+		now->spoofchk = to->spoofchk;
+	if (bits & HAS_TRUST)
+		now->trust = to->trust;
+	if (bits & HAS_MIN_RATE)
+		now->min_rate = to->min_rate;
+	if (bits & HAS_MAX_RATE)
+		now->max_rate = to->max_rate;
+	if (bits & HAS_LINK_STATE)
+		now->link_state = to->link_state;
+	if (bits & HAS_QUERY_RSS)
+		now->query_rss = to->query_rss;
+}
+
 static void vlan_text(const struct vf_settings *s, struct str *out)
 {
 	if (!s->vlan && !s->qos) {

@@ -74,6 +74,9 @@ uint32_t vf_attr_bits(enum vf_attr attr);
 bool vf_attr_equal(enum vf_attr attr, const struct vf_settings *want,
 		   const struct vf_settings *now);
 
+/* Take over from `to` the members that bits (HAS_*) name; `now` has to report them already. */
+void vf_settings_merge(struct vf_settings *now, const struct vf_settings *to, uint32_t bits);
+
 /* The value as text: "vlan 20 qos 3 proto 802.1ad", "bc:24:11:..", "on", "max 500 Mbit/s". "-"
  * if s does not have it. Returns buf. */
 const char *vf_attr_value(enum vf_attr attr, const struct vf_settings *s, char *buf, size_t size);

@@ -1090,6 +1090,79 @@ static void test_release_with_priority_only(void **state)
 
 /* --- In words --- */
 
+/* What would be after a start, and after its undoing, and after a release. */
+static void test_foresee(void **state)
+{
+	struct world w;
+	struct plan back;
+	struct vf_settings before;
+	struct vf_state *v = &w.vfs[0][0];
+
+	(void)state;
+	world_init(&w, 1, 2, 1);
+	v->info.driver[0] = '\0';
+	before = v->now;
+	wish_mac(&w, 0, mac_a);
+	w.wishes[0].want.has |= HAS_VLAN | HAS_TRUST | HAS_MAX_RATE | HAS_LINK_STATE;
+	w.wishes[0].want.vlan = 20;
+	w.wishes[0].want.proto = VLAN_PROTO_8021Q;
+	w.wishes[0].want.trust = true;
+	w.wishes[0].want.max_rate = 500;
+	w.wishes[0].want.link_state = VF_LINK_ENABLE;
+	chosen(&w, 0, 0);
+	plan_foresee(&w.p, &w.s);
+	assert_true(v->leased);
+	assert_int_equal(v->lease.vmid, VM);
+	assert_string_equal(v->info.driver_override, "vfio-pci");
+	for (int a = 0; a < VF_ATTR_COUNT; a++) {
+		assert_true(vf_attr_equal((enum vf_attr)a, &w.wishes[0].want, &v->now));
+		assert_true(vf_attr_equal((enum vf_attr)a, &w.wishes[0].want, &w.link[0][0]));
+	}
+	assert_false(w.vfs[0][1].leased);
+	assert_true(mac_is_zero(w.link[0][1].mac));
+
+	plan_init(&back, PLAN_START, VM);
+	assert_int_equal(plan_undoing(&w.p, &back, &w.err), 0);
+	plan_foresee(&back, &w.s);
+	assert_false(v->leased);
+	assert_string_equal(v->info.driver_override, "");
+	for (int a = 0; a < VF_ATTR_COUNT; a++)
+		assert_true(vf_attr_equal((enum vf_attr)a, &before, &v->now));
+	plan_free(&back);
+
+	/* Foreseen, it is the same plan again; and a release parks what it gave. */
+	plan_foresee(&w.p, &w.s);
+	v->busy = true;
+	plan_init(&back, PLAN_RELEASE, VM);
+	assert_int_equal(plan_release(&w.pfs[0], v, &v->lease, &back, &w.err), 0);
+	plan_foresee(&back, &w.s);
+	assert_false(v->leased);
+	assert_false(v->busy);
+	for (int a = 0; a < VF_ATTR_COUNT; a++)
+		assert_true(vf_attr_equal((enum vf_attr)a, &before, &v->now));
+	plan_free(&back);
+	plan_free(&w.p);
+}
+
+static void test_append(void **state)
+{
+	struct world w;
+	struct plan all;
+
+	(void)state;
+	world_init(&w, 1, 2, 1);
+	wish_mac(&w, 0, mac_a);
+	chosen(&w, 0, 0);
+	plan_init(&all, PLAN_START, VM);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(plan_append(&all, &w.p, &w.err), 0);
+	assert_int_equal(all.n_steps, 20 * w.p.n_steps);
+	assert_memory_equal(&all.steps[19 * w.p.n_steps], w.p.steps,
+			    w.p.n_steps * sizeof(*w.p.steps));
+	plan_free(&all);
+	plan_free(&w.p);
+}
+
 static void test_words(void **state)
 {
 	struct world w;
@@ -1168,6 +1241,8 @@ int main(void)
 		cmocka_unit_test(test_release_what_is_clean),
 		cmocka_unit_test(test_release_leaves_alone),
 		cmocka_unit_test(test_release_with_priority_only),
+		cmocka_unit_test(test_foresee),
+		cmocka_unit_test(test_append),
 		cmocka_unit_test(test_words),
 	};
 

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/events.h"
+#include "hook/mac.h"
+#include "hook/say.h"
+#include "pveapi/api.h"
+#include "src/journal.h"
+#include "src/lease.h"
+
+/* --- In words --- */
+
+void notes_print(const struct plan *p)
+{
+	char addr[PCI_ADDR_LEN];
+
+	for (size_t i = 0; i < p->n_notes; i++) {
+		const struct plan_note *n = &p->notes[i];
+
+		say("  %s %s: %s", pci_addr_format(&n->vf, addr),
+		    n->taken ? "would be taken" : "not taken", n->text);
+	}
+}
+
+void call_print(struct hook *h, const struct mapping_call *c)
+{
+	CLEANUP(str_free) struct str text = STR_INIT;
+	struct error err = ERROR_INIT;
+	bool first = true;
+
+	if (api_mapping_describe(h->root, h->node, c->id, c->description, c->entry, &text, &err) <
+	    0) {
+		say("    REST: %s", err.text);
+		return;
+	}
+	for (char *line = text.data; line;) {
+		char *end = strchr(line, '\n');
+
+		if (end)
+			*end++ = '\0';
+		say(first ? "    REST: %s" : "          %s", line);
+		first = false;
+		line = end;
+	}
+}
+
+static void step_print(struct hook *h, const struct step *s)
+{
+	char text[1200];
+
+	say("  %s", step_describe(s, text, sizeof(text)));
+	if (s->kind == STEP_CALL && s->call < h->n_calls)
+		call_print(h, &h->calls[s->call]);
+}
+
+void plan_print(struct hook *h, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++)
+		step_print(h, &p->steps[i]);
+}
+
+/* --- Out --- */
+
+int foresee(struct hook *h, const struct plan *p, struct error *err)
+{
+	return plan_append(&h->foreseen, p, err);
+}
+
+static bool has_call(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		if (p->steps[i].kind == STEP_CALL)
+			return true;
+	}
+	return false;
+}
+
+int apply_plan(struct hook *h, const struct plan *p, struct error *err)
+{
+	if (!h->dry_run)
+		return execute(&h->exec, p, err);
+	if (p->n_steps)
+		say("would do, in this order:");
+	plan_print(h, p);
+	/* The one thing about a call that can be known without making it. */
+	if (has_call(p) && rest_token_check(h->root, err) < 0)
+		return error_code(err);
+	return foresee(h, p, err);
+}
+
+static bool is_leased_to(struct hook *h, const struct pci_addr *vf, uint32_t vmid)
+{
+	struct lease l;
+
+	return !seen_lease(h, vf, &l, NULL) && l.vmid == vmid;
+}
+
+/* recover() in words: what of the journal's plan would be undone, or done again. */
+static int foresee_recovery(struct hook *h, uint32_t vmid, struct error *err)
+{
+	CLEANUP(plan_free) struct plan left;
+	CLEANUP(plan_free) struct plan all;
+	CLEANUP(plan_free) struct plan todo;
+	int r;
+
+	plan_init(&all, PLAN_START, vmid);
+	plan_init(&todo, PLAN_START, vmid);
+	r = journal_read(h->root, vmid, &left, err);
+	if (r == -ENOENT) {
+		error_clear(err);
+		return 0;
+	}
+	if (r < 0) {
+		say("%s; would be put aside as %u.broken", err->text, vmid);
+		error_clear(err);
+		return 1;
+	}
+	say("an earlier %s VM %u was cut off in the middle: would be %s:",
+	    left.kind == PLAN_START	? "start of"
+	    : left.kind == PLAN_RELEASE ? "release for"
+					: "mending for",
+	    vmid, left.kind == PLAN_START ? "undone" : "finished");
+	r = left.kind == PLAN_START ? plan_undoing(&left, &all, err)
+				    : plan_append(&all, &left, err);
+	for (size_t i = 0; !r && i < all.n_steps; i++) {
+		const struct plan one = {.steps = &all.steps[i], .n_steps = 1};
+		bool call = all.steps[i].kind == STEP_CALL;
+		bool take = all.steps[i].kind == STEP_LEASE_TAKE;
+
+		/* As recover(): a VF that is another's by now is left alone. */
+		if (!call && (take || is_leased_to(h, &all.steps[i].vf, vmid)))
+			r = plan_append(&todo, &one, err);
+	}
+	if (r < 0)
+		return r;
+	plan_print(h, &todo);
+	return foresee(h, &todo, err) < 0 ? error_code(err) : 1;
+}
+
+int apply_recovery(struct hook *h, uint32_t vmid, struct error *err)
+{
+	int r;
+
+	if (h->dry_run)
+		return foresee_recovery(h, vmid, err);
+	r = recover(&h->exec, vmid, err);
+	if (r > 0)
+		event_add(h, vmid, EVENT_REPAIR,
+			  "what a run that was cut off in the middle had left was put right");
+	return r;
+}
+
+int apply_lease(struct hook *h, const struct lease *l, struct error *err)
+{
+	struct step s = {.kind = STEP_LEASE_WRITE, .vf = l->vf, .pf = l->pf, .lease = *l};
+	const struct plan p = {.steps = &s, .n_steps = 1};
+	char addr[PCI_ADDR_LEN];
+
+	if (!h->dry_run)
+		return lease_write(h->root, l, err);
+	if (seen_lease(h, &l->vf, &s.old_lease, NULL) < 0 || s.old_lease.qemu_pid != l->qemu_pid ||
+	    s.old_lease.phase != l->phase)
+		say("  VF %s: lease of VM %u hostpci%u -> %s, QEMU process %d",
+		    pci_addr_format(&l->vf, addr), l->vmid, l->slot, lease_phase_name(l->phase),
+		    (int)l->qemu_pid);
+	return foresee(h, &p, err);
+}
+
+int apply_setting(struct hook *h, const struct pci_addr *vf, int ifindex, unsigned index,
+		  enum vf_attr attr, const struct vf_settings *to, struct error *err)
+{
+	char addr[PCI_ADDR_LEN];
+	char value[64];
+
+	if (!h->dry_run)
+		return kernel_vf_set(h->kernel, ifindex, index, attr, to, err);
+	say("  VF %s: would be set: %s -> %s", pci_addr_format(vf, addr), vf_attr_name(attr),
+	    vf_attr_value(attr, to, value, sizeof(value)));
+	return 0;
+}
+
+int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err)
+{
+	char mac[MAC_LEN];
+
+	if (mac_make(h->root, c, p->want.mac, err) < 0 ||
+	    (!h->dry_run && config_set_mac(h->root, p->vmid, p->slot, p->want.mac, err) < 0))
+		return error_code(err);
+	p->mac_auto = false;
+	p->want.has |= HAS_MAC;
+	mac_format(p->want.mac, mac);
+	if (h->dry_run)
+		say("VM %u hostpci%u: a MAC would be made below the datacenter's prefix, and kept "
+		    "in /" VFHOOK_CFG "; %s stands for it here",
+		    p->vmid, p->slot, mac);
+	else
+		say("VM %u hostpci%u: MAC %s made, and kept in /" VFHOOK_CFG, p->vmid, p->slot,
+		    mac);
+	return 0;
+}
+
+/* --- In --- */
+
+/* What the foreseen steps make of the lease on a VF: 1 it has *out, -1 none, 0 they say nothing. */
+static int foreseen_lease(const struct hook *h, const struct pci_addr *vf, struct lease *out)
+{
+	int what = 0;
+
+	for (size_t i = 0; i < h->foreseen.n_steps; i++) {
+		const struct step *s = &h->foreseen.steps[i];
+
+		if (pci_addr_cmp(&s->vf, vf) != 0)
+			continue;
+		if (s->kind == STEP_LEASE_TAKE || s->kind == STEP_LEASE_WRITE) {
+			what = 1;
+			*out = s->lease;
+		} else if (s->kind == STEP_LEASE_DROP) {
+			what = -1;
+		}
+	}
+	return what;
+}
+
+int seen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err)
+{
+	switch (foreseen_lease(h, vf, out)) {
+	case 1:
+		return 0;
+	case -1:
+		return fail(err, ENOENT, "it is not leased");
+	default:
+		return lease_read(h->root, vf, out, err);
+	}
+}
+
+int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err)
+{
+	size_t kept = 0;
+	int r = lease_list(h->root, list, n, err);
+
+	for (size_t i = 0; !r && i < *n; i++) {
+		struct lease_entry e = (*list)[i];
+		int what = foreseen_lease(h, &e.vf, &e.lease);
+
+		e.broken = e.broken && !what;
+		if (what >= 0)
+			(*list)[kept++] = e;
+	}
+	if (!r)
+		*n = kept;
+	return r;
+}
+
+int seen_snapshot(struct hook *h, const struct observer *o, const struct pci_addr *pfs,
+		  size_t n_pfs, const struct pci_addr *only, size_t n_only, bool all,
+		  struct snapshot *out, struct error *err)
+{
+	int r = snapshot_read(o, pfs, n_pfs, only, n_only, all, out, err);
+
+	if (!r)
+		plan_foresee(&h->foreseen, out);
+	return r;
+}

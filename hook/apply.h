@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where phases and commands meet the world: every change goes out through
+ * apply_*(), and what they look at comes in through seen_*(). In a dry run
+ * apply_*() tells instead of doing, and seen_*() shows things as they would be
+ * then; so that a phase is the same code in both.
+ */
+#ifndef VFHOOK_HOOK_APPLY_H
+#define VFHOOK_HOOK_APPLY_H
+
+#include "hook/hook.h"
+#include "hook/wish.h"
+
+/* Carry a plan out: execute(). */
+int apply_plan(struct hook *h, const struct plan *p, struct error *err);
+/* What a crashed run left for that VM: recover(). */
+int apply_recovery(struct hook *h, uint32_t vmid, struct error *err);
+/* Replace a lease: lease_write(). */
+int apply_lease(struct hook *h, const struct lease *l, struct error *err);
+/* Set one attribute of a VF outside of any plan: kernel_vf_set(). */
+int apply_setting(struct hook *h, const struct pci_addr *vf, int ifindex, unsigned index,
+		  enum vf_attr attr, const struct vf_settings *to, struct error *err);
+/* Make a port's address, and keep it for ever. */
+int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err);
+
+/* lease_list(), lease_read(), snapshot_read(). */
+int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err);
+int seen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err);
+int seen_snapshot(struct hook *h, const struct observer *o, const struct pci_addr *pfs,
+		  size_t n_pfs, const struct pci_addr *only, size_t n_only, bool all,
+		  struct snapshot *out, struct error *err);
+
+/* In a dry run, take a plan for carried out without a word. */
+int foresee(struct hook *h, const struct plan *p, struct error *err);
+
+/* The plan's steps and REST calls in words, and why each VF was or was not taken. */
+void plan_print(struct hook *h, const struct plan *p);
+void notes_print(const struct plan *p);
+/* The REST call behind a mapping step. */
+void call_print(struct hook *h, const struct mapping_call *c);
+
+#endif

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook explain: why did this VM not start, what has it, and what is to be done? */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "hook/command.h"
+#include "hook/events.h"
+#include "hook/handover.h"
+#include "hook/say.h"
+#include "hook/wish.h"
+#include "pveapi/vmstate.h"
+#include "src/json.h"
+#include "src/lease.h"
+
+/* How many of its events are shown. */
+#define SHOWN 20
+
+/* Everything that is known of one VM. */
+struct facts {
+	uint32_t vmid;
+	bool known; /* it has a config that can be read; why tells if not */
+	bool ours;
+	struct error why;
+	struct vm_ports ports;
+	bool running;
+	struct proc_id qemu;
+	enum job_state job;
+	struct event *events;
+	size_t n_events;
+	const struct event *last_start; /* or NULL */
+	struct lease_entry *leases;	/* of the VM */
+	size_t n_leases;
+};
+
+static void facts_free(struct facts *f)
+{
+	vm_ports_free(&f->ports);
+	events_free(f->events, f->n_events);
+	free(f->leases);
+}
+
+static int read_leases(struct hook *h, struct facts *f, struct error *err)
+{
+	size_t kept = 0;
+
+	if (lease_list(h->root, &f->leases, &f->n_leases, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < f->n_leases; i++) {
+		if (!f->leases[i].broken && f->leases[i].lease.vmid == f->vmid)
+			f->leases[kept++] = f->leases[i];
+	}
+	f->n_leases = kept;
+	return 0;
+}
+
+static int facts_read(struct hook *h, struct facts *f, struct error *err)
+{
+	int r = vm_ports_load(h, f->vmid, &f->ports, &f->why);
+
+	f->known = r >= 0;
+	f->ours = r > 0;
+	if (f->ours && mapping_load(h->root, &f->ports.mappings, err) < 0)
+		return error_code(err);
+	r = vm_process(h->root, f->vmid, &f->qemu, err);
+	if (r < 0)
+		return r;
+	f->running = r;
+	f->job = job_state(h, f->vmid);
+	if (read_leases(h, f, err) < 0 ||
+	    events_read(h, f->vmid, &f->events, &f->n_events, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < f->n_events; i++) {
+		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_REFUSED)
+			f->last_start = &f->events[i];
+	}
+	return 0;
+}
+
+static const struct lease *lease_of_slot(const struct facts *f, unsigned slot)
+{
+	for (size_t i = 0; i < f->n_leases; i++) {
+		if (f->leases[i].lease.slot == slot)
+			return &f->leases[i].lease;
+	}
+	return NULL;
+}
+
+static const char *mapped_path(const struct hook *h, const struct facts *f, unsigned slot)
+{
+	char id[NAME_LEN];
+	const struct mapping *m =
+		mapping_find(&f->ports.mappings, port_mapping_id(f->vmid, slot, id));
+	const struct mapping_entry *e;
+	size_t n;
+
+	e = m ? mapping_node_entry(m, h->node, &n) : NULL;
+	return e ? e->path : NULL;
+}
+
+/* --- What next? --- */
+
+static bool has_dirty_lease(const struct facts *f)
+{
+	for (size_t i = 0; i < f->n_leases; i++) {
+		if (f->leases[i].lease.phase == LEASE_DIRTY)
+			return true;
+	}
+	return false;
+}
+
+static bool cut_off_since_start(const struct facts *f)
+{
+	for (size_t i = f->n_events; i-- > 0;) {
+		if (f->events[i].kind == EVENT_CUT_OFF)
+			return true;
+		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_MENDED)
+			return false;
+	}
+	return false;
+}
+
+/* A port of a VM that runs, whose VF QEMU has without a lease. */
+static bool runs_unleased(const struct hook *h, const struct facts *f)
+{
+	for (unsigned slot = 0; f->running && f->ours && slot < PVE_HOSTPCI_MAX; slot++) {
+		const struct lease *l = lease_of_slot(f, slot);
+		struct pci_addr vf;
+
+		if (f->ports.entries[slot].verdict == ENTRY_GOOD &&
+		    vm_hostpci_actual(h->root, &f->qemu, slot, &vf, NULL) == 1 &&
+		    (!l || pci_addr_cmp(&l->vf, &vf) != 0))
+			return true;
+	}
+	return false;
+}
+
+static void advise(const struct hook *h, const struct facts *f, char *buf, size_t size)
+{
+	int slot = f->ours ? vm_ports_first(&f->ports, ENTRY_REFUSE) : -1;
+
+	if (!f->known)
+		snprintf(buf, size, "%s", f->why.text);
+	else if (!f->ours)
+		snprintf(buf, size,
+			 "vfhook has nothing to do with this VM: it has no port in /" VFHOOK_CFG
+			 " and no hostpci of ours, or is a template");
+	else if (f->job != JOB_NONE)
+		snprintf(buf, size,
+			 "wait: a job is at work and starts the VM (journalctl -u "
+			 "vfhook-start-%u)",
+			 f->vmid);
+	else if (slot >= 0)
+		snprintf(buf, size, "set hostpci%d right: %s", slot, f->ports.entries[slot].why);
+	else if (f->running && cut_off_since_start(f))
+		snprintf(buf, size,
+			 "its link was taken down: qm stop %u, set right what the cut-off says, qm "
+			 "start %u",
+			 f->vmid, f->vmid);
+	else if (runs_unleased(h, f))
+		snprintf(buf, size, "QEMU has another VF than is leased: vfhook repair");
+	else if (f->running)
+		snprintf(buf, size, "nothing: it runs");
+	else if (has_dirty_lease(f))
+		snprintf(buf, size, "a VF of it could not be cleaned: vfhook release %u", f->vmid);
+	else if (f->n_leases)
+		snprintf(
+			buf, size,
+			"it holds VFs without running (a start under way, or one that failed): the "
+			"next start takes them back, or vfhook release %u",
+			f->vmid);
+	else if (f->last_start && f->last_start->kind == EVENT_REFUSED)
+		snprintf(buf, size,
+			 "see whether the reason still holds: vfhook --dry-run %u pre-start",
+			 f->vmid);
+	else
+		snprintf(buf, size, "nothing: qm start %u", f->vmid);
+}
+
+/* --- As text --- */
+
+static const char *local_time(int64_t when, char *buf, size_t size)
+{
+	time_t t = (time_t)when;
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(buf, size, "?");
+	return buf;
+}
+
+static void print_start(const struct facts *f)
+{
+	char when[40];
+
+	if (!f->last_start) {
+		puts("last start: none is known");
+		return;
+	}
+	printf("last start: %s at %s: %s\n",
+	       f->last_start->kind == EVENT_START ? "it got its VFs" : "REFUSED",
+	       local_time(f->last_start->time, when, sizeof(when)), f->last_start->text);
+}
+
+static void print_port(const struct hook *h, const struct facts *f, unsigned slot)
+{
+	const struct entry *e = &f->ports.entries[slot];
+	const struct port *port = config_port(&f->ports.config, f->vmid, slot);
+	const struct lease *l = lease_of_slot(f, slot);
+	const char *path = mapped_path(h, f, slot);
+	char addr[PCI_ADDR_LEN];
+	char clean[512];
+	char set[256];
+	char when[40];
+
+	if (port)
+		printf("  port %u-%u: pool %s, %s%s\n", f->vmid, slot, port->pool,
+		       vf_settings_describe(&port->want, set, sizeof(set)),
+		       port->mac_auto ? ", MAC made at the first start" : "");
+	else
+		printf("  hostpci%u: no port yet\n", slot);
+	if (e->verdict != ENTRY_GOOD)
+		printf("    hostpci%u: %s%s\n", slot, text_clean(e->why, clean, sizeof(clean)),
+		       e->verdict == ENTRY_REFUSE ? " (refused)"
+						  : " (the next start has it written)");
+	printf("    mapping vf-%u-%u: %s\n", f->vmid, slot,
+	       path ? text_clean(path, clean, sizeof(clean)) : "does not name a VF of this node");
+	if (l)
+		printf("    lease: VF %s (VF %u of PF ", pci_addr_format(&l->vf, addr), l->index);
+	if (l)
+		printf("%s), %s, since %s\n", pci_addr_format(&l->pf, addr),
+		       lease_phase_name(l->phase), local_time(l->taken, when, sizeof(when)));
+	else
+		puts("    lease: none");
+}
+
+static void print_now(const struct hook *h, const struct facts *f)
+{
+	char addr[PCI_ADDR_LEN];
+	bool shown[PVE_HOSTPCI_MAX] = {false};
+
+	if (f->running)
+		printf("now: running (QEMU process %d)%s\n", (int)f->qemu.pid,
+		       f->job == JOB_NONE ? "" : ", a job is at work");
+	else
+		printf("now: not running%s\n", f->job == JOB_NONE      ? ""
+					       : f->job == JOB_WAITING ? ", a job is at work"
+								       : ", a job starts it again");
+	for (unsigned slot = 0; f->ours && slot < PVE_HOSTPCI_MAX; slot++) {
+		shown[slot] = f->ports.entries[slot].verdict != ENTRY_NOT_OURS;
+		if (shown[slot])
+			print_port(h, f, slot);
+	}
+	for (size_t i = 0; i < f->n_leases; i++) {
+		const struct lease *l = &f->leases[i].lease;
+
+		if (l->slot >= PVE_HOSTPCI_MAX || !shown[l->slot] || lease_of_slot(f, l->slot) != l)
+			printf("  one more lease: VF %s, hostpci%u, %s\n",
+			       pci_addr_format(&l->vf, addr), l->slot, lease_phase_name(l->phase));
+	}
+}
+
+static void print_text(const struct hook *h, const struct facts *f)
+{
+	char next[1200];
+	char clean[1200];
+	char when[40];
+	size_t from = f->n_events > SHOWN ? f->n_events - SHOWN : 0;
+
+	advise(h, f, next, sizeof(next));
+	printf("VM %u", f->vmid);
+	if (f->ports.guest.name)
+		printf(" '%s'", text_clean(f->ports.guest.name, clean, sizeof(clean)));
+	printf(" on %s\n", h->node);
+	print_start(f);
+	print_now(h, f);
+	puts(f->n_events ? "events:" : "events: none");
+	for (size_t i = from; i < f->n_events; i++)
+		printf("  %s  %-8s %s\n", local_time(f->events[i].time, when, sizeof(when)),
+		       event_kind_name(f->events[i].kind), f->events[i].text);
+	printf("next: %s\n", text_clean(next, clean, sizeof(clean)));
+}
+
+/* --- As JSON --- */
+
+static json_t *event_json(const struct event *e)
+{
+	return e ? json_pack("{s:I s:s s:s}", "time", (json_int_t)e->time, "kind",
+			     event_kind_name(e->kind), "text", e->text)
+		 : json_null();
+}
+
+static json_t *port_json(const struct hook *h, const struct facts *f, unsigned slot)
+{
+	static const char *const verdicts[] = {[ENTRY_NOT_OURS] = "not-ours",
+					       [ENTRY_GOOD] = "good",
+					       [ENTRY_REWRITE] = "rewrite",
+					       [ENTRY_ADOPT] = "adopt",
+					       [ENTRY_REFUSE] = "refuse"};
+	const struct port *port = config_port(&f->ports.config, f->vmid, slot);
+	const struct entry *e = &f->ports.entries[slot];
+	char why[sizeof(e->why)];
+	char path[128];
+	const char *mapped = mapped_path(h, f, slot);
+
+	return json_pack("{s:i s:s? s:o s:s s:s s:s?}", "slot", (int)slot, "pool",
+			 port ? port->pool : NULL, "want",
+			 port ? vf_settings_to_json(&port->want) : json_null(), "hostpci",
+			 verdicts[e->verdict], "why", text_clean(e->why, why, sizeof(why)),
+			 "mapping", mapped ? text_clean(mapped, path, sizeof(path)) : NULL);
+}
+
+static json_t *facts_json(const struct hook *h, const struct facts *f)
+{
+	static const char *const jobs[] = {
+		[JOB_NONE] = "none", [JOB_WAITING] = "waiting", [JOB_RESTARTING] = "restarting"};
+	json_t *ports = json_array();
+	json_t *leases = json_array();
+	json_t *events = json_array();
+	char next[1200];
+	char clean[1200];
+	char name[128];
+
+	for (unsigned slot = 0; f->ours && slot < PVE_HOSTPCI_MAX; slot++) {
+		if (f->ports.entries[slot].verdict != ENTRY_NOT_OURS)
+			json_array_append_new(ports, port_json(h, f, slot));
+	}
+	for (size_t i = 0; i < f->n_leases; i++)
+		json_array_append_new(leases, lease_to_json(&f->leases[i].lease));
+	for (size_t i = 0; i < f->n_events; i++)
+		json_array_append_new(events, event_json(&f->events[i]));
+	advise(h, f, next, sizeof(next));
+	return json_pack(
+		"{s:I s:s? s:s s:b s:i s:s s:o s:o s:o s:o s:s}", "vmid", (json_int_t)f->vmid,
+		"name",
+		f->ports.guest.name ? text_clean(f->ports.guest.name, name, sizeof(name)) : NULL,
+		"node", h->node, "running", f->running, "qemu-pid", (int)f->qemu.pid, "job",
+		jobs[f->job], "last-start", event_json(f->last_start), "ports", ports, "leases",
+		leases, "events", events, "next", text_clean(next, clean, sizeof(clean)));
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	const char *format_text = NULL;
+	const struct opt opts[] = {{"output-format", &format_text, NULL}};
+	CLEANUP(facts_free) struct facts f = {0};
+	AUTO_JSON json_t *j = NULL;
+	struct error err = ERROR_INIT;
+	enum output_format format;
+	const char *arg = NULL;
+	size_t n;
+
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &arg, 1, &n) ||
+	    output_format_parse(format_text, &format))
+		return EXIT_USAGE;
+	if (!n) {
+		complain("explain: wanted: a VM id; see vfhook explain --help");
+		return EXIT_USAGE;
+	}
+	if (vmid_parse(arg, &f.vmid))
+		return EXIT_USAGE;
+	if (facts_read(h, &f, &err) < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	/* No such VM, and nothing known of it: most likely a mistyped number. */
+	if (!f.known && !f.n_events && !f.n_leases) {
+		complain("%s", f.why.text);
+		return EXIT_REFUSED;
+	}
+	if (format == OUTPUT_TEXT) {
+		print_text(h, &f);
+		return EXIT_DONE;
+	}
+	j = facts_json(h, &f);
+	return output_json(j, format);
+}
+
+const struct command cmd_explain = {
+	.name = "explain",
+	.summary = "why the last start was refused, or what the VM got",
+	.help = "Usage: vfhook explain <vmid> [--output-format text|json|json-pretty]\n"
+		"\n"
+		"Tells why the VM's last start was refused or which VFs it got, what happened\n"
+		"since (newest last), how things stand now, and what to do next.\n",
+	.run = run,
+};

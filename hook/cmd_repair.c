@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vfhook repair: leases, settings, ports and mappings against what is true.
+ * Every change is named before it is made, and made under the locks of the VM
+ * it belongs to; a VM that somebody is at work on is left to him.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/apply.h"
+#include "hook/command.h"
+#include "hook/events.h"
+#include "hook/mend.h"
+#include "hook/reclaim.h"
+#include "hook/say.h"
+#include "pveapi/api.h"
+#include "pveapi/section.h"
+#include "pveapi/vmstate.h"
+#include "src/lease.h"
+
+#define LOCK_WAIT_MS 5000
+/* A temporary file that is younger may have a writer. */
+#define TMP_AGE	   60
+#define NODES_PATH "etc/pve/nodes"
+
+struct repair {
+	struct hook *h;
+	unsigned done;
+	unsigned left; /* wrong, and not repaired */
+	uint32_t *vms; /* with a config on any node */
+	size_t n_vms;
+	struct pci_addr *used; /* the VFs that running VMs of this node have */
+	size_t n_used;
+};
+
+static void repair_free(struct repair *r)
+{
+	free(r->vms);
+	free(r->used);
+}
+
+/* What is about to be done. vmid 0: it is nobody's. */
+static void __attribute__((format(printf, 3, 4)))
+announce(struct repair *r, uint32_t vmid, const char *fmt, ...)
+{
+	char text[800];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->done++;
+	say("%s: %s", r->h->dry_run ? "would repair" : "repair", text);
+	event_add(r->h, vmid, EVENT_REPAIR, "%s", text);
+}
+
+static void __attribute__((format(printf, 2, 3))) leave(struct repair *r, const char *fmt, ...)
+{
+	char text[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->left++;
+	complain("not repaired: %s", text);
+}
+
+/* A repair that was announced and did not succeed. */
+static void take_back(struct repair *r, const struct error *err)
+{
+	r->done--;
+	leave(r, "%s", err->text);
+}
+
+/* --- Temporary files --- */
+
+static void sweep_dir(struct repair *r, const char *path, const char *prefix)
+{
+	AUTO_CLOSE int fd =
+		openat(r->h->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	int at = fd;
+
+	if (d)
+		fd = -1;
+	while (d && (e = readdir(d))) {
+		char clean[300];
+		struct stat st;
+
+		if (strncmp(e->d_name, prefix, strlen(prefix)) != 0 ||
+		    fstatat(at, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode) ||
+		    time(NULL) - st.st_mtime < TMP_AGE)
+			continue;
+		text_clean(e->d_name, clean, sizeof(clean));
+		announce(r, 0, "/%s/%s: left by a writer that was killed: removed", path, clean);
+		if (!r->h->dry_run && unlinkat(at, e->d_name, 0) < 0) {
+			r->done--;
+			leave(r, "/%s/%s cannot be removed: %s", path, clean, strerror(errno));
+		}
+	}
+}
+
+static void sweep(struct repair *r)
+{
+	sweep_dir(r, LEASE_DIR, ".tmp-");
+	sweep_dir(r, RUN_DIR "/journal", ".tmp-");
+	sweep_dir(r, "etc/pve", ".tmp-vfhook.cfg");
+}
+
+/* --- Journals --- */
+
+/* Those of numbers that no VM has are repair's own. */
+static bool lock_vm(struct repair *r, uint32_t vmid, struct vm_locks *l)
+{
+	if (vmid < PVE_VMID_MIN || try_vm_locks(r->h, vmid, l))
+		return true;
+	say("VM %u is being started, stopped or changed just now: left alone", vmid);
+	return false;
+}
+
+static void repair_journals(struct repair *r)
+{
+	AUTO_FREE uint32_t *vms = NULL;
+	struct error err = ERROR_INIT;
+	size_t n;
+
+	if (journal_list(r->h->root, &vms, &n, &err) < 0) {
+		leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+
+		if (!lock_vm(r, vms[i], &locks))
+			continue;
+		announce(r, vms[i],
+			 "journal of VM %u: a run that was cut off in the middle is "
+			 "undone or finished",
+			 vms[i]);
+		error_clear(&err);
+		if (apply_recovery(r->h, vms[i], &err) < 0)
+			take_back(r, &err);
+	}
+}
+
+/* --- VMs --- */
+
+static DIR *open_dir(int root, const char *path)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d)
+		fd = -1;
+	return d;
+}
+
+static int add_vms_of(struct repair *r, const char *node, struct error *err)
+{
+	AUTO_CLOSEDIR DIR *d = NULL;
+	const struct dirent *e;
+	char path[512];
+
+	snprintf(path, sizeof(path), NODES_PATH "/%s/qemu-server", node);
+	d = open_dir(r->h->root, path);
+	while (d && (e = readdir(d))) {
+		char number[16];
+		const char *dot = strchr(e->d_name, '.');
+		uint32_t *more;
+		uint32_t vmid;
+
+		if (!dot || strcmp(dot, ".conf") != 0 || dot - e->d_name >= (int)sizeof(number))
+			continue;
+		snprintf(number, sizeof(number), "%.*s", (int)(dot - e->d_name), e->d_name);
+		if (parse_u32(number, PVE_VMID_MAX, &vmid) < 0)
+			continue;
+		more = reallocarray(r->vms, r->n_vms + 1, sizeof(*more));
+		if (!more)
+			return fail(err, ENOMEM, "out of memory");
+		r->vms = more;
+		r->vms[r->n_vms++] = vmid;
+	}
+	return 0;
+}
+
+static int list_vms(struct repair *r, struct error *err)
+{
+	AUTO_CLOSEDIR DIR *d = open_dir(r->h->root, NODES_PATH);
+	const struct dirent *e;
+	char path[512];
+
+	/* Without it every VM would seem to be gone. */
+	snprintf(path, sizeof(path), NODES_PATH "/%s/qemu-server", r->h->node);
+	if (!d || !path_exists(r->h->root, path))
+		return fail(err, ENOENT, "/%s is not there: is pve-cluster running?", path);
+	while ((e = readdir(d))) {
+		if (e->d_name[0] != '.' && add_vms_of(r, e->d_name, err) < 0)
+			return error_code(err);
+	}
+	return 0;
+}
+
+static bool vm_exists(const struct repair *r, uint32_t vmid)
+{
+	for (size_t i = 0; i < r->n_vms; i++) {
+		if (r->vms[i] == vmid)
+			return true;
+	}
+	return false;
+}
+
+static bool is_used(const struct repair *r, const struct pci_addr *vf)
+{
+	for (size_t i = 0; i < r->n_used; i++) {
+		if (!pci_addr_cmp(&r->used[i], vf))
+			return true;
+	}
+	return false;
+}
+
+static int add_used(struct repair *r, const struct pci_addr *vf, struct error *err)
+{
+	struct pci_addr *more = reallocarray(r->used, r->n_used + 1, sizeof(*more));
+
+	if (!more)
+		return fail(err, ENOMEM, "out of memory");
+	r->used = more;
+	r->used[r->n_used++] = *vf;
+	return 0;
+}
+
+/* --- Broken leases --- */
+
+static void lease_file(const struct pci_addr *vf, const char *end, char path[160])
+{
+	char addr[PCI_ADDR_LEN];
+
+	snprintf(path, 160, LEASE_DIR "/%s%s", pci_addr_format(vf, addr), end);
+}
+
+static int drop_lease(struct repair *r, const struct pci_addr *vf, bool put_aside,
+		      struct error *err)
+{
+	struct step s = {.kind = STEP_LEASE_DROP, .vf = *vf};
+	const struct plan p = {.steps = &s, .n_steps = 1};
+	char from[160];
+	char to[160];
+
+	if (r->h->dry_run)
+		return foresee(r->h, &p, err);
+	if (!put_aside)
+		return lease_drop(r->h->root, vf, err);
+	lease_file(vf, "", from);
+	lease_file(vf, ".broken", to);
+	return renameat(r->h->root, from, r->h->root, to) < 0
+		       ? fail_errno(err, errno, "rename /%s", from)
+		       : 0;
+}
+
+/* Still under its broken lease, so that nobody gets it: whose it was is not known. */
+static int park(struct repair *r, const struct pci_addr *vf, struct error *err)
+{
+	struct observer o = {.root = r->h->root, .kernel = r->h->kernel};
+	CLEANUP(snapshot_free) struct snapshot s = {0};
+	CLEANUP(plan_free) struct plan p;
+	struct lease l = {.vf = *vf};
+	const struct pf_state *pf;
+	const struct vf_state *v;
+
+	plan_init(&p, PLAN_RELEASE, 0);
+	if (sysfs_vf_identify(r->h->root, vf, &l.pf, &l.index) < 0)
+		return 0; /* gone: nothing to park */
+	if (seen_snapshot(r->h, &o, &l.pf, 1, vf, 1, false, &s, err) < 0)
+		return error_code(err);
+	v = snapshot_find(&s, vf, &pf);
+	if (!v)
+		return fail(err, EIO, "%s", s.pfs[0].why);
+	if (vfio_group_busy(r->h->root, v->info.iommu_group))
+		return fail(err, EBUSY, "/dev/vfio/%d is in use by some process",
+			    v->info.iommu_group);
+	if (plan_release(pf, v, &l, &p, err) < 0)
+		return error_code(err);
+	p.n_steps--; /* the lease: that file is put aside instead */
+	return p.n_steps ? apply_plan(r->h, &p, err) : 0;
+}
+
+static bool is_reserved(struct repair *r, const struct pci_addr *vf)
+{
+	AUTO_FREE struct pci_reservation *all = NULL;
+	struct error err = ERROR_INIT;
+	int64_t now = time(NULL);
+	size_t n;
+
+	if (pci_reservations(r->h->root, &all, &n, &err) < 0)
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		if (!pci_addr_cmp(&all[i].addr, vf) &&
+		    pci_reservation_live(r->h->root, &all[i], now))
+			return true;
+	}
+	return false;
+}
+
+static void repair_broken(struct repair *r)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	size_t n;
+
+	if (seen_leases(r->h, &all, &n, &err) < 0) {
+		leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!all[i].broken)
+			continue;
+		error_clear(&err);
+		pci_addr_format(&all[i].vf, addr);
+		if (is_used(r, &all[i].vf) || is_reserved(r, &all[i].vf)) {
+			leave(r, "%s, and a VM has that VF now: stop it first", all[i].why);
+			continue;
+		}
+		announce(r, 0, "%s: the VF is parked, the file renamed to %s.broken", all[i].why,
+			 addr);
+		if (park(r, &all[i].vf, &err) < 0 || drop_lease(r, &all[i].vf, true, &err) < 0) {
+			fail_context(&err, "VF %s", addr);
+			take_back(r, &err);
+		}
+	}
+}
+
+/* --- Running VMs --- */
+
+/* A lease of somebody else on a VF that this VM runs on: true if it is out of the way. */
+static bool clear_foreign_lease(struct repair *r, uint32_t vmid, const struct pci_addr *vf)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l;
+	int found = seen_lease(r->h, vf, &l, &err);
+
+	pci_addr_format(vf, addr);
+	if (found == -ENOENT || (!found && l.vmid == vmid))
+		return true;
+	if (found < 0) {
+		announce(r, vmid, "%s: renamed to %s.broken", err.text, addr);
+	} else if (lease_is_live(r->h, &l) || !try_vm_locks(r->h, l.vmid, &locks)) {
+		leave(r, "VM %u runs on VF %s, which is leased to VM %u: qm stop %u", vmid, addr,
+		      l.vmid, vmid);
+		return false;
+	} else {
+		announce(r, vmid,
+			 "VF %s: lease of VM %u, which is over, is dropped: VM %u runs on "
+			 "that VF",
+			 addr, l.vmid, vmid);
+	}
+	error_clear(&err);
+	if (!drop_lease(r, vf, found < 0, &err))
+		return true;
+	take_back(r, &err);
+	return false;
+}
+
+static bool plan_has(const struct plan *p, enum step_kind kind)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		if (p->steps[i].kind == kind)
+			return true;
+	}
+	return false;
+}
+
+static void check_port(struct repair *r, const struct vm_ports *v, const struct port_wish *w,
+		       const struct pci_addr *vf, const struct proc_id *qemu)
+{
+	CLEANUP(plan_free) struct plan p;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l = {0};
+	bool leased;
+
+	plan_init(&p, PLAN_MEND, w->vmid);
+	pci_addr_format(vf, addr);
+	if (!clear_foreign_lease(r, w->vmid, vf))
+		return;
+	leased = !seen_lease(r->h, vf, &l, NULL);
+	if (plan_take_over(r->h, v, w, vf, &p, &err) < 0) {
+		leave(r, "VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
+		return;
+	}
+	if (leased && l.slot == w->slot && l.phase == LEASE_RUNNING && l.qemu_pid == qemu->pid &&
+	    l.qemu_start == qemu->start && !plan_changes_vfs(&p) && !plan_has(&p, STEP_CALL))
+		return;
+	announce(r, w->vmid, "VM %u hostpci%u runs on VF %s%s", w->vmid, w->slot, addr,
+		 !leased		   ? " without a lease: it gets one"
+		 : plan_changes_vfs(&p)	   ? ", which is not set as its port wants: set again"
+		 : plan_has(&p, STEP_CALL) ? ", which its mapping does not name: written again"
+					   : ", whose lease is out of date: written again");
+	if (!r->h->dry_run)
+		plan_print(r->h, &p);
+	if (apply_plan(r->h, &p, &err) < 0 || seen_lease(r->h, vf, &l, &err) < 0 ||
+	    mark_running(r->h, &l, qemu, &err) < 0)
+		take_back(r, &err);
+}
+
+/* Leases of a running VM on VFs that it does not run on. */
+static void drop_others(struct repair *r, uint32_t vmid, const struct pci_addr *keep, size_t n_keep)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	struct error err = ERROR_INIT;
+	bool any = false;
+	char addr[PCI_ADDR_LEN];
+	size_t n;
+
+	if (seen_leases(r->h, &all, &n, &err) < 0) {
+		leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool kept = all[i].broken || all[i].lease.vmid != vmid;
+
+		for (size_t k = 0; k < n_keep && !kept; k++)
+			kept = !pci_addr_cmp(&keep[k], &all[i].vf);
+		if (kept)
+			continue;
+		any = true;
+		announce(r, vmid, "VF %s is leased to VM %u, which runs without it: released",
+			 pci_addr_format(&all[i].vf, addr), vmid);
+	}
+	if (any && release_vm(r->h, vmid, keep, n_keep, NULL, &err) < 0)
+		take_back(r, &err);
+}
+
+static void check_running(struct repair *r, uint32_t vmid)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+	struct pci_addr vf[PVE_HOSTPCI_MAX];
+	struct pci_addr keep[PVE_HOSTPCI_MAX];
+	bool has[PVE_HOSTPCI_MAX];
+	struct error err = ERROR_INIT;
+	struct proc_id qemu;
+	size_t n_keep = 0;
+	int found;
+
+	if (!lock_vm(r, vmid, &locks) || vm_process(r->h->root, vmid, &qemu, &err) != 1)
+		return;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		found = vm_hostpci_actual(r->h->root, &qemu, slot, &vf[slot], &err);
+		if (found < 0) {
+			leave(r, "VM %u hostpci%u: %s", vmid, slot, err.text);
+			return;
+		}
+		has[slot] = found;
+		if (found)
+			keep[n_keep++] = vf[slot];
+	}
+	found = vm_ports_load(r->h, vmid, &v, &err);
+	if (found == -ENOENT) {
+		say("VM %u runs here, but its config is not this node's (a migration under way?): "
+		    "left alone",
+		    vmid);
+		return;
+	}
+	if (found < 0 || vm_ports_wishes(r->h, &v, false, &err) < 0) {
+		leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < v.n_wishes; i++) {
+		if (has[v.wishes[i].slot])
+			check_port(r, &v, &v.wishes[i], &vf[v.wishes[i].slot], &qemu);
+	}
+	drop_others(r, vmid, keep, n_keep);
+}
+
+static void repair_running(struct repair *r)
+{
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < r->n_vms; i++) {
+		struct proc_id qemu;
+
+		if (vm_process(r->h->root, r->vms[i], &qemu, NULL) != 1)
+			continue;
+		for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+			struct pci_addr vf;
+
+			if (vm_hostpci_actual(r->h->root, &qemu, slot, &vf, NULL) == 1 &&
+			    add_used(r, &vf, &err) < 0) {
+				leave(r, "%s", err.text);
+				return;
+			}
+		}
+		check_running(r, r->vms[i]);
+	}
+}
+
+/* --- Leases of VMs that are over --- */
+
+static void repair_stale(struct repair *r)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	size_t n;
+	int released = reclaim_stale(r->h, 0, &err);
+
+	if (released > 0)
+		r->done += (unsigned)released;
+	if (released < 0 || seen_leases(r->h, &all, &n, &err) < 0) {
+		leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+		const struct lease *l = &all[i].lease;
+
+		if (!all[i].broken && !lease_is_live(r->h, l) && lock_vm(r, l->vmid, &locks))
+			leave(r, "VF %s stays leased to VM %u, which is over",
+			      pci_addr_format(&l->vf, addr), l->vmid);
+	}
+}
+
+/* --- Ports and mappings of VMs that are gone --- */
+
+/* Does any guest's config name that mapping? A clone takes its wishes from there. */
+static bool is_named(struct repair *r, const char *id)
+{
+	AUTO_CLOSEDIR DIR *d = open_dir(r->h->root, NODES_PATH);
+	const struct dirent *node;
+	char want[NAME_LEN + 16];
+
+	snprintf(want, sizeof(want), "mapping=%s", id);
+	while (d && (node = readdir(d))) {
+		for (size_t i = 0; node->d_name[0] != '.' && i < r->n_vms; i++) {
+			AUTO_FREE char *text = NULL;
+			char path[512];
+
+			snprintf(path, sizeof(path), NODES_PATH "/%s/qemu-server/%u.conf",
+				 node->d_name, r->vms[i]);
+			if (file_read(r->h->root, path, PVE_FILE_MAX, &text, NULL) < 0)
+				continue;
+			for (const char *at = text; (at = strstr(at, want)); at++) {
+				char next = at[strlen(want)];
+
+				if (next < '0' || next > '9')
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool is_gone(struct repair *r, uint32_t vmid, unsigned slot)
+{
+	struct proc_id qemu;
+	char id[NAME_LEN];
+
+	if (vm_exists(r, vmid) || vm_process(r->h->root, vmid, &qemu, NULL))
+		return false;
+	port_mapping_id(vmid, slot, id);
+	if (!is_named(r, id))
+		return true;
+	say("%s is kept, though VM %u is gone: another VM's config names it and takes its wishes "
+	    "from there at its next start",
+	    id, vmid);
+	return false;
+}
+
+static int delete_mapping(struct repair *r, const char *id, struct error *err)
+{
+	if (r->h->dry_run) {
+		say("    REST: DELETE /cluster/mapping/pci/%s", id);
+		return rest_token_check(r->h->root, err);
+	}
+	if (hook_rest(r->h, err) < 0)
+		return error_code(err);
+	return api_mapping_delete(r->h->rest, r->h->root, id, err);
+}
+
+static void repair_mappings(struct repair *r)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	struct error err = ERROR_INIT;
+
+	if (mapping_load(r->h->root, &f, &err) < 0) {
+		leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < f.n_mappings; i++) {
+		const char *id = f.mappings[i].id;
+		unsigned slot;
+		uint32_t vmid;
+
+		if (!port_mapping_parse(id, &vmid, &slot) || !is_gone(r, vmid, slot))
+			continue;
+		announce(r, vmid, "mapping %s: VM %u is gone from the cluster: deleted", id, vmid);
+		error_clear(&err);
+		if (delete_mapping(r, id, &err) < 0)
+			take_back(r, &err);
+	}
+}
+
+static void repair_ports(struct repair *r)
+{
+	CLEANUP(config_free) struct config c = {0};
+	struct error err = ERROR_INIT;
+
+	if (config_load(r->h->root, &c, &err) < 0) {
+		leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < c.n_ports; i++) {
+		const struct port *p = &c.ports[i];
+		char set[256];
+
+		if (!is_gone(r, p->vmid, p->slot)) {
+			if (p->bad)
+				leave(r, "%s", p->bad);
+			continue;
+		}
+		/* All that it said: whoever needs it again has it here. */
+		announce(r, p->vmid,
+			 "port %u-%u (pool %s, %s): VM %u is gone from the cluster: taken out of "
+			 "/" VFHOOK_CFG,
+			 p->vmid, p->slot, p->pool,
+			 vf_settings_describe(&p->want, set, sizeof(set)), p->vmid);
+		error_clear(&err);
+		if (!r->h->dry_run && config_remove_port(r->h->root, p->vmid, p->slot, &err) < 0)
+			take_back(r, &err);
+	}
+	for (size_t i = 0; i < c.n_pools; i++) {
+		if (c.pools[i].bad)
+			leave(r, "%s", c.pools[i].bad);
+	}
+}
+
+/* --- All of it --- */
+
+static int repair_all(struct hook *h)
+{
+	CLEANUP(repair_free) struct repair r = {.h = h};
+	struct error err = ERROR_INIT;
+	/* Of a number that no VM has: one repair at a time. */
+	AUTO_CLOSE int lock = hook_lock_vm(h, 0, LOCK_WAIT_MS, &err);
+
+	if (lock < 0 || hook_kernel(h, &err) < 0 || list_vms(&r, &err) < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	sweep(&r);
+	repair_journals(&r);
+	/* Before stale leases: a VF that a VM runs on is not to be parked. */
+	repair_running(&r);
+	repair_broken(&r);
+	repair_stale(&r);
+	repair_mappings(&r);
+	repair_ports(&r);
+	if (!r.done && !r.left)
+		say("nothing to repair");
+	else
+		say("%u %s%s, %u left", r.done, h->dry_run ? "would be " : "", "repaired", r.left);
+	return r.left ? EXIT_REFUSED : EXIT_DONE;
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}};
+	const char *arg;
+	size_t n;
+
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &arg, 0, &n))
+		return EXIT_USAGE;
+	return repair_all(h);
+}
+
+const struct command cmd_repair = {
+	.name = "repair",
+	.summary = "compare what is written down with what is true, and mend it",
+	.help = "Usage: vfhook repair [--dry-run]\n"
+		"\n"
+		"Undoes or finishes runs that were cut off, gives back VFs of VMs that are over\n"
+		"(dirty ones too), puts broken lease files aside, gives running VMs the lease and\n"
+		"the settings of their ports, removes ports and mappings vf-<vmid>-<N> of VMs\n"
+		"that are gone from the cluster, and old temporary files. Names every change\n"
+		"before it is made. VMs that are being started or stopped are left alone.\n"
+		"\n"
+		"  --dry-run  tell what would be done, and do nothing\n"
+		"\n"
+		"Exit status: 0 nothing wrong is left, 1 something could not be repaired.\n",
+	.run = run,
+};

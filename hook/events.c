@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/events.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "src/json.h"
+
+#define DIR_PATH "var/lib/vfhook"
+#define NAME	 "events"
+#define OLD_NAME "events.1"
+
+#define TEXT_MAX     1600
+#define LINE_MAX_LEN 8192
+/* Another writer needs microseconds; one that is stopped must not keep a VM from starting. */
+#define LOCK_TRIES  100
+#define LOCK_NAP_NS 2000000L
+
+static const char *const kinds[EVENT_KINDS] = {
+	[EVENT_START] = "start",     [EVENT_REFUSED] = "refused", [EVENT_MENDED] = "mended",
+	[EVENT_CUT_OFF] = "cut-off", [EVENT_RELEASE] = "release", [EVENT_RECLAIM] = "reclaim",
+	[EVENT_REPAIR] = "repair",
+};
+
+const char *event_kind_name(enum event_kind kind)
+{
+	return (unsigned)kind < EVENT_KINDS ? kinds[kind] : "?";
+}
+
+static bool kind_parse(const char *name, enum event_kind *out)
+{
+	for (int i = 0; i < EVENT_KINDS; i++) {
+		if (!strcmp(name, kinds[i])) {
+			*out = (enum event_kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- The file --- */
+
+static bool lock_file(int fd, int how)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(fd, how | LOCK_NB))
+			return true;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return false;
+		nanosleep(&(struct timespec){0, LOCK_NAP_NS}, NULL);
+	}
+	return false;
+}
+
+/*
+ * The file of that name, locked, and still of that name once it was: it may
+ * have become the old one in between. Returns a descriptor or a negative errno.
+ */
+static int open_locked(int dir, int flags, int how, struct stat *st)
+{
+	for (int i = 0; i < 10; i++) {
+		AUTO_CLOSE int fd = openat(
+			dir, NAME, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0644);
+		struct stat named;
+
+		if (fd < 0)
+			return -errno;
+		if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
+			return -EINVAL;
+		if (!lock_file(fd, how))
+			return -EWOULDBLOCK;
+		if (fstat(fd, st) < 0)
+			return -errno;
+		if (!fstatat(dir, NAME, &named, AT_SYMLINK_NOFOLLOW) &&
+		    named.st_ino == st->st_ino && named.st_dev == st->st_dev)
+			return STEAL_FD(fd);
+	}
+	return -EAGAIN;
+}
+
+static int open_events_dir(struct hook *h, bool make)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(h->root, DIR_PATH, flags);
+
+	if (fd >= 0 || errno != ENOENT || !make)
+		return fd;
+	/* Not dir_make() for all of it: the folders above are the system's, links and all. */
+	if (mkdirat(h->root, DIR_PATH, 0755) < 0 && errno == ENOENT &&
+	    dir_make(h->root, DIR_PATH, 0755, NULL) < 0)
+		return -1;
+	return openat(h->root, DIR_PATH, flags);
+}
+
+static void append(int dir, const char *line, size_t len)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = open_locked(dir, O_WRONLY | O_APPEND | O_CREAT, LOCK_EX, &st);
+
+	if (fd >= 0 && (size_t)st.st_size + len > EVENTS_MAX && st.st_size > 0) {
+		if (renameat(dir, NAME, dir, OLD_NAME) < 0)
+			return; /* bounded is worth more than complete */
+		close(fd);
+		fd = open_locked(dir, O_WRONLY | O_APPEND | O_CREAT, LOCK_EX, &st);
+	}
+	if (fd < 0)
+		return;
+	/* Half a line (a full disk) would spoil the next one too. */
+	if (write(fd, line, len) != (ssize_t)len && ftruncate(fd, st.st_size) < 0)
+		return;
+}
+
+void event_add(struct hook *h, uint32_t vmid, enum event_kind kind, const char *fmt, ...)
+{
+	AUTO_CLOSE int dir = -1;
+	AUTO_JSON json_t *j = NULL;
+	AUTO_FREE char *text = NULL;
+	CLEANUP(str_free) struct str line = STR_INIT;
+	char raw[TEXT_MAX];
+	char clean[TEXT_MAX];
+	va_list ap;
+
+	if (h->dry_run)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	j = json_pack("{s:I s:I s:s s:s}", "time", (json_int_t)time(NULL), "vmid", (json_int_t)vmid,
+		      "kind", event_kind_name(kind), "text", text_clean(raw, clean, sizeof(clean)));
+	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	dir = text ? open_events_dir(h, true) : -1;
+	if (dir < 0)
+		return;
+	str_append(&line, text);
+	str_append(&line, "\n");
+	if (str_ok(&line))
+		append(dir, str_get(&line), line.len);
+}
+
+/* --- Reading --- */
+
+struct event_list {
+	struct event *events;
+	size_t n;
+	size_t cap;
+};
+
+static bool line_to_event(const char *line, size_t len, struct event *e)
+{
+	AUTO_JSON json_t *j = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	char clean[TEXT_MAX];
+	const char *kind;
+	const char *text;
+	json_int_t when;
+	json_int_t vmid;
+
+	if (!json_is_object(j) || json_need_int(j, "time", 0, 253402300799LL, &when, NULL) < 0 ||
+	    json_need_int(j, "vmid", 0, PVE_VMID_MAX, &vmid, NULL) < 0)
+		return false;
+	kind = json_need_string(j, "kind", NULL);
+	text = json_need_string(j, "text", NULL);
+	if (!kind || !text || !kind_parse(kind, &e->kind))
+		return false;
+	e->time = when;
+	e->vmid = (uint32_t)vmid;
+	e->text = strdup(text_clean(text, clean, sizeof(clean)));
+	return e->text;
+}
+
+static int keep(struct event_list *l, struct event *e)
+{
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 64;
+		struct event *more = reallocarray(l->events, cap, sizeof(*more));
+
+		if (!more) {
+			free(e->text);
+			return -ENOMEM;
+		}
+		l->events = more;
+		l->cap = cap;
+	}
+	l->events[l->n++] = *e;
+	return 0;
+}
+
+static int read_lines(const char *data, size_t len, uint32_t vmid, struct event_list *l)
+{
+	for (const char *at = data, *end = data + len; at < end;) {
+		const char *nl = memchr(at, '\n', (size_t)(end - at));
+		size_t n = nl ? (size_t)(nl - at) : 0;
+		struct event e;
+
+		if (!nl) /* half a line: being written, or cut */
+			break;
+		if (n && n <= LINE_MAX_LEN && line_to_event(at, n, &e)) {
+			if (vmid && e.vmid != vmid)
+				free(e.text);
+			else if (keep(l, &e) < 0)
+				return -ENOMEM;
+		}
+		at = nl + 1;
+	}
+	return 0;
+}
+
+/* At most the last EVENTS_MAX bytes: a file that is longer is none that we have written. */
+static int read_file(int fd, uint32_t vmid, struct event_list *l, struct error *err)
+{
+	AUTO_FREE char *data = NULL;
+	struct stat st;
+	size_t used = 0;
+	off_t from;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	data = malloc(EVENTS_MAX);
+	if (!data)
+		return fail(err, ENOMEM, "out of memory");
+	from = st.st_size > EVENTS_MAX ? st.st_size - EVENTS_MAX : 0;
+	while (used < EVENTS_MAX &&
+	       (n = pread(fd, data + used, EVENTS_MAX - used, from + (off_t)used)) > 0)
+		used += (size_t)n;
+	return read_lines(data, used, vmid, l) < 0 ? fail(err, ENOMEM, "out of memory") : 0;
+}
+
+int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, struct error *err)
+{
+	AUTO_CLOSE int dir = open_events_dir(h, false);
+	AUTO_CLOSE int old = -1;
+	AUTO_CLOSE int now = -1;
+	struct event_list l = {0};
+	struct stat st;
+	int r = 0;
+
+	*list = NULL;
+	*n = 0;
+	if (dir < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, errno, "read /" DIR_PATH);
+	/* While we hold it nobody makes the one the other. */
+	now = open_locked(dir, O_RDONLY, LOCK_SH, &st);
+	if (now < 0 && now != -ENOENT)
+		return fail_errno(err, -now, "read /" DIR_PATH "/" NAME);
+	old = openat(dir, OLD_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	if (old >= 0)
+		r = read_file(old, vmid, &l, err);
+	if (!r && now >= 0)
+		r = read_file(now, vmid, &l, err);
+	if (r < 0) {
+		events_free(l.events, l.n);
+		return r;
+	}
+	*list = l.events;
+	*n = l.n;
+	return 0;
+}
+
+void events_free(struct event *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i].text);
+	free(list);
+}

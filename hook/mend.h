@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VM that runs already, and the VF that it runs on. */
+#ifndef VFHOOK_HOOK_MEND_H
+#define VFHOOK_HOOK_MEND_H
+
+#include "hook/wish.h"
+#include "pveapi/vmstate.h"
+
+/* The lease of a port: on the VF its mapping names, or wherever it is. */
+bool port_lease(struct hook *h, const struct port_wish *w, struct lease *out);
+
+/* Write into a lease that this process runs with it. */
+int mark_running(struct hook *h, const struct lease *l, const struct proc_id *qemu,
+		 struct error *err);
+
+/*
+ * The steps by which a port takes the VF that its VM runs on: lease, settings,
+ * mapping. -EBUSY if the VF is not the VM's to have. They go into p, which the caller
+ * has made with plan_init(PLAN_MEND).
+ */
+int plan_take_over(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
+		   const struct pci_addr *actual, struct plan *p, struct error *err);
+
+#endif
