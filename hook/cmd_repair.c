@@ -639,7 +639,8 @@ static void repair_ports(struct repair *r)
 			 p->vmid, p->slot, p->pool,
 			 vf_settings_describe(&p->want, set, sizeof(set)), p->vmid);
 		error_clear(&err);
-		if (!r->h->dry_run && config_remove_port(r->h->root, p->vmid, p->slot, &err) < 0)
+		if (!r->h->dry_run && config_remove_port(r->h->root, p->vmid, p->slot, &err) < 0 &&
+		    err.code != ENOENT)
 			take_back(r, &err);
 	}
 	for (size_t i = 0; i < c.n_pools; i++) {

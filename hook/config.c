@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "hook/cfslock.h"
 #include "pveapi/guest.h"
+#include "pveapi/mapping.h"
 #include "pveapi/section.h"
 
 static int bad_value(const char *key, const char *value, const char *want, struct error *err)
@@ -69,7 +71,7 @@ static int set_pool_name(const char *v, struct port *p, struct error *err)
 	return 0;
 }
 
-static int set_port_key(const char *key, const char *v, struct port *p, struct error *err)
+int port_set_key(const char *key, const char *v, struct port *p, struct error *err)
 {
 	struct vf_settings *w = &p->want;
 	uint32_t n = 0;
@@ -157,12 +159,11 @@ static int check_once(const struct section *s, size_t i, struct error *err)
 	return 0;
 }
 
-static int check_port(const struct port *p, const struct section *s, struct error *err)
+int port_check(const struct port *p, bool has_tag_options, struct error *err)
 {
 	if (!p->pool[0])
 		return fail(err, EINVAL, "the port has no 'pool'");
-	if (!(p->want.has & HAS_VLAN) &&
-	    (section_get(s, "vlan-qos") || section_get(s, "vlan-proto")))
+	if (!(p->want.has & HAS_VLAN) && has_tag_options)
 		return fail(err, EINVAL, "'vlan-qos' and 'vlan-proto' want a 'vlan' with them");
 	if ((p->want.has & HAS_VLAN) && !p->want.vlan &&
 	    (p->want.qos || p->want.proto != VLAN_PROTO_8021Q))
@@ -171,6 +172,11 @@ static int check_port(const struct port *p, const struct section *s, struct erro
 	    p->want.min_rate > p->want.max_rate)
 		return fail(err, EINVAL, "'min-rate' is above 'max-rate'");
 	return 0;
+}
+
+static int check_port(const struct port *p, const struct section *s, struct error *err)
+{
+	return port_check(p, section_get(s, "vlan-qos") || section_get(s, "vlan-proto"), err);
 }
 
 /* --- One key of a pool --- */
@@ -224,6 +230,79 @@ static int set_pool_key(const char *key, const char *v, struct pool *p, struct e
 	return fail(err, EINVAL, "a pool has no '%s'", key);
 }
 
+/* "vf-<number>-<number>" */
+static bool is_mapping_name(const char *s)
+{
+	size_t n;
+
+	if (strncmp(s, "vf-", 3) != 0)
+		return false;
+	s += 3;
+	n = strspn(s, "0123456789");
+	if (!n || s[n] != '-')
+		return false;
+	s += n + 1;
+	n = strspn(s, "0123456789");
+	return n && !s[n];
+}
+
+int pool_name_check(const char *name, struct error *err)
+{
+	char clean[NAME_LEN];
+
+	text_clean(name, clean, sizeof(clean));
+	if (strlen(name) >= NAME_LEN || !mapping_id_valid(name))
+		return fail(err, EINVAL,
+			    "'%s' cannot be a pool's name: PVE wants a letter and then at least "
+			    "one letter, digit, '-' or '_', at most %d in all",
+			    clean, NAME_LEN - 1);
+	if (is_mapping_name(name))
+		return fail(err, EINVAL,
+			    "'%s' cannot be a pool's name: vf-<vmid>-<N> are the ports' mappings",
+			    clean);
+	return 0;
+}
+
+/* --- A VM --- */
+
+bool hookscript_valid(const char *volid)
+{
+	const char *colon = strchr(volid, ':');
+	const char *name = colon ? colon + 1 : "";
+	char storage[NAME_LEN];
+
+	if (!colon || strlen(volid) >= VOLID_LEN ||
+	    snprintf(storage, sizeof(storage), "%.*s", (int)(colon - volid), volid) >=
+		    (int)sizeof(storage) ||
+	    !is_plain_name(storage, NAME_LEN - 1) || strncmp(name, "snippets/", 9) != 0)
+		return false;
+	name += 9;
+	for (const char *c = name; *c; c++) {
+		if (*c == '/' || (unsigned char)*c <= ' ' || *c == 0x7f)
+			return false;
+	}
+	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+bool hookscript_is_ours(const char *volid)
+{
+	const char *name = strstr(volid, ":snippets/");
+
+	return name && !strcmp(name, ":snippets/vfhook");
+}
+
+static int set_guest_key(const char *key, const char *v, struct guest_note *g, struct error *err)
+{
+	if (!strcmp(key, "comment"))
+		return 0;
+	if (strcmp(key, "chain") != 0)
+		return fail(err, EINVAL, "a guest has no '%s'", key);
+	if (!hookscript_valid(v) || hookscript_is_ours(v))
+		return bad_value("chain", v, "another hookscript, like local:snippets/name", err);
+	snprintf(g->chain, sizeof(g->chain), "%s", v);
+	return 0;
+}
+
 /* --- Sections --- */
 
 static char *keep_bad(const char *name, unsigned line, const struct error *why)
@@ -265,7 +344,7 @@ static int parse_port(const char *name, const struct section *s, struct port *p,
 		return fail_context(err, "%s:%u", name, s->line);
 	for (size_t i = 0; !why.code && i < s->n_props; i++) {
 		line = s->props[i].line;
-		if (!set_port_key(s->props[i].key, s->props[i].value, p, &why))
+		if (!port_set_key(s->props[i].key, s->props[i].value, p, &why))
 			check_once(s, i, &why);
 	}
 	if (!why.code && check_port(p, s, &why) < 0)
@@ -273,6 +352,28 @@ static int parse_port(const char *name, const struct section *s, struct port *p,
 	if (why.code)
 		p->bad = keep_bad(name, line, &why);
 	return why.code && !p->bad ? fail(err, ENOMEM, "out of memory") : 0;
+}
+
+static int parse_guest(const char *name, const struct section *s, struct guest_note *g,
+		       struct error *err)
+{
+	struct error why = ERROR_INIT;
+	unsigned line = s->line;
+	char clean[64];
+
+	*g = (struct guest_note){0};
+	if (parse_u32(s->id, PVE_VMID_MAX, &g->vmid) < 0 || g->vmid < PVE_VMID_MIN ||
+	    s->id[0] == '0')
+		return fail(err, EINVAL, "%s:%u: '%s' is no VM id", name, s->line,
+			    text_clean(s->id, clean, sizeof(clean)));
+	for (size_t i = 0; !why.code && i < s->n_props; i++) {
+		line = s->props[i].line;
+		if (!set_guest_key(s->props[i].key, s->props[i].value, g, &why))
+			check_once(s, i, &why);
+	}
+	if (why.code)
+		g->bad = keep_bad(name, line, &why);
+	return why.code && !g->bad ? fail(err, ENOMEM, "out of memory") : 0;
 }
 
 /* Two ports with one MAC: both are wrong, and neither VM may start with it. */
@@ -313,7 +414,8 @@ int config_parse(const char *name, const char *text, size_t len, struct config *
 		return r;
 	c.pools = calloc(f.n_sections + 1, sizeof(*c.pools));
 	c.ports = calloc(f.n_sections + 1, sizeof(*c.ports));
-	if (!c.pools || !c.ports)
+	c.guests = calloc(f.n_sections + 1, sizeof(*c.guests));
+	if (!c.pools || !c.ports || !c.guests)
 		return fail(err, ENOMEM, "read %s: out of memory", name);
 	for (size_t i = 0; i < f.n_sections; i++) {
 		const struct section *s = &f.sections[i];
@@ -324,6 +426,10 @@ int config_parse(const char *name, const char *text, size_t len, struct config *
 				return fail(err, ENOMEM, "read %s: out of memory", name);
 		} else if (!strcmp(s->type, "port")) {
 			r = parse_port(name, s, &c.ports[c.n_ports++], err);
+			if (r < 0)
+				return r;
+		} else if (!strcmp(s->type, "guest")) {
+			r = parse_guest(name, s, &c.guests[c.n_guests++], err);
 			if (r < 0)
 				return r;
 		} else {
@@ -361,6 +467,9 @@ void config_free(struct config *c)
 	}
 	for (size_t i = 0; i < c->n_ports; i++)
 		free(c->ports[i].bad);
+	for (size_t i = 0; i < c->n_guests; i++)
+		free(c->guests[i].bad);
+	free(c->guests);
 	free(c->pools);
 	free(c->ports);
 	*c = (struct config){0};
@@ -380,6 +489,29 @@ const struct port *config_port(const struct config *c, uint32_t vmid, unsigned s
 	for (size_t i = 0; i < c->n_ports; i++) {
 		if (c->ports[i].vmid == vmid && c->ports[i].slot == slot)
 			return &c->ports[i];
+	}
+	return NULL;
+}
+
+const struct guest_note *config_guest(const struct config *c, uint32_t vmid)
+{
+	for (size_t i = 0; i < c->n_guests; i++) {
+		if (c->guests[i].vmid == vmid)
+			return &c->guests[i];
+	}
+	return NULL;
+}
+
+const struct pool *config_pool_of_pf(const struct config *c, const char *node,
+				     const struct pci_addr *pf)
+{
+	for (size_t i = 0; i < c->n_pools; i++) {
+		for (size_t k = 0; k < c->pools[i].n_pfs; k++) {
+			const struct pool_pf *p = &c->pools[i].pfs[k];
+
+			if (!strcmp(p->node, node) && !pci_addr_cmp(&p->addr, pf))
+				return &c->pools[i];
+		}
 	}
 	return NULL;
 }
@@ -455,25 +587,67 @@ static int store(int root, const struct str *text, struct error *err)
 	return file_replace(root, VFHOOK_CFG, 0640, str_get(text), text->len, err);
 }
 
+/* The file under its lock, as it is and as it will be. */
+struct edit {
+	struct cfs_lock lock;
+	char *text;
+	struct config now;
+	struct str out;
+};
+
+#define EDIT_INIT                                                                                  \
+	{                                                                                          \
+		.lock = CFS_LOCK_INIT, .out = STR_INIT                                             \
+	}
+
+static int edit_begin(int root, struct edit *e, struct error *err)
+{
+	if (cfs_lock(root, &e->lock, err) < 0)
+		return error_code(err);
+	return load_for_change(root, &e->text, &e->now, err);
+}
+
+static void edit_end(struct edit *e)
+{
+	config_free(&e->now);
+	str_free(&e->out);
+	free(e->text);
+	cfs_unlock(&e->lock);
+}
+
+/* Nothing is left: then there is no file either. */
+static int edit_store(int root, struct edit *e, struct error *err)
+{
+	if (str_ok(&e->out) && !e->out.len) {
+		if (unlinkat(root, VFHOOK_CFG, 0) < 0 && errno != ENOENT)
+			return fail_errno(err, errno, "remove /" VFHOOK_CFG);
+		return 0;
+	}
+	return store(root, &e->out, err);
+}
+
+/* The file as it is, and a blank line to begin a section after. */
+static void begin_section(struct edit *e)
+{
+	str_append(&e->out, e->text);
+	if (e->out.len && e->out.data[e->out.len - 1] != '\n')
+		str_append(&e->out, "\n");
+	if (e->out.len)
+		str_append(&e->out, "\n");
+}
+
 int config_add_port(int root, const struct port *p, struct error *err)
 {
-	CLEANUP(cfs_unlock) struct cfs_lock lock = CFS_LOCK_INIT;
-	CLEANUP(config_free) struct config now = {0};
-	CLEANUP(str_free) struct str out = STR_INIT;
-	AUTO_FREE char *text = NULL;
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 
-	if (cfs_lock(root, &lock, err) < 0 || load_for_change(root, &text, &now, err) < 0)
+	if (edit_begin(root, &e, err) < 0)
 		return error_code(err);
-	if (config_port(&now, p->vmid, p->slot))
+	if (config_port(&e.now, p->vmid, p->slot))
 		return fail(err, EEXIST, "port %u-%u is in /" VFHOOK_CFG " already", p->vmid,
 			    p->slot);
-	str_append(&out, text);
-	if (out.len && text[out.len - 1] != '\n')
-		str_append(&out, "\n");
-	if (out.len)
-		str_append(&out, "\n");
-	port_text(p, &out);
-	return store(root, &out, err);
+	begin_section(&e);
+	port_text(p, &e.out);
+	return edit_store(root, &e, err);
 }
 
 /* The line after the one that `at` is in. */
@@ -489,25 +663,43 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static bool is_mac_line(const char *at)
+/* A line of blanks, or of nothing: it ends a section. */
+static bool is_empty_line(const char *at)
 {
 	while (is_blank(*at))
 		at++;
-	return !strncmp(at, "mac", 3) && is_blank(at[3]);
+	return *at == '\n';
 }
 
-/* Where the section "port: <vmid>-<slot>" begins in text, or NULL. */
-static const char *find_port_text(const char *text, uint32_t vmid, unsigned slot)
+static bool line_has_key(const char *at, const char *key)
 {
-	char id[32];
-	size_t len = (size_t)snprintf(id, sizeof(id), "%u-%u", vmid, slot);
+	size_t len = strlen(key);
+
+	if (!is_blank(*at))
+		return false;
+	while (is_blank(*at))
+		at++;
+	return !strncmp(at, key, len) && (is_blank(at[len]) || at[len] == '\n' || !at[len]);
+}
+
+/* Does the section go on with this line? A comment in the first column may stand in it. */
+static bool in_section(const char *at)
+{
+	return (is_blank(*at) && !is_empty_line(at)) || *at == '#';
+}
+
+/* Where the section "<type>: <id>" begins in text, or NULL. */
+static const char *find_section(const char *text, const char *type, const char *id)
+{
+	size_t type_len = strlen(type);
+	size_t len = strlen(id);
 
 	for (const char *at = text; *at; at = next_line(at)) {
 		const char *p = at;
 
-		if (strncmp(p, "port:", 5) != 0)
+		if (strncmp(p, type, type_len) != 0 || p[type_len] != ':')
 			continue;
-		p += 5;
+		p += type_len + 1;
 		while (is_blank(*p))
 			p++;
 		if (!strncmp(p, id, len) &&
@@ -517,58 +709,314 @@ static const char *find_port_text(const char *text, uint32_t vmid, unsigned slot
 	return NULL;
 }
 
-int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6], struct error *err)
+static const char *find_port_text(const char *text, uint32_t vmid, unsigned slot)
 {
-	CLEANUP(cfs_unlock) struct cfs_lock lock = CFS_LOCK_INIT;
-	CLEANUP(config_free) struct config now = {0};
-	CLEANUP(str_free) struct str out = STR_INIT;
-	AUTO_FREE char *text = NULL;
-	const char *head;
-	const char *at;
-	char mac_text[MAC_LEN];
+	char id[32];
 
-	if (cfs_lock(root, &lock, err) < 0 || load_for_change(root, &text, &now, err) < 0)
-		return error_code(err);
-	head = find_port_text(text, vmid, slot);
-	if (!head)
-		return fail(err, ENOENT, "port %u-%u has gone from /" VFHOOK_CFG, vmid, slot);
-	at = next_line(head);
-	str_append_len(&out, text, (size_t)(at - text));
-	if (out.len && out.data[out.len - 1] != '\n')
-		str_append(&out, "\n");
-	str_printf(&out, "\tmac %s\n", mac_format(mac, mac_text));
-	/* The rest as it is, without the section's old mac line. */
-	while (is_blank(*at) || *at == '#') {
-		const char *next = next_line(at);
+	snprintf(id, sizeof(id), "%u-%u", vmid, slot);
+	return find_section(text, "port", id);
+}
 
-		if (!is_mac_line(at))
-			str_append_len(&out, at, (size_t)(next - at));
-		at = next;
+static bool ends_in_empty_line(const struct str *s)
+{
+	return s->len == 1
+		       ? s->data[0] == '\n'
+		       : s->len > 1 && s->data[s->len - 1] == '\n' && s->data[s->len - 2] == '\n';
+}
+
+/* Everything but the section at head, and the blank line that stood between it and the rest. */
+static void leave_out_section(struct edit *e, const char *head)
+{
+	const char *at = next_line(head);
+
+	str_append_len(&e->out, e->text, (size_t)(head - e->text));
+	for (; in_section(at); at = next_line(at)) {
+		if (*at == '#') /* perhaps of the section that follows */
+			str_append_len(&e->out, at, (size_t)(next_line(at) - at));
 	}
-	str_append(&out, at);
-	return store(root, &out, err);
+	if (*at && is_empty_line(at) && (!e->out.len || ends_in_empty_line(&e->out)))
+		at = next_line(at);
+	else if (!*at && str_ok(&e->out) && ends_in_empty_line(&e->out))
+		e->out.data[--e->out.len] = '\0';
+	str_append(&e->out, at);
 }
 
 int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err)
 {
-	CLEANUP(cfs_unlock) struct cfs_lock lock = CFS_LOCK_INIT;
-	CLEANUP(config_free) struct config now = {0};
-	CLEANUP(str_free) struct str out = STR_INIT;
-	AUTO_FREE char *text = NULL;
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	const char *head;
+
+	if (edit_begin(root, &e, err) < 0)
+		return error_code(err);
+	head = find_port_text(e.text, vmid, slot);
+	if (!head)
+		return fail(err, ENOENT, "there is no port %u-%u in /" VFHOOK_CFG, vmid, slot);
+	leave_out_section(&e, head);
+	return edit_store(root, &e, err);
+}
+
+int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6], struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	const char *head;
 	const char *at;
+	char mac_text[MAC_LEN];
 
-	if (cfs_lock(root, &lock, err) < 0 || load_for_change(root, &text, &now, err) < 0)
+	if (edit_begin(root, &e, err) < 0)
 		return error_code(err);
-	head = find_port_text(text, vmid, slot);
+	head = find_port_text(e.text, vmid, slot);
 	if (!head)
+		return fail(err, ENOENT, "port %u-%u has gone from /" VFHOOK_CFG, vmid, slot);
+	at = next_line(head);
+	str_append_len(&e.out, e.text, (size_t)(at - e.text));
+	if (e.out.len && e.out.data[e.out.len - 1] != '\n')
+		str_append(&e.out, "\n");
+	str_printf(&e.out, "\tmac %s\n", mac_format(mac, mac_text));
+	/* The rest as it is, without the section's old mac line. */
+	while (is_blank(*at) || *at == '#') {
+		const char *next = next_line(at);
+
+		if (!line_has_key(at, "mac"))
+			str_append_len(&e.out, at, (size_t)(next - at));
+		at = next;
+	}
+	str_append(&e.out, at);
+	return edit_store(root, &e, err);
+}
+
+static const struct key_change *find_change(const char *at, const struct key_change *changes,
+					    size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (line_has_key(at, changes[i].key))
+			return &changes[i];
+	}
+	return NULL;
+}
+
+static void put_key(struct str *out, const struct key_change *c)
+{
+	if (out->len && out->data[out->len - 1] != '\n')
+		str_append(out, "\n");
+	str_printf(out, "\t%s %s\n", c->key, c->value);
+}
+
+static bool is_property(const char *at)
+{
+	return is_blank(*at) && !is_empty_line(at);
+}
+
+/* Keys that are there change in their place, new ones come behind the section's last one. */
+static void change_section(struct edit *e, const char *head, const struct key_change *changes,
+			   size_t n)
+{
+	const char *at = next_line(head);
+	const char *end = at; /* behind the last property */
+	uint64_t done = 0;
+
+	for (const char *p = at; in_section(p); p = next_line(p)) {
+		if (is_property(p))
+			end = next_line(p);
+	}
+	str_append_len(&e->out, e->text, (size_t)(at - e->text));
+	for (; at < end; at = next_line(at)) {
+		const struct key_change *c = find_change(at, changes, n);
+
+		if (!c) {
+			str_append_len(&e->out, at, (size_t)(next_line(at) - at));
+			continue;
+		}
+		if (c->value && !(done & (1ULL << (c - changes))))
+			put_key(&e->out, c);
+		done |= 1ULL << (c - changes);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (changes[i].value && !(done & (1ULL << i)))
+			put_key(&e->out, &changes[i]);
+	}
+	str_append(&e->out, at);
+}
+
+/* What is wrong with the port in what would be written. */
+static int check_changed_port(const struct edit *e, uint32_t vmid, unsigned slot, struct port *out,
+			      struct error *err)
+{
+	CLEANUP(config_free) struct config after = {0};
+	const struct port *p;
+
+	if (!str_ok(&e->out))
+		return fail(err, ENOMEM, "out of memory");
+	if (config_parse("/" VFHOOK_CFG, str_get(&e->out), e->out.len, &after, err) < 0)
+		return error_code(err);
+	p = config_port(&after, vmid, slot);
+	if (!p || p->bad)
+		return fail(err, EINVAL, "%s", p ? p->bad : "the port is gone");
+	if (out)
+		*out = *p;
+	return 0;
+}
+
+int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_change *changes,
+		    size_t n, bool check_only, struct port *after, struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	const char *head;
+
+	if (edit_begin(root, &e, err) < 0)
+		return error_code(err);
+	head = find_port_text(e.text, vmid, slot);
+	if (!head)
+		return fail(err, ENOENT, "there is no port %u-%u in /" VFHOOK_CFG, vmid, slot);
+	change_section(&e, head, changes, n);
+	if (check_changed_port(&e, vmid, slot, after, err) < 0)
+		return error_code(err);
+	return check_only ? 0 : edit_store(root, &e, err);
+}
+
+/* --- Pools --- */
+
+static void pf_line(const struct pool_addition *a, const struct pci_addr *pf, struct str *out)
+{
+	char addr[PCI_ADDR_LEN];
+
+	if (out->len && out->data[out->len - 1] != '\n')
+		str_append(out, "\n");
+	str_printf(out, "\tpf node=%s,path=%s\n", a->node, pci_addr_format(pf, addr));
+}
+
+/* How many of the PFs are new; the others are in this pool already. -EEXIST: in another one. */
+static int new_pfs(const struct config *c, const struct pool_addition *a, struct pci_addr *fresh,
+		   struct error *err)
+{
+	char addr[PCI_ADDR_LEN];
+	int n = 0;
+
+	for (size_t i = 0; i < a->n_pfs; i++) {
+		const struct pool *owner = config_pool_of_pf(c, a->node, &a->pfs[i]);
+
+		if (owner && strcmp(owner->name, a->name) != 0)
+			return fail(err, EEXIST, "PF %s is in pool '%s' of node %s already",
+				    pci_addr_format(&a->pfs[i], addr), owner->name, a->node);
+		if (!owner)
+			fresh[n++] = a->pfs[i];
+	}
+	return n;
+}
+
+/* The pool's other keys first, then its new PFs behind the last line of the section. */
+static void extend_pool(struct edit *e, const char *head, const struct pool_addition *a,
+			const struct pci_addr *fresh, size_t n)
+{
+	struct key_change changes[2];
+	struct str first = STR_INIT;
+	size_t n_changes = 0;
+	const char *end;
+
+	if (a->vfs)
+		changes[n_changes++] = (struct key_change){"vfs", a->vfs};
+	if (a->allow_pf_down)
+		changes[n_changes++] = (struct key_change){"allow-pf-down", a->allow_pf_down};
+	change_section(e, head, changes, n_changes);
+	first = e->out;
+	e->out = (struct str)STR_INIT;
+	head = find_section(str_get(&first), "pool", a->name);
+	end = next_line(head);
+	for (const char *p = end; in_section(p); p = next_line(p)) {
+		if (is_property(p))
+			end = next_line(p);
+	}
+	str_append_len(&e->out, str_get(&first), (size_t)(end - str_get(&first)));
+	for (size_t i = 0; i < n; i++)
+		pf_line(a, &fresh[i], &e->out);
+	str_append(&e->out, end);
+	str_free(&first);
+}
+
+int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool *made,
+		    struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	AUTO_FREE struct pci_addr *fresh = NULL;
+	const struct pool *pool;
+	int n;
+
+	if (edit_begin(root, &e, err) < 0)
+		return error_code(err);
+	fresh = calloc(a->n_pfs + 1, sizeof(*fresh));
+	if (!fresh)
+		return fail(err, ENOMEM, "out of memory");
+	n = new_pfs(&e.now, a, fresh, err);
+	if (n < 0)
+		return n;
+	pool = config_pool(&e.now, a->name);
+	if (pool && pool->bad)
+		return fail(err, EINVAL, "%s", pool->bad);
+	*added = (size_t)n;
+	*made = !pool;
+	if (pool) {
+		if (!n && !a->vfs && !a->allow_pf_down)
+			return 0;
+		extend_pool(&e, find_section(e.text, "pool", a->name), a, fresh, (size_t)n);
+		return edit_store(root, &e, err);
+	}
+	begin_section(&e);
+	str_printf(&e.out, "pool: %s\n", a->name);
+	for (int i = 0; i < n; i++)
+		pf_line(a, &fresh[i], &e.out);
+	if (a->vfs)
+		str_printf(&e.out, "\tvfs %s\n", a->vfs);
+	if (a->allow_pf_down)
+		str_printf(&e.out, "\tallow-pf-down %s\n", a->allow_pf_down);
+	return edit_store(root, &e, err);
+}
+
+int config_remove_pool(int root, const char *name, struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	CLEANUP(str_free) struct str users = STR_INIT;
+	const char *head;
+
+	if (edit_begin(root, &e, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < e.now.n_ports; i++) {
+		const struct port *p = &e.now.ports[i];
+
+		if (!strcmp(p->pool, name))
+			str_printf(&users, "%s%u-%u", users.len ? ", " : "", p->vmid, p->slot);
+	}
+	if (users.len)
+		return fail(err, EBUSY,
+			    "pool '%s' is in use by port%s %s: vfhook detach <vmid> --slot <N> "
+			    "first",
+			    name, strchr(str_get(&users), ',') ? "s" : "", str_get(&users));
+	head = find_section(e.text, "pool", name);
+	if (!head)
+		return fail(err, ENOENT, "there is no pool '%s' in /" VFHOOK_CFG, name);
+	leave_out_section(&e, head);
+	return edit_store(root, &e, err);
+}
+
+/* --- Guests --- */
+
+int config_set_chain(int root, uint32_t vmid, const char *volid, struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	const char *head;
+	char id[16];
+
+	snprintf(id, sizeof(id), "%u", vmid);
+	if (edit_begin(root, &e, err) < 0)
+		return error_code(err);
+	head = find_section(e.text, "guest", id);
+	if (volid && head) {
+		change_section(&e, head, &(struct key_change){"chain", volid}, 1);
+	} else if (volid) {
+		begin_section(&e);
+		str_printf(&e.out, "guest: %s\n\tchain %s\n", id, volid);
+	} else if (head) {
+		leave_out_section(&e, head);
+	} else {
 		return 0;
-	for (at = next_line(head); is_blank(*at);)
-		at = next_line(at);
-	/* With the blank line behind it. */
-	if (*at == '\n')
-		at++;
-	str_append_len(&out, text, (size_t)(head - text));
-	str_append(&out, at);
-	return store(root, &out, err);
+	}
+	return edit_store(root, &e, err);
 }

@@ -11,6 +11,9 @@
  *		pool wan
  *		mac BC:24:11:12:34:56
  *		vlan 20
+ *
+ *	guest: 100
+ *		chain local:snippets/other.pl
  */
 #ifndef VFHOOK_HOOK_CONFIG_H
 #define VFHOOK_HOOK_CONFIG_H
@@ -25,6 +28,7 @@
 
 #define VFHOOK_CFG "etc/pve/vfhook.cfg"
 #define NAME_LEN   64
+#define VOLID_LEN  256
 
 struct pool_pf {
 	char node[NAME_LEN];
@@ -49,12 +53,21 @@ struct port {
 	char *bad;
 };
 
+/* What is known of a VM beside its ports. */
+struct guest_note {
+	uint32_t vmid;
+	char chain[VOLID_LEN]; /* the hookscript that is run after us, "" if none */
+	char *bad;
+};
+
 /* Owns everything below it; release with config_free(). */
 struct config {
 	struct pool *pools;
 	size_t n_pools;
 	struct port *ports;
 	size_t n_ports;
+	struct guest_note *guests;
+	size_t n_guests;
 };
 
 /*
@@ -70,20 +83,79 @@ void config_free(struct config *c);
 
 const struct pool *config_pool(const struct config *c, const char *name);
 const struct port *config_port(const struct config *c, uint32_t vmid, unsigned slot);
+const struct guest_note *config_guest(const struct config *c, uint32_t vmid);
+/* The pool that a PF of a node belongs to, or NULL. */
+const struct pool *config_pool_of_pf(const struct config *c, const char *node,
+				     const struct pci_addr *pf);
 
 /* The PFs of a pool on one node; *out is the caller's to free(). Returns how many, or -ENOMEM. */
 int pool_node_pfs(const struct pool *p, const char *node, struct pci_addr **out);
 
+/* Is this a pool's name: PVE could use it as a mapping's id, and it is no vf-<vmid>-<N>? */
+int pool_name_check(const char *name, struct error *err);
+
+/* One key of a port as it stands in the file. -EINVAL with err for a bad key or value. */
+int port_set_key(const char *key, const char *value, struct port *p, struct error *err);
+/* Do its keys go together? has_tag_options: vlan-qos or vlan-proto was given. */
+int port_check(const struct port *p, bool has_tag_options, struct error *err);
+
+/* "local:snippets/name": a volume that PVE takes for a hookscript, and no trick in its name. */
+bool hookscript_valid(const char *volid);
+/* Is it our own program? */
+bool hookscript_is_ours(const char *volid);
+
+/*
+ * Everything below changes the file under the cluster-wide lock
+ * /etc/pve/priv/lock/vfhook and keeps every other byte as it is, comments too. What would become
+ * wrong by the change is refused (-EINVAL) and the file stays as it was.
+ */
+
 /*
  * Write a port into the file, or replace the MAC of one that is there (`mac
- * auto` becomes an address for ever). Both keep every other byte as it is, comments
- * too, and hold the cluster-wide lock /etc/pve/priv/lock/vfhook meanwhile.
+ * auto` becomes an address for ever).
  * config_add_port: -EEXIST if the port is there by now.
  */
 int config_add_port(int root, const struct port *p, struct error *err);
 int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6], struct error *err);
 
-/* Take a port out of the file; every other byte stays. One that is not there is fine. */
+/* Take a port out, and the blank line that belonged to it. -ENOENT if it is not there. The file
+ * goes with its last section. */
 int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err);
+
+/* A key and its new value, NULL to take it out. */
+struct key_change {
+	const char *key;
+	const char *value;
+};
+
+/*
+ * Change keys of a port. With check_only nothing is written, but all is judged.
+ * after, if not NULL, receives the port as it then is.
+ */
+int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_change *changes,
+		    size_t n, bool check_only, struct port *after, struct error *err);
+
+/* The PFs of one node for a pool, which is made if it is not there. NULL: leave the key alone. */
+struct pool_addition {
+	const char *name;
+	const char *node;
+	const struct pci_addr *pfs;
+	size_t n_pfs;
+	const char *vfs;
+	const char *allow_pf_down;
+};
+
+/*
+ * -EEXIST if one of the PFs is in another pool of that node. Those that are in
+ * this pool already are left where they are. *added counts those that are new, *made tells
+ * whether the pool is.
+ */
+int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool *made,
+		    struct error *err);
+/* -ENOENT: no such pool; -EBUSY: ports use it, err names them. */
+int config_remove_pool(int root, const char *name, struct error *err);
+
+/* Keep, replace, or with NULL drop the chained hookscript of a VM. Dropping none is fine. */
+int config_set_chain(int root, uint32_t vmid, const char *volid, struct error *err);
 
 #endif

@@ -32,21 +32,6 @@ static void new_value(const struct guest_config *g, unsigned slot, struct entry 
 		 rest[0] ? "," : "", rest);
 }
 
-/* The pool that a PF of this node belongs to, or NULL. */
-static const struct pool *pool_of_pf(const struct config *c, const char *node,
-				     const struct pci_addr *pf)
-{
-	for (size_t i = 0; i < c->n_pools; i++) {
-		for (size_t k = 0; k < c->pools[i].n_pfs; k++) {
-			const struct pool_pf *p = &c->pools[i].pfs[k];
-
-			if (!strcmp(p->node, node) && !pci_addr_cmp(&p->addr, pf))
-				return &c->pools[i];
-		}
-	}
-	return NULL;
-}
-
 /* A new port in a pool with nothing but an address of its own. */
 static void adopt_from_pool(const struct pool *p, struct entry *e)
 {
@@ -97,6 +82,7 @@ static void judge_mapping(const struct config *c, const struct guest_config *g, 
 				mapping, other_vm);
 			start_adopting(g, slot, e);
 			adopt_from_port(other, e);
+			e->origin = other_vm;
 		} else {
 			verdict(e, ENTRY_REFUSE,
 				"it names %s, the mapping of VM %u, and /" VFHOOK_CFG
@@ -124,7 +110,7 @@ static void judge_raw(const struct config *c, const char *node, const struct gue
 		      unsigned slot, const struct port *port, const struct raw_vf *raw,
 		      struct entry *e)
 {
-	const struct pool *pool = raw->is_vf ? pool_of_pf(c, node, &raw->pf) : NULL;
+	const struct pool *pool = raw->is_vf ? config_pool_of_pf(c, node, &raw->pf) : NULL;
 	const char *host = g->hostpci[slot].host;
 
 	e->was_raw = true;

@@ -32,6 +32,7 @@ struct entry {
 	bool has_vf;	  /* the user named this very VF: prefer it */
 	struct pci_addr vf;
 	struct port adopt; /* the port to make (ADOPT); its MAC is always a new one */
+	uint32_t origin;   /* whose clone it seems to be (ADOPT), 0: nobody's */
 };
 
 /* raw: hostpciN's address if it has exactly one raw one. node: this node. */

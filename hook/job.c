@@ -4,23 +4,15 @@
  * refuse. See handover.h for why it exists.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
-#include "hook/apply.h"
 #include "hook/handover.h"
 #include "hook/hook.h"
 #include "hook/mac.h"
+#include "hook/ports.h"
 #include "hook/say.h"
 #include "hook/wish.h"
 #include "pveapi/api.h"
-#include "pveapi/section.h"
 #include "pveapi/vmstate.h"
 
 /* The start that refused is over in a moment; a stop or backup that comes between may take longer.
@@ -44,6 +36,21 @@ static int add_port(struct hook *h, struct config *c, const struct port *p, stru
 	return 0;
 }
 
+/* A clone runs the hookscript that its original has chained behind ours, too. */
+static int adopt_chain(struct hook *h, const struct vm_ports *v, uint32_t origin, struct error *err)
+{
+	uint32_t vmid = v->guest.vmid;
+	const struct guest_note *from = origin ? config_guest(&v->config, origin) : NULL;
+
+	if (!from || from->bad || !from->chain[0] || config_guest(&v->config, vmid))
+		return 0;
+	if (!h->dry_run && config_set_chain(h->root, vmid, from->chain, err) < 0)
+		return error_code(err);
+	say("VM %u: %s %s after vfhook, as VM %u does", vmid, h->dry_run ? "would run" : "runs",
+	    from->chain, origin);
+	return 0;
+}
+
 /* Make the ports that a clone, a pool's name or a raw address ask for. */
 static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)
 {
@@ -54,6 +61,8 @@ static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)
 
 		if (v->entries[slot].verdict != ENTRY_ADOPT)
 			continue;
+		if (adopt_chain(h, v, v->entries[slot].origin, err) < 0)
+			return error_code(err);
 		if (mac_make(h->root, &v->config, p->want.mac, err) < 0)
 			return error_code(err);
 		p->want.has |= HAS_MAC;
@@ -73,146 +82,12 @@ static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)
 	return 0;
 }
 
-/* Any VF of the pool will do to make the mapping valid: pre-start says then why none is free. */
-static bool any_vf(const struct snapshot *s, const struct port_wish *w, struct port_choice *out)
-{
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		for (size_t k = 0; k < w->n_pfs; k++) {
-			if (s->pfs[i].n_vfs && !pci_addr_cmp(&s->pfs[i].info.addr, &w->pfs[k])) {
-				*out = (struct port_choice){.chosen = true, .pf = i};
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* Let the mappings of the VM's ports name VFs before hostpciN names the mappings. */
-static int write_mappings(struct hook *h, const struct vm_ports *v, struct error *err)
-{
-	struct port_choice choices[PVE_HOSTPCI_MAX] = {{0}};
-	CLEANUP(snapshot_free) struct snapshot s = {0};
-	AUTO_FREE struct vf_claim *claims = NULL;
-	CLEANUP(plan_free) struct plan look; /* only its choices count: pre-start takes the VFs */
-	CLEANUP(plan_free) struct plan calls;
-	struct error why = ERROR_INIT;
-
-	plan_init(&look, PLAN_START, v->guest.vmid);
-	plan_init(&calls, PLAN_START, v->guest.vmid);
-	if (observe_wishes(h, v, true, &claims, &s, err) < 0)
-		return error_code(err);
-	if (plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &look, &why) < 0)
-		say("%s", why.text);
-	for (size_t i = 0; i < v->n_wishes; i++) {
-		if (!choices[i].chosen && !any_vf(&s, &v->wishes[i], &choices[i]))
-			return fail(err, ENOSPC, "pool '%s' of hostpci%u has no VFs on this node",
-				    v->wishes[i].pool, v->wishes[i].slot);
-	}
-	if (plan_mappings(h, v, &s, choices, &calls, err) < 0)
-		return error_code(err);
-	if (h->dry_run) {
-		plan_print(h, &calls);
-		return 0;
-	}
-	for (size_t i = 0; i < calls.n_steps; i++) {
-		if (h->exec.call(h->exec.arg, &calls.steps[i], err) < 0)
-			return fail_context(err, "%s", calls.steps[i].what);
-		say("%s", calls.steps[i].what);
-	}
-	return 0;
-}
-
-/*
- * Only root@pam may replace a raw address, and no token is that (PVE/API2/
- * Qemu.pm: check_hostpci_perm, also for the old value): PVE's own tool, run
- * as root on the node, is.
- */
-static int write_with_qm(struct hook *h, uint32_t vmid, unsigned slot, const char *value,
-			 struct error *err)
-{
-	char vmid_text[16];
-	char option[24];
-	int status;
-	pid_t pid;
-
-	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
-	snprintf(option, sizeof(option), "--hostpci%u", slot);
-	pid = fork();
-	if (pid < 0)
-		return fail_errno(err, errno, "fork");
-	if (!pid) {
-		/* Below --root, if there is one: a tree of the tests has its own qm. */
-		if (fchdir(h->root) < 0)
-			_exit(127);
-		execl("usr/sbin/qm", "/usr/sbin/qm", "set", vmid_text, option, value, (char *)NULL);
-		_exit(127);
-	}
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return fail_errno(err, errno, "wait for qm set");
-	}
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return fail(err, EREMOTEIO, "`qm set %u %s %s` failed", vmid, option, value);
-	return 0;
-}
-
-static int config_digest(struct hook *h, const struct vm_ports *v, char digest[41],
-			 struct error *err)
-{
-	AUTO_FREE char *text = NULL;
-	char path[256];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", v->guest.node,
-		 v->guest.vmid);
-	len = file_read(h->root, path, PVE_FILE_MAX, &text, err);
-	if (len < 0)
-		return (int)len;
-	sha1_hex(text, (size_t)len, digest);
-	return 0;
-}
-
-static void tell_entry(struct hook *h, uint32_t vmid, unsigned slot, const struct entry *e,
-		       const struct guest_config *g, const char *digest)
-{
-	const char *from = g->hostpci[slot].present ? g->hostpci[slot].raw : "nothing";
-
-	say("  VM %u hostpci%u: %s -> %s", vmid, slot, from, e->value);
-	if (e->was_raw) {
-		say("    qm set %u --hostpci%u %s   (as root: no token may replace a raw address)",
-		    vmid, slot, e->value);
-		return;
-	}
-	say("    REST: PUT /nodes/%s/qemu/%u/config", h->node, vmid);
-	say("          hostpci%u=%s", slot, e->value);
-	say("          digest=%s", digest);
-}
-
 static int write_entries(struct hook *h, const struct vm_ports *v, struct error *err)
 {
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		const struct entry *e = &v->entries[slot];
-		char digest[41];
-		int r;
-
-		if (e->verdict != ENTRY_REWRITE)
-			continue;
-		if (h->dry_run) {
-			r = config_digest(h, v, digest, err);
-			if (!r)
-				tell_entry(h, v->guest.vmid, slot, e, &v->guest, digest);
-		} else if (e->was_raw) {
-			r = write_with_qm(h, v->guest.vmid, slot, e->value, err);
-		} else {
-			r = config_digest(h, v, digest, err);
-			if (!r)
-				r = api_hostpci_set(h->rest, h->node, v->guest.vmid, slot, e->value,
-						    digest, err);
-		}
-		if (r < 0)
-			return r;
-		if (!h->dry_run)
-			say("VM %u hostpci%u: %s", v->guest.vmid, slot, e->value);
+		if (v->entries[slot].verdict == ENTRY_REWRITE &&
+		    ports_write_hostpci(h, v, slot, err) < 0)
+			return error_code(err);
 	}
 	return 0;
 }
@@ -241,7 +116,7 @@ static int prepare_once(struct hook *h, uint32_t vmid, struct error *err)
 	if (slot >= 0)
 		return fail(err, EINVAL, "hostpci%d: %s", slot, v.entries[slot].why);
 	if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
-	    (!h->dry_run && hook_rest(h, err) < 0) || write_mappings(h, &v, err) < 0)
+	    (!h->dry_run && hook_rest(h, err) < 0) || ports_write_mappings(h, &v, -1, err) < 0)
 		return error_code(err);
 	return write_entries(h, &v, err);
 }

@@ -43,3 +43,31 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 		    "no free MAC found below the datacenter's mac_prefix: set `mac` of the port "
 		    "yourself");
 }
+
+int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slot,
+		   const uint8_t mac[6], struct error *err)
+{
+	AUTO_FREE uint8_t(*macs)[6] = NULL;
+	char text[MAC_LEN];
+	size_t n;
+
+	mac_format(mac, text);
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct port *p = &c->ports[i];
+
+		if ((p->want.has & HAS_MAC) && !memcmp(p->want.mac, mac, 6) &&
+		    (p->vmid != vmid || p->slot != slot))
+			return fail(err, EEXIST, "MAC %s is port %u-%u's already", text, p->vmid,
+				    p->slot);
+	}
+	if (guest_all_macs(root, &macs, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		if (!memcmp(macs[i], mac, 6))
+			return fail(err, EEXIST,
+				    "MAC %s is in some guest's netN already (grep -ri %s "
+				    "/etc/pve/nodes/*/qemu-server /etc/pve/nodes/*/lxc)",
+				    text, text);
+	}
+	return 0;
+}

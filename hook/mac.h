@@ -13,4 +13,8 @@
  */
 int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err);
 
+/* Refuse (-EEXIST) an address that another port than <vmid>-<slot>, or a guest's netN, has. */
+int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slot,
+		   const uint8_t mac[6], struct error *err);
+
 #endif

@@ -9,13 +9,19 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "hook/chain.h"
 #include "hook/command.h"
 #include "hook/hook.h"
+#include "hook/reclaim.h"
 #include "hook/say.h"
+#include "pveapi/vmstate.h"
 
 #ifndef VFHOOK_VERSION
 #define VFHOOK_VERSION "unknown"
 #endif
+
+/* How long another run of ours for the same VM may take. */
+#define LOCK_WAIT_MS 30000
 
 struct phase {
 	const char *name;
@@ -30,10 +36,8 @@ static const struct phase phases[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_explain,
-	&cmd_release,
-	&cmd_repair,
-	NULL,
+	&cmd_pool,    &cmd_attach,  &cmd_set,	 &cmd_detach,
+	&cmd_explain, &cmd_release, &cmd_repair, NULL,
 };
 
 /*
@@ -97,10 +101,40 @@ struct globals {
 	bool dry_run;
 };
 
+/* A start that the chained script refuses is over: nothing else would take the VFs back. */
+static void give_back(struct hook *h, uint32_t vmid)
+{
+	struct error err = ERROR_INIT;
+	AUTO_CLOSE int lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
+	struct proc_id qemu;
+	int r = lock < 0 ? lock : vm_process(h->root, vmid, &qemu, &err);
+
+	/* A call by hand may find the VM running. */
+	if (!r)
+		r = release_vm(h, vmid, NULL, 0, NULL, &err);
+	if (r < 0)
+		complain("%s", err.text);
+	complain("VM %u is not started: its other hookscript refused", vmid);
+}
+
+/* Our own work, then the script that we stand in front of. */
+static int phase_and_chain(struct hook *h, uint32_t vmid, const struct phase *p)
+{
+	int status = p->run(h, vmid);
+	bool starts = p->run == phase_pre_start;
+	int chained;
+
+	if (p->run == run_job || (starts && status))
+		return status;
+	chained = chain_run(h, vmid, p->name);
+	if (chained && starts)
+		give_back(h, vmid);
+	return status ? status : chained;
+}
+
 /* The node, then the phase or command on it. */
-static int with_hook(const struct globals *g, uint32_t vmid,
-		     int (*phase)(struct hook *h, uint32_t vmid), const struct command *command,
-		     int argc, char **argv)
+static int with_hook(const struct globals *g, uint32_t vmid, const struct phase *phase,
+		     const struct command *command, int argc, char **argv)
 {
 	CLEANUP(hook_free) struct hook h = HOOK_INIT;
 	struct error err = ERROR_INIT;
@@ -112,7 +146,7 @@ static int with_hook(const struct globals *g, uint32_t vmid,
 	h.dry_run = g->dry_run;
 	h.migrated_from = getenv("PVE_MIGRATED_FROM");
 	if (phase)
-		return phase(&h, vmid);
+		return phase_and_chain(&h, vmid, phase);
 	return command ? command->run(&h, argc, argv) : EXIT_USAGE;
 }
 
@@ -132,7 +166,7 @@ static int run_phase(const struct globals *g, int argc, char **argv)
 		if (!strcmp(argv[1], phases[i].name)) {
 			if (g->dry_run)
 				say("dry run: nothing is changed");
-			return with_hook(g, vmid, phases[i].run, NULL, 0, NULL);
+			return with_hook(g, vmid, &phases[i], NULL, 0, NULL);
 		}
 		names[i] = phases[i].name;
 	}
@@ -219,10 +253,11 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[0], "--version"))
 		return puts("vfhook " VFHOOK_VERSION) < 0;
 	if (!strcmp(argv[0], "job") && argc == 2) { /* by ourselves, see handover.h */
+		static const struct phase job = {"job", run_job};
 		uint32_t vmid;
 
 		return vmid_parse(argv[1], &vmid) ? EXIT_USAGE
-						  : with_hook(&g, vmid, run_job, NULL, 0, NULL);
+						  : with_hook(&g, vmid, &job, NULL, 0, NULL);
 	}
 	if (is_hook_call(argc, argv))
 		return run_phase(&g, argc, argv);

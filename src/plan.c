@@ -718,6 +718,58 @@ int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const s
 	return add_port(s, pf, v, wish, now, p, err);
 }
 
+/* What an attribute becomes that is no longer wished for; has is 0 if nothing is known. */
+static struct vf_settings without_wish(const struct vf_state *v, enum vf_attr attr)
+{
+	struct vf_settings to = {.proto = VLAN_PROTO_8021Q, .spoofchk = true};
+
+	to.has =
+		attr == VF_VLAN || attr == VF_TRUST || attr == VF_SPOOFCHK ? vf_attr_bits(attr) : 0;
+	if (!to.has) {
+		to = v->lease.before;
+		to.has &= vf_attr_bits(attr);
+	}
+	return to;
+}
+
+int plan_change(const struct pf_state *pf, const struct vf_state *v, const struct vf_settings *want,
+		struct plan *p, struct error *err)
+{
+	struct port_wish w = {.vmid = v->lease.vmid, .want = *want};
+	struct vf_settings to = resolve(&w, v);
+	struct step s = vf_step(STEP_LEASE_WRITE, pf, v);
+
+	s.has_old_lease = true;
+	s.old_lease = v->lease;
+	s.lease = v->lease;
+	s.lease.want = *want;
+	s.lease.want.has &= ~(uint32_t)HAS_MAC;
+	s.lease.want.has |= v->lease.want.has & HAS_MAC;
+	memcpy(s.lease.want.mac, v->lease.want.mac, sizeof(s.lease.want.mac));
+	if (!add_step(p, &s, err))
+		return -ENOMEM;
+	for (int a = 0; a < VF_ATTR_COUNT; a++) {
+		enum vf_attr attr = (enum vf_attr)a;
+		struct vf_settings one = to;
+
+		if (attr == VF_MAC)
+			continue;
+		if (!(want->has & vf_attr_bits(attr))) {
+			if (!(v->lease.want.has & vf_attr_bits(attr)))
+				continue;
+			one = without_wish(v, attr);
+		}
+		if (!(one.has & vf_attr_bits(attr)) || vf_attr_equal(attr, &one, &v->now))
+			continue;
+		if (add_set(pf, v, attr, &one, p, err) < 0)
+			return -ENOMEM;
+	}
+	s = vf_step(STEP_VERIFY, pf, v);
+	s.to = *want;
+	s.to.has &= ~(uint32_t)HAS_MAC;
+	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
 static bool has_changed(const struct vf_state *v, const struct lease *l, enum vf_attr attr)
 {
 	struct vf_settings before = l->before;

@@ -121,6 +121,14 @@ int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const s
 		 int64_t now, struct plan *p, struct error *err);
 
 /*
+ * The steps that bring a leased VF, whose VM runs on it, from what its lease
+ * wanted to other wishes. The MAC stays as it is: the guest's driver has it. What is no longer
+ * wished for becomes what a release would make of it.
+ */
+int plan_change(const struct pf_state *pf, const struct vf_state *vf,
+		const struct vf_settings *want, struct plan *p, struct error *err);
+
+/*
  * The steps that park a leased VF and drop its lease. state may be NULL: the VF
  * is no longer there, and only its lease has to go.
  */

@@ -199,7 +199,7 @@ want=$({
 	printf 'pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\n'
 	port 100 "$mac1" 'vlan 20' 'spoofchk 1'
 	port 101 bc:24:11:00:00:02
-	printf '# a comment that stays\n# and another one'
+	printf '# a comment that stays\n\n# and another one'
 })
 is "$(cat "$node_root/etc/pve/vfhook.cfg")" "$want" "its port is gone from vfhook.cfg, every other byte stays"
 like "$(grep '^vf-' "$node_root/etc/pve/mapping/pci.cfg" | tr '\n' ' ')" '^vf-100-0 vf-150-1x $' "its mapping is gone, a stranger's stays"

@@ -573,6 +573,220 @@ static void test_concurrent_adds(void **state)
 	assert_false(path_exists(t->root, "etc/pve/priv/lock/vfhook"));
 }
 
+/* --- Taking out, changing --- */
+
+#define PORT(n) "port: " n "\n\tpool wan\n\tvlan 2\n"
+
+static void test_remove(void **state)
+{
+	static const struct {
+		const char *before;
+		const char *after;
+	} cases[] = {
+		{POOL PORT("100-0"), "pool: wan\n\tpf node=pve1,path=0000:06:00.0\n"},
+		{POOL PORT("100-0") "\n" PORT("101-0"), POOL PORT("101-0")},
+		{PORT("100-0") "\n" PORT("101-0"), PORT("101-0")},
+		{PORT("101-0") "\n" PORT("100-0") "\n", PORT("101-0") "\n"},
+		/* What somebody wrote for people stays. */
+		{"# a\n" PORT("100-0") "# b\n\n# c\n" PORT("101-0"),
+		 "# a\n# b\n\n# c\n" PORT("101-0")},
+		{POOL "port:  100-0 \n\t# in it\n\tpool wan\n  vlan 3\n\n\n\n" PORT("1100-0"),
+		 POOL "\n\n" PORT("1100-0")},
+		/* A wrong section, too, and no line break at the end. */
+		{POOL "port: 100-0\n\tvlna 3", "pool: wan\n\tpf node=pve1,path=0000:06:00.0\n"},
+	};
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		tree_write(t->root, VFHOOK_CFG, cases[i].before);
+		assert_int_equal(config_remove_port(t->root, 100, 0, &err), 0);
+		file_is(t->root, cases[i].after);
+		assert_int_equal(config_remove_port(t->root, 100, 0, &err), -ENOENT);
+		assert_has(err.text, "100-0");
+		file_is(t->root, cases[i].after);
+	}
+	tree_write(t->root, VFHOOK_CFG, PORT("100-0"));
+	assert_int_equal(config_remove_port(t->root, 100, 0, &err), 0);
+	assert_false(path_exists(t->root, VFHOOK_CFG));
+	tree_write(t->root, VFHOOK_CFG, PORT("100-0") "rubbish\n");
+	assert_int_equal(config_remove_port(t->root, 100, 0, &err), -EINVAL);
+	file_is(t->root, PORT("100-0") "rubbish\n");
+}
+
+/* Whatever was there before: added and removed, it is there again. */
+static void test_add_and_remove(void **state)
+{
+	static const char *const texts[] = {
+		POOL,
+		"pool: wan\n\tpf node=pve1,path=0000:06:00.0\n",
+		POOL "\n",
+		POOL PORT("101-0"),
+		POOL PORT("101-0") "# end\n",
+		"\n",
+		"# only a comment\n",
+	};
+	const struct tree *t = *state;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct port p = new_port(200);
+		struct error err = ERROR_INIT;
+
+		tree_write(t->root, VFHOOK_CFG, texts[i]);
+		assert_int_equal(config_set_chain(t->root, 200, "local:snippets/x", &err), 0);
+		assert_int_equal(config_add_port(t->root, &p, &err), 0);
+		assert_int_equal(config_remove_port(t->root, 200, 1, &err), 0);
+		assert_int_equal(config_set_chain(t->root, 200, NULL, &err), 0);
+		file_is(t->root, texts[i]);
+	}
+}
+
+static void test_set_keys(void **state)
+{
+	static const struct key_change changes[] = {
+		{"vlan", "30"}, {"vlan-qos", NULL}, {"trust", "on"}};
+	static const struct {
+		const char *before;
+		const char *after;
+	} cases[] = {
+		{POOL "port: 100-0\n\tpool wan\n\tvlan 2\n\tmac auto\n",
+		 POOL "port: 100-0\n\tpool wan\n\tvlan 30\n\tmac auto\n\ttrust on\n"},
+		{POOL "port: 100-0\n\tpool wan",
+		 POOL "port: 100-0\n\tpool wan\n\tvlan 30\n\ttrust on\n"},
+		{"port: 100-0\n  trust   0 \n# why\n\tvlan-qos 3\n\tvlan 3\n\t# vlan 4\n\tpool "
+		 "wan\n"
+		 "# end\n\n" POOL,
+		 "port: 100-0\n\ttrust on\n# why\n\tvlan 30\n\t# vlan 4\n\tpool wan\n# "
+		 "end\n\n" POOL},
+	};
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	struct port after;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		tree_write(t->root, VFHOOK_CFG, cases[i].before);
+		assert_int_equal(config_set_keys(t->root, 100, 0, changes, 3, true, &after, &err),
+				 0);
+		assert_int_equal(after.want.vlan, 30);
+		assert_true(after.want.trust);
+		file_is(t->root, cases[i].before);
+		assert_int_equal(config_set_keys(t->root, 100, 0, changes, 3, false, NULL, &err),
+				 0);
+		file_is(t->root, cases[i].after);
+	}
+}
+
+static void test_set_keys_refused(void **state)
+{
+	static const struct {
+		struct key_change change;
+		const char *part;
+	} cases[] = {
+		{{"vlan", "4095"}, "'vlan' cannot be '4095'"},
+		{{"vlna", "1"}, "no 'vlna'"},
+		{{"pool", NULL}, "no 'pool'"},
+		{{"vlan-qos", "1"}, "want a 'vlan'"},
+		{{"mac", "bc:24:11:00:00:02"}, "the same MAC"},
+		{{"comment", "x\nport: 9-9"}, "9-9"},
+	};
+	const struct tree *t = *state;
+	const char *text = POOL "port: 100-0\n\tpool wan\n\nport: 101-0\n\tpool wan\n"
+				"\tmac bc:24:11:00:00:02\n";
+	struct error err = ERROR_INIT;
+
+	tree_write(t->root, VFHOOK_CFG, text);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		error_clear(&err);
+		assert_int_equal(
+			config_set_keys(t->root, 100, 0, &cases[i].change, 1, false, NULL, &err),
+			-EINVAL);
+		assert_has(err.text, cases[i].part);
+		file_is(t->root, text);
+	}
+	assert_int_equal(config_set_keys(t->root, 102, 0, &cases[0].change, 1, false, NULL, &err),
+			 -ENOENT);
+}
+
+static void test_pools(void **state)
+{
+	const struct tree *t = *state;
+	const struct pci_addr pfs[] = {addr_of("0000:06:00.0"), addr_of("0000:07:00.0")};
+	struct pool_addition a = {.name = "wan", .node = "pve1", .pfs = pfs, .n_pfs = 1};
+	struct error err = ERROR_INIT;
+	size_t added;
+	bool made;
+
+	assert_int_equal(mkdirat(t->root, "etc", 0755) | mkdirat(t->root, "etc/pve", 0755), 0);
+	assert_int_equal(config_add_pool(t->root, &a, &added, &made, &err), 0);
+	assert_true(made);
+	file_is(t->root, "pool: wan\n\tpf node=pve1,path=0000:06:00.0\n");
+	a.n_pfs = 2;
+	a.vfs = "4";
+	a.allow_pf_down = "1";
+	assert_int_equal(config_add_pool(t->root, &a, &added, &made, &err), 0);
+	assert_false(made);
+	assert_int_equal(added, 1);
+	file_is(t->root, "pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\tvfs 4\n"
+			 "\tallow-pf-down 1\n\tpf node=pve1,path=0000:07:00.0\n");
+	a.name = "lan";
+	assert_int_equal(config_add_pool(t->root, &a, &added, &made, &err), -EEXIST);
+	assert_has(err.text, "pool 'wan'");
+	/* The same address on another node is another card. */
+	a.node = "pve2";
+	assert_int_equal(config_add_pool(t->root, &a, &added, &made, &err), 0);
+	assert_int_equal(config_remove_pool(t->root, "dmz", &err), -ENOENT);
+	assert_int_equal(config_remove_pool(t->root, "lan", &err), 0);
+	assert_int_equal(config_remove_pool(t->root, "wan", &err), 0);
+	assert_false(path_exists(t->root, VFHOOK_CFG));
+	tree_write(t->root, VFHOOK_CFG, POOL PORT("100-0") "\n" PORT("100-1"));
+	assert_int_equal(config_remove_pool(t->root, "wan", &err), -EBUSY);
+	assert_has(err.text, "100-0, 100-1");
+}
+
+static void test_pool_names(void **state)
+{
+	static const char *const bad[] = {"",	      "a",	 "1a",	    "a b",  "a.b",
+					  "vf-100-0", "vf-1-99", "../../x", "-wan", "w\nan"};
+	static const char *const good[] = {"wan", "w1", "vf-100", "vf-a-0", "vf-100-0-x", "a_b-c"};
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(pool_name_check(bad[i], &err), -EINVAL);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(pool_name_check(good[i], &err), 0);
+}
+
+static void test_guests(void **state)
+{
+	static const char *const bad[] = {"local:iso/x",	"local:snippets/",
+					  "local:snippets/..",	"local:snippets/a/b",
+					  "local:snippets/a b", "snippets/x",
+					  ":snippets/x",	"../x:snippets/y",
+					  "local:snippets/.",	"local:snippets/vfhook"};
+	struct config c = parse("guest: 100\n\tcomment x\n\tchain nfs-1:snippets/a.pl\n");
+
+	(void)state;
+	assert_string_equal(config_guest(&c, 100)->chain, "nfs-1:snippets/a.pl");
+	assert_null(config_guest(&c, 101));
+	config_free(&c);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "guest: 100\n\tchain %s\n", bad[i]);
+		c = parse(text);
+		assert_has(config_guest(&c, 100)->bad, "'chain' cannot be");
+		assert_string_equal(config_guest(&c, 100)->chain, "");
+		config_free(&c);
+	}
+	c = parse("guest: 100\n\tchian x\n");
+	assert_has(config_guest(&c, 100)->bad, NAME ":2: a guest has no 'chian'");
+	config_free(&c);
+	refused("guest: x\n", 1, "no VM id");
+	refused("guest: 0100\n", 1, "no VM id");
+	refused("guest: 99\n", 1, "no VM id");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -594,6 +808,13 @@ int main(void)
 		ram_test(test_set_mac_of_nobody),
 		ram_test(test_set_mac_of_odd_spelling),
 		ram_test(test_concurrent_adds),
+		ram_test(test_remove),
+		ram_test(test_add_and_remove),
+		ram_test(test_set_keys),
+		ram_test(test_set_keys_refused),
+		ram_test(test_pools),
+		cmocka_unit_test(test_pool_names),
+		cmocka_unit_test(test_guests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

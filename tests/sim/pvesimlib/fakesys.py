@@ -156,7 +156,7 @@ class Tree:
             files["phys_port_name"] = port_name
         for file, value in files.items():
             put(f"{base}/{file}", f"{value}\n")
-        link(f"{base}/device", self.dev(addr))
+        os.symlink(f"../../../{addr}", f"{base}/device")  # as the kernel has it
         link(f"{base}/subsystem", f"{self.sys}/class/net")
         link(f"{self.sys}/class/net/{name}", base)
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/chain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/say.h"
+#include "pveapi/section.h"
+
+#define STORAGE_CFG "etc/pve/storage.cfg"
+
+/* Types whose storages PVE mounts below /mnt/pve when they name no path. */
+static bool is_mounted_type(const char *type)
+{
+	static const char *const types[] = {"nfs", "cifs", "cephfs", "glusterfs"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (!strcmp(type, types[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The folder of a storage, absolute. */
+static int storage_path(int root, const char *id, char *path, size_t size, struct error *err)
+{
+	CLEANUP(section_file_free) struct section_file f = {0};
+	AUTO_FREE char *text = NULL;
+	const struct section *s;
+	const char *dir;
+	ssize_t len = file_read(root, STORAGE_CFG, PVE_FILE_MAX, &text, err);
+
+	if (len < 0 && len != -ENOENT)
+		return (int)len;
+	if (len == -ENOENT) {
+		error_clear(err);
+		len = 0;
+	}
+	if (section_parse("/" STORAGE_CFG, text ? text : "", (size_t)len, true, &f, err) < 0)
+		return error_code(err);
+	s = section_find(&f, NULL, id);
+	dir = s ? section_get(s, "path") : NULL;
+	if (dir && dir[0] == '/' && !strstr(dir, ".."))
+		snprintf(path, size, "%s", dir);
+	else if (s && !dir && is_mounted_type(s->type))
+		snprintf(path, size, "/mnt/pve/%s", id);
+	else if (!s && !strcmp(id, "local")) /* PVE has it even if nobody wrote it down */
+		snprintf(path, size, "/var/lib/vz");
+	else if (!s)
+		return fail(err, ENOENT, "there is no storage '%s' in /" STORAGE_CFG, id);
+	else
+		return fail(err, EINVAL, "storage '%s' has no folder for snippets", id);
+	return 0;
+}
+
+int hookscript_path(int root, const char *volid, char *path, size_t size, struct error *err)
+{
+	char storage[NAME_LEN];
+	char dir[PATH_MAX];
+	char clean[VOLID_LEN];
+	struct stat st;
+
+	text_clean(volid, clean, sizeof(clean));
+	if (!hookscript_valid(volid))
+		return fail(err, EINVAL,
+			    "'%s' is no hookscript: it wants <storage>:snippets/<name>", clean);
+	snprintf(storage, sizeof(storage), "%.*s", (int)strcspn(volid, ":"), volid);
+	if (storage_path(root, storage, dir, sizeof(dir), err) < 0)
+		return fail_context(err, "hookscript %s", clean);
+	if (snprintf(path, size, "%s/%s", dir + 1, strchr(volid, ':') + 1) >= (int)size)
+		return fail(err, ENAMETOOLONG, "hookscript %s: its path is too long", clean);
+	if (fstatat(root, path, &st, 0) < 0)
+		return fail_errno(err, errno, "hookscript %s (/%s)", clean, path);
+	if (!S_ISREG(st.st_mode) || faccessat(root, path, X_OK, 0) < 0)
+		return fail(err, EACCES, "hookscript %s (/%s) is not executable: chmod +x /%s",
+			    clean, path, path);
+	return 0;
+}
+
+/* The child: PVE's environment is what we were left with, and nothing of ours stays open. */
+static void run_script(struct hook *h, const char *path, uint32_t vmid, const char *phase)
+{
+	char full[PATH_MAX * 2];
+	char fd[64];
+	char vmid_text[16];
+	ssize_t n = 0;
+
+	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
+	if (h->root_text) {
+		snprintf(fd, sizeof(fd), "/proc/self/fd/%d", h->root);
+		n = readlink(fd, full, PATH_MAX - 1);
+		if (n < 0)
+			_exit(127);
+	}
+	snprintf(full + n, sizeof(full) - (size_t)n, "/%s", path);
+	close_range(3, UINT_MAX, 0);
+	execl(full, full, vmid_text, phase, (char *)NULL);
+	fprintf(stderr, "vfhook: cannot run /%s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+static int run_and_wait(struct hook *h, const char *path, uint32_t vmid, const char *phase)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0) {
+		complain("VM %u: cannot run /%s: %s", vmid, path, strerror(errno));
+		return 1;
+	}
+	if (!pid)
+		run_script(h, path, vmid, phase);
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return 1;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int chain_run(struct hook *h, uint32_t vmid, const char *phase)
+{
+	CLEANUP(config_free) struct config c = {0};
+	const struct guest_note *g;
+	struct error err = ERROR_INIT;
+	char path[PATH_MAX];
+	int status;
+
+	if (config_load(h->root, &c, &err) < 0) {
+		complain("VM %u: whether another hookscript is to be run cannot be told: %s", vmid,
+			 err.text);
+		return 0;
+	}
+	g = config_guest(&c, vmid);
+	if (!g || (!g->bad && !g->chain[0]))
+		return 0;
+	if (g->bad) {
+		complain("VM %u: its other hookscript is not run: %s", vmid, g->bad);
+		return 1;
+	}
+	if (hookscript_path(h->root, g->chain, path, sizeof(path), &err) < 0) {
+		complain("VM %u: its other hookscript is not run: %s", vmid, err.text);
+		return 1;
+	}
+	if (h->dry_run) {
+		say("VM %u: would run %s: /%s %u %s", vmid, g->chain, path, vmid, phase);
+		return 0;
+	}
+	status = run_and_wait(h, path, vmid, phase);
+	if (status)
+		complain("VM %u: %s ended with exit status %d on %s", vmid, g->chain, status,
+			 phase);
+	return status;
+}

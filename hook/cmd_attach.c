@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vfhook attach: port, mapping, hookscript and hostpciN of a VM in one go.
+ * Everything is judged before anything is changed, and a step that fails takes
+ * the ones before it back.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/chain.h"
+#include "hook/mac.h"
+#include "hook/ports.h"
+#include "hook/say.h"
+#include "pveapi/api.h"
+#include "pveapi/section.h"
+#include "pveapi/vmstate.h"
+
+#define MAX_TRIES 3
+
+struct attach {
+	uint32_t vmid;
+	const char *pool;
+	const char *slot_text;
+	unsigned slot; /* if it was named */
+	struct wish_args wishes;
+	struct config config;
+	struct guest_config guest;
+	struct port port;
+	bool running;
+	char old_hook[VOLID_LEN]; /* "" if there was none, or ours */
+	bool set_hook;		  /* the hookscript is not ours yet */
+	char old_chain[VOLID_LEN];
+	bool had_mapping;
+	/* What was done, for the way back. */
+	bool did_chain;
+	bool did_port;
+	bool did_mapping;
+	bool did_hook;
+};
+
+static void attach_free(struct attach *a)
+{
+	config_free(&a->config);
+	guest_config_free(&a->guest);
+}
+
+/* --- Judgement --- */
+
+/* Does the guest's config have the key in any section: now, pending, or in a snapshot? */
+static bool has_pending_hostpci(struct hook *h, const struct attach *a, unsigned slot)
+{
+	AUTO_FREE char *text = NULL;
+	char path[256];
+	char key[24];
+	bool pending = false;
+
+	snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", h->node, a->vmid);
+	snprintf(key, sizeof(key), "hostpci%u:", slot);
+	if (file_read(h->root, path, PVE_FILE_MAX, &text, NULL) < 0)
+		return false;
+	for (const char *at = text; *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : "") {
+		if (*at == '[')
+			pending = !strncmp(at, "[PENDING]", 9);
+		else if (pending && !strncmp(at, key, strlen(key)))
+			return true;
+	}
+	return false;
+}
+
+static bool slot_is_free(struct hook *h, const struct attach *a, unsigned slot)
+{
+	return !a->guest.hostpci[slot].present && !config_port(&a->config, a->vmid, slot) &&
+	       !has_pending_hostpci(h, a, slot);
+}
+
+/* 1: this port is there already, and all that belongs to it. */
+static int judge_taken_slot(struct hook *h, struct attach *a, unsigned slot, struct error *err)
+{
+	const struct port *p = config_port(&a->config, a->vmid, slot);
+	const struct hostpci *e = &a->guest.hostpci[slot];
+	char id[NAME_LEN];
+
+	port_mapping_id(a->vmid, slot, id);
+	if (p && e->mapping && !strcmp(e->mapping, id)) {
+		memcpy(a->port.pool, p->pool, sizeof(a->port.pool));
+		if (a->guest.hookscript && hookscript_is_ours(a->guest.hookscript))
+			return 1;
+		return fail(err, EEXIST,
+			    "hostpci%u is attached, but the hookscript is not vfhook: qm set %u "
+			    "--hookscript " OUR_HOOKSCRIPT,
+			    slot, a->vmid);
+	}
+	if (p && !e->present && !has_pending_hostpci(h, a, slot))
+		return fail(
+			err, EEXIST,
+			"port %u-%u is in /" VFHOOK_CFG " already, but hostpci%u is not "
+			"written: the VM's next start does that, or: vfhook detach %u --slot %u",
+			a->vmid, slot, slot, a->vmid, slot);
+	if (p)
+		return fail(err, EEXIST,
+			    "port %u-%u is in /" VFHOOK_CFG " already%s: vfhook set %u --slot %u "
+			    "changes it",
+			    a->vmid, slot, e->present ? "" : " (PVE keeps hostpci pending)",
+			    a->vmid, slot);
+	return fail(err, EEXIST,
+		    "hostpci%u is in use (%s): take another --slot, or remove it first: qm set %u "
+		    "--delete hostpci%u",
+		    slot, e->present ? e->raw : "pending", a->vmid, slot);
+}
+
+/* 1: attached already. */
+static int choose_slot(struct hook *h, struct attach *a, struct error *err)
+{
+	unsigned slot = 0;
+
+	if (a->slot_text) {
+		slot = a->slot;
+		if (!slot_is_free(h, a, slot))
+			return judge_taken_slot(h, a, slot, err);
+	} else {
+		while (slot < PVE_HOSTPCI_MAX && !slot_is_free(h, a, slot))
+			slot++;
+		if (slot == PVE_HOSTPCI_MAX)
+			return fail(err, ENOSPC, "all of hostpci0 to hostpci%d are in use",
+				    PVE_HOSTPCI_MAX - 1);
+	}
+	a->port.slot = slot;
+	return 0;
+}
+
+static int choose_pool(const struct attach *a, const struct pool **out, struct error *err)
+{
+	CLEANUP(str_free) struct str names = STR_INIT;
+	const struct pool *p = NULL;
+	char clean[NAME_LEN];
+
+	for (size_t i = 0; i < a->config.n_pools; i++)
+		str_printf(&names, "%s%s", i ? ", " : "", a->config.pools[i].name);
+	if (!a->config.n_pools)
+		return fail(err, ENOENT,
+			    "there is no pool yet: vfhook pool add <name> --pf <interface>");
+	if (a->pool)
+		p = config_pool(&a->config, a->pool);
+	else if (a->config.n_pools == 1)
+		p = &a->config.pools[0];
+	else
+		return fail(err, EINVAL, "there are several pools: say which one with --pool (%s)",
+			    str_get(&names));
+	if (!p)
+		return fail(err, ENOENT, "there is no pool '%s' (%s)",
+			    text_clean(a->pool, clean, sizeof(clean)), str_get(&names));
+	if (p->bad)
+		return fail(err, EINVAL, "%s", p->bad);
+	*out = p;
+	return 0;
+}
+
+/* A pool without a VF on this node could not even have a mapping. */
+static int check_pool_here(struct hook *h, const struct pool *pool, struct error *err)
+{
+	AUTO_FREE struct pci_addr *pfs = NULL;
+	struct error why = ERROR_INIT;
+	int n = pool_node_pfs(pool, h->node, &pfs);
+	char addr[PCI_ADDR_LEN];
+
+	if (n < 0)
+		return fail(err, ENOMEM, "out of memory");
+	if (!n)
+		return fail(err, ENODEV,
+			    "pool '%s' has no PF on node %s: vfhook pool add %s --pf <interface>",
+			    pool->name, h->node, pool->name);
+	for (int i = 0; i < n; i++) {
+		struct pf_info pf;
+
+		if (!sysfs_pf_read(h->root, &pfs[i], &pf, &why)) {
+			if (pf.num_vfs)
+				return 0;
+			fail(&why, ENODEV,
+			     "PF %s has no VFs: echo %u > /sys/bus/pci/devices/%s/sriov_numvfs",
+			     pf.ifname, pf.total_vfs, pci_addr_format(&pfs[i], addr));
+		}
+	}
+	return fail(err, ENODEV, "pool '%s' has no VF on node %s: %s", pool->name, h->node,
+		    why.text);
+}
+
+static int check_wishes(struct hook *h, struct attach *a, struct error *err)
+{
+	const struct wish_args *w = &a->wishes;
+
+	if (wish_apply(h, &a->config, w, false, &a->port, err) < 0 ||
+	    port_check(&a->port, w->value[WISH_VLAN_QOS] || w->value[WISH_VLAN_PROTO], err) < 0)
+		return error_code(err);
+	if (!w->value[WISH_MAC] || a->port.mac_auto) {
+		if (mac_make(h->root, &a->config, a->port.want.mac, err) < 0)
+			return error_code(err);
+		a->port.mac_auto = false;
+		a->port.want.has |= HAS_MAC;
+	}
+	return 0;
+}
+
+/* Our own script must be there for PVE, and a foreign one must be one that we can run. */
+static int check_hookscripts(struct hook *h, struct attach *a, struct error *err)
+{
+	const struct guest_note *note = config_guest(&a->config, a->vmid);
+	const char *now = a->guest.hookscript;
+	char path[PATH_MAX];
+
+	if (hookscript_path(h->root, OUR_HOOKSCRIPT, path, sizeof(path), err) < 0)
+		return fail_context(err,
+				    "PVE would not find vfhook (make it with ./install.sh, or: ln "
+				    "-s /usr/sbin/vfhook /var/lib/vz/snippets/vfhook)");
+	if (note && note->bad)
+		return fail(err, EINVAL, "%s", note->bad);
+	if (note)
+		snprintf(a->old_chain, sizeof(a->old_chain), "%s", note->chain);
+	a->set_hook = !now || !hookscript_is_ours(now);
+	if (!now || hookscript_is_ours(now))
+		return 0;
+	if (hookscript_path(h->root, now, path, sizeof(path), err) < 0)
+		return fail_context(err, "the VM has another hookscript, which cannot be run");
+	snprintf(a->old_hook, sizeof(a->old_hook), "%s", now);
+	return 0;
+}
+
+/* 1: attached already. Nothing is changed here. */
+static int judge(struct hook *h, struct attach *a, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file m = {0};
+	const struct pool *pool = NULL;
+	struct proc_id qemu;
+	char id[NAME_LEN];
+	int r;
+
+	if (geteuid())
+		return fail(err, EPERM, "only root can set a hookscript (PVE): run it as root");
+	if (guest_here(h, a->vmid, &a->guest, err) < 0)
+		return error_code(err);
+	if (a->guest.is_template)
+		return fail(err, EINVAL, "it is a template: attach its clones");
+	if (config_load(h->root, &a->config, err) < 0)
+		return error_code(err);
+	a->port.vmid = a->vmid;
+	r = choose_slot(h, a, err);
+	if (r)
+		return r;
+	if (choose_pool(a, &pool, err) < 0 || !pool || check_pool_here(h, pool, err) < 0)
+		return error_code(err);
+	memcpy(a->port.pool, pool->name, sizeof(a->port.pool));
+	if (check_wishes(h, a, err) < 0 || rest_token_check(h->root, err) < 0 ||
+	    check_hookscripts(h, a, err) < 0 || mapping_load(h->root, &m, err) < 0)
+		return error_code(err);
+	a->had_mapping = mapping_find(&m, port_mapping_id(a->vmid, a->port.slot, id)) != NULL;
+	r = vm_process(h->root, a->vmid, &qemu, err);
+	a->running = r == 1;
+	return r < 0 ? r : 0;
+}
+
+/* --- Doing, and undoing --- */
+
+static void undo_step(const char *what, const struct error *err)
+{
+	if (err->code)
+		complain("could not undo: %s: %s", what, err->text);
+}
+
+static void take_back(struct hook *h, const struct attach *a)
+{
+	struct error err = ERROR_INIT;
+	char id[NAME_LEN];
+
+	port_mapping_id(a->vmid, a->port.slot, id);
+	if (a->did_hook) {
+		if (a->old_hook[0])
+			qm_set(h, a->vmid, "--hookscript", a->old_hook, &err);
+		else
+			qm_set(h, a->vmid, "--delete", "hookscript", &err);
+		undo_step("hookscript", &err);
+		error_clear(&err);
+	}
+	if (a->did_mapping && !a->had_mapping) {
+		api_mapping_delete(h->rest, h->root, id, &err);
+		undo_step(id, &err);
+		error_clear(&err);
+	}
+	if (a->did_port) {
+		config_remove_port(h->root, a->vmid, a->port.slot, &err);
+		undo_step("port in /" VFHOOK_CFG, &err);
+		error_clear(&err);
+	}
+	if (a->did_chain) {
+		config_set_chain(h->root, a->vmid, a->old_chain[0] ? a->old_chain : NULL, &err);
+		undo_step("guest in /" VFHOOK_CFG, &err);
+	}
+}
+
+static int write_config(struct hook *h, struct attach *a, struct error *err)
+{
+	char text[256];
+
+	if (a->old_hook[0]) {
+		if (config_set_chain(h->root, a->vmid, a->old_hook, err) < 0)
+			return error_code(err);
+		a->did_chain = true;
+	}
+	if (config_add_port(h->root, &a->port, err) < 0)
+		return error_code(err);
+	a->did_port = true;
+	say("VM %u hostpci%u: port %u-%u in /" VFHOOK_CFG ": pool %s, %s", a->vmid, a->port.slot,
+	    a->vmid, a->port.slot, a->port.pool,
+	    vf_settings_describe(&a->port.want, text, sizeof(text)));
+	return 0;
+}
+
+static int write_hookscript(struct hook *h, struct attach *a, struct error *err)
+{
+	if (!a->set_hook)
+		return 0;
+	if (qm_set(h, a->vmid, "--hookscript", OUR_HOOKSCRIPT, err) < 0)
+		return error_code(err);
+	a->did_hook = true;
+	if (a->old_hook[0])
+		say("VM %u: hookscript " OUR_HOOKSCRIPT ", which runs %s after itself", a->vmid,
+		    a->old_hook);
+	else
+		say("VM %u: hookscript " OUR_HOOKSCRIPT, a->vmid);
+	return 0;
+}
+
+/* The mapping, and the hostpci that names it, of the port that is in vfhook.cfg by now. */
+static int write_pve(struct hook *h, struct attach *a, struct error *err)
+{
+	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+	unsigned slot = a->port.slot;
+
+	if (vm_ports_load(h, a->vmid, &v, err) < 0)
+		return error_code(err);
+	if (v.entries[slot].verdict != ENTRY_REWRITE)
+		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", slot,
+			    v.entries[slot].why);
+	if (!a->did_mapping) {
+		if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
+		    hook_rest(h, err) < 0)
+			return error_code(err);
+		a->did_mapping = true; /* or half, if it fails */
+		if (ports_write_mappings(h, &v, (int)slot, err) < 0 ||
+		    write_hookscript(h, a, err) < 0)
+			return error_code(err);
+	}
+	return ports_write_hostpci(h, &v, slot, err);
+}
+
+static int change(struct hook *h, struct attach *a, struct error *err)
+{
+	int r = write_config(h, a, err);
+
+	if (!r)
+		r = -EAGAIN;
+	for (int i = 0; i < MAX_TRIES && r == -EAGAIN; i++) {
+		error_clear(err);
+		r = write_pve(h, a, err);
+	}
+	if (r < 0)
+		take_back(h, a);
+	return r;
+}
+
+static void tell_dry_run(const struct attach *a)
+{
+	char text[256];
+
+	say("VM %u hostpci%u: would add port %u-%u: pool %s, %s", a->vmid, a->port.slot, a->vmid,
+	    a->port.slot, a->port.pool, vf_settings_describe(&a->port.want, text, sizeof(text)));
+	if (a->set_hook)
+		say("VM %u: would set hookscript " OUR_HOOKSCRIPT "%s%s", a->vmid,
+		    a->old_hook[0] ? ", which runs after itself " : "", a->old_hook);
+}
+
+static int attach(struct hook *h, struct attach *a)
+{
+	struct error err = ERROR_INIT;
+	int r = judge(h, a, &err);
+
+	if (r == 1) {
+		say("VM %u hostpci%u is attached already (pool %s); vfhook set %u --slot %u "
+		    "changes "
+		    "its settings",
+		    a->vmid, a->slot, a->port.pool, a->vmid, a->slot);
+		return EXIT_DONE;
+	}
+	if (!r && h->dry_run) {
+		tell_dry_run(a);
+		return EXIT_DONE;
+	}
+	if (!r)
+		r = change(h, a, &err);
+	if (r < 0) {
+		complain("VM %u is not attached: %s", a->vmid, err.text);
+		return EXIT_REFUSED;
+	}
+	if (a->running)
+		say("VM %u runs: PVE keeps hostpci%u pending, it takes effect at the next start "
+		    "(qm "
+		    "reboot %u)",
+		    a->vmid, a->port.slot, a->vmid);
+	else
+		say("VM %u is attached; next: qm start %u", a->vmid, a->vmid);
+	return EXIT_DONE;
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	CLEANUP(attach_free) struct attach a = {.port = {.want = {.proto = VLAN_PROTO_8021Q}}};
+	struct opt opts[WISH_COUNT + 2] = {
+		{"pool", &a.pool, NULL},
+		{"slot", &a.slot_text, NULL},
+	};
+	const char *args[1];
+	size_t n_opts = 2;
+	size_t n_args;
+
+	wish_opts(&a.wishes, opts, &n_opts);
+	if (opts_parse(argc, argv, opts, n_opts, args, 1, &n_args))
+		return EXIT_USAGE;
+	if (!n_args) {
+		complain("attach: wanted: a VM id; see vfhook attach --help");
+		return EXIT_USAGE;
+	}
+	if (vmid_parse(args[0], &a.vmid) || (a.slot_text && slot_parse(a.slot_text, &a.slot)))
+		return EXIT_USAGE;
+	return attach(h, &a);
+}
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.summary = "give a VM a port: a VF of its own from its next start on",
+	.help = "Usage: vfhook attach <vmid> [options]\n"
+		"\n"
+		"Writes the port, its mapping vf-<vmid>-<N>, hostpciN and the hookscript. Another\n"
+		"hookscript of the VM is kept and run after vfhook.\n"
+		"\n"
+		"  --pool NAME          the pool; needed if there are several\n"
+		"  --slot N             the N of hostpciN; the lowest free one\n"
+		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n"
+		"  --vlan ID            0 to 4094; 0: no VLAN\n"
+		"  --vlan-qos N         0 to 7\n"
+		"  --vlan-proto P       802.1Q or 802.1ad\n"
+		"  --spoofchk on|off    let the NIC drop frames with a forged MAC\n"
+		"  --trust on|off       let the guest change its MAC, be promiscuous\n"
+		"  --min-rate MBIT      guaranteed, 0: none\n"
+		"  --max-rate MBIT      limit, 0: none\n"
+		"  --link-state STATE   auto, enable or disable\n"
+		"  --query-rss on|off   let the guest read its RSS configuration\n"
+		"\n"
+		"What is not given is not touched on the VF.\n",
+	.run = run,
+};

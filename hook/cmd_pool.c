@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook pool: the pools of vfhook.cfg, and what this node has in them. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/command.h"
+#include "hook/say.h"
+#include "src/json.h"
+
+#define MAX_PFS 64
+
+/* --- add --- */
+
+struct addition {
+	struct pool_addition a;
+	struct pci_addr pfs[MAX_PFS];
+	struct pf_info infos[MAX_PFS];
+	const char *pf_list;
+	bool allow_pf_down;
+	char vfs[16];
+};
+
+/* "enp6s0f0" or "0000:06:00.0". */
+static int resolve_pf(struct hook *h, const char *text, struct pci_addr *out, struct error *err)
+{
+	char path[PATH_MAX];
+	char addr[64];
+	char clean[64];
+
+	if (!pci_addr_parse(text, out))
+		return 0;
+	text_clean(text, clean, sizeof(clean));
+	if (!is_plain_name(text, IFNAME_LEN - 1))
+		return fail(err, EINVAL, "'%s' is neither an interface nor a PCI address", clean);
+	snprintf(path, sizeof(path), "sys/class/net/%s", text);
+	if (!path_exists(h->root, path))
+		return fail(err, ENODEV, "there is no interface '%s' on this node (ip link)",
+			    clean);
+	snprintf(path, sizeof(path), "sys/class/net/%s/device", text);
+	if (link_basename(h->root, path, addr, sizeof(addr)) < 0 || pci_addr_parse(addr, out) < 0)
+		return fail(err, EOPNOTSUPP, "interface '%s' is no PCI device, so no SR-IOV PF",
+			    clean);
+	return 0;
+}
+
+static int add_one(struct hook *h, struct addition *add, const char *text, struct error *err)
+{
+	struct pci_addr *pf = &add->pfs[add->a.n_pfs];
+	unsigned index;
+	struct pci_addr of;
+
+	if (add->a.n_pfs == MAX_PFS)
+		return fail(err, E2BIG, "more than %d PFs", MAX_PFS);
+	if (resolve_pf(h, text, pf, err) < 0)
+		return error_code(err);
+	if (!sysfs_vf_identify(h->root, pf, &of, &index)) {
+		char addr[PCI_ADDR_LEN];
+
+		return fail(err, EINVAL, "'%s' is a VF: its PF is %s", text,
+			    pci_addr_format(&of, addr));
+	}
+	if (sysfs_pf_read(h->root, pf, &add->infos[add->a.n_pfs], err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < add->a.n_pfs; i++) {
+		if (!pci_addr_cmp(&add->pfs[i], pf))
+			return fail(err, EINVAL, "PF %s is there twice", text);
+	}
+	add->a.n_pfs++;
+	return 0;
+}
+
+static int read_pfs(struct hook *h, struct addition *add, struct error *err)
+{
+	AUTO_FREE char *copy = strdup(add->pf_list);
+	char *rest = copy;
+	char *part;
+
+	if (!copy)
+		return fail(err, ENOMEM, "out of memory");
+	while ((part = strsep(&rest, ","))) {
+		if (add_one(h, add, part, err) < 0)
+			return error_code(err);
+	}
+	return 0;
+}
+
+static int check_vfs(struct addition *add, struct error *err)
+{
+	uint32_t n;
+
+	if (!add->a.vfs)
+		return 0;
+	if (parse_u32(add->a.vfs, 65535, &n) < 0 || !n)
+		return fail(err, EINVAL, "--vfs is a number of VFs for each PF, not '%s'",
+			    add->a.vfs);
+	for (size_t i = 0; i < add->a.n_pfs; i++) {
+		if (n > add->infos[i].total_vfs)
+			return fail(err, EINVAL, "--vfs %u: PF %s has at most %u", n,
+				    add->infos[i].ifname, add->infos[i].total_vfs);
+	}
+	snprintf(add->vfs, sizeof(add->vfs), "%u", n);
+	add->a.vfs = add->vfs;
+	return 0;
+}
+
+static void tell_added(const struct hook *h, const struct addition *add, size_t added, bool made)
+{
+	char addr[PCI_ADDR_LEN];
+
+	if (made)
+		say("pool '%s' added to /" VFHOOK_CFG, add->a.name);
+	for (size_t i = 0; i < add->a.n_pfs; i++)
+		say("pool '%s' on %s: PF %s (%s, %s), %u of %u VFs", add->a.name, h->node,
+		    pci_addr_format(&add->pfs[i], addr), add->infos[i].ifname,
+		    add->infos[i].driver[0] ? add->infos[i].driver : "no driver",
+		    add->infos[i].num_vfs, add->infos[i].total_vfs);
+	if (!added && !made)
+		say("pool '%s' has %s already", add->a.name,
+		    add->a.n_pfs == 1 ? "this PF" : "these PFs");
+}
+
+static int add(struct hook *h, int argc, char **argv)
+{
+	struct addition add = {.a = {.node = h->node}};
+	const struct opt opts[] = {
+		{"pf", &add.pf_list, NULL},
+		{"vfs", &add.a.vfs, NULL},
+		{"allow-pf-down", NULL, &add.allow_pf_down},
+	};
+	struct error err = ERROR_INIT;
+	size_t n_args;
+	size_t added = 0;
+	bool made = false;
+	int r;
+
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &add.a.name, 1, &n_args))
+		return EXIT_USAGE;
+	if (!n_args || !add.pf_list) {
+		complain("pool add: wanted: a name and --pf; see vfhook pool --help");
+		return EXIT_USAGE;
+	}
+	add.a.pfs = add.pfs;
+	add.a.allow_pf_down = add.allow_pf_down ? "1" : NULL;
+	r = pool_name_check(add.a.name, &err);
+	if (!r)
+		r = read_pfs(h, &add, &err);
+	if (!r)
+		r = check_vfs(&add, &err);
+	if (!r && !h->dry_run)
+		r = config_add_pool(h->root, &add.a, &added, &made, &err);
+	if (r < 0) {
+		complain("pool is not changed: %s", err.text);
+		return EXIT_REFUSED;
+	}
+	if (h->dry_run)
+		say("pool '%s': would be given %zu PF%s of %s", add.a.name, add.a.n_pfs,
+		    add.a.n_pfs == 1 ? "" : "s", h->node);
+	else
+		tell_added(h, &add, added, made);
+	return EXIT_DONE;
+}
+
+/* --- list --- */
+
+static json_t *port_list(const struct config *c, const struct pool *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_ports; i++) {
+		char id[32];
+
+		if (strcmp(c->ports[i].pool, p->name) != 0)
+			continue;
+		snprintf(id, sizeof(id), "%u-%u", c->ports[i].vmid, c->ports[i].slot);
+		json_array_append_new(list, json_string(id));
+	}
+	return list;
+}
+
+/* What is known of a PF on another node is where it is. */
+static json_t *pf_json(struct hook *h, const struct pool_pf *pf)
+{
+	struct error err = ERROR_INIT;
+	struct pf_info info;
+	char addr[PCI_ADDR_LEN];
+	json_t *j =
+		json_pack("{s:s s:s}", "node", pf->node, "pf", pci_addr_format(&pf->addr, addr));
+
+	if (!j || strcmp(pf->node, h->node) != 0)
+		return j;
+	if (sysfs_pf_read(h->root, &pf->addr, &info, &err) < 0) {
+		json_object_set_new(j, "error", json_string(err.text));
+		return j;
+	}
+	json_object_set_new(j, "ifname", json_string(info.ifname));
+	json_object_set_new(j, "driver", json_string(info.driver));
+	json_object_set_new(j, "vfs", json_integer(info.num_vfs));
+	json_object_set_new(j, "vfs-total", json_integer(info.total_vfs));
+	return j;
+}
+
+static json_t *pool_json(struct hook *h, const struct config *c, const struct pool *p)
+{
+	json_t *pfs = json_array();
+	json_t *j = json_pack("{s:s s:o s:o s:b}", "pool", p->name, "pfs", pfs, "ports",
+			      port_list(c, p), "allow-pf-down", p->allow_pf_down);
+
+	if (!j)
+		return NULL;
+	if (p->vfs)
+		json_object_set_new(j, "vfs", json_integer(p->vfs));
+	if (p->bad)
+		json_object_set_new(j, "error", json_string(p->bad));
+	for (size_t i = 0; i < p->n_pfs; i++)
+		json_array_append_new(pfs, pf_json(h, &p->pfs[i]));
+	return j;
+}
+
+static const char *text_of(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s && *s ? s : "-";
+}
+
+#define ROW "%-12s %-10s %-13s %-10s %-8s %-10s %s\n"
+
+static void print_pool(const json_t *j)
+{
+	CLEANUP(str_free) struct str ports = STR_INIT;
+	const json_t *pfs = json_object_get(j, "pfs");
+	const json_t *list = json_object_get(j, "ports");
+	const json_t *bad = json_object_get(j, "error");
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		str_printf(&ports, "%s%s", i ? "," : "",
+			   json_string_value(json_array_get(list, i)));
+	for (size_t i = 0; i < json_array_size(pfs); i++) {
+		const json_t *pf = json_array_get(pfs, i);
+		char vfs[32] = "-";
+
+		if (json_object_get(pf, "vfs"))
+			snprintf(vfs, sizeof(vfs), "%lld/%lld",
+				 (long long)json_integer_value(json_object_get(pf, "vfs")),
+				 (long long)json_integer_value(json_object_get(pf, "vfs-total")));
+		printf(ROW, text_of(j, "pool"), text_of(pf, "node"), text_of(pf, "pf"),
+		       text_of(pf, "ifname"), vfs, text_of(pf, "driver"),
+		       ports.len ? str_get(&ports) : "-");
+	}
+	if (!json_array_size(pfs))
+		printf(ROW, text_of(j, "pool"), "-", "-", "-", "-", "-",
+		       ports.len ? str_get(&ports) : "-");
+	fflush(stdout);
+	if (bad)
+		complain("%s", json_string_value(bad));
+	for (size_t i = 0; i < json_array_size(pfs); i++) {
+		const json_t *why = json_object_get(json_array_get(pfs, i), "error");
+
+		if (why)
+			complain("pool '%s': %s", text_of(j, "pool"), json_string_value(why));
+	}
+}
+
+static int list(struct hook *h, int argc, char **argv)
+{
+	CLEANUP(config_free) struct config c = {0};
+	AUTO_JSON json_t *all = json_array();
+	const char *format_text = NULL;
+	const struct opt opts[] = {{"output-format", &format_text, NULL}};
+	struct error err = ERROR_INIT;
+	enum output_format format;
+	const char *args[1];
+	size_t n_args;
+
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 0, &n_args) ||
+	    output_format_parse(format_text, &format))
+		return EXIT_USAGE;
+	if (config_load(h->root, &c, &err) < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	for (size_t i = 0; i < c.n_pools; i++)
+		json_array_append_new(all, pool_json(h, &c, &c.pools[i]));
+	if (format != OUTPUT_TEXT)
+		return output_json(all, format);
+	if (!c.n_pools) {
+		say("there is no pool yet: vfhook pool add <name> --pf <interface>");
+		return EXIT_DONE;
+	}
+	printf(ROW, "POOL", "NODE", "PF", "INTERFACE", "VFS", "DRIVER", "PORTS");
+	for (size_t i = 0; i < c.n_pools; i++)
+		print_pool(json_array_get(all, i));
+	return EXIT_DONE;
+}
+
+/* --- remove --- */
+
+static int remove_pool(struct hook *h, int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	const char *args[1];
+	size_t n_args;
+
+	if (opts_parse(argc, argv, NULL, 0, args, 1, &n_args))
+		return EXIT_USAGE;
+	if (!n_args) {
+		complain("pool remove: wanted: a pool's name; see vfhook pool --help");
+		return EXIT_USAGE;
+	}
+	if (h->dry_run) {
+		say("pool '%s': would be removed, if no port uses it", args[0]);
+		return EXIT_DONE;
+	}
+	if (config_remove_pool(h->root, args[0], &err) < 0) {
+		complain("pool is not removed: %s", err.text);
+		return EXIT_REFUSED;
+	}
+	say("pool '%s' removed from /" VFHOOK_CFG, args[0]);
+	return EXIT_DONE;
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct hook *h, int argc, char **argv);
+	} verbs[] = {{"add", add}, {"list", list}, {"remove", remove_pool}};
+	const char *names[ARRAY_SIZE(verbs)];
+	const char *near;
+
+	if (argc < 2) {
+		complain("pool: wanted: add, list or remove; see vfhook pool --help");
+		return EXIT_USAGE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		/* argv[0] stays the command's name, for what it says about its options. */
+		if (!strcmp(argv[1], verbs[i].name)) {
+			argv[1] = argv[0];
+			return verbs[i].run(h, argc - 1, argv + 1);
+		}
+		names[i] = verbs[i].name;
+	}
+	near = nearest_word(argv[1], names, ARRAY_SIZE(names));
+	complain("pool: no such thing to do: '%s'%s%s%s; see vfhook pool --help", argv[1],
+		 near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return EXIT_USAGE;
+}
+
+const struct command cmd_pool = {
+	.name = "pool",
+	.summary = "which PFs lead to which network: pool add, list, remove",
+	.help = "Usage: vfhook pool add <name> --pf PF[,PF...] [--vfs N] [--allow-pf-down]\n"
+		"       vfhook pool list [--output-format text|json|json-pretty]\n"
+		"       vfhook pool remove <name>\n"
+		"\n"
+		"A pool is the PFs, on each node, that lead to one network. `add` makes it, or\n"
+		"gives an existing one the PFs of this node; run it on each node. A pool that a\n"
+		"port uses is not removed.\n"
+		"\n"
+		"  --pf PF,PF...      by interface name or PCI address; kept as PCI address\n"
+		"  --vfs N            how many VFs each PF is to have, for every node\n"
+		"  --allow-pf-down    start VMs even while the PF is down\n",
+	.run = run,
+};

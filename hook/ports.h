@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What attach, detach, set and the detached job share: a VM's ports as PVE has
+ * them (mapping, hostpciN, hookscript), and wishes as a person types them.
+ */
+#ifndef VFHOOK_HOOK_PORTS_H
+#define VFHOOK_HOOK_PORTS_H
+
+#include "hook/command.h"
+#include "hook/wish.h"
+
+#define OUR_HOOKSCRIPT "local:snippets/vfhook"
+
+/*
+ * Let the mappings of the VM's ports name VFs, free ones if there are any;
+ * before hostpciN names the mappings. With slot >= 0 only that port's: the
+ * mapping of a running VM must not change. The wishes must be there.
+ */
+int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, struct error *err);
+
+/*
+ * Write hostpciN as the VM's entry for the slot says, by REST, or where a raw
+ * address is replaced by `qm set`. -EAGAIN: the config was changed meanwhile.
+ */
+int ports_write_hostpci(struct hook *h, const struct vm_ports *v, unsigned slot, struct error *err);
+
+/* `qm set <vmid> --<option> <value>`, as root@pam on this node. Takes the VM's lock. */
+int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err);
+
+/* The config of a VM that is on this node, or an error that says where it is instead. */
+int guest_here(struct hook *h, uint32_t vmid, struct guest_config *g, struct error *err);
+
+/* The port that is meant: --slot's (slot_text), or the only one. Complains; 0 or an exit status. */
+int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, unsigned *slot);
+/* A hostpci number. Complains and returns EXIT_USAGE if it is none. */
+int slot_parse(const char *text, unsigned *slot);
+
+/* The wishes of a command line, in the order of the keys of a port. */
+enum {
+	WISH_MAC,
+	WISH_VLAN,
+	WISH_VLAN_QOS,
+	WISH_VLAN_PROTO,
+	WISH_SPOOFCHK,
+	WISH_TRUST,
+	WISH_MIN_RATE,
+	WISH_MAX_RATE,
+	WISH_LINK_STATE,
+	WISH_QUERY_RSS,
+	WISH_COUNT
+};
+
+extern const char *const wish_keys[WISH_COUNT];
+
+/* NULL where nothing was given. */
+struct wish_args {
+	const char *value[WISH_COUNT];
+};
+
+/* Append an option for each wish; room for WISH_COUNT in opts. */
+void wish_opts(struct wish_args *w, struct opt *opts, size_t *n);
+
+/*
+ * Put what was given into the port. "unset" is allowed with can_unset: it is
+ * left out here. A MAC that another port or a guest has is refused.
+ */
+int wish_apply(struct hook *h, const struct config *c, const struct wish_args *w, bool can_unset,
+	       struct port *p, struct error *err);
+
+#endif
