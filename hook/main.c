@@ -36,9 +36,19 @@ static const struct phase phases[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_pool,    &cmd_attach,  &cmd_set,	 &cmd_detach,
-	&cmd_explain, &cmd_release, &cmd_repair, NULL,
+	&cmd_status,  &cmd_pool,    &cmd_attach, &cmd_set,     &cmd_detach,
+	&cmd_explain, &cmd_release, &cmd_repair, &cmd_metrics, NULL,
 };
+
+/*
+ * Two facts about who looks at our output outlive the environment: NO_COLOR is
+ * set if colour is not wanted (https://no-color.org), TERM if it is a terminal that
+ * only knows text.
+ */
+static bool keep_output_facts(bool no_colour, bool dumb)
+{
+	return (!no_colour || !setenv("NO_COLOR", "1", 1)) && (!dumb || !setenv("TERM", "dumb", 1));
+}
 
 /*
  * PVE's daemons hand us their environment and we run as root: nothing of it is
@@ -49,6 +59,10 @@ static bool clean_process(void)
 {
 	const char *from = getenv("PVE_MIGRATED_FROM");
 	AUTO_FREE char *kept = from ? strdup(from) : NULL;
+	const char *no_colour = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+	bool plain = no_colour && no_colour[0];
+	bool dumb = !term || !term[0] || !strcmp(term, "dumb");
 	int fd;
 
 	do {
@@ -58,7 +72,8 @@ static bool clean_process(void)
 	} while (fd <= 2);
 	close(fd);
 	if (clearenv() || setenv("PATH", "/sbin:/bin:/usr/sbin:/usr/bin", 1) ||
-	    setenv("LC_ALL", "C", 1) || (kept && setenv("PVE_MIGRATED_FROM", kept, 1)))
+	    setenv("LC_ALL", "C", 1) || (kept && setenv("PVE_MIGRATED_FROM", kept, 1)) ||
+	    !keep_output_facts(plain, dumb))
 		return false;
 	umask(022);
 #if !defined(__SANITIZE_ADDRESS__)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "src/vf.h"
@@ -38,6 +39,27 @@ void kernel_close(struct kernel *k);
  */
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err);
 void pf_link_free(struct pf_link *l);
+
+/* What the driver has counted for a VF, as the VF sees it: received is what came to the guest. */
+struct vf_stats {
+	uint64_t rx_packets;
+	uint64_t tx_packets;
+	uint64_t rx_bytes;
+	uint64_t tx_bytes;
+	uint64_t broadcast;
+	uint64_t multicast;
+	uint64_t rx_dropped;
+	uint64_t tx_dropped;
+};
+
+/*
+ * The statistics of all VFs of a PF, *list[i] belongs to VF i and *list is the
+ * caller's to free(). Read apart from the settings, since a list with
+ * statistics wraps from 222 VFs on: -EMSGSIZE. The kernel gives zeros for all VFs
+ * where the driver counts nothing (net/core/rtnetlink.c: rtnl_fill_vfinfo).
+ */
+int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_t *n,
+		    struct error *err);
 
 /*
  * Set one attribute of one VF, in a message of its own: the kernel applies the

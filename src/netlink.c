@@ -30,6 +30,7 @@
 
 /* A VF is 196 bytes in the list; 334 of them, the most a list can hold, fit with room to spare. */
 #define RECV_BUF      (256 * 1024)
+#define VFS_MAX	      65535
 #define SET_RETRY_MS  10000
 #define REPLY_WAIT_MS 10000
 
@@ -284,6 +285,12 @@ static int read_vf(struct nlattr *info, struct pf_link *l, size_t *seen)
 	return 0;
 }
 
+/* IFLA_NUM_VF is right even where the list of VFs is not. */
+static uint32_t vf_count(struct nlattr **tb)
+{
+	return tb[IFLA_NUM_VF] && nla_len(tb[IFLA_NUM_VF]) >= 4 ? nla_get_u32(tb[IFLA_NUM_VF]) : 0;
+}
+
 static int read_link(struct nlmsghdr *h, void *arg)
 {
 	struct pf_link *l = arg;
@@ -307,8 +314,8 @@ static int read_link(struct nlmsghdr *h, void *arg)
 		nla_strlcpy(l->ifname, tb[IFLA_IFNAME], sizeof(l->ifname));
 	if (tb[IFLA_MTU] && nla_len(tb[IFLA_MTU]) >= 4)
 		l->mtu = nla_get_u32(tb[IFLA_MTU]);
-	num = tb[IFLA_NUM_VF] && nla_len(tb[IFLA_NUM_VF]) >= 4 ? nla_get_u32(tb[IFLA_NUM_VF]) : 0;
-	if (num > 65535)
+	num = vf_count(tb);
+	if (num > VFS_MAX)
 		return -EBADMSG;
 	if (!num)
 		return 0;
@@ -353,6 +360,109 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 		fail_errno(err, -r, "read interface %d with its VFs", ifindex);
 	pf_link_free(out);
 	return r;
+}
+
+struct stats_reply {
+	int ifindex;
+	struct vf_stats *list;
+	size_t n;
+};
+
+static uint64_t read_counter(struct nlattr **tb, int type)
+{
+	return tb[type] && nla_len(tb[type]) >= 8 ? nla_get_u64(tb[type]) : 0;
+}
+
+static int read_vf_stats(struct nlattr *info, struct stats_reply *rep, size_t *seen)
+{
+	struct nlattr *tb[IFLA_VF_MAX + 1];
+	struct nlattr *st[IFLA_VF_STATS_MAX + 1];
+	const struct ifla_vf_mac *mac;
+
+	if (nla_type(info) != IFLA_VF_INFO || nla_parse_nested(tb, IFLA_VF_MAX, info, NULL) < 0 ||
+	    !tb[IFLA_VF_MAC] || nla_len(tb[IFLA_VF_MAC]) < (int)sizeof(*mac))
+		return -EMSGSIZE;
+	mac = nla_data(tb[IFLA_VF_MAC]);
+	if (mac->vf != *seen || *seen >= rep->n)
+		return -EMSGSIZE;
+	if (tb[IFLA_VF_STATS]) {
+		if (nla_parse_nested(st, IFLA_VF_STATS_MAX, tb[IFLA_VF_STATS], NULL) < 0)
+			return -EMSGSIZE;
+		rep->list[*seen] = (struct vf_stats){
+			.rx_packets = read_counter(st, IFLA_VF_STATS_RX_PACKETS),
+			.tx_packets = read_counter(st, IFLA_VF_STATS_TX_PACKETS),
+			.rx_bytes = read_counter(st, IFLA_VF_STATS_RX_BYTES),
+			.tx_bytes = read_counter(st, IFLA_VF_STATS_TX_BYTES),
+			.broadcast = read_counter(st, IFLA_VF_STATS_BROADCAST),
+			.multicast = read_counter(st, IFLA_VF_STATS_MULTICAST),
+			.rx_dropped = read_counter(st, IFLA_VF_STATS_RX_DROPPED),
+			.tx_dropped = read_counter(st, IFLA_VF_STATS_TX_DROPPED),
+		};
+	}
+	++*seen;
+	return 0;
+}
+
+static int read_link_stats(struct nlmsghdr *h, void *arg)
+{
+	struct stats_reply *rep = arg;
+	const struct ifinfomsg *ifi = nlmsg_data(h);
+	struct nlattr *tb[IFLA_MAX + 1];
+	struct nlattr *info;
+	size_t seen = 0;
+	int left;
+
+	if (h->nlmsg_type != RTM_NEWLINK || nlmsg_datalen(h) < (int)sizeof(*ifi) ||
+	    ifi->ifi_index != rep->ifindex)
+		return 0;
+	nla_parse(tb, IFLA_MAX, nlmsg_attrdata(h, sizeof(*ifi)), nlmsg_attrlen(h, sizeof(*ifi)),
+		  NULL);
+	rep->n = vf_count(tb);
+	if (rep->n > VFS_MAX)
+		return -EBADMSG;
+	if (!rep->n)
+		return 0;
+	rep->list = calloc(rep->n, sizeof(*rep->list));
+	if (!rep->list)
+		return -ENOMEM;
+	if (!tb[IFLA_VFINFO_LIST])
+		return -EMSGSIZE;
+	nla_for_each_nested(info, tb[IFLA_VFINFO_LIST], left)
+	{
+		int r = read_vf_stats(info, rep, &seen);
+
+		if (r < 0)
+			return r;
+	}
+	return seen == rep->n ? 0 : -EMSGSIZE;
+}
+
+int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_t *n,
+		    struct error *err)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
+	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
+	struct stats_reply rep = {.ifindex = ifindex};
+	int r;
+
+	*list = NULL;
+	*n = 0;
+	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0 ||
+	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF) < 0)
+		return fail(err, ENOMEM, "rtnetlink: out of memory");
+	r = talk(k, msg, read_link_stats, &rep);
+	if (!r) {
+		*list = rep.list;
+		*n = rep.n;
+		return 0;
+	}
+	free(rep.list);
+	if (r == -EMSGSIZE)
+		return fail(err, EMSGSIZE,
+			    "the kernel's list of %zu VFs with statistics is not whole (it wraps "
+			    "from 222 VFs on)",
+			    rep.n);
+	return fail_errno(err, -r, "read the VF statistics of interface %d", ifindex);
 }
 
 static int put_attr(struct nl_msg *msg, unsigned vf, enum vf_attr attr,

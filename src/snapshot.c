@@ -41,7 +41,7 @@ static void read_lease(const struct observer *o, struct vf_state *v)
  */
 static bool may_probe_group(const struct observer *o, const struct vf_state *v)
 {
-	if (v->info.iommu_group < 0 || (v->claim && v->claim->firm))
+	if (o->look_only || v->info.iommu_group < 0 || (v->claim && v->claim->firm))
 		return false;
 	return !v->leased || (!v->lease_broken && v->lease.vmid == o->vmid);
 }

@@ -16,6 +16,9 @@
  *   "die-after:N"                the process is killed before its Nth set from now
  *   "slow:MS"                    each set takes that long
  *
+ * "stats": [{"rx-packets": 1, "rx-bytes": 64, ...}, ...] is what its VFs have counted. More than
+ * 221 VFs are too many for a list with statistics, as on the real kernel.
+ *
  * Without a file a PF is up, has carrier, and as many VFs as sysfs says, in
  * the state a driver creates them in.
  */
@@ -211,6 +214,54 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 			s->has &= ~(uint32_t)HAS_SPOOFCHK;
 		if (quirk(&p, "no-query-rss"))
 			s->has &= ~(uint32_t)HAS_QUERY_RSS;
+	}
+	return 0;
+}
+
+#define STATS_MAX 221
+
+static uint64_t counter(const json_t *j, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(j, key));
+}
+
+int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_t *n,
+		    struct error *err)
+{
+	CLEANUP(page_close) struct page p;
+	const json_t *stats;
+	size_t have;
+	int r = page_open(k, ifindex, &p, err);
+
+	*list = NULL;
+	*n = 0;
+	if (r < 0)
+		return r;
+	if (quirk(&p, "gone"))
+		return fail(err, ENODEV, "read the VF statistics of interface %d: No such device",
+			    ifindex);
+	have = json_array_size(json_object_get(p.j, "vfs"));
+	if (have > STATS_MAX)
+		return fail(err, EMSGSIZE,
+			    "the kernel's list of %zu VFs with statistics is not whole (it wraps "
+			    "from 222 VFs on)",
+			    have);
+	*list = calloc(have + 1, sizeof(**list));
+	*n = have;
+	stats = json_object_get(p.j, "stats");
+	for (size_t i = 0; i < *n; i++) {
+		const json_t *j = json_array_get(stats, i);
+
+		(*list)[i] = (struct vf_stats){
+			.rx_packets = counter(j, "rx-packets"),
+			.tx_packets = counter(j, "tx-packets"),
+			.rx_bytes = counter(j, "rx-bytes"),
+			.tx_bytes = counter(j, "tx-bytes"),
+			.broadcast = counter(j, "broadcast"),
+			.multicast = counter(j, "multicast"),
+			.rx_dropped = counter(j, "rx-dropped"),
+			.tx_dropped = counter(j, "tx-dropped"),
+		};
 	}
 	return 0;
 }

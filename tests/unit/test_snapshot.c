@@ -178,6 +178,33 @@ static void test_fewer_functions(void **state)
 	done(&v);
 }
 
+static void test_statistics(void **state)
+{
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	struct vf_stats *list;
+	struct pf_info pf;
+	struct pci_addr addr = addr_of(PF0);
+	struct view v;
+	size_t n;
+
+	tree_write(t->root, PAGE0,
+		   "{\"up\":true,\"carrier\":true,\"vfs\":[],\"quirks\":[],\"stats\":[{},"
+		   "{\"rx-bytes\":5000000000,\"tx-dropped\":7}]}");
+	assert_int_equal(kernel_open(t->root, &v.kernel, &err), 0);
+	assert_int_equal(sysfs_pf_read(t->root, &addr, &pf, &err), 0);
+	assert_int_equal(kernel_pf_stats(v.kernel, pf.ifindex, &list, &n, &err), 0);
+	assert_int_equal(n, 7);
+	assert_int_equal(list[0].rx_bytes, 0);
+	assert_int_equal(list[1].rx_bytes, 5000000000);
+	assert_int_equal(list[1].tx_dropped, 7);
+	assert_int_equal(list[6].rx_bytes, 0);
+	free(list);
+	assert_int_equal(kernel_pf_stats(v.kernel, 9999, &list, &n, &err), -ENODEV);
+	assert_null(list);
+	kernel_close(v.kernel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +215,7 @@ int main(void)
 		nic_test(test_claims),
 		nic_test(test_address),
 		nic_test(test_fewer_functions),
+		nic_test(test_statistics),
 	};
 
 	return cmocka_run_group_tests(tests, tree_group_setup, tree_group_teardown);

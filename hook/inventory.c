@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/inventory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "pveapi/vmstate.h"
+#include "src/plan.h"
+
+#define PROC_LOCKS_MAX ((size_t)1024 * 1024)
+
+static const char *const uses[USE_COUNT] = {
+	[USE_FREE] = "free",   [USE_STARTING] = "starting", [USE_RUNNING] = "running",
+	[USE_DIRTY] = "dirty", [USE_RESERVED] = "reserved", [USE_RAW] = "raw",
+	[USE_BUSY] = "busy",   [USE_UNUSABLE] = "unusable",
+};
+
+const char *vf_use_name(enum vf_use use)
+{
+	return (size_t)use < USE_COUNT ? uses[use] : "?";
+}
+
+bool vf_use_is_lease(enum vf_use use)
+{
+	return use == USE_STARTING || use == USE_RUNNING || use == USE_DIRTY;
+}
+
+void inventory_free(struct inventory *inv)
+{
+	for (size_t i = 0; i < inv->n_pools; i++) {
+		for (size_t k = 0; k < inv->pools[i].n_pfs; k++) {
+			free(inv->pools[i].pfs[k].vfs);
+			free(inv->pools[i].pfs[k].stats);
+		}
+		free(inv->pools[i].pfs);
+	}
+	free(inv->pools);
+	free(inv->strays);
+	free(inv->broken_guests);
+	snapshot_free(&inv->snapshot);
+	free(inv->claims);
+	free(inv->claim_vmids);
+	free(inv->claim_slots);
+	config_free(&inv->config);
+	*inv = (struct inventory)INVENTORY_INIT;
+}
+
+/* --- Who else --- */
+
+static struct vf_claim *add_claim(struct inventory *inv, uint32_t vmid, unsigned slot)
+{
+	inv->claim_vmids[inv->n_claims] = vmid;
+	inv->claim_slots[inv->n_claims] = slot;
+	return &inv->claims[inv->n_claims++];
+}
+
+static int read_claims(struct hook *h, struct inventory *inv, struct error *err)
+{
+	AUTO_FREE struct pci_reservation *res = NULL;
+	AUTO_FREE struct guest_claim *guests = NULL;
+	int64_t now = time(NULL);
+	size_t n_guests = 0;
+	size_t n_res = 0;
+	size_t n;
+
+	if (pci_reservations(h->root, &res, &n_res, err) < 0 ||
+	    guest_raw_claims(h->root, h->node, &guests, &n_guests, &inv->broken_guests, err) < 0)
+		return error_code(err);
+	n = n_res + n_guests + 1;
+	inv->claims = calloc(n, sizeof(*inv->claims));
+	inv->claim_vmids = calloc(n, sizeof(*inv->claim_vmids));
+	inv->claim_slots = calloc(n, sizeof(*inv->claim_slots));
+	if (!inv->claims || !inv->claim_vmids || !inv->claim_slots)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_res; i++) {
+		if (pci_reservation_live(h->root, &res[i], now))
+			*add_claim(inv, res[i].vmid, PVE_HOSTPCI_MAX) =
+				(struct vf_claim){.addr = res[i].addr, .firm = true};
+	}
+	for (size_t i = 0; i < n_guests; i++)
+		*add_claim(inv, guests[i].vmid, guests[i].slot) = (struct vf_claim){
+			.addr = guests[i].addr, .whole_device = guests[i].whole_device};
+	return 0;
+}
+
+static void vm_name(const struct hook *h, uint32_t vmid, char name[64])
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	struct error ignored = ERROR_INIT;
+
+	name[0] = '\0';
+	if (!guest_config_load(h->root, h->node, h->migrated_from, vmid, &g, &ignored) && g.name)
+		text_clean(g.name, name, 64);
+}
+
+/* --- Is anybody at work? --- */
+
+/*
+ * Does somebody hold PVE's lock on the VM? Asked of /proc/locks: trying the lock
+ * would hold it for a moment, and a start that comes then would be refused. Only
+ * the inode is compared, since some filesystems show another device number there.
+ */
+static bool vm_lock_held(int root, uint32_t vmid, const char *locks)
+{
+	char path[96];
+	char want[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "var/lock/qemu-server/lock-%u.conf", vmid);
+	if (fstatat(root, path, &st, 0) < 0)
+		return false;
+	snprintf(want, sizeof(want), ":%llu ", (unsigned long long)st.st_ino);
+	for (const char *line = locks; line && *line;) {
+		const char *end = strchrnul(line, '\n');
+		const char *flock = strstr(line, "FLOCK");
+		const char *found = flock && flock < end ? strstr(flock, want) : NULL;
+
+		if (found && found < end)
+			return true;
+		line = *end ? end + 1 : end;
+	}
+	return false;
+}
+
+static bool vm_is_over(const struct hook *h, const struct lease *l, const char *locks)
+{
+	struct proc_id qemu = {.pid = l->qemu_pid, .start = l->qemu_start};
+	struct error ignored = ERROR_INIT;
+	struct proc_id now;
+
+	return vm_process(h->root, l->vmid, &now, &ignored) == 0 &&
+	       !(qemu.pid && proc_alive(h->root, &qemu)) && !vm_lock_held(h->root, l->vmid, locks);
+}
+
+/* The whole of /proc/locks: it has no size that file_read() could go by. malloc'd. */
+static char *read_locks(int root)
+{
+	CLEANUP(str_free) struct str text = STR_INIT;
+	AUTO_CLOSE int fd = openat(root, "proc/locks", O_RDONLY | O_CLOEXEC);
+	char part[4096];
+	ssize_t n;
+
+	while (fd >= 0 && text.len < PROC_LOCKS_MAX && (n = read(fd, part, sizeof(part))) > 0)
+		str_append_len(&text, part, (size_t)n);
+	return str_take(&text);
+}
+
+static bool group_open_in(int fds, const char *want)
+{
+	AUTO_CLOSEDIR DIR *d = fdopendir(fds);
+	const struct dirent *e;
+
+	if (!d)
+		close(fds);
+	while (d && (e = readdir(d))) {
+		char target[64];
+		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof(target) - 1);
+
+		if (n > 0) {
+			target[n] = '\0';
+			if (!strcmp(target, want))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The process that has a VFIO group open, told without opening it ourselves. 0: none. */
+static uint32_t group_user(int root, int group)
+{
+	AUTO_CLOSE int proc = openat(root, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSEDIR DIR *d = proc < 0 ? NULL : fdopendir(proc);
+	const struct dirent *e;
+	char want[32];
+
+	if (d)
+		proc = -1;
+	snprintf(want, sizeof(want), "/dev/vfio/%d", group);
+	while (d && (e = readdir(d))) {
+		char path[32];
+		uint32_t pid;
+		int fds;
+
+		if (parse_u32(e->d_name, INT32_MAX, &pid) < 0)
+			continue;
+		snprintf(path, sizeof(path), "%u/fd", pid);
+		fds = openat(dirfd(d), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fds >= 0 && group_open_in(fds, want))
+			return pid;
+	}
+	return 0;
+}
+
+/* --- One VF --- */
+
+struct reader {
+	struct hook *h;
+	struct inventory *inv;
+	const char *locks;
+};
+
+static void report_lease(const struct reader *rd, struct vf_report *r)
+{
+	const struct lease *l = &r->vf->lease;
+	struct error ignored = ERROR_INIT;
+	struct proc_id qemu;
+
+	r->use = l->phase == LEASE_RUNNING ? USE_RUNNING
+		 : l->phase == LEASE_DIRTY ? USE_DIRTY
+					   : USE_STARTING;
+	r->vmid = l->vmid;
+	r->slot = l->slot;
+	snprintf(r->name, sizeof(r->name), "%s", l->name);
+	if (!r->name[0])
+		vm_name(rd->h, l->vmid, r->name);
+	r->stale = l->phase != LEASE_DIRTY && vm_is_over(rd->h, l, rd->locks);
+	/* Only of a VM that runs: before that, and after, a VF is on its way. */
+	if (r->use == USE_DIRTY || vm_process(rd->h->root, l->vmid, &qemu, &ignored) <= 0)
+		return;
+	for (unsigned a = 0; a < VF_ATTR_COUNT; a++) {
+		if ((l->want.has & vf_attr_bits((enum vf_attr)a)) &&
+		    !vf_attr_equal((enum vf_attr)a, &l->want, &r->vf->now))
+			r->differs |= 1U << a;
+	}
+}
+
+static void report_claim(const struct reader *rd, struct vf_report *r)
+{
+	size_t i = (size_t)(r->vf->claim - rd->inv->claims);
+
+	r->use = r->vf->claim->firm ? USE_RESERVED : USE_RAW;
+	r->vmid = rd->inv->claim_vmids[i];
+	r->slot = rd->inv->claim_slots[i];
+	/* A reservation does not say for which slot; the config may. */
+	for (size_t k = 0; r->slot == PVE_HOSTPCI_MAX && k < rd->inv->n_claims; k++) {
+		if (rd->inv->claim_vmids[k] == r->vmid &&
+		    !pci_addr_cmp(&rd->inv->claims[k].addr, &r->vf->info.addr))
+			r->slot = rd->inv->claim_slots[k];
+	}
+	vm_name(rd->h, r->vmid, r->name);
+}
+
+static void report_vf(const struct reader *rd, const struct pool *pool, const struct pf_state *pf,
+		      const struct vf_state *v, struct vf_report *r)
+{
+	struct port_wish nobody = {.allow_pf_down = true, .numa_node = -1};
+	uint32_t pid;
+
+	*r = (struct vf_report){.vf = v, .slot = PVE_HOSTPCI_MAX};
+	if (v->leased && !v->lease_broken) {
+		report_lease(rd, r);
+	} else if (v->claim && !v->leased) {
+		report_claim(rd, r);
+	} else if (!pf->link.up && !pool->allow_pf_down && !v->leased) {
+		r->use = USE_UNUSABLE;
+		snprintf(r->why, sizeof(r->why), "its PF is down");
+	} else if (plan_why_not(&rd->inv->snapshot, pf, v, &nobody, r->why, sizeof(r->why))) {
+		r->use = USE_UNUSABLE;
+	} else if (!strcmp(v->info.driver, "vfio-pci")) {
+		pid = group_user(rd->h->root, v->info.iommu_group);
+		if (pid) {
+			r->use = USE_BUSY;
+			snprintf(r->why, sizeof(r->why), "/dev/vfio/%d is open in process %u",
+				 v->info.iommu_group, pid);
+		}
+	}
+}
+
+static bool counts_nothing(const struct vf_stats *list, size_t n)
+{
+	static const struct vf_stats none;
+
+	for (size_t i = 0; i < n; i++) {
+		if (memcmp(&list[i], &none, sizeof(none)) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void read_stats(const struct reader *rd, struct pf_report *r)
+{
+	struct error why = ERROR_INIT;
+
+	if (kernel_pf_stats(rd->h->kernel, r->pf->info.ifindex, &r->stats, &r->n_stats, &why) < 0) {
+		snprintf(r->no_stats, sizeof(r->no_stats), "%.319s", why.text);
+	} else if (counts_nothing(r->stats, r->n_stats)) {
+		/* A driver without statistics looks like this; zeros would be a lie. */
+		free(r->stats);
+		r->stats = NULL;
+		r->n_stats = 0;
+	}
+}
+
+static int report_pf(const struct reader *rd, const struct pool *pool, const struct pf_state *pf,
+		     bool stats, struct pf_report *r, struct error *err)
+{
+	*r = (struct pf_report){.pf = pf};
+	r->vfs = calloc(pf->n_vfs + 1, sizeof(*r->vfs));
+	if (!r->vfs)
+		return fail(err, ENOMEM, "out of memory");
+	if (pf->broken)
+		snprintf(r->why, sizeof(r->why), "%s", pf->why);
+	else if (!pf->info.num_vfs)
+		snprintf(r->why, sizeof(r->why),
+			 "it has no VFs yet (of %u possible): echo %u > "
+			 "/sys/class/net/%s/device/sriov_numvfs",
+			 pf->info.total_vfs, pf->info.total_vfs, pf->info.ifname);
+	else if (!pf->link.up && !pool->allow_pf_down)
+		snprintf(r->why, sizeof(r->why),
+			 "it is down, so nobody gets its VFs: ip link set %s up", pf->info.ifname);
+	for (size_t i = 0; i < pf->n_vfs; i++)
+		report_vf(rd, pool, pf, &pf->vfs[i], &r->vfs[r->n_vfs++]);
+	if (stats && !pf->broken)
+		read_stats(rd, r);
+	return 0;
+}
+
+/* --- All of them --- */
+
+static bool same_pf_before(const struct pci_addr *pfs, size_t n, const struct pci_addr *a)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!pci_addr_cmp(&pfs[i], a))
+			return true;
+	}
+	return false;
+}
+
+static int read_snapshot(struct hook *h, struct inventory *inv, struct error *err)
+{
+	struct observer o = {.root = h->root,
+			     .kernel = h->kernel,
+			     .claims = inv->claims,
+			     .n_claims = inv->n_claims,
+			     .look_only = true};
+	AUTO_FREE struct pci_addr *pfs = NULL;
+	size_t max = 1;
+	size_t n = 0;
+
+	for (size_t i = 0; i < inv->config.n_pools; i++)
+		max += inv->config.pools[i].n_pfs;
+	pfs = calloc(max, sizeof(*pfs));
+	if (!pfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < inv->config.n_pools; i++) {
+		const struct pool *p = &inv->config.pools[i];
+
+		for (size_t k = 0; k < p->n_pfs; k++) {
+			if (!strcmp(p->pfs[k].node, h->node) &&
+			    !same_pf_before(pfs, n, &p->pfs[k].addr))
+				pfs[n++] = p->pfs[k].addr;
+		}
+	}
+	if (snapshot_read(&o, pfs, n, NULL, 0, true, &inv->snapshot, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) /* a broken one does not know its own address */
+		inv->snapshot.pfs[i].info.addr = pfs[i];
+	return 0;
+}
+
+static const struct pf_state *find_pf(const struct snapshot *s, const struct pci_addr *addr)
+{
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		if (!pci_addr_cmp(&s->pfs[i].info.addr, addr))
+			return &s->pfs[i];
+	}
+	return NULL;
+}
+
+static int report_pool(const struct reader *rd, const struct pool *pool, bool stats,
+		       struct pool_report *r, struct error *err)
+{
+	AUTO_FREE struct pci_addr *pfs = NULL;
+	int n = pool_node_pfs(pool, rd->h->node, &pfs);
+
+	*r = (struct pool_report){.pool = pool};
+	if (n >= 0)
+		r->pfs = calloc((size_t)n + 1, sizeof(*r->pfs));
+	if (!r->pfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (int i = 0; i < n; i++) {
+		const struct pf_state *pf = find_pf(&rd->inv->snapshot, &pfs[i]);
+
+		if (!pf || same_pf_before(pfs, (size_t)i, &pfs[i]))
+			continue;
+		if (report_pf(rd, pool, pf, stats, &r->pfs[r->n_pfs++], err) < 0)
+			return error_code(err);
+	}
+	return 0;
+}
+
+/* Keep of all leases those that no pool shows. */
+static int read_strays(struct hook *h, struct inventory *inv, struct error *err)
+{
+	size_t n;
+	size_t kept = 0;
+
+	if (lease_list(h->root, &inv->strays, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		if (!snapshot_find(&inv->snapshot, &inv->strays[i].vf, NULL))
+			inv->strays[kept++] = inv->strays[i];
+	}
+	inv->n_strays = kept;
+	return 0;
+}
+
+int inventory_read(struct hook *h, bool stats, struct inventory *out, struct error *err)
+{
+	AUTO_FREE char *locks = NULL;
+	struct reader rd = {.h = h, .inv = out};
+
+	*out = (struct inventory)INVENTORY_INIT;
+	if (hook_kernel(h, err) < 0 || config_load(h->root, &out->config, err) < 0 ||
+	    read_claims(h, out, err) < 0 || read_snapshot(h, out, err) < 0 ||
+	    read_strays(h, out, err) < 0)
+		return error_code(err);
+	locks = read_locks(h->root);
+	rd.locks = locks;
+	out->pools = calloc(out->config.n_pools + 1, sizeof(*out->pools));
+	if (!out->pools)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < out->config.n_pools; i++) {
+		if (report_pool(&rd, &out->config.pools[i], stats, &out->pools[out->n_pools++],
+				err) < 0)
+			return error_code(err);
+	}
+	return 0;
+}
+
+void count_vfs(const struct pf_report *pf, struct vf_counts *c)
+{
+	for (size_t i = 0; i < pf->n_vfs; i++) {
+		const struct vf_report *r = &pf->vfs[i];
+
+		c->use[r->use]++;
+		c->total++;
+		c->leased += vf_use_is_lease(r->use);
+		c->others += r->use == USE_RESERVED || r->use == USE_RAW || r->use == USE_BUSY;
+		c->stale += r->stale;
+		c->mismatched += r->differs != 0;
+	}
+}
+
+const struct vf_stats *vf_stats_of(const struct pf_report *pf, const struct vf_report *r)
+{
+	return r->vf->info.index < pf->n_stats ? &pf->stats[r->vf->info.index] : NULL;
+}
+
+const struct vf_stats *vf_stats_before(const struct inventory *before, const struct pf_report *pf,
+				       const struct vf_report *r)
+{
+	const struct vf_stats *now = vf_stats_of(pf, r);
+	const struct vf_stats *was;
+
+	for (size_t i = 0; now && before && i < before->n_pools; i++) {
+		for (size_t k = 0; k < before->pools[i].n_pfs; k++) {
+			const struct pf_report *p = &before->pools[i].pfs[k];
+
+			if (pci_addr_cmp(&p->pf->info.addr, &pf->pf->info.addr) != 0 ||
+			    r->vf->info.index >= p->n_stats)
+				continue;
+			was = &p->stats[r->vf->info.index];
+			return was->rx_bytes <= now->rx_bytes && was->tx_bytes <= now->tx_bytes
+				       ? was
+				       : NULL;
+		}
+	}
+	return NULL;
+}

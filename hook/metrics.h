@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An inventory as OpenMetrics text: what `vfhook metrics` writes. */
+#ifndef VFHOOK_HOOK_METRICS_H
+#define VFHOOK_HOOK_METRICS_H
+
+#include "hook/events.h"
+#include "hook/inventory.h"
+
+/*
+ * Append the whole exposition, "# EOF" included
+ * (https://prometheus.io/docs/specs/om/open_metrics_spec/). events: how many of each kind, or
+ * NULL if they cannot be told.
+ */
+void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS], struct str *out);
+
+#endif
