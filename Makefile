@@ -120,6 +120,7 @@ lint-all:
 install: $(BUILD)/vfhook
 	$(Q)install -D -m 755 $(BUILD)/vfhook $(DESTDIR)$(PREFIX)/sbin/vfhook
 	$(Q)install -D -m 644 vfhook.8 $(DESTDIR)$(PREFIX)/share/man/man8/vfhook.8
+	$(Q)install -D -m 644 completion/vfhook $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vfhook
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook

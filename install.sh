@@ -9,6 +9,7 @@ cd -- "${BASH_SOURCE[0]%/*}"
 
 readonly bin=/usr/sbin/vfhook
 readonly man=/usr/share/man/man8/vfhook.8
+readonly completion=/usr/share/bash-completion/completions/vfhook
 readonly snippets=/var/lib/vz/snippets
 
 die() {
@@ -23,7 +24,7 @@ uninstall() {
 		fi
 		rm -- "$snippets/vfhook"
 	fi
-	rm -f -- "$bin" "$man"
+	rm -f -- "$bin" "$man" "$completion"
 	echo "removed. Left for you: /etc/pve/vfhook.cfg, /etc/pve/priv/vfhook.token, mappings vf-*"
 }
 

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "hook/command.h"
+#include "hook/publish.h"
 #include "hook/say.h"
 #include "src/json.h"
 
@@ -124,6 +125,20 @@ static void tell_added(const struct hook *h, const struct addition *add, size_t 
 		    add->a.n_pfs == 1 ? "this PF" : "these PFs");
 }
 
+/* The other nodes' mappings name our VFs from what we tell of them. */
+static int publish(struct hook *h)
+{
+	CLEANUP(config_free) struct config c = {0};
+	struct error err = ERROR_INIT;
+
+	if (!config_load(h->root, &c, &err) && !publish_vfs(h, &c, &err))
+		return EXIT_DONE;
+	complain("the pool is changed, but the other nodes are not told of this node's VFs: %s; "
+		 "run it again",
+		 err.text);
+	return EXIT_REFUSED;
+}
+
 static int add(struct hook *h, int argc, char **argv)
 {
 	struct addition add = {.a = {.node = h->node}};
@@ -157,12 +172,13 @@ static int add(struct hook *h, int argc, char **argv)
 		complain("pool is not changed: %s", err.text);
 		return EXIT_REFUSED;
 	}
-	if (h->dry_run)
+	if (h->dry_run) {
 		say("pool '%s': would be given %zu PF%s of %s", add.a.name, add.a.n_pfs,
 		    add.a.n_pfs == 1 ? "" : "s", h->node);
-	else
-		tell_added(h, &add, added, made);
-	return EXIT_DONE;
+		return EXIT_DONE;
+	}
+	tell_added(h, &add, added, made);
+	return publish(h);
 }
 
 /* --- list --- */
@@ -321,7 +337,7 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 		return EXIT_REFUSED;
 	}
 	say("pool '%s' removed from /" VFHOOK_CFG, args[0]);
-	return EXIT_DONE;
+	return publish(h);
 }
 
 static int run(struct hook *h, int argc, char **argv)

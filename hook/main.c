@@ -102,7 +102,7 @@ static int print_usage(void)
 		printf("  %-10s  %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n"
 	      "  --root DIR  take every file below DIR instead of /\n"
-	      "  --dry-run   tell what the phase (or release, repair) would do, and do nothing\n"
+	      "  --dry-run   tell what the phase or command would do, and do nothing\n"
 	      "\n"
 	      "Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n"
 	      "Pools and ports are in /etc/pve/vfhook.cfg, see vfhook(8).\n",

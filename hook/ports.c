@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "hook/apply.h"
 #include "hook/mac.h"
+#include "hook/publish.h"
 #include "hook/say.h"
 #include "pveapi/api.h"
 #include "pveapi/section.h"
@@ -85,11 +86,16 @@ int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, str
 				 &calls, err) < 0)
 			return error_code(err);
 	}
-	if (h->dry_run) {
+	if (h->dry_run)
 		plan_print(h, &calls);
-		return 0;
+	else if (send_calls(h, &calls, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		if ((slot < 0 || v->wishes[i].slot == (unsigned)slot) &&
+		    publish_entries(h, v, &v->wishes[i], err) < 0)
+			return error_code(err);
 	}
-	return send_calls(h, &calls, err);
+	return 0;
 }
 
 /* --- The guest's config --- */

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/say.h"
+#include "pveapi/api.h"
+#include "pveapi/section.h"
+#include "src/json.h"
+#include "src/sysfs.h"
+
+#define PUBLISH_VERSION 1
+
+static void publish_path(char path[160], const char *node)
+{
+	snprintf(path, 160, "etc/pve/nodes/%s/vfhook.json", node);
+}
+
+static json_t *vf_to_json(const struct vf_info *v)
+{
+	char vf[PCI_ADDR_LEN];
+	char pf[PCI_ADDR_LEN];
+
+	return json_pack("{s:s s:s s:i s:s s:s s:i}", "pf", pci_addr_format(&v->pf, pf), "vf",
+			 pci_addr_format(&v->addr, vf), "index", (int)v->index, "id", v->id,
+			 "subsystem-id", v->subsystem_id, "iommugroup", v->iommu_group);
+}
+
+static void add_pf(struct hook *h, const struct pci_addr *addr, json_t *vfs)
+{
+	struct pf_info pf;
+
+	if (sysfs_pf_read(h->root, addr, &pf, NULL) < 0)
+		return;
+	for (unsigned i = 0; i < pf.num_vfs; i++) {
+		struct pci_addr vf;
+		struct vf_info info;
+
+		if (!sysfs_vf_addr(h->root, addr, i, &vf) &&
+		    !sysfs_vf_read(h->root, &vf, addr, i, &info, NULL))
+			json_array_append_new(vfs, vf_to_json(&info));
+	}
+}
+
+int publish_vfs(struct hook *h, const struct config *c, struct error *err)
+{
+	AUTO_JSON json_t *j = json_pack("{s:i s:[]}", "version", PUBLISH_VERSION, "vfs");
+	json_t *vfs = json_object_get(j, "vfs");
+	AUTO_FREE char *old = NULL;
+	AUTO_FREE char *text = NULL;
+	bool has_pool = false;
+	char path[160];
+
+	if (!vfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < c->n_pools; i++) {
+		for (size_t k = 0; k < c->pools[i].n_pfs; k++) {
+			if (strcmp(c->pools[i].pfs[k].node, h->node) != 0)
+				continue;
+			has_pool = true;
+			add_pf(h, &c->pools[i].pfs[k].addr, vfs);
+		}
+	}
+	publish_path(path, h->node);
+	if (!has_pool) {
+		if (unlinkat(h->root, path, 0) < 0 && errno != ENOENT)
+			return fail_errno(err, errno, "remove /%s", path);
+		return 0;
+	}
+	text = json_dumps(j, JSON_INDENT(1));
+	if (!text)
+		return fail(err, ENOMEM, "out of memory");
+	if (file_read(h->root, path, PVE_FILE_MAX, &old, NULL) >= 0 && !strcmp(old, text))
+		return 0;
+	return file_replace(h->root, path, 0640, text, strlen(text), err);
+}
+
+/* Is that VF of that node named by another mapping already? */
+static bool is_named(const struct mapping_file *f, const char *node, const char *vf)
+{
+	for (size_t i = 0; i < f->n_mappings; i++) {
+		size_t n;
+		const struct mapping_entry *e = mapping_node_entry(&f->mappings[i], node, &n);
+
+		if (e && !strcmp(e->path, vf))
+			return true;
+	}
+	return false;
+}
+
+static bool is_pf_of(const struct pool *p, const char *node, const char *text)
+{
+	struct pci_addr a;
+
+	if (!text || pci_addr_parse(text, &a) < 0)
+		return false;
+	for (size_t i = 0; i < p->n_pfs; i++) {
+		if (!strcmp(p->pfs[i].node, node) && !pci_addr_cmp(&p->pfs[i].addr, &a))
+			return true;
+	}
+	return false;
+}
+
+/* "8086:10ca" and nothing else: it goes into a property string. */
+static bool is_id(const char *s)
+{
+	return s && strlen(s) == 9 && strspn(s, "0123456789abcdef") == 4 && s[4] == ':' &&
+	       strspn(s + 5, "0123456789abcdef") == 4;
+}
+
+/* The map value of one published VF, or NULL if it is none of this pool, or is not sound. */
+static char *entry_of(const struct pool *p, const char *node, const json_t *j, const char **vf)
+{
+	const char *id = json_string_value(json_object_get(j, "id"));
+	const char *subsystem = json_string_value(json_object_get(j, "subsystem-id"));
+	json_int_t group;
+	struct pci_addr a;
+
+	*vf = json_string_value(json_object_get(j, "vf"));
+	if (!is_pf_of(p, node, json_string_value(json_object_get(j, "pf"))) || !*vf ||
+	    pci_addr_parse(*vf, &a) < 0 || !is_id(id) || !subsystem ||
+	    (subsystem[0] && !is_id(subsystem)) ||
+	    json_need_int(j, "iommugroup", -1, INT32_MAX, &group, NULL) < 0)
+		return NULL;
+	return mapping_entry_format(node, *vf, id, subsystem[0] ? subsystem : NULL, (int)group);
+}
+
+/* A VF for the entry: one that no mapping names yet, else the first. NULL: none. */
+static char *choose_entry(const struct mapping_file *f, const struct pool *p, const char *node,
+			  const json_t *vfs)
+{
+	AUTO_FREE char *first = NULL;
+
+	for (size_t i = 0; i < json_array_size(vfs); i++) {
+		const char *vf;
+		AUTO_FREE char *entry = entry_of(p, node, json_array_get(vfs, i), &vf);
+
+		if (entry && !is_named(f, node, vf))
+			return STEAL(entry);
+		if (entry && !first)
+			first = STEAL(entry);
+	}
+	return STEAL(first);
+}
+
+static int add_entry(struct hook *h, const struct mapping_file *f, const struct pool *p,
+		     const char *node, const char *id, struct error *err)
+{
+	AUTO_JSON json_t *j = NULL;
+	AUTO_FREE char *entry = NULL;
+	struct error why = ERROR_INIT;
+	char path[160];
+
+	publish_path(path, node);
+	if (json_file_read(h->root, path, PVE_FILE_MAX, &j, &why) < 0) {
+		say("mapping %s: no entry for node %s, which has not told its VFs: %s; run "
+		    "`vfhook pool add %s --pf ...` there",
+		    id, node, why.text, p->name);
+		return 0;
+	}
+	entry = choose_entry(f, p, node, json_object_get(j, "vfs"));
+	if (!entry) {
+		say("mapping %s: no entry for node %s: /%s lists no VF of pool '%s'", id, node,
+		    path, p->name);
+		return 0;
+	}
+	if (h->dry_run) {
+		say("  mapping %s on %s: none -> %s", id, node, entry);
+		return 0;
+	}
+	if (api_mapping_set(h->rest, h->root, node, id, NULL, entry, err) < 0)
+		return fail_context(err, "mapping %s cannot be written", id);
+	say("mapping %s on %s: none -> %s", id, node, entry);
+	return 0;
+}
+
+int publish_entries(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
+		    struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	const struct pool *p = config_pool(&v->config, w->pool);
+	char id[NAME_LEN];
+
+	port_mapping_id(w->vmid, w->slot, id);
+	if (!p)
+		return 0;
+	for (size_t i = 0; i < p->n_pfs; i++) {
+		const char *node = p->pfs[i].node;
+		const struct mapping *m;
+		size_t n;
+
+		if (!strcmp(node, h->node))
+			continue;
+		/* Read again each time: an entry may have come with the node's other PF. */
+		mapping_file_free(&f);
+		if (mapping_load(h->root, &f, err) < 0)
+			return error_code(err);
+		m = mapping_find(&f, id);
+		if (m && mapping_node_entry(m, node, &n))
+			continue;
+		if (add_entry(h, &f, p, node, id, err) < 0)
+			return error_code(err);
+	}
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the nodes of a cluster tell each other about their VFs, so that a VM's
+ * mapping can have an entry for each node that has its pool: without one PVE
+ * refuses to migrate or to fail over to that node. Each node keeps its own in
+ * /etc/pve/nodes/<node>/vfhook.json, which pmxcfs carries to the others.
+ */
+#ifndef VFHOOK_HOOK_PUBLISH_H
+#define VFHOOK_HOOK_PUBLISH_H
+
+#include "hook/wish.h"
+
+/*
+ * Write this node's file anew from sysfs: every VF of its pools. Without a pool
+ * on this node the file goes. Nothing is written if nothing has changed.
+ */
+int publish_vfs(struct hook *h, const struct config *c, struct error *err);
+
+/*
+ * Give the mapping of a port an entry for each other node that has its pool,
+ * has published VFs of it, and has no entry yet. Any of them will do: pre-start
+ * on that node chooses anew. A node whose file is missing or wrong is told and left out.
+ */
+int publish_entries(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
+		    struct error *err);
+
+#endif
