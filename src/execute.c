@@ -301,6 +301,12 @@ static int failed_at(const struct executor *x, const struct plan *p, size_t i, s
 		     s->driver, vf_attr_name(s->attr));
 	if (s->kind != STEP_CALL)
 		fail_context(err, "%s", vf_name(s, name, sizeof(name)));
+	/*
+	 * "Look again" and "somebody was faster" are for who lost a lease. From a
+	 * driver or from outside they come after long patience: once is enough.
+	 */
+	if (s->kind != STEP_LEASE_TAKE && (code == EAGAIN || code == EEXIST))
+		code = err->code = EBUSY;
 	/* A single attribute that was refused has not changed; nothing else is done by halves. */
 	bad = undo(x, p, i);
 	if (bad)

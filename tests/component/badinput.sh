@@ -179,6 +179,15 @@ out=$(vfhook 100 pre-start 2>&1)
 like "$? $out" '^0 .*kept' "pveproxy down and no token: a start that needs no REST works"
 vfhook 100 post-stop >/dev/null 2>&1
 install -m 600 "$node_root/token" "$token"
+# The mapping file is locked by somebody who does not let go: told after 20 s of patience, once.
+pve_up
+sim config set cfs-lock-timeout 1 >/dev/null
+sim hold-lock cfs 90 >/dev/null 2>&1 &
+sleep 1
+t=$SECONDS
+refused "somebody holds the lock on the mappings" 'mapping vf-101-0 cannot be written: .*(lock|time)' 101
+is "$((SECONDS - t < 45))" 1 "told within the time-out"
+sim stop >/dev/null 2>&1
 t=$SECONDS
 refused "pveproxy down, and a mapping must be written" '(pveproxy|connect)' 101
 is "$((SECONDS - t < 15))" 1 "told within the time-out"
