@@ -84,7 +84,7 @@ static int run(struct hook *h, int argc, char **argv)
 
 const struct command cmd_metrics = {
 	.name = "metrics",
-	.summary = "the same in OpenMetrics text, for node_exporter's textfile collector",
+	.summary = "all of that as OpenMetrics text, for node_exporter",
 	.help = "Usage: vfhook metrics [--output FILE]\n"
 		"\n"
 		"Prints the state of all VFs, PFs and pools of this node as OpenMetrics text,\n"

@@ -259,7 +259,7 @@ static int run(struct hook *h, int argc, char **argv)
 
 const struct command cmd_status = {
 	.name = "status",
-	.summary = "show every VF of the pools: who has it, how it is set, what is wrong",
+	.summary = "every VF of the pools: who has it, how it is set, what is wrong",
 	.help = "Usage: vfhook status [--pool NAME] [--watch [--interval SEC]]\n"
 		"                     [--output-format text|json|json-pretty]\n"
 		"\n"

@@ -83,16 +83,15 @@ static bool clean_process(void)
 	return true;
 }
 
+/* Fits a screen of 24 lines. */
 static int print_usage(void)
 {
 	fputs("Usage: vfhook [--root DIR] [--dry-run] <vmid> <phase>\n"
-	      "       vfhook [--root DIR] <command> ...       (vfhook <command> --help)\n"
-	      "\n"
+	      "       vfhook [--root DIR] [--dry-run] <command> ...  (vfhook <command> --help)\n"
 	      "Gives a VM of Proxmox VE its SR-IOV Virtual Function (VF). PVE calls it with a\n"
 	      "phase once it is the VM's hookscript; the commands are for you.\n"
 	      "\n"
-	      "  pre-start   take a free VF, set MAC, VLAN ... on it, let mapping vf-<vmid>-<N>\n"
-	      "              name it\n"
+	      "  pre-start   take a free VF, set MAC, VLAN ... on it, let its mapping name it\n"
 	      "  post-start  check that QEMU has that VF; mend it if not\n"
 	      "  pre-stop    nothing\n"
 	      "  post-stop   clear the VF and give it back\n"
@@ -103,9 +102,7 @@ static int print_usage(void)
 	fputs("\n"
 	      "  --root DIR  take every file below DIR instead of /\n"
 	      "  --dry-run   tell what the phase or command would do, and do nothing\n"
-	      "\n"
-	      "Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n"
-	      "Pools and ports are in /etc/pve/vfhook.cfg, see vfhook(8).\n",
+	      "Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n",
 	      stdout);
 	return EXIT_DONE;
 }

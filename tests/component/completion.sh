@@ -42,4 +42,10 @@ missing=$("${BUILD:-build}/vfhook" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | 
 	[[ " $(offers '') " == *" $c "* ]] || echo "$c"
 done)
 is "$missing" "" "every command of vfhook --help is offered"
+help=$("${BUILD:-build}/vfhook" --help)
+is "$(($(wc -l <<<"$help") <= 24)) $(awk 'length > 80' <<<"$help" | wc -l)" "1 0" "vfhook --help fits a screen of 24 lines and 80 columns"
+for c in attach detach explain metrics pool release repair set status; do
+	help=$("${BUILD:-build}/vfhook" $c --help)
+	is "$(($(wc -l <<<"$help") <= 24)) $(awk 'length > 80' <<<"$help" | wc -l)" "1 0" "and so does vfhook $c --help"
+done
 done_testing
