@@ -21,6 +21,15 @@ def make_ca(cert, key, subject=ISSUER):
              "-subj", subject, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
+def _ended_long_ago():
+    """OpenSSL 3.4 can set dates and refuses negative days; before it is the other way round."""
+    done = subprocess.run(["openssl", "version"], capture_output=True, check=True, text=True)
+    number = done.stdout.split()[1].split(".")
+    if (int(number[0]), int(number[1])) >= (3, 4):
+        return ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"]
+    return ["-days", "-1"]
+
+
 def issue(cert, key, names, ca=None, expired=False):
     """A certificate for these names. ca is (cert, key), or None for a self-signed one."""
     alt = ",".join(("IP:" if ":" in n or n.replace(".", "").isdigit() else "DNS:") + n
@@ -32,11 +41,12 @@ def issue(cert, key, names, ca=None, expired=False):
         with open(f"{tmp}/ext", "w", encoding="utf-8") as fh:
             fh.write("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
                      f"subjectAltName={alt}\n")
-        # 'x509' can't set a start date before OpenSSL 3.4: an expired one ended yesterday
-        days = "-1" if expired else "730"
+        valid = ["-days", "730"]
+        if expired:
+            valid = _ended_long_ago()
         sign = (["-CA", ca[0], "-CAkey", ca[1], "-set_serial", "0x" + os.urandom(8).hex()]
                 if ca else ["-signkey", key])
-        _openssl("x509", "-req", "-in", f"{tmp}/req", "-out", cert, "-days", days,
+        _openssl("x509", "-req", "-in", f"{tmp}/req", "-out", cert, *valid,
                  "-extfile", f"{tmp}/ext", *sign)
 
 

@@ -183,6 +183,10 @@ class Proxy:
                 conn = Conn(tls)
                 while self._request(conn):
                     pass
+                # A reply without a length ends with the connection: newer clients want to
+                # see that this was meant.
+                tls.settimeout(1)
+                tls.unwrap()
         except OSError:
             pass  # a client that went away, or didn't like our certificate
         finally:
