@@ -448,16 +448,7 @@ const struct command cmd_attach = {
 		"\n"
 		"  --pool NAME          the pool; needed if there are several\n"
 		"  --slot N             the N of hostpciN; the lowest free one\n"
-		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n"
-		"  --vlan ID            0 to 4094; 0: no VLAN\n"
-		"  --vlan-qos N         0 to 7\n"
-		"  --vlan-proto P       802.1Q or 802.1ad\n"
-		"  --spoofchk on|off    let the NIC drop frames with a forged MAC\n"
-		"  --trust on|off       let the guest change its MAC, be promiscuous\n"
-		"  --min-rate MBIT      guaranteed, 0: none\n"
-		"  --max-rate MBIT      limit, 0: none\n"
-		"  --link-state STATE   auto, enable or disable\n"
-		"  --query-rss on|off   let the guest read its RSS configuration\n"
+		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n" WISH_HELP
 		"\n"
 		"What is not given is not touched on the VF.\n",
 	.run = run,

@@ -250,17 +250,7 @@ const struct command cmd_set = {
 		"and read back, all of it or nothing; only a MAC waits for the next start.\n"
 		"\n"
 		"  --slot N             the N of hostpciN; needed if the VM has several ports\n"
-		"  --mac auto|ADDR      auto: a new one is made, and kept\n"
-		"  --vlan ID            0 to 4094; 0: no VLAN\n"
-		"  --vlan-qos N         0 to 7\n"
-		"  --vlan-proto P       802.1Q or 802.1ad\n"
-		"  --spoofchk on|off    let the NIC drop frames with a forged MAC\n"
-		"  --trust on|off       let the guest change its MAC, be promiscuous\n"
-		"  --min-rate MBIT      guaranteed, 0: none\n"
-		"  --max-rate MBIT      limit, 0: none\n"
-		"  --link-state STATE   auto, enable or disable\n"
-		"  --query-rss on|off   let the guest read its RSS configuration\n"
-		"\n"
+		"  --mac auto|ADDR      auto: a new one is made, and kept\n" WISH_HELP "\n"
 		"The value `unset` takes an option out of the port: vfhook does not touch that\n"
 		"setting then.\n",
 	.run = run,

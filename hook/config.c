@@ -741,16 +741,25 @@ static void leave_out_section(struct edit *e, const char *head)
 	str_append(&e->out, at);
 }
 
+/* Begin to edit the section of a port; *head is where it stands in e->text. -ENOENT: none. */
+static int edit_port_begin(int root, struct edit *e, uint32_t vmid, unsigned slot,
+			   const char **head, struct error *err)
+{
+	if (edit_begin(root, e, err) < 0)
+		return error_code(err);
+	*head = find_port_text(e->text, vmid, slot);
+	if (!*head)
+		return fail(err, ENOENT, "there is no port %u-%u in /" VFHOOK_CFG, vmid, slot);
+	return 0;
+}
+
 int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err)
 {
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	const char *head;
 
-	if (edit_begin(root, &e, err) < 0)
+	if (edit_port_begin(root, &e, vmid, slot, &head, err) < 0)
 		return error_code(err);
-	head = find_port_text(e.text, vmid, slot);
-	if (!head)
-		return fail(err, ENOENT, "there is no port %u-%u in /" VFHOOK_CFG, vmid, slot);
 	leave_out_section(&e, head);
 	return edit_store(root, &e, err);
 }
@@ -862,11 +871,8 @@ int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_cha
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	const char *head;
 
-	if (edit_begin(root, &e, err) < 0)
+	if (edit_port_begin(root, &e, vmid, slot, &head, err) < 0)
 		return error_code(err);
-	head = find_port_text(e.text, vmid, slot);
-	if (!head)
-		return fail(err, ENOENT, "there is no port %u-%u in /" VFHOOK_CFG, vmid, slot);
 	change_section(&e, head, changes, n);
 	if (check_changed_port(&e, vmid, slot, after, err) < 0)
 		return error_code(err);

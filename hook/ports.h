@@ -50,6 +50,20 @@ enum {
 	WISH_COUNT
 };
 
+/* All of them but the MAC, for a command's help. */
+/* clang-format off */
+#define WISH_HELP \
+	"  --vlan ID            0 to 4094; 0: no VLAN\n" \
+	"  --vlan-qos N         0 to 7\n" \
+	"  --vlan-proto P       802.1Q or 802.1ad\n" \
+	"  --spoofchk on|off    let the NIC drop frames with a forged MAC\n" \
+	"  --trust on|off       let the guest change its MAC, be promiscuous\n" \
+	"  --min-rate MBIT      guaranteed, 0: none\n" \
+	"  --max-rate MBIT      limit, 0: none\n" \
+	"  --link-state STATE   auto, enable or disable\n" \
+	"  --query-rss on|off   let the guest read its RSS configuration\n"
+/* clang-format on */
+
 extern const char *const wish_keys[WISH_COUNT];
 
 /* NULL where nothing was given. */
