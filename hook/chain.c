@@ -136,6 +136,9 @@ int chain_run(struct hook *h, uint32_t vmid, const char *phase)
 	char path[PATH_MAX];
 	int status;
 
+	/* An ordinary start has read the file already, and need not do it twice. */
+	if (h->nothing_chained)
+		return 0;
 	if (config_load(h->root, &c, &err) < 0) {
 		complain("VM %u: whether another hookscript is to be run cannot be told: %s", vmid,
 			 err.text);

@@ -756,7 +756,7 @@ static int edit_port_begin(int root, struct edit *e, uint32_t vmid, unsigned slo
 int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err)
 {
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-	const char *head;
+	const char *head = NULL;
 
 	if (edit_port_begin(root, &e, vmid, slot, &head, err) < 0)
 		return error_code(err);
@@ -869,7 +869,7 @@ int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_cha
 		    size_t n, bool check_only, struct port *after, struct error *err)
 {
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-	const char *head;
+	const char *head = NULL;
 
 	if (edit_port_begin(root, &e, vmid, slot, &head, err) < 0)
 		return error_code(err);

@@ -76,6 +76,7 @@ int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct erro
 		return 0;
 	if (config_load(h->root, &v->config, err) < 0)
 		return error_code(err);
+	h->nothing_chained = !config_guest(&v->config, vmid);
 	return vm_ports_judge(h, v);
 }
 
