@@ -208,3 +208,12 @@ nested_guest() {
 		tr -d '\r' | grep -v '^ *$'
 	return "${PIPESTATUS[0]}"
 }
+
+# --- boot-rig's machine ------------------------------------------------------------------
+
+# boot_rename MAC NAME - the interface with this MAC has this name from the next boot on,
+# by a .link file such as pve-network-interface-pinning writes.
+boot_rename() {
+	printf '[Match]\nMACAddress=%s\nType=ether\n\n[Link]\nName=%s\n' "$1" "$2" \
+		>"/usr/local/lib/systemd/network/50-pve-$2.link"
+}

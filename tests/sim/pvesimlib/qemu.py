@@ -81,10 +81,25 @@ def launch(host, vmid, cmd):
         env.update(PVESIM_ROOT=host.root, PVESIM_EVENTS=host.state("events"),
                    PVESIM_DELAY=str(host.knob("qemu-delay", vmid)))
     os.makedirs(host.path(RUN), exist_ok=True)
+    path, argv = _in_scope(host, vmid, path, argv)
     with subprocess.Popen(argv, executable=path, env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as proc:
         pump({proc.stdout.fileno(): 1, proc.stderr.fileno(): 2})
         return proc.wait()
+
+
+def _in_scope(host, vmid, path, argv):
+    """PVE's enter_systemd_scope: QEMU outlives the service that started it, and at a
+    shutdown it ends after pve-guests did what it does."""
+    if not host.is_real or read_text("/proc/1/comm") != "systemd\n":
+        return path, argv
+    scope = ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={vmid}",
+             f"--description=Proxmox VE VM {vmid}", "--slice=qemu",
+             "--property=KillMode=process", "--property=SendSIGKILL=no",
+             "--property=TimeoutStopSec=infinity",
+             "--property=Before=pve-ha-lrm.service pve-guests.service", "--"]
+    keep_name = ["/bin/bash", "-c", 'exec -a "$0" "$@"', argv[0], path]
+    return shutil.which("systemd-run"), scope + keep_name + argv[1:]
 
 
 def _standin(host):
