@@ -3,6 +3,7 @@
 
 import hashlib
 import re
+from urllib.parse import quote, unquote
 
 from .errors import PveError, perm_error
 from .host import read_text, write_atomic
@@ -30,6 +31,7 @@ class Access:
         self.tokens = {}   # 'user@realm!id' -> privsep
         self.roles = {"Administrator": set(ALL_PRIVS), "NoAccess": set()}
         self.acl = {}      # path -> {user or token: {role: propagate}}
+        self.comments = {}  # user or token -> text
         self._load()
 
     # -- the files ------------------------------------------------------------
@@ -39,8 +41,10 @@ class Access:
             f = line.split(":")
             if f[0] == "user":
                 self.users[f[1]] = f[2] == "1"
+                self.comments[f[1]] = unquote("".join(f[7:8]))
             elif f[0] == "token":
                 self.tokens[f[1]] = f[3] == "1"
+                self.comments[f[1]] = unquote("".join(f[4:5]))
             elif f[0] == "role":
                 self.roles[f[1]] = set(filter(None, f[2].split(",")))
             elif f[0] == "acl":
@@ -50,8 +54,10 @@ class Access:
                         entry[role] = f[1] == "1"
 
     def save(self):
-        out = [f"user:{u}:{int(on)}:0::::::\n" for u, on in sorted(self.users.items())]
-        out += [f"token:{t}:0:{int(sep)}::\n" for t, sep in sorted(self.tokens.items())]
+        out = [f"user:{u}:{int(on)}:0::::{self._comment(u)}::\n"
+               for u, on in sorted(self.users.items())]
+        out += [f"token:{t}:0:{int(sep)}:{self._comment(t)}:\n"
+                for t, sep in sorted(self.tokens.items())]
         out.append("\n")
         out += [f"role:{r}:{','.join(sorted(p))}:\n" for r, p in sorted(self.roles.items())
                 if r not in ("Administrator", "NoAccess")]
@@ -61,6 +67,9 @@ class Access:
                 out += [f"acl:{int(prop)}:{path}:{who}:{role}:\n"
                         for role, prop in sorted(roles.items())]
         write_atomic(self.host.pve("user.cfg"), "".join(out))
+
+    def _comment(self, who):
+        return quote(self.comments.get(who, ""), safe=" '")
 
     def secrets(self):
         text = read_text(self.host.pve("priv/token.cfg")) or ""
@@ -74,12 +83,19 @@ class Access:
         self.tokens[token] = privsep
         secrets = self.secrets()
         secrets[token] = secret or (read_text("/proc/sys/kernel/random/uuid") or "").strip()
+        self._write_secrets(secrets)
+        return secrets[token]
+
+    def _write_secrets(self, secrets):
         write_atomic(self.host.pve("priv/token.cfg"),
                      "".join(f"{t} {s}\n" for t, s in sorted(secrets.items())), 0o600)
-        return secrets[token]
 
     def remove_token(self, token):
         self.tokens.pop(token, None)
+        self.comments.pop(token, None)
+        secrets = self.secrets()
+        if secrets.pop(token, None):
+            self._write_secrets(secrets)
         for entries in self.acl.values():
             entries.pop(token, None)
 

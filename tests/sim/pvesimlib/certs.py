@@ -30,7 +30,7 @@ def _ended_long_ago():
     return ["-days", "-1"]
 
 
-def issue(cert, key, names, ca=None, expired=False):
+def issue(cert, key, names, ca=None, expired=False, days=730):
     """A certificate for these names. ca is (cert, key), or None for a self-signed one."""
     alt = ",".join(("IP:" if ":" in n or n.replace(".", "").isdigit() else "DNS:") + n
                    for n in names)
@@ -41,7 +41,7 @@ def issue(cert, key, names, ca=None, expired=False):
         with open(f"{tmp}/ext", "w", encoding="utf-8") as fh:
             fh.write("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
                      f"subjectAltName={alt}\n")
-        valid = ["-days", "730"]
+        valid = ["-days", str(days)]
         if expired:
             valid = _ended_long_ago()
         sign = (["-CA", ca[0], "-CAkey", ca[1], "-set_serial", "0x" + os.urandom(8).hex()]
@@ -81,6 +81,8 @@ def own(host, node, kind, name):
     elif kind == "expired":
         issue(base + ".pem", base + ".key", [name, "localhost", "127.0.0.1", node],
               cluster_ca, expired=True)
+    elif kind == "expiring":
+        issue(base + ".pem", base + ".key", [name, node], cluster_ca, days=5)
     elif kind == "wrong-name":
         issue(base + ".pem", base + ".key", ["elsewhere.example.net"], cluster_ca)
     else:

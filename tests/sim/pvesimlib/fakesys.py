@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+import time
 
 PCI = "/sys/bus/pci"
 
@@ -215,6 +216,24 @@ class Tree:
             for index in range(count):
                 self._add_vf(pf, index, shared)
         put(f"{self.dev(pf)}/sriov_numvfs", f"{count}\n")
+
+    def play_kernel(self):
+        """Watch every sriov_numvfs, and do what the kernel does at once when one is written."""
+        base = f"{self.sys}/bus/pci/devices"
+        while os.path.isdir(base):
+            for pf in os.listdir(base):
+                try:
+                    want = int(self.attr(pf, "sriov_numvfs"))
+                except (OSError, ValueError):
+                    continue
+                have = sum(n.startswith("virtfn") for n in os.listdir(self.dev(pf)))
+                if want == have:
+                    continue
+                put(f"{self.dev(pf)}/sriov_numvfs", f"{have}\n")
+                if have and want:
+                    self.set_numvfs(pf, 0)
+                self.set_numvfs(pf, want)
+            time.sleep(0.02)
 
     def vf_addr(self, pf, index):
         domain, rid = addr_to_rid(pf)

@@ -37,10 +37,10 @@ def init(host, args):
         if os.path.lexists(host.pve(name)):
             os.unlink(host.pve(name))
         os.symlink(target, host.pve(name))
-    _files(host, nodes)
     settings = host.settings()
     settings.update(node=args.node, nodes=nodes, port=args.port)
     host.save_settings(settings)
+    _files(host, nodes)
     if not args.no_certs:
         from . import certs
         for node in nodes:
@@ -49,20 +49,27 @@ def init(host, args):
 
 
 def _files(host, nodes):
-    members = {n: {"id": i, "online": int(i == 1), "ip": f"192.0.2.{i}"}
-               for i, n in enumerate(nodes, 1)}
     texts = {
         "datacenter.cfg": "keyboard: en-us\n",
         "storage.cfg": "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n\n",
-        "user.cfg": "user:root@pam:1:0::::::\n\n",
+        "user.cfg": "user:root@pam:1:0::::::\n\n\n",
         "priv/token.cfg": "",
-        ".members": json.dumps({"nodename": nodes[0], "version": 1,
-                                "cluster": {"name": "sim", "version": 1, "nodes": len(nodes),
-                                            "quorate": 1}, "nodelist": members}, indent=1),
     }
     for name, text in texts.items():
         if not os.path.exists(host.pve(name)):
-            write_atomic(host.pve(name), text)
+            write_atomic(host.pve(name), text, 0o600 if name.startswith("priv/") else 0o640)
+    write_members(host, nodes, 1)
+
+
+def write_members(host, nodes, quorate):
+    """What pmxcfs shows (cfs_create_memberlist_msg): no cluster, no list of its nodes."""
+    members = {"nodename": host.nodename, "version": 1}
+    if len(nodes) > 1:
+        members["cluster"] = {"name": "sim", "version": len(nodes), "nodes": len(nodes),
+                              "quorate": quorate}
+        members["nodelist"] = {n: {"id": i, "online": int(quorate or n == host.nodename),
+                                   "ip": f"192.0.2.{i}"} for i, n in enumerate(nodes, 1)}
+    write_atomic(host.pve(".members"), json.dumps(members, indent=1) + "\n", 0o440)
 
 
 def cert(host, args):
@@ -144,6 +151,7 @@ def quorum(host, args):
     settings = host.settings()
     settings["quorum"] = int(on)
     host.save_settings(settings)
+    write_members(host, settings.get("nodes") or [host.nodename], int(on))
     for folder, _dirs, names in os.walk(base):
         for name in [""] + names:
             path = os.path.join(folder, name)
@@ -275,6 +283,11 @@ def numvfs(host, args):
     Tree(host).set_numvfs(args.pf, args.count)
 
 
+def kernel(host, _args):
+    from .fakesys import Tree
+    Tree(host).play_kernel()
+
+
 def sysfs_bind(host, args):
     from .fakesys import Tree
     tree = Tree(host)
@@ -360,7 +373,7 @@ def parser():
     p.add_argument("--port", type=int, default=8006)
     p.add_argument("--no-certs", action="store_true")
     p = cmd("cert", cert, "install or remove (none) an own certificate")
-    p.add_argument("kind", choices=["none", "self-signed", "other-ca", "cluster-ca", "expired",
+    p.add_argument("kind", choices=["none", "self-signed", "other-ca", "cluster-ca", "expired", "expiring",
                                     "wrong-name"])
     p.add_argument("--name", default="pve1.example.org")
     p = cmd("token", token, "make or remove an API token")
@@ -410,6 +423,7 @@ def parser():
     p.add_argument("--perform", choices=["yes", "no"], help="carry the request out first?")
     p = cmd("mktree", mktree, "make a sysfs below the root")
     p.add_argument("--pf", action="append", default=[], metavar="ADDR,driver=igb,vfs=7,...")
+    cmd("kernel", kernel, "make VFs whenever sriov_numvfs of a made-up sysfs is written, until killed")
     p = cmd("numvfs", numvfs, "what writing sriov_numvfs does in a made-up sysfs")
     p.add_argument("pf")
     p.add_argument("count", type=int)
