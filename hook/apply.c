@@ -258,9 +258,9 @@ int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct err
 	return r;
 }
 
-int seen_snapshot(struct hook *h, const struct observer *o, const struct pci_addr *pfs,
-		  size_t n_pfs, const struct pci_addr *only, size_t n_only, bool all,
-		  struct snapshot *out, struct error *err)
+int seen_snapshot(struct hook *h, const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
+		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
+		  struct error *err)
 {
 	int r = snapshot_read(o, pfs, n_pfs, only, n_only, all, out, err);
 

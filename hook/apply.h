@@ -26,9 +26,9 @@ int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *er
 /* lease_list(), lease_read(), snapshot_read(). */
 int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err);
 int seen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err);
-int seen_snapshot(struct hook *h, const struct observer *o, const struct pci_addr *pfs,
-		  size_t n_pfs, const struct pci_addr *only, size_t n_only, bool all,
-		  struct snapshot *out, struct error *err);
+int seen_snapshot(struct hook *h, const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
+		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
+		  struct error *err);
 
 /* In a dry run, take a plan for carried out without a word. */
 int foresee(struct hook *h, const struct plan *p, struct error *err);

@@ -14,53 +14,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "hook/say.h"
-#include "pveapi/section.h"
-
-#define STORAGE_CFG "etc/pve/storage.cfg"
-
-/* Types whose storages PVE mounts below /mnt/pve when they name no path. */
-static bool is_mounted_type(const char *type)
-{
-	static const char *const types[] = {"nfs", "cifs", "cephfs", "glusterfs"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (!strcmp(type, types[i]))
-			return true;
-	}
-	return false;
-}
-
-/* The folder of a storage, absolute. */
-static int storage_path(int root, const char *id, char *path, size_t size, struct error *err)
-{
-	CLEANUP(section_file_free) struct section_file f = {0};
-	AUTO_FREE char *text = NULL;
-	const struct section *s;
-	const char *dir;
-	ssize_t len = file_read(root, STORAGE_CFG, PVE_FILE_MAX, &text, err);
-
-	if (len < 0 && len != -ENOENT)
-		return (int)len;
-	if (len == -ENOENT) {
-		error_clear(err);
-		len = 0;
-	}
-	if (section_parse("/" STORAGE_CFG, text ? text : "", (size_t)len, true, &f, err) < 0)
-		return error_code(err);
-	s = section_find(&f, NULL, id);
-	dir = s ? section_get(s, "path") : NULL;
-	if (dir && dir[0] == '/' && !strstr(dir, ".."))
-		snprintf(path, size, "%s", dir);
-	else if (s && !dir && is_mounted_type(s->type))
-		snprintf(path, size, "/mnt/pve/%s", id);
-	else if (!s && !strcmp(id, "local")) /* PVE has it even if nobody wrote it down */
-		snprintf(path, size, "/var/lib/vz");
-	else if (!s)
-		return fail(err, ENOENT, "there is no storage '%s' in /" STORAGE_CFG, id);
-	else
-		return fail(err, EINVAL, "storage '%s' has no folder for snippets", id);
-	return 0;
-}
+#include "pveapi/storage.h"
 
 int hookscript_path(int root, const char *volid, char *path, size_t size, struct error *err)
 {

@@ -24,6 +24,7 @@
 #define MAX_TRIES 3
 
 struct attach {
+	char hookscript[VOLID_LEN]; /* our own, as this node has it */
 	uint32_t vmid;
 	const char *pool;
 	const char *slot_text;
@@ -164,10 +165,9 @@ static int choose_pool(const struct attach *a, const struct pool **out, struct e
 /* A pool without a VF on this node could not even have a mapping. */
 static int check_pool_here(struct hook *h, const struct pool *pool, struct error *err)
 {
-	AUTO_FREE struct pci_addr *pfs = NULL;
+	AUTO_FREE struct pf_id *pfs = NULL;
 	struct error why = ERROR_INIT;
 	int n = pool_node_pfs(pool, h->node, &pfs);
-	char addr[PCI_ADDR_LEN];
 
 	if (n < 0)
 		return fail(err, ENOMEM, "out of memory");
@@ -178,12 +178,13 @@ static int check_pool_here(struct hook *h, const struct pool *pool, struct error
 	for (int i = 0; i < n; i++) {
 		struct pf_info pf;
 
-		if (!sysfs_pf_read(h->root, &pfs[i], &pf, &why)) {
+		if (!sysfs_pf_read(h->root, &pfs[i].addr, &pf, &why)) {
 			if (pf.num_vfs)
 				return 0;
 			fail(&why, ENODEV,
-			     "PF %s has no VFs: echo %u > /sys/bus/pci/devices/%s/sriov_numvfs",
-			     pf.ifname, pf.total_vfs, pci_addr_format(&pfs[i], addr));
+			     "PF %s has no VFs: vfhook pool add %s --pf %s --vfs <N>, then vfhook "
+			     "boot",
+			     pf.ifname, pool->name, pf.ifname);
 		}
 	}
 	return fail(err, ENODEV, "pool '%s' has no VF on node %s: %s", pool->name, h->node,
@@ -213,10 +214,12 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 	const char *now = a->guest.hookscript;
 	char path[PATH_MAX];
 
-	if (hookscript_path(h->root, OUR_HOOKSCRIPT, path, sizeof(path), err) < 0)
+	our_hookscript(h, a->hookscript);
+	if (hookscript_path(h->root, a->hookscript, path, sizeof(path), err) < 0)
 		return fail_context(err,
-				    "PVE would not find vfhook (make it with ./install.sh, or: ln "
-				    "-s /usr/sbin/vfhook /var/lib/vz/snippets/vfhook)");
+				    "PVE would not find vfhook (make it with "
+				    "/usr/lib/vfhook/setup configure, or: ln -s /usr/sbin/vfhook "
+				    "/var/lib/vz/snippets/vfhook)");
 	if (note && note->bad)
 		return fail(err, EINVAL, "%s", note->bad);
 	if (note)
@@ -323,14 +326,14 @@ static int write_hookscript(struct hook *h, struct attach *a, struct error *err)
 {
 	if (!a->set_hook)
 		return 0;
-	if (qm_set(h, a->vmid, "--hookscript", OUR_HOOKSCRIPT, err) < 0)
+	if (qm_set(h, a->vmid, "--hookscript", a->hookscript, err) < 0)
 		return error_code(err);
 	a->did_hook = true;
 	if (a->old_hook[0])
-		say("VM %u: hookscript " OUR_HOOKSCRIPT ", which runs %s after itself", a->vmid,
+		say("VM %u: hookscript %s, which runs %s after itself", a->vmid, a->hookscript,
 		    a->old_hook);
 	else
-		say("VM %u: hookscript " OUR_HOOKSCRIPT, a->vmid);
+		say("VM %u: hookscript %s", a->vmid, a->hookscript);
 	return 0;
 }
 
@@ -379,7 +382,7 @@ static void tell_dry_run(const struct attach *a)
 	say("VM %u hostpci%u: would add port %u-%u: pool %s, %s", a->vmid, a->port.slot, a->vmid,
 	    a->port.slot, a->port.pool, vf_settings_describe(&a->port.want, text, sizeof(text)));
 	if (a->set_hook)
-		say("VM %u: would set hookscript " OUR_HOOKSCRIPT "%s%s", a->vmid,
+		say("VM %u: would set hookscript %s%s%s", a->vmid, a->hookscript,
 		    a->old_hook[0] ? ", which runs after itself " : "", a->old_hook);
 }
 

@@ -8,8 +8,10 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/bootcfg.h"
 #include "hook/command.h"
 #include "hook/publish.h"
+#include "hook/refresh.h"
 #include "hook/say.h"
 #include "src/json.h"
 
@@ -19,7 +21,7 @@
 
 struct addition {
 	struct pool_addition a;
-	struct pci_addr pfs[MAX_PFS];
+	struct pf_id pfs[MAX_PFS];
 	struct pf_info infos[MAX_PFS];
 	const char *pf_list;
 	bool allow_pf_down;
@@ -49,9 +51,22 @@ static int resolve_pf(struct hook *h, const char *text, struct pci_addr *out, st
 	return 0;
 }
 
+/* What the PF is known again by when its address has moved. */
+static int read_mac(struct hook *h, const struct pf_info *info, struct pf_id *id, struct error *err)
+{
+	CLEANUP(pf_link_free) struct pf_link link = {0};
+
+	if (hook_kernel(h, err) < 0 || kernel_pf_read(h->kernel, info->ifindex, &link, err) < 0)
+		return error_code(err);
+	id->has_mac = link.has_perm_mac;
+	memcpy(id->mac, link.perm_mac, sizeof(id->mac));
+	return 0;
+}
+
 static int add_one(struct hook *h, struct addition *add, const char *text, struct error *err)
 {
-	struct pci_addr *pf = &add->pfs[add->a.n_pfs];
+	struct pf_id *id = &add->pfs[add->a.n_pfs];
+	struct pci_addr *pf = &id->addr;
 	unsigned index;
 	struct pci_addr of;
 
@@ -65,10 +80,11 @@ static int add_one(struct hook *h, struct addition *add, const char *text, struc
 		return fail(err, EINVAL, "'%s' is a VF: its PF is %s", text,
 			    pci_addr_format(&of, addr));
 	}
-	if (sysfs_pf_read(h->root, pf, &add->infos[add->a.n_pfs], err) < 0)
+	if (sysfs_pf_read(h->root, pf, &add->infos[add->a.n_pfs], err) < 0 ||
+	    read_mac(h, &add->infos[add->a.n_pfs], id, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < add->a.n_pfs; i++) {
-		if (!pci_addr_cmp(&add->pfs[i], pf))
+		if (!pci_addr_cmp(&add->pfs[i].addr, pf))
 			return fail(err, EINVAL, "PF %s is there twice", text);
 	}
 	add->a.n_pfs++;
@@ -117,7 +133,7 @@ static void tell_added(const struct hook *h, const struct addition *add, size_t 
 		say("pool '%s' added to /" VFHOOK_CFG, add->a.name);
 	for (size_t i = 0; i < add->a.n_pfs; i++)
 		say("pool '%s' on %s: PF %s (%s, %s), %u of %u VFs", add->a.name, h->node,
-		    pci_addr_format(&add->pfs[i], addr), add->infos[i].ifname,
+		    pci_addr_format(&add->pfs[i].addr, addr), add->infos[i].ifname,
 		    add->infos[i].driver[0] ? add->infos[i].driver : "no driver",
 		    add->infos[i].num_vfs, add->infos[i].total_vfs);
 	if (!added && !made)
@@ -125,18 +141,49 @@ static void tell_added(const struct hook *h, const struct addition *add, size_t 
 		    add->a.n_pfs == 1 ? "this PF" : "these PFs");
 }
 
-/* The other nodes' mappings name our VFs from what we tell of them. */
+/*
+ * What a pool's change means beyond vfhook.cfg: the other nodes' mappings name our VFs
+ * from what we tell of them, mappings that are there get an entry for this node, and the
+ * next boot reads this node's own copy.
+ */
 static int publish(struct hook *h)
 {
 	CLEANUP(config_free) struct config c = {0};
 	struct error err = ERROR_INIT;
 
-	if (!config_load(h->root, &c, &err) && !publish_vfs(h, &c, &err))
+	if (!config_load(h->root, &c, &err) && !publish_vfs(h, &c, &err) &&
+	    !bootcfg_save(h, &c, &err) && refresh_mappings(h, &c, NULL, 0, &err) == 0)
 		return EXIT_DONE;
-	complain("the pool is changed, but the other nodes are not told of this node's VFs: %s; "
-		 "run it again",
-		 err.text);
+	complain(
+		"the pool is changed, but not all that goes with it%s%s: mend that and run `vfhook "
+		"boot`",
+		err.code ? ": " : "", err.text);
 	return EXIT_REFUSED;
+}
+
+/* What is still to be done for the pool's VFs to be there, now and after the next boot. */
+static void tell_next(struct hook *h, const char *name)
+{
+	CLEANUP(config_free) struct config c = {0};
+	const struct pool *p;
+
+	if (config_load(h->root, &c, NULL) < 0 || !(p = config_pool(&c, name)) || p->bad)
+		return;
+	if (!p->vfs)
+		say("pool '%s' does not say how many VFs its PFs are to have, so nothing makes "
+		    "them "
+		    "after a reboot: vfhook pool add %s --pf <interface> --vfs <N>",
+		    name, name);
+	for (size_t i = 0; i < p->n_pfs; i++) {
+		struct pf_info pf;
+
+		if (!strcmp(p->pfs[i].node, h->node) &&
+		    !sysfs_pf_read(h->root, &p->pfs[i].id.addr, &pf, NULL) && pf.num_vfs < p->vfs) {
+			say("next: vfhook boot, which makes the VFs now; after a reboot they are "
+			    "made by themselves");
+			return;
+		}
+	}
 }
 
 static int add(struct hook *h, int argc, char **argv)
@@ -178,6 +225,7 @@ static int add(struct hook *h, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	tell_added(h, &add, added, made);
+	tell_next(h, add.a.name);
 	return publish(h);
 }
 
@@ -205,11 +253,11 @@ static json_t *pf_json(struct hook *h, const struct pool_pf *pf)
 	struct pf_info info;
 	char addr[PCI_ADDR_LEN];
 	json_t *j =
-		json_pack("{s:s s:s}", "node", pf->node, "pf", pci_addr_format(&pf->addr, addr));
+		json_pack("{s:s s:s}", "node", pf->node, "pf", pci_addr_format(&pf->id.addr, addr));
 
 	if (!j || strcmp(pf->node, h->node) != 0)
 		return j;
-	if (sysfs_pf_read(h->root, &pf->addr, &info, &err) < 0) {
+	if (sysfs_pf_read(h->root, &pf->id.addr, &info, &err) < 0) {
 		json_object_set_new(j, "error", json_string(err.text));
 		return j;
 	}

@@ -166,47 +166,24 @@ static DIR *open_dir(int root, const char *path)
 	return d;
 }
 
-static int add_vms_of(struct repair *r, const char *node, struct error *err)
-{
-	AUTO_CLOSEDIR DIR *d = NULL;
-	const struct dirent *e;
-	char path[512];
-
-	snprintf(path, sizeof(path), NODES_PATH "/%s/qemu-server", node);
-	d = open_dir(r->h->root, path);
-	while (d && (e = readdir(d))) {
-		char number[16];
-		const char *dot = strchr(e->d_name, '.');
-		uint32_t *more;
-		uint32_t vmid;
-
-		if (!dot || strcmp(dot, ".conf") != 0 || dot - e->d_name >= (int)sizeof(number))
-			continue;
-		snprintf(number, sizeof(number), "%.*s", (int)(dot - e->d_name), e->d_name);
-		if (parse_u32(number, PVE_VMID_MAX, &vmid) < 0)
-			continue;
-		more = reallocarray(r->vms, r->n_vms + 1, sizeof(*more));
-		if (!more)
-			return fail(err, ENOMEM, "out of memory");
-		r->vms = more;
-		r->vms[r->n_vms++] = vmid;
-	}
-	return 0;
-}
-
 static int list_vms(struct repair *r, struct error *err)
 {
-	AUTO_CLOSEDIR DIR *d = open_dir(r->h->root, NODES_PATH);
-	const struct dirent *e;
+	AUTO_FREE struct guest_ref *guests = NULL;
 	char path[512];
+	size_t n;
 
 	/* Without it every VM would seem to be gone. */
 	snprintf(path, sizeof(path), NODES_PATH "/%s/qemu-server", r->h->node);
-	if (!d || !path_exists(r->h->root, path))
+	if (!path_exists(r->h->root, path))
 		return fail(err, ENOENT, "/%s is not there: is pve-cluster running?", path);
-	while ((e = readdir(d))) {
-		if (e->d_name[0] != '.' && add_vms_of(r, e->d_name, err) < 0)
-			return error_code(err);
+	if (guest_list(r->h->root, &guests, &n, err) < 0)
+		return error_code(err);
+	r->vms = calloc(n + 1, sizeof(*r->vms));
+	if (!r->vms)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		if (!guests[i].container)
+			r->vms[r->n_vms++] = guests[i].vmid;
 	}
 	return 0;
 }
@@ -281,7 +258,7 @@ static int park(struct repair *r, const struct pci_addr *vf, struct error *err)
 	plan_init(&p, PLAN_RELEASE, 0);
 	if (sysfs_vf_identify(r->h->root, vf, &l.pf, &l.index) < 0)
 		return 0; /* gone: nothing to park */
-	if (seen_snapshot(r->h, &o, &l.pf, 1, vf, 1, false, &s, err) < 0)
+	if (seen_snapshot(r->h, &o, &(struct pf_id){.addr = l.pf}, 1, vf, 1, false, &s, err) < 0)
 		return error_code(err);
 	v = snapshot_find(&s, vf, &pf);
 	if (!v)

@@ -116,7 +116,7 @@ static int change_live(struct hook *h, const struct set *s, const struct lease *
 	const struct vf_state *v;
 
 	plan_init(&p, PLAN_START, s->vmid);
-	if (snapshot_read(&o, &l->pf, 1, &l->vf, 1, false, &snap, err) < 0)
+	if (snapshot_read(&o, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, &snap, err) < 0)
 		return error_code(err);
 	v = snapshot_find(&snap, &l->vf, &pf);
 	if (!v || !v->leased || v->lease_broken)

@@ -29,6 +29,7 @@ struct command {
 extern const struct command *const commands[];
 
 extern const struct command cmd_attach;
+extern const struct command cmd_boot;
 extern const struct command cmd_detach;
 extern const struct command cmd_explain;
 extern const struct command cmd_metrics;

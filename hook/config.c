@@ -181,28 +181,42 @@ static int check_port(const struct port *p, const struct section *s, struct erro
 
 /* --- One key of a pool --- */
 
-static int add_pf(const char *v, struct pool *p, struct error *err)
+#define PF_FORM "node=<node>,path=<PCI address of the PF>[,mac=<its MAC>]"
+
+static int parse_pf_mac(const char *v, struct pf_id *id)
 {
-	struct pool_pf pf = {0};
+	id->has_mac = true;
+	return mac_parse(v, id->mac) < 0 || mac_is_zero(id->mac) ? -EINVAL : 0;
+}
+
+static int parse_pf(const char *v, struct pool_pf *pf, struct error *err)
+{
 	char copy[256];
 	char *rest = copy;
 	char *part;
 	bool has_path = false;
-	struct pool_pf *more;
 
+	*pf = (struct pool_pf){0};
 	if (snprintf(copy, sizeof(copy), "%s", v) >= (int)sizeof(copy))
 		return fail(err, EINVAL, "'pf' is too long");
 	while ((part = strsep(&rest, ","))) {
-		if (!strncmp(part, "node=", 5) && is_plain_name(part + 5, NAME_LEN - 1)) {
-			snprintf(pf.node, sizeof(pf.node), "%s", part + 5);
-		} else if (!strncmp(part, "path=", 5) && !pci_addr_parse(part + 5, &pf.addr)) {
+		if (!strncmp(part, "node=", 5) && is_plain_name(part + 5, NAME_LEN - 1))
+			snprintf(pf->node, sizeof(pf->node), "%s", part + 5);
+		else if (!strncmp(part, "path=", 5) && !pci_addr_parse(part + 5, &pf->id.addr))
 			has_path = true;
-		} else {
-			return bad_value("pf", v, "node=<node>,path=<PCI address of the PF>", err);
-		}
+		else if (strncmp(part, "mac=", 4) != 0 || parse_pf_mac(part + 4, &pf->id) < 0)
+			return bad_value("pf", v, PF_FORM, err);
 	}
-	if (!pf.node[0] || !has_path)
-		return bad_value("pf", v, "node=<node>,path=<PCI address of the PF>", err);
+	return pf->node[0] && has_path ? 0 : bad_value("pf", v, PF_FORM, err);
+}
+
+static int add_pf(const char *v, struct pool *p, struct error *err)
+{
+	struct pool_pf pf;
+	struct pool_pf *more;
+
+	if (parse_pf(v, &pf, err) < 0)
+		return error_code(err);
 	more = realloc(p->pfs, (p->n_pfs + 1) * sizeof(*more));
 	if (!more)
 		return fail(err, ENOMEM, "out of memory");
@@ -509,14 +523,14 @@ const struct pool *config_pool_of_pf(const struct config *c, const char *node,
 		for (size_t k = 0; k < c->pools[i].n_pfs; k++) {
 			const struct pool_pf *p = &c->pools[i].pfs[k];
 
-			if (!strcmp(p->node, node) && !pci_addr_cmp(&p->addr, pf))
+			if (!strcmp(p->node, node) && !pci_addr_cmp(&p->id.addr, pf))
 				return &c->pools[i];
 		}
 	}
 	return NULL;
 }
 
-int pool_node_pfs(const struct pool *p, const char *node, struct pci_addr **out)
+int pool_node_pfs(const struct pool *p, const char *node, struct pf_id **out)
 {
 	int n = 0;
 
@@ -525,7 +539,7 @@ int pool_node_pfs(const struct pool *p, const char *node, struct pci_addr **out)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->n_pfs; i++) {
 		if (!strcmp(p->pfs[i].node, node))
-			(*out)[n++] = p->pfs[i].addr;
+			(*out)[n++] = p->pfs[i].id;
 	}
 	return n;
 }
@@ -881,37 +895,120 @@ int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_cha
 
 /* --- Pools --- */
 
-static void pf_line(const struct pool_addition *a, const struct pci_addr *pf, struct str *out)
+static void pf_line(const char *node, const struct pf_id *pf, struct str *out)
 {
 	char addr[PCI_ADDR_LEN];
+	char mac[MAC_LEN];
 
 	if (out->len && out->data[out->len - 1] != '\n')
 		str_append(out, "\n");
-	str_printf(out, "\tpf node=%s,path=%s\n", a->node, pci_addr_format(pf, addr));
+	str_printf(out, "\tpf node=%s,path=%s%s%s\n", node, pci_addr_format(&pf->addr, addr),
+		   pf->has_mac ? ",mac=" : "", pf->has_mac ? mac_format(pf->mac, mac) : "");
 }
 
-/* How many of the PFs are new; the others are in this pool already. -EEXIST: in another one. */
-static int new_pfs(const struct config *c, const struct pool_addition *a, struct pci_addr *fresh,
-		   struct error *err)
+/* The PF that a line of a pool names, if it is one of that node's. */
+static bool line_names_pf(const char *at, const char *node, struct pool_pf *pf)
+{
+	size_t len = strcspn(at, "\r\n");
+	char value[256];
+
+	if (!line_has_key(at, "pf") || len >= sizeof(value))
+		return false;
+	at += strspn(at, " \t") + 2;
+	at += strspn(at, " \t");
+	len = strcspn(at, "\r\n");
+	while (len && is_blank(at[len - 1]))
+		len--;
+	snprintf(value, sizeof(value), "%.*s", (int)len, at);
+	return !parse_pf(value, pf, NULL) && !strcmp(pf->node, node);
+}
+
+/* Copy text, with other names for some of the node's PFs. Returns how many lines changed. */
+static size_t rewrite_pfs(const char *text, const char *node, const struct pf_change *changes,
+			  size_t n, struct str *out)
+{
+	size_t changed = 0;
+
+	for (const char *at = text; *at; at = next_line(at)) {
+		const struct pf_change *found = NULL;
+		struct pool_pf pf;
+
+		for (size_t i = 0; line_names_pf(at, node, &pf) && i < n && !found; i++) {
+			if (!pci_addr_cmp(&changes[i].from, &pf.id.addr))
+				found = &changes[i];
+		}
+		if (found) {
+			pf_line(node, &found->to, out);
+			changed++;
+		} else {
+			str_append_len(out, at, (size_t)(next_line(at) - at));
+		}
+	}
+	return changed;
+}
+
+int config_change_pfs(int root, const char *node, const struct pf_change *changes, size_t n,
+		      struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+
+	if (edit_begin(root, &e, err) < 0)
+		return error_code(err);
+	return rewrite_pfs(e.text, node, changes, n, &e.out) ? edit_store(root, &e, err) : 0;
+}
+
+static bool same_id(const struct pf_id *a, const struct pf_id *b)
+{
+	return a->has_mac == b->has_mac && (!a->has_mac || !memcmp(a->mac, b->mac, 6));
+}
+
+/* What is to be done about the PFs of an addition: those to append, those to rename. */
+struct pf_split {
+	struct pf_id *fresh;
+	size_t n_fresh;
+	struct pf_change *changes;
+	size_t n_changes;
+};
+
+static void pf_split_free(struct pf_split *s)
+{
+	free(s->fresh);
+	free(s->changes);
+}
+
+/* -EEXIST: one is in another pool. */
+static int split_pfs(const struct config *c, const struct pool_addition *a, struct pf_split *out,
+		     struct error *err)
 {
 	char addr[PCI_ADDR_LEN];
-	int n = 0;
 
+	out->fresh = calloc(a->n_pfs + 1, sizeof(*out->fresh));
+	out->changes = calloc(a->n_pfs + 1, sizeof(*out->changes));
+	if (!out->fresh || !out->changes)
+		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < a->n_pfs; i++) {
-		const struct pool *owner = config_pool_of_pf(c, a->node, &a->pfs[i]);
+		const struct pf_id *pf = &a->pfs[i];
+		const struct pool *owner = config_pool_of_pf(c, a->node, &pf->addr);
 
 		if (owner && strcmp(owner->name, a->name) != 0)
 			return fail(err, EEXIST, "PF %s is in pool '%s' of node %s already",
-				    pci_addr_format(&a->pfs[i], addr), owner->name, a->node);
+				    pci_addr_format(&pf->addr, addr), owner->name, a->node);
 		if (!owner)
-			fresh[n++] = a->pfs[i];
+			out->fresh[out->n_fresh++] = *pf;
+		for (size_t k = 0; owner && pf->has_mac && k < owner->n_pfs; k++) {
+			if (!strcmp(owner->pfs[k].node, a->node) &&
+			    !pci_addr_cmp(&owner->pfs[k].id.addr, &pf->addr) &&
+			    !same_id(&owner->pfs[k].id, pf))
+				out->changes[out->n_changes++] =
+					(struct pf_change){.from = pf->addr, .to = *pf};
+		}
 	}
-	return n;
+	return 0;
 }
 
 /* The pool's other keys first, then its new PFs behind the last line of the section. */
 static void extend_pool(struct edit *e, const char *head, const struct pool_addition *a,
-			const struct pci_addr *fresh, size_t n)
+			const struct pf_split *pfs)
 {
 	struct key_change changes[2];
 	struct str first = STR_INIT;
@@ -932,9 +1029,14 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 			end = next_line(p);
 	}
 	str_append_len(&e->out, str_get(&first), (size_t)(end - str_get(&first)));
-	for (size_t i = 0; i < n; i++)
-		pf_line(a, &fresh[i], &e->out);
+	for (size_t i = 0; i < pfs->n_fresh; i++)
+		pf_line(a->node, &pfs->fresh[i], &e->out);
 	str_append(&e->out, end);
+	str_free(&first);
+	first = e->out;
+	e->out = (struct str)STR_INIT;
+	rewrite_pfs(str_get(&first), a->node, pfs->changes, pfs->n_changes, &e->out);
+	e->out.failed = e->out.failed || first.failed;
 	str_free(&first);
 }
 
@@ -942,33 +1044,26 @@ int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool
 		    struct error *err)
 {
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-	AUTO_FREE struct pci_addr *fresh = NULL;
+	CLEANUP(pf_split_free) struct pf_split pfs = {0};
 	const struct pool *pool;
-	int n;
 
-	if (edit_begin(root, &e, err) < 0)
+	if (edit_begin(root, &e, err) < 0 || split_pfs(&e.now, a, &pfs, err) < 0)
 		return error_code(err);
-	fresh = calloc(a->n_pfs + 1, sizeof(*fresh));
-	if (!fresh)
-		return fail(err, ENOMEM, "out of memory");
-	n = new_pfs(&e.now, a, fresh, err);
-	if (n < 0)
-		return n;
 	pool = config_pool(&e.now, a->name);
 	if (pool && pool->bad)
 		return fail(err, EINVAL, "%s", pool->bad);
-	*added = (size_t)n;
+	*added = pfs.n_fresh;
 	*made = !pool;
 	if (pool) {
-		if (!n && !a->vfs && !a->allow_pf_down)
+		if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down)
 			return 0;
-		extend_pool(&e, find_section(e.text, "pool", a->name), a, fresh, (size_t)n);
+		extend_pool(&e, find_section(e.text, "pool", a->name), a, &pfs);
 		return edit_store(root, &e, err);
 	}
 	begin_section(&e);
 	str_printf(&e.out, "pool: %s\n", a->name);
-	for (int i = 0; i < n; i++)
-		pf_line(a, &fresh[i], &e.out);
+	for (size_t i = 0; i < pfs.n_fresh; i++)
+		pf_line(a->node, &pfs.fresh[i], &e.out);
 	if (a->vfs)
 		str_printf(&e.out, "\tvfs %s\n", a->vfs);
 	if (a->allow_pf_down)

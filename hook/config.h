@@ -4,7 +4,7 @@
  * PVE's section config format, made to be edited by hand:
  *
  *	pool: wan
- *		pf node=pve1,path=0000:06:00.0
+ *		pf node=pve1,path=0000:06:00.0,mac=a0:36:9f:00:00:01
  *		pf node=pve2,path=0000:03:00.0
  *
  *	port: 100-0
@@ -24,6 +24,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "src/sysfs.h"
 #include "src/vf.h"
 
 #define VFHOOK_CFG "etc/pve/vfhook.cfg"
@@ -32,7 +33,7 @@
 
 struct pool_pf {
 	char node[NAME_LEN];
-	struct pci_addr addr;
+	struct pf_id id;
 };
 
 struct pool {
@@ -40,7 +41,7 @@ struct pool {
 	struct pool_pf *pfs; /* of all nodes */
 	size_t n_pfs;
 	bool allow_pf_down;
-	unsigned vfs; /* how many to create at boot, 0: as many as the PF has */
+	unsigned vfs; /* how many each PF is to have after a boot, 0: not our business */
 	char *bad;    /* what is wrong with this section, "<file>:<line>: ...", or NULL */
 };
 
@@ -89,7 +90,7 @@ const struct pool *config_pool_of_pf(const struct config *c, const char *node,
 				     const struct pci_addr *pf);
 
 /* The PFs of a pool on one node; *out is the caller's to free(). Returns how many, or -ENOMEM. */
-int pool_node_pfs(const struct pool *p, const char *node, struct pci_addr **out);
+int pool_node_pfs(const struct pool *p, const char *node, struct pf_id **out);
 
 /* Is this a pool's name: PVE could use it as a mapping's id, and it is no vf-<vmid>-<N>? */
 int pool_name_check(const char *name, struct error *err);
@@ -139,7 +140,7 @@ int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_cha
 struct pool_addition {
 	const char *name;
 	const char *node;
-	const struct pci_addr *pfs;
+	const struct pf_id *pfs;
 	size_t n_pfs;
 	const char *vfs;
 	const char *allow_pf_down;
@@ -147,13 +148,23 @@ struct pool_addition {
 
 /*
  * -EEXIST if one of the PFs is in another pool of that node. Those that are in
- * this pool already are left where they are. *added counts those that are new, *made tells
- * whether the pool is.
+ * this pool already stay where they are and get the MAC that is given. *added counts those that
+ * are new, *made tells whether the pool is.
  */
 int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool *made,
 		    struct error *err);
 /* -ENOENT: no such pool; -EBUSY: ports use it, err names them. */
 int config_remove_pool(int root, const char *name, struct error *err);
+
+/* What a PF of a node is called in the file, and what it is to be called. */
+struct pf_change {
+	struct pci_addr from;
+	struct pf_id to;
+};
+
+/* Rewrite `pf` lines of this node; all changes are taken for made at once, so two may swap. */
+int config_change_pfs(int root, const char *node, const struct pf_change *changes, size_t n,
+		      struct error *err);
 
 /* Keep, replace, or with NULL drop the chained hookscript of a VM. Dropping none is fine. */
 int config_set_chain(int root, uint32_t vmid, const char *volid, struct error *err);

@@ -308,10 +308,10 @@ static int report_pf(const struct reader *rd, const struct pool *pool, const str
 	if (pf->broken)
 		snprintf(r->why, sizeof(r->why), "%s", pf->why);
 	else if (!pf->info.num_vfs)
-		snprintf(r->why, sizeof(r->why),
-			 "it has no VFs yet (of %u possible): echo %u > "
-			 "/sys/class/net/%s/device/sriov_numvfs",
-			 pf->info.total_vfs, pf->info.total_vfs, pf->info.ifname);
+		snprintf(r->why, sizeof(r->why), "it has no VFs yet (of %u possible): %s%s%s",
+			 pf->info.total_vfs, pool->vfs ? "vfhook boot" : "vfhook pool add ",
+			 pool->vfs ? "" : pool->name,
+			 pool->vfs ? "" : " --pf <interface> --vfs <N>, then vfhook boot");
 	else if (!pf->link.up && !pool->allow_pf_down)
 		snprintf(r->why, sizeof(r->why),
 			 "it is down, so nobody gets its VFs: ip link set %s up", pf->info.ifname);
@@ -324,10 +324,10 @@ static int report_pf(const struct reader *rd, const struct pool *pool, const str
 
 /* --- All of them --- */
 
-static bool same_pf_before(const struct pci_addr *pfs, size_t n, const struct pci_addr *a)
+static bool same_pf_before(const struct pf_id *pfs, size_t n, const struct pci_addr *a)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!pci_addr_cmp(&pfs[i], a))
+		if (!pci_addr_cmp(&pfs[i].addr, a))
 			return true;
 	}
 	return false;
@@ -340,7 +340,7 @@ static int read_snapshot(struct hook *h, struct inventory *inv, struct error *er
 			     .claims = inv->claims,
 			     .n_claims = inv->n_claims,
 			     .look_only = true};
-	AUTO_FREE struct pci_addr *pfs = NULL;
+	AUTO_FREE struct pf_id *pfs = NULL;
 	size_t max = 1;
 	size_t n = 0;
 
@@ -354,14 +354,14 @@ static int read_snapshot(struct hook *h, struct inventory *inv, struct error *er
 
 		for (size_t k = 0; k < p->n_pfs; k++) {
 			if (!strcmp(p->pfs[k].node, h->node) &&
-			    !same_pf_before(pfs, n, &p->pfs[k].addr))
-				pfs[n++] = p->pfs[k].addr;
+			    !same_pf_before(pfs, n, &p->pfs[k].id.addr))
+				pfs[n++] = p->pfs[k].id;
 		}
 	}
 	if (snapshot_read(&o, pfs, n, NULL, 0, true, &inv->snapshot, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) /* a broken one does not know its own address */
-		inv->snapshot.pfs[i].info.addr = pfs[i];
+		inv->snapshot.pfs[i].info.addr = pfs[i].addr;
 	return 0;
 }
 
@@ -377,7 +377,7 @@ static const struct pf_state *find_pf(const struct snapshot *s, const struct pci
 static int report_pool(const struct reader *rd, const struct pool *pool, bool stats,
 		       struct pool_report *r, struct error *err)
 {
-	AUTO_FREE struct pci_addr *pfs = NULL;
+	AUTO_FREE struct pf_id *pfs = NULL;
 	int n = pool_node_pfs(pool, rd->h->node, &pfs);
 
 	*r = (struct pool_report){.pool = pool};
@@ -386,9 +386,9 @@ static int report_pool(const struct reader *rd, const struct pool *pool, bool st
 	if (!r->pfs)
 		return fail(err, ENOMEM, "out of memory");
 	for (int i = 0; i < n; i++) {
-		const struct pf_state *pf = find_pf(&rd->inv->snapshot, &pfs[i]);
+		const struct pf_state *pf = find_pf(&rd->inv->snapshot, &pfs[i].addr);
 
-		if (!pf || same_pf_before(pfs, (size_t)i, &pfs[i]))
+		if (!pf || same_pf_before(pfs, (size_t)i, &pfs[i].addr))
 			continue;
 		if (report_pf(rd, pool, pf, stats, &r->pfs[r->n_pfs++], err) < 0)
 			return error_code(err);

@@ -8,11 +8,11 @@
 #include "base/cleanup.h"
 #include "pveapi/guest.h"
 
-static bool is_used(const struct config *c, const uint8_t (*macs)[6], size_t n,
+static bool is_used(const struct config *c, const struct guest_mac *macs, size_t n,
 		    const uint8_t mac[6])
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!memcmp(macs[i], mac, 6))
+		if (!memcmp(macs[i].mac, mac, 6))
 			return true;
 	}
 	for (size_t i = 0; i < c->n_ports; i++) {
@@ -24,7 +24,7 @@ static bool is_used(const struct config *c, const uint8_t (*macs)[6], size_t n,
 
 int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err)
 {
-	AUTO_FREE uint8_t(*macs)[6] = NULL;
+	AUTO_FREE struct guest_mac *macs = NULL;
 	size_t n_macs = 0;
 	size_t fixed = 0;
 
@@ -35,8 +35,7 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 	for (int tries = 0; tries < 4096; tries++) {
 		if (getrandom(mac + fixed, 6 - fixed, 0) != (ssize_t)(6 - fixed))
 			return fail_errno(err, errno, "get random bytes for a MAC");
-		if (!mac_is_zero(mac) && !mac_is_multicast(mac) &&
-		    !is_used(c, (const uint8_t(*)[6])macs, n_macs, mac))
+		if (!mac_is_zero(mac) && !mac_is_multicast(mac) && !is_used(c, macs, n_macs, mac))
 			return 0;
 	}
 	return fail(err, ENOSPC,
@@ -47,7 +46,7 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slot,
 		   const uint8_t mac[6], struct error *err)
 {
-	AUTO_FREE uint8_t(*macs)[6] = NULL;
+	AUTO_FREE struct guest_mac *macs = NULL;
 	char text[MAC_LEN];
 	size_t n;
 
@@ -63,7 +62,7 @@ int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slo
 	if (guest_all_macs(root, &macs, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
-		if (!memcmp(macs[i], mac, 6))
+		if (!memcmp(macs[i].mac, mac, 6))
 			return fail(err, EEXIST,
 				    "MAC %s is in some guest's netN already (grep -ri %s "
 				    "/etc/pve/nodes/*/qemu-server /etc/pve/nodes/*/lxc)",

@@ -36,8 +36,8 @@ static const struct phase phases[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_status,  &cmd_pool,    &cmd_attach, &cmd_set,     &cmd_detach,
-	&cmd_explain, &cmd_release, &cmd_repair, &cmd_metrics, NULL,
+	&cmd_status, &cmd_pool,	   &cmd_attach, &cmd_set,  &cmd_detach, &cmd_explain, &cmd_release,
+	&cmd_repair, &cmd_metrics, &cmd_boot,	NULL,
 };
 
 /*
@@ -93,14 +93,11 @@ static int print_usage(void)
 	      "\n"
 	      "  pre-start   take a free VF, set MAC, VLAN ... on it, let its mapping name it\n"
 	      "  post-start  check that QEMU has that VF; mend it if not\n"
-	      "  pre-stop    nothing\n"
-	      "  post-stop   clear the VF and give it back\n"
-	      "\n",
+	      "  post-stop   clear the VF and give it back (pre-stop does nothing)\n",
 	      stdout);
 	for (size_t i = 0; commands[i]; i++)
 		printf("  %-10s  %s\n", commands[i]->name, commands[i]->summary);
-	fputs("\n"
-	      "  --root DIR  take every file below DIR instead of /\n"
+	fputs("  --root DIR  take every file below DIR instead of /\n"
 	      "  --dry-run   tell what the phase or command would do, and do nothing\n"
 	      "Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n",
 	      stdout);

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #include "hook/publish.h"
 #include "hook/say.h"
 #include "pveapi/api.h"
+#include "pveapi/storage.h"
 #include "pveapi/section.h"
 
 const char *const wish_keys[WISH_COUNT] = {
@@ -39,7 +42,8 @@ static bool any_vf(const struct snapshot *s, const struct port_wish *w, struct p
 {
 	for (size_t i = 0; i < s->n_pfs; i++) {
 		for (size_t k = 0; k < w->n_pfs; k++) {
-			if (s->pfs[i].n_vfs && !pci_addr_cmp(&s->pfs[i].info.addr, &w->pfs[k])) {
+			if (s->pfs[i].n_vfs &&
+			    !pci_addr_cmp(&s->pfs[i].info.addr, &w->pfs[k].addr)) {
 				*out = (struct port_choice){.chosen = true, .pf = i};
 				return true;
 			}
@@ -293,4 +297,35 @@ int wish_apply(struct hook *h, const struct config *c, const struct wish_args *w
 	if (!w->value[WISH_MAC] || p->mac_auto || is_unset(w->value[WISH_MAC]))
 		return 0;
 	return mac_check_free(h->root, c, p->vmid, p->slot, p->want.mac, err);
+}
+
+/* --- The hookscript --- */
+
+static bool has_snippet(int root, const struct storage *s)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return s->here &&
+	       snprintf(path, sizeof(path), "%s/snippets/vfhook", s->path + 1) <
+		       (int)sizeof(path) &&
+	       !fstatat(root, path, &st, 0) && S_ISREG(st.st_mode);
+}
+
+void our_hookscript(const struct hook *h, char volid[VOLID_LEN])
+{
+	CLEANUP(storages_free) struct storages all = {0};
+	const struct storage *found = NULL;
+
+	snprintf(volid, VOLID_LEN, "%s", OUR_HOOKSCRIPT);
+	if (storages_load(h->root, h->node, &all, NULL) < 0)
+		return;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct storage *s = &all.list[i];
+
+		if (has_snippet(h->root, s) && (!found || !strcmp(s->id, "local")))
+			found = s;
+	}
+	if (found)
+		snprintf(volid, VOLID_LEN, "%s:snippets/vfhook", found->id);
 }

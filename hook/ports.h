@@ -12,6 +12,12 @@
 #define OUR_HOOKSCRIPT "local:snippets/vfhook"
 
 /*
+ * Our own program as PVE's hookscript: among the snippets of "local", or of the
+ * first other storage of this node that has it. "local" if none has.
+ */
+void our_hookscript(const struct hook *h, char volid[VOLID_LEN]);
+
+/*
  * Let the mappings of the VM's ports name VFs, free ones if there are any;
  * before hostpciN names the mappings. With slot >= 0 only that port's: the
  * mapping of a running VM must not change. The wishes must be there.

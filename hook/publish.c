@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,7 +64,7 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 			if (strcmp(c->pools[i].pfs[k].node, h->node) != 0)
 				continue;
 			has_pool = true;
-			add_pf(h, &c->pools[i].pfs[k].addr, vfs);
+			add_pf(h, &c->pools[i].pfs[k].id.addr, vfs);
 		}
 	}
 	publish_path(path, h->node);
@@ -78,6 +79,36 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 	if (file_read(h->root, path, PVE_FILE_MAX, &old, NULL) >= 0 && !strcmp(old, text))
 		return 0;
 	return file_replace(h->root, path, 0640, text, strlen(text), err);
+}
+
+int published_vfs(struct hook *h, struct published_vf **list, size_t *n)
+{
+	AUTO_JSON json_t *j = NULL;
+	const json_t *vfs;
+	char path[160];
+
+	*list = NULL;
+	*n = 0;
+	publish_path(path, h->node);
+	if (json_file_read(h->root, path, PVE_FILE_MAX, &j, NULL) < 0)
+		return 0;
+	vfs = json_object_get(j, "vfs");
+	*list = calloc(json_array_size(vfs) + 1, sizeof(**list));
+	if (!*list)
+		return -ENOMEM;
+	for (size_t i = 0; i < json_array_size(vfs); i++) {
+		const json_t *vf = json_array_get(vfs, i);
+		struct published_vf *v = &(*list)[*n];
+		json_int_t index;
+
+		if (json_need_addr(vf, "vf", &v->vf, NULL) < 0 ||
+		    json_need_addr(vf, "pf", &v->pf, NULL) < 0 ||
+		    json_need_int(vf, "index", 0, UINT16_MAX, &index, NULL) < 0)
+			continue;
+		v->index = (unsigned)index;
+		++*n;
+	}
+	return 0;
 }
 
 /* Is that VF of that node named by another mapping already? */
@@ -100,7 +131,7 @@ static bool is_pf_of(const struct pool *p, const char *node, const char *text)
 	if (!text || pci_addr_parse(text, &a) < 0)
 		return false;
 	for (size_t i = 0; i < p->n_pfs; i++) {
-		if (!strcmp(p->pfs[i].node, node) && !pci_addr_cmp(&p->pfs[i].addr, &a))
+		if (!strcmp(p->pfs[i].node, node) && !pci_addr_cmp(&p->pfs[i].id.addr, &a))
 			return true;
 	}
 	return false;

@@ -16,6 +16,19 @@
  */
 int publish_vfs(struct hook *h, const struct config *c, struct error *err);
 
+/* A VF as this node's file has it, perhaps from before a reboot. */
+struct published_vf {
+	struct pci_addr vf;
+	struct pci_addr pf;
+	unsigned index;
+};
+
+/*
+ * What this node's file says; a file that is missing or wrong says nothing.
+ * *list is the caller's to free(). -ENOMEM.
+ */
+int published_vfs(struct hook *h, struct published_vf **list, size_t *n);
+
 /*
  * Give the mapping of a port an entry for each other node that has its pool,
  * has published VFs of it, and has no entry yet. Any of them will do: pre-start

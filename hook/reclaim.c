@@ -40,6 +40,9 @@ bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 	l->ours = hook_lock_vm(h, vmid, 0, &busy);
 	if (l->ours < 0)
 		return false;
+	/* No VM has our own number: there is nothing of PVE's to wait for. */
+	if (vmid == LEASE_SELF)
+		return true;
 	l->pve = vm_lock(h->root, vmid, 0, &busy);
 	return l->pve >= 0;
 }
@@ -96,7 +99,7 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 	char addr[PCI_ADDR_LEN];
 
 	pci_addr_format(&l->vf, addr);
-	if (seen_snapshot(h, &o, &l->pf, 1, &l->vf, 1, false, s, err) < 0)
+	if (seen_snapshot(h, &o, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, s, err) < 0)
 		return error_code(err);
 	v = snapshot_find(s, &l->vf, &pf);
 	if (v && h->thought_stopped != l->vmid && group_stays_busy(h, v->info.iommu_group))
@@ -233,6 +236,18 @@ bool lease_is_live(struct hook *h, const struct lease *l)
 	       (qemu.pid && proc_alive(h->root, &qemu));
 }
 
+static void tell_stale(const struct hook *h, uint32_t vmid)
+{
+	const char *what = h->dry_run ? "they would be taken back" : "taking them back";
+
+	if (vmid == LEASE_SELF)
+		say("VFs that vfhook itself was parking when it was cut off: %s", what);
+	else
+		say("VM %u is not running but holds VFs (a start that failed, or a stop that "
+		    "nobody told us of): %s",
+		    vmid, what);
+}
+
 int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
@@ -260,9 +275,7 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 		if (lease_is_live(h, l))
 			continue;
 		seen = l->vmid;
-		say("VM %u is not running but holds VFs (a start that failed, or a stop that "
-		    "nobody told us of): %s",
-		    l->vmid, h->dry_run ? "they would be taken back" : "taking them back");
+		tell_stale(h, l->vmid);
 		if (hook_kernel(h, &why) < 0 || apply_recovery(h, l->vmid, &why) < 0) {
 			complain("%s", why.text);
 			continue;

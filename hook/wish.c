@@ -224,10 +224,10 @@ int gather_claims(struct hook *h, uint32_t vmid, const struct pci_addr *only, si
 	return 0;
 }
 
-static bool add_pf(struct pci_addr *pfs, size_t *n, const struct pci_addr *pf)
+static bool add_pf(struct pf_id *pfs, size_t *n, const struct pf_id *pf)
 {
 	for (size_t i = 0; i < *n; i++) {
-		if (!pci_addr_cmp(&pfs[i], pf))
+		if (!pci_addr_cmp(&pfs[i].addr, &pf->addr))
 			return false;
 	}
 	pfs[(*n)++] = *pf;
@@ -235,7 +235,7 @@ static bool add_pf(struct pci_addr *pfs, size_t *n, const struct pci_addr *pf)
 }
 
 /* The PFs to read: for a glance only those that carry a last VF, in a pool or not. */
-static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all, struct pci_addr *pfs)
+static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all, struct pf_id *pfs)
 {
 	size_t n = 0;
 
@@ -249,8 +249,8 @@ static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all, st
 				add_pf(pfs, &n, &w->pfs[k]);
 		} else if (w->has_last && !sysfs_vf_identify(h->root, &w->last, &pf, &index)) {
 			for (size_t k = 0; k < w->n_pfs; k++) {
-				if (!pci_addr_cmp(&w->pfs[k], &pf))
-					add_pf(pfs, &n, &pf);
+				if (!pci_addr_cmp(&w->pfs[k].addr, &pf))
+					add_pf(pfs, &n, &w->pfs[k]);
 			}
 		}
 	}
@@ -262,7 +262,7 @@ int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf
 {
 	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = v->guest.vmid};
 	struct pci_addr last[PVE_HOSTPCI_MAX];
-	AUTO_FREE struct pci_addr *pfs = NULL;
+	AUTO_FREE struct pf_id *pfs = NULL;
 	size_t n_pfs = 0;
 	size_t n_last = 0;
 

@@ -18,7 +18,7 @@ struct vm_ports {
 	struct mapping_file mappings;
 	struct entry entries[PVE_HOSTPCI_MAX]; /* by slot */
 	struct port_wish wishes[PVE_HOSTPCI_MAX];
-	struct pci_addr *pool_pfs[PVE_HOSTPCI_MAX]; /* by wish */
+	struct pf_id *pool_pfs[PVE_HOSTPCI_MAX]; /* by wish */
 	size_t n_wishes;
 };
 

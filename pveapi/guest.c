@@ -603,26 +603,126 @@ int guest_raw_claims(int root, const char *node, struct guest_claim **claims, si
 	return 0;
 }
 
+/* The guests of the cluster */
+
+struct guests {
+	struct guest_ref *list;
+	size_t n;
+	size_t cap;
+};
+
+static int add_guest(struct guests *g, uint32_t vmid, const char *node, bool container)
+{
+	struct guest_ref *r;
+
+	if (g->n == g->cap) {
+		size_t cap = g->cap ? g->cap * 2 : 32;
+		struct guest_ref *list = reallocarray(g->list, cap, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		g->list = list;
+		g->cap = cap;
+	}
+	r = &g->list[g->n++];
+	*r = (struct guest_ref){.vmid = vmid, .container = container};
+	snprintf(r->node, sizeof(r->node), "%s", node);
+	return 0;
+}
+
+static int guests_of_dir(int root, const char *node, bool container, struct guests *g,
+			 struct error *err)
+{
+	CLEANUP(names_free) struct names names = {NULL, 0};
+	char dir[128];
+	int r;
+
+	snprintf(dir, sizeof(dir), "/etc/pve/nodes/%s/%s", node, container ? "lxc" : "qemu-server");
+	r = list_dir(root, dir, is_conf, &names, err);
+	/* A stray file among the nodes' folders has no guests. */
+	if (r == -ENOTDIR) {
+		error_clear(err);
+		r = 0;
+	}
+	for (int i = 0; !r && i < names.n; i++) {
+		uint32_t vmid = 0;
+
+		(void)conf_vmid(names.list[i]->d_name, &vmid);
+		if (add_guest(g, vmid, node, container) < 0)
+			r = fail(err, ENOMEM, "list %s: out of memory", dir);
+	}
+	return r;
+}
+
+static int by_vmid(const void *a, const void *b)
+{
+	const struct guest_ref *x = a;
+	const struct guest_ref *y = b;
+
+	if (x->vmid != y->vmid)
+		return x->vmid < y->vmid ? -1 : 1;
+	return strcmp(x->node, y->node);
+}
+
+int guest_list(int root, struct guest_ref **list, size_t *n, struct error *err)
+{
+	CLEANUP(names_free) struct names nodes = {NULL, 0};
+	struct guests g = {0};
+	int r = list_dir(root, "/etc/pve/nodes", is_node, &nodes, err);
+
+	*list = NULL;
+	*n = 0;
+	for (int i = 0; !r && i < nodes.n; i++) {
+		r = guests_of_dir(root, nodes.list[i]->d_name, false, &g, err);
+		if (!r)
+			r = guests_of_dir(root, nodes.list[i]->d_name, true, &g, err);
+	}
+	if (r < 0) {
+		free(g.list);
+		return r;
+	}
+	if (g.n)
+		qsort(g.list, g.n, sizeof(*g.list), by_vmid);
+	*list = g.list;
+	*n = g.n;
+	return 0;
+}
+
+static int is_vmid(const void *key, const void *item)
+{
+	uint32_t vmid = *(const uint32_t *)key;
+	const struct guest_ref *r = item;
+
+	return vmid < r->vmid ? -1 : vmid > r->vmid;
+}
+
+const struct guest_ref *guest_find(const struct guest_ref *list, size_t n, uint32_t vmid)
+{
+	return n ? bsearch(&vmid, list, n, sizeof(*list), is_vmid) : NULL;
+}
+
 /* MAC addresses */
 
 struct macs {
-	uint8_t (*list)[6];
+	struct guest_mac *list;
 	size_t n;
 	size_t cap;
+	uint32_t vmid; /* whose config is being read */
 };
 
 static int add_mac(struct macs *m, const uint8_t mac[6])
 {
 	if (m->n == m->cap) {
 		size_t cap = m->cap ? m->cap * 2 : 32;
-		uint8_t(*list)[6] = reallocarray(m->list, cap, sizeof(*list));
+		struct guest_mac *list = reallocarray(m->list, cap, sizeof(*list));
 
 		if (!list)
 			return -ENOMEM;
 		m->list = list;
 		m->cap = cap;
 	}
-	memcpy(m->list[m->n++], mac, 6);
+	m->list[m->n].vmid = m->vmid;
+	memcpy(m->list[m->n++].mac, mac, 6);
 	return 0;
 }
 
@@ -671,12 +771,11 @@ static int macs_of_dir(int root, const char *dir, struct macs *m, struct error *
 
 	for (int i = 0; !r && i < names.n; i++) {
 		AUTO_FREE char *text = NULL;
-		uint32_t vmid = 0;
 		char path[192];
 		ssize_t len;
 
-		(void)conf_vmid(names.list[i]->d_name, &vmid);
-		snprintf(path, sizeof(path), "%s/%u.conf", dir, vmid);
+		(void)conf_vmid(names.list[i]->d_name, &m->vmid);
+		snprintf(path, sizeof(path), "%s/%u.conf", dir, m->vmid);
 		len = file_read(root, path + 1, PVE_FILE_MAX, &text, NULL);
 		if (len > 0 && macs_of_config(m, text, (size_t)len) < 0)
 			r = fail(err, ENOMEM, "%s: out of memory", path);
@@ -684,7 +783,7 @@ static int macs_of_dir(int root, const char *dir, struct macs *m, struct error *
 	return r;
 }
 
-int guest_all_macs(int root, uint8_t (**macs)[6], size_t *n_macs, struct error *err)
+int guest_all_macs(int root, struct guest_mac **macs, size_t *n_macs, struct error *err)
 {
 	static const char *const kinds[] = {"qemu-server", "lxc"};
 	CLEANUP(names_free) struct names nodes = {NULL, 0};

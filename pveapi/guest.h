@@ -88,13 +88,35 @@ struct guest_claim {
 int guest_raw_claims(int root, const char *node, struct guest_claim **claims, size_t *n_claims,
 		     char **broken, struct error *err);
 
+/* A guest of the cluster and the node whose folder its config is in. */
+struct guest_ref {
+	uint32_t vmid;
+	char node[64];
+	bool container;
+};
+
+/*
+ * Every guest with a config on any node, in the order of their ids. Only the
+ * names of the files are looked at. *list is the caller's to free(). 0, or a
+ * negative errno with err; no /etc/pve/nodes is an empty list.
+ */
+int guest_list(int root, struct guest_ref **list, size_t *n, struct error *err);
+/* The guest with that id in what guest_list() gave, or NULL. */
+const struct guest_ref *guest_find(const struct guest_ref *list, size_t n, uint32_t vmid);
+
+/* A MAC and the guest whose config has it. */
+struct guest_mac {
+	uint8_t mac[6];
+	uint32_t vmid;
+};
+
 /*
  * Every MAC that a netN line of a guest (QEMU and containers) in the whole
  * cluster has, for finding a free one: /etc/pve/nodes/<node>/{qemu-server,lxc}.
  * Those of snapshots and pending changes too: a rollback brings them back. A
  * config that cannot be read is left out. *macs is the caller's to free().
  */
-int guest_all_macs(int root, uint8_t (**macs)[6], size_t *n_macs, struct error *err);
+int guest_all_macs(int root, struct guest_mac **macs, size_t *n_macs, struct error *err);
 
 /*
  * The folder of `node` this program runs on: the target of /etc/pve/local

@@ -31,7 +31,8 @@
 #define AUTH_PREFIX	   "Authorization: PVEAPIToken="
 
 #define TOKEN_MAKE                                                                                 \
-	"`pveum user token add vfhook@pve hook --privsep 0`, then put vfhook@pve!hook=<its "       \
+	"`/usr/lib/vfhook/setup configure`, or by hand: `pveum user token add vfhook@pve hook "    \
+	"--privsep 0`, then put vfhook@pve!hook=<its "                                             \
 	"value> in with `install -m 600 /dev/stdin /" VFHOOK_TOKEN_PATH "`"
 
 struct curl_api {
@@ -164,6 +165,23 @@ int rest_token_check(int root, struct error *err)
 
 	explicit_bzero(token, sizeof(token));
 	return r;
+}
+
+int rest_token_name(int root, char *name, size_t size, struct error *err)
+{
+	char token[TOKEN_MAX];
+	size_t len;
+	int r = read_token(root, token, err);
+
+	if (r < 0)
+		return r;
+	len = strcspn(token, "=");
+	if (len < size)
+		snprintf(name, size, "%.*s", (int)len, token);
+	explicit_bzero(token, sizeof(token));
+	return len < size
+		       ? 0
+		       : fail(err, EINVAL, "/" VFHOOK_TOKEN_PATH ": the token's name is too long");
 }
 
 static size_t auth_size(void)

@@ -25,6 +25,9 @@ struct rest; /* one connection to this node's pveproxy, kept alive between calls
  */
 int rest_token_check(int root, struct error *err);
 
+/* The token's name, user@realm!id, without its secret. Fails as rest_token_check() does. */
+int rest_token_name(int root, char *name, size_t size, struct error *err);
+
 /*
  * Load libcurl, read the token, choose what TLS is verified against:
  * /etc/pve/local/pveproxy-ssl.pem if it is there (the admin's own certificate,

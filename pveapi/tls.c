@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -16,6 +17,7 @@
 #include "pveapi/lines.h"
 
 #define CA_PATH	      "etc/pve/pve-root-ca.pem"
+#define NODE_PATH     "etc/pve/local/pve-ssl.pem"
 #define OWN_PATH      "etc/pve/local/pveproxy-ssl.pem"
 #define OWN_KEY_PATH  "etc/pve/local/pveproxy-ssl.key"
 #define DEFAULTS_PATH "etc/default/pveproxy"
@@ -27,6 +29,9 @@
 #define DER_OCTET_STRING 0x04
 #define DER_OID		 0x06
 #define DER_SEQUENCE	 0x30
+#define DER_UTC_TIME	 0x17
+#define DER_TIME	 0x18
+#define DER_VERSION	 0xa0 /* [0] of TBSCertificate */
 #define DER_EXTENSIONS	 0xa3 /* [3] of TBSCertificate */
 #define DER_DNS_NAME	 0x82 /* [2] of GeneralName */
 #define DER_IP_ADDRESS	 0x87 /* [7] of GeneralName */
@@ -267,6 +272,67 @@ int tls_pick_name(const char *pem, size_t len, const char *node, char name[TLS_N
 	return r;
 }
 
+/* "261124111500Z" or, from 2050 on, "20501124111500Z": RFC 5280, 4.1.2.5. */
+static int parse_time(unsigned tag, struct der t, int64_t *out)
+{
+	size_t year_len = tag == DER_UTC_TIME ? 2 : 4;
+	int part[6] = {0}; /* year, month, day, hour, minute, second */
+	struct tm tm;
+
+	if ((tag != DER_UTC_TIME && tag != DER_TIME) || t.len != year_len + 11 ||
+	    t.p[t.len - 1] != 'Z')
+		return -EINVAL;
+	for (size_t i = 0; i + 1 < t.len; i++) {
+		size_t k = i < year_len ? 0 : 1 + (i - year_len) / 2;
+
+		if (!isdigit(t.p[i]))
+			return -EINVAL;
+		part[k] = part[k] * 10 + (t.p[i] - '0');
+	}
+	if (tag == DER_UTC_TIME)
+		part[0] += part[0] < 50 ? 2000 : 1900;
+	tm = (struct tm){.tm_year = part[0] - 1900,
+			 .tm_mon = part[1] - 1,
+			 .tm_mday = part[2],
+			 .tm_hour = part[3],
+			 .tm_min = part[4],
+			 .tm_sec = part[5]};
+	*out = timegm(&tm);
+	return 0;
+}
+
+/* tbs: version [0] if it is not 1, serial number, algorithm, issuer, then the validity. */
+static int find_not_after(struct der cert, int64_t *out)
+{
+	struct der validity;
+	struct der body;
+	struct der tbs;
+	unsigned tag;
+
+	if (!der_take(&cert, DER_SEQUENCE, &body) || !der_take(&body, DER_SEQUENCE, &tbs) ||
+	    !der_next(&tbs, &tag, &body) || (tag == DER_VERSION && !der_next(&tbs, &tag, &body)) ||
+	    !der_take(&tbs, DER_SEQUENCE, &body) || !der_take(&tbs, DER_SEQUENCE, &body) ||
+	    !der_take(&tbs, DER_SEQUENCE, &validity) || !der_next(&validity, &tag, &body) ||
+	    !der_next(&validity, &tag, &body))
+		return -EINVAL;
+	return parse_time(tag, body, out);
+}
+
+int tls_not_after(const char *pem, size_t len, int64_t *out)
+{
+	AUTO_FREE uint8_t *der = NULL;
+	struct span text;
+	ssize_t n;
+
+	if (len > PEM_MAX || !find_pem(pem, len, &text))
+		return -EINVAL;
+	der = malloc(text.len + 1);
+	if (!der)
+		return -ENOMEM;
+	n = base64_decode(text, der);
+	return n < 0 ? -EINVAL : find_not_after((struct der){der, (size_t)n}, out);
+}
+
 /* /etc/default/pveproxy */
 
 /* What the shell makes of `value`, as far as it needs no expansion. */
@@ -386,10 +452,24 @@ static int choose_own(int root, struct tls_target *out, struct error *err)
 	return r < 0 ? fail_context(err, "/" OWN_PATH) : 0;
 }
 
+static bool has_own_cert(int root, const struct defaults *d)
+{
+	return path_exists(root, OWN_PATH) &&
+	       path_exists(root, d->key_path + strspn(d->key_path, "/"));
+}
+
+const char *tls_server_cert(int root)
+{
+	struct defaults defaults;
+
+	if (read_defaults(root, &defaults, NULL) < 0)
+		return NODE_PATH;
+	return has_own_cert(root, &defaults) ? OWN_PATH : NODE_PATH;
+}
+
 int tls_choose(int root, struct tls_target *out, struct error *err)
 {
 	struct defaults defaults;
-	const char *key;
 	int r;
 
 	*out = (struct tls_target){"", "", NULL, NULL, 0};
@@ -399,8 +479,7 @@ int tls_choose(int root, struct tls_target *out, struct error *err)
 	r = choose_address(defaults.listen, out->address, err);
 	if (r < 0)
 		return r;
-	key = defaults.key_path + strspn(defaults.key_path, "/");
-	if (path_exists(root, OWN_PATH) && path_exists(root, key)) {
+	if (has_own_cert(root, &defaults)) {
 		r = choose_own(root, out, err);
 	} else {
 		memcpy(out->name, "localhost", sizeof("localhost"));

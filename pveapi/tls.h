@@ -7,6 +7,7 @@
 #define VFHOOK_PVEAPI_TLS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -38,6 +39,15 @@ void tls_target_free(struct tls_target *t);
  */
 int tls_pick_name(const char *pem, size_t len, const char *node, char name[TLS_NAME_LEN],
 		  struct error *err);
+
+/* Which certificate pveproxy presents, chosen as in tls_choose(); relative to root. */
+const char *tls_server_cert(int root);
+
+/*
+ * When the first certificate of a PEM text ends to be valid, seconds of the
+ * epoch. 0, or -EINVAL (no text: to be told is only that it ends soon).
+ */
+int tls_not_after(const char *pem, size_t len, int64_t *out);
 
 /*
  * The value that a shell-style file (/etc/default/pveproxy) gives a variable:

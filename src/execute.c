@@ -513,7 +513,11 @@ int recover(const struct executor *x, uint32_t vmid, struct error *err)
 	refresh(x, &p);
 	sweep(x, &p);
 	if (p.kind == PLAN_START) {
-		say(x, "an earlier start of VM %u was cut off in the middle: undoing it", vmid);
+		if (vmid == LEASE_SELF)
+			say(x, "earlier parking of VFs was cut off in the middle: undoing it");
+		else
+			say(x, "an earlier start of VM %u was cut off in the middle: undoing it",
+			    vmid);
 		undo(x, &p, p.n_steps);
 	} else {
 		say(x, "an earlier %s for VM %u was cut off in the middle: finishing it",

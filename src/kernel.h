@@ -23,6 +23,8 @@ struct pf_link {
 	bool up;      /* IFF_UP: administratively */
 	bool carrier; /* IFF_LOWER_UP */
 	unsigned mtu;
+	bool has_perm_mac; /* the address it was made with, whatever it has now */
+	uint8_t perm_mac[6];
 	size_t n_vfs;
 	struct vf_settings *vfs; /* index = VF number; has = what the driver reports */
 };
@@ -70,6 +72,12 @@ int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_
  */
 int kernel_vf_set(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
 		  const struct vf_settings *to, struct error *err);
+
+/*
+ * Set an interface up, as `ip link set <interface> up` does. Some drivers (bnxt_en) make
+ * no VFs before that, others forget a VF's settings at it.
+ */
+int kernel_link_up(struct kernel *k, int ifindex, struct error *err);
 
 /* 1 if the interface has any IPv4 or IPv6 address other than a link-local one, 0 if not. */
 int kernel_has_address(struct kernel *k, int ifindex, struct error *err);

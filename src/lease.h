@@ -20,6 +20,12 @@
 #define RUN_DIR	  "run/vfhook"
 #define LEASE_DIR RUN_DIR "/leases"
 
+/*
+ * The owner of a VF that vfhook itself is at work on, as if it were a VM: no VM
+ * has this number (PVE::JSONSchema: VM ids begin at 100).
+ */
+#define LEASE_SELF 1
+
 enum lease_phase {
 	LEASE_STARTING, /* pre-start took it; QEMU is not known yet */
 	LEASE_RUNNING,	/* post-start saw QEMU with it */

@@ -314,6 +314,11 @@ static int read_link(struct nlmsghdr *h, void *arg)
 		nla_strlcpy(l->ifname, tb[IFLA_IFNAME], sizeof(l->ifname));
 	if (tb[IFLA_MTU] && nla_len(tb[IFLA_MTU]) >= 4)
 		l->mtu = nla_get_u32(tb[IFLA_MTU]);
+	/* Since Linux 5.6; drivers that know none send none. */
+	if (tb[IFLA_PERM_ADDRESS] && nla_len(tb[IFLA_PERM_ADDRESS]) == 6) {
+		memcpy(l->perm_mac, nla_data(tb[IFLA_PERM_ADDRESS]), 6);
+		l->has_perm_mac = true;
+	}
 	num = vf_count(tb);
 	if (num > VFS_MAX)
 		return -EBADMSG;
@@ -599,4 +604,21 @@ int kernel_has_address(struct kernel *k, int ifindex, struct error *err)
 	if (r < 0)
 		return fail_errno(err, -r, "read the addresses of interface %d", ifindex);
 	return s.found;
+}
+
+int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC,
+				.ifi_index = ifindex,
+				.ifi_flags = IFF_UP,
+				.ifi_change = IFF_UP};
+	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_ACK);
+	int r;
+
+	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+		return fail(err, ENOMEM, "rtnetlink: out of memory");
+	r = talk(k, msg, NULL, NULL);
+	if (r < 0)
+		return fail_errno(err, -r, "set interface %d up", ifindex);
+	return 0;
 }

@@ -106,7 +106,7 @@ static struct step vf_step(enum step_kind kind, const struct pf_state *pf,
 static bool pf_wanted(const struct port_wish *w, const struct pci_addr *pf)
 {
 	for (size_t i = 0; i < w->n_pfs; i++) {
-		if (!pci_addr_cmp(&w->pfs[i], pf))
+		if (!pci_addr_cmp(&w->pfs[i].addr, pf))
 			return true;
 	}
 	return false;
@@ -198,6 +198,10 @@ static const char *why_not_lease(const struct vf_state *v, uint32_t vmid, char *
 {
 	if (v->lease_broken) {
 		snprintf(buf, size, "its lease cannot be read: %s", v->lease_why);
+		return buf;
+	}
+	if (v->leased && v->lease.vmid == LEASE_SELF && vmid != LEASE_SELF) {
+		snprintf(buf, size, "vfhook is parking it just now");
 		return buf;
 	}
 	if (v->leased && v->lease.vmid != vmid) {
@@ -610,6 +614,19 @@ static int add_leftover(const struct pf_state *pf, const struct vf_state *v, enu
 	return vf_attr_equal(attr, &to, &v->now) ? 0 : add_set(pf, v, attr, &to, p, err);
 }
 
+/* No other driver may take it. */
+static int add_override(const struct pf_state *pf, const struct vf_state *v, struct plan *p,
+			struct error *err)
+{
+	struct step step = vf_step(STEP_OVERRIDE, pf, v);
+
+	if (!strcmp(v->info.driver, "vfio-pci") || !strcmp(v->info.driver_override, "vfio-pci"))
+		return 0;
+	memcpy(step.from_text, v->info.driver_override, sizeof(step.from_text));
+	snprintf(step.to_text, sizeof(step.to_text), "vfio-pci");
+	return add_step(p, &step, err) ? 0 : -ENOMEM;
+}
+
 static int add_port(const struct snapshot *s, const struct pf_state *pf, const struct vf_state *v,
 		    const struct port_wish *w, int64_t now, struct plan *p, struct error *err)
 {
@@ -620,16 +637,8 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 	r = clear_double_macs(s, pf, v, w, now, p, err);
 	if (r < 0)
 		return r;
-	if (add_lease(pf, v, w, now, p, err) < 0)
+	if (add_lease(pf, v, w, now, p, err) < 0 || add_override(pf, v, p, err) < 0)
 		return -ENOMEM;
-	if (strcmp(v->info.driver, "vfio-pci") != 0 &&
-	    strcmp(v->info.driver_override, "vfio-pci") != 0) {
-		step = vf_step(STEP_OVERRIDE, pf, v);
-		memcpy(step.from_text, v->info.driver_override, sizeof(step.from_text));
-		snprintf(step.to_text, sizeof(step.to_text), "vfio-pci");
-		if (!add_step(p, &step, err))
-			return -ENOMEM;
-	}
 	for (int a = 0; a < VF_ATTR_COUNT; a++) {
 		if (!(w->want.has & vf_attr_bits((enum vf_attr)a))) {
 			if (is_leased_to(v, w->vmid) &&
@@ -822,6 +831,27 @@ int plan_release(const struct pf_state *pf, const struct vf_state *state, const 
 		return -ENOMEM;
 	drop.old_lease = *lease;
 	drop.has_old_lease = true;
+	return add_step(p, &drop, err) ? 0 : -ENOMEM;
+}
+
+int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, struct plan *p,
+	      struct error *err)
+{
+	const struct port_wish self = {.vmid = LEASE_SELF};
+	struct step drop = vf_step(STEP_LEASE_DROP, pf, v);
+	size_t first = p->n_steps;
+
+	if (add_lease(pf, v, &self, now, p, err) < 0)
+		return -ENOMEM;
+	drop.has_old_lease = true;
+	drop.old_lease = p->steps[first].lease;
+	if (add_override(pf, v, p, err) < 0 ||
+	    add_parking(pf, v, &p->steps[first].lease, p, err) < 0)
+		return -ENOMEM;
+	if (p->n_steps == first + 1) { /* it is as it should be: not even a lease */
+		p->n_steps = first;
+		return 0;
+	}
 	return add_step(p, &drop, err) ? 0 : -ENOMEM;
 }
 

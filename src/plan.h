@@ -75,8 +75,8 @@ struct port_wish {
 	uint32_t vmid;
 	unsigned slot;
 	char pool[64];
-	char name[64];		    /* the VM's, for the lease; may be "" */
-	const struct pci_addr *pfs; /* the pool's PFs on this node */
+	char name[64];		 /* the VM's, for the lease; may be "" */
+	const struct pf_id *pfs; /* the pool's PFs on this node */
 	size_t n_pfs;
 	bool allow_pf_down;
 	struct vf_settings want;
@@ -134,6 +134,14 @@ int plan_change(const struct pf_state *pf, const struct vf_state *vf,
  */
 int plan_release(const struct pf_state *pf, const struct vf_state *state, const struct lease *lease,
 		 struct plan *p, struct error *err);
+
+/*
+ * The steps that make a free VF one that is parked, under a lease of our own
+ * (LEASE_SELF) meanwhile; none if it is parked already. The plan is a PLAN_START of
+ * LEASE_SELF: whoever was faster has the VF (-EEXIST from execute()).
+ */
+int plan_park(const struct pf_state *pf, const struct vf_state *vf, int64_t now, struct plan *p,
+	      struct error *err);
 
 /*
  * Why this VF is not free for that wish, or NULL if it is. Notes what it

@@ -100,18 +100,35 @@ static int read_some_vfs(const struct observer *o, struct pf_state *pf, const st
 	return 0;
 }
 
-static void read_pf(const struct observer *o, const struct pci_addr *addr, struct pf_state *pf)
+/* Another card in that slot leads to another network: nobody gets its VFs unasked. */
+static int check_identity(const struct pf_id *id, const struct pf_state *pf, struct error *err)
+{
+	char addr[PCI_ADDR_LEN];
+	char was[MAC_LEN];
+	char is[MAC_LEN];
+
+	if (!id->has_mac || !pf->link.has_perm_mac || !memcmp(id->mac, pf->link.perm_mac, 6))
+		return 0;
+	return fail(err, ESTALE,
+		    "PF %s (%s) is another card than the pool's: its MAC is %s, not %s; `vfhook "
+		    "boot` looks where that one is now",
+		    pci_addr_format(&id->addr, addr), pf->info.ifname,
+		    mac_format(pf->link.perm_mac, is), mac_format(id->mac, was));
+}
+
+static void read_pf(const struct observer *o, const struct pf_id *id, struct pf_state *pf)
 {
 	struct error why = ERROR_INIT;
 
-	if (sysfs_pf_read(o->root, addr, &pf->info, &why) < 0 ||
-	    kernel_pf_read(o->kernel, pf->info.ifindex, &pf->link, &why) < 0) {
+	if (sysfs_pf_read(o->root, &id->addr, &pf->info, &why) < 0 ||
+	    kernel_pf_read(o->kernel, pf->info.ifindex, &pf->link, &why) < 0 ||
+	    check_identity(id, pf, &why) < 0) {
 		pf->broken = true;
 		snprintf(pf->why, sizeof(pf->why), "%.255s", why.text);
 	}
 }
 
-int snapshot_read(const struct observer *o, const struct pci_addr *pfs, size_t n_pfs,
+int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
 		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
 		  struct error *err)
 {

@@ -62,10 +62,11 @@ struct observer {
 /*
  * Read the PFs, and of each only those of its VFs that stand in `only` (n_only
  * may be 0), or with all true, every VF. A PF that cannot be read becomes a
- * broken one with the reason: one bad PF must not hide the others. Fails only
+ * broken one with the reason: one bad PF must not hide the others. So does one whose
+ * permanent MAC is not that of its pf_id: it is another card. Fails only
  * for want of memory. Release with snapshot_free().
  */
-int snapshot_read(const struct observer *o, const struct pci_addr *pfs, size_t n_pfs,
+int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
 		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
 		  struct error *err);
 void snapshot_free(struct snapshot *s);

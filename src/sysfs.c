@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -336,4 +337,85 @@ int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *d
 	if (r < 0)
 		return fail_errno(err, -r, "VF %s: write driver_override", text);
 	return 0;
+}
+
+/* --- Making VFs --- */
+
+static int by_addr(const void *a, const void *b)
+{
+	return pci_addr_cmp(&((const struct pf_info *)a)->addr, &((const struct pf_info *)b)->addr);
+}
+
+/* Class 02xxxx: "0x020000" is Ethernet. Other devices have VFs too (NVMe, GPUs). */
+static bool is_network_pf(int root, const struct pci_addr *a)
+{
+	char path[PATH_MAX];
+	char class[16];
+
+	return dev_path(path, a, "sriov_totalvfs") && path_exists(root, path) &&
+	       dev_attr(root, a, "class", class, sizeof(class)) > 0 && !strncmp(class, "0x02", 4);
+}
+
+int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
+{
+	AUTO_CLOSEDIR DIR *d = open_dir(root, "sys/bus/pci/devices");
+	AUTO_FREE struct pf_info *all = NULL;
+	const struct dirent *e;
+
+	*list = NULL;
+	*n = 0;
+	while (d && (e = readdir(d))) {
+		struct pci_addr a;
+		struct pf_info *more;
+
+		if (pci_addr_parse(e->d_name, &a) < 0 || !is_network_pf(root, &a))
+			continue;
+		more = reallocarray(all, *n + 1, sizeof(*all));
+		if (!more)
+			return fail(err, ENOMEM, "out of memory");
+		all = more;
+		sysfs_pf_read(root, &a, &all[(*n)++], NULL);
+	}
+	if (all)
+		qsort(all, *n, sizeof(*all), by_addr);
+	*list = STEAL(all);
+	return 0;
+}
+
+int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeout_ms,
+		     struct error *err)
+{
+	const int nap_ms = 200;
+	char path[PATH_MAX];
+	char text[16];
+	int r;
+
+	snprintf(text, sizeof(text), "%u", n);
+	if (!dev_path(path, pf, "sriov_numvfs"))
+		return fail(err, ENAMETOOLONG, "path too long");
+	for (int waited = 0;; waited += nap_ms) {
+		r = attr_write(root, path, text);
+		if ((r != -EAGAIN && r != -EBUSY) || waited >= timeout_ms)
+			break;
+		nanosleep(&(struct timespec){0, nap_ms * 1000000L}, NULL);
+	}
+	return r < 0 ? fail_errno(err, -r, "write %u to sriov_numvfs", n) : 0;
+}
+
+bool sysfs_autoprobe(int root, const struct pci_addr *pf)
+{
+	char text[8];
+
+	return dev_attr(root, pf, "sriov_drivers_autoprobe", text, sizeof(text)) > 0 &&
+	       text[0] == '1';
+}
+
+int sysfs_set_autoprobe(int root, const struct pci_addr *pf, bool on, struct error *err)
+{
+	char path[PATH_MAX];
+	int r = dev_path(path, pf, "sriov_drivers_autoprobe")
+			? attr_write(root, path, on ? "1" : "0")
+			: -ENAMETOOLONG;
+
+	return r < 0 ? fail_errno(err, -r, "write sriov_drivers_autoprobe") : 0;
 }

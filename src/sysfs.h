@@ -8,12 +8,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/text.h"
 
 #define IFNAME_LEN 16 /* IFNAMSIZ */
 #define DRIVER_LEN 64
+
+/*
+ * A PF as what we store names it: by PCI address, and known again by its permanent
+ * MAC, since a card that is put in or taken out moves the addresses of others.
+ */
+struct pf_id {
+	struct pci_addr addr;
+	bool has_mac;
+	uint8_t mac[6];
+};
 
 struct pf_info {
 	struct pci_addr addr;
@@ -82,5 +93,29 @@ int vfio_group_busy(int root, int group);
  */
 int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *driver,
 			      struct error *err);
+
+/*
+ * Every PF of a network card: SR-IOV capable, PCI class 02xx. Whoever has no
+ * network interface (yet, or because vfio-pci has it) is in it with ifindex 0.
+ * *list is the caller's to free(). Sorted by address.
+ */
+int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err);
+
+/*
+ * Change how many VFs a PF has (sriov_numvfs). The kernel only goes from 0 to N
+ * and from N to 0 (drivers/pci/iov.c sriov_numvfs_store: EBUSY otherwise), and at 0 every
+ * VF is gone, from a running guest too: that nobody has one is the caller's to
+ * know. EAGAIN and EBUSY of a driver that is resetting are tried again for up to timeout_ms.
+ */
+int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeout_ms,
+		     struct error *err);
+
+/*
+ * With sriov_drivers_autoprobe 0 VFs come without the host's own driver and
+ * network interface. Set before the VFs are made. False if it could not be
+ * read: then there is none.
+ */
+bool sysfs_autoprobe(int root, const struct pci_addr *pf);
+int sysfs_set_autoprobe(int root, const struct pci_addr *pf, bool on, struct error *err);
 
 #endif

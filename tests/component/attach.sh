@@ -60,12 +60,12 @@ like "$? $out" '^0 .*no pool yet: vfhook pool add' "no pool: the list says how t
 is "$(vfhook pool list --output-format json)" '[]' "and is empty in JSON"
 out=$(vfhook pool add wan --pf enp6s0f0 2>&1)
 like "$? $out" "^0 .*pool 'wan' on pve1: PF 0000:06:00.0 \(enp6s0f0, igb\), 7 of 7 VFs" "a pool by interface name"
-is "$(<"$node_root/etc/pve/vfhook.cfg")" $'pool: wan\n\tpf node=pve1,path=0000:06:00.0' "is stored with the PCI address"
+is "$(<"$node_root/etc/pve/vfhook.cfg")" $'pool: wan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:06:00:01' "is stored with the PCI address and the card's MAC"
 out=$(vfhook pool remove wan 2>&1)
 is "$? $(tree)" "0 $start" "removed: /etc/pve is as before, vfhook.cfg gone"
 try "a pool with everything" vfhook pool add wan --pf 06:00.0 --vfs 7 --allow-pf-down
 out=$(vfhook pool add wan --pf enp7s0,enp6s0f0 2>&1)
-is "$? $(section 'pool: wan')" $'0 pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\tvfs 7\n\tallow-pf-down 1\n\tpf node=pve1,path=0000:07:00.0' \
+is "$? $(section 'pool: wan')" $'0 pool: wan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:06:00:01\n\tvfs 7\n\tallow-pf-down 1\n\tpf node=pve1,path=0000:07:00.0,mac=52:54:00:07:00:01' \
 	"add gives an existing pool one PF more"
 before=$(tree)
 out=$(vfhook pool add wan --pf enp7s0 2>&1)

@@ -16,8 +16,9 @@
  *   "die-after:N"                the process is killed before its Nth set from now
  *   "slow:MS"                    each set takes that long
  *
- * "stats": [{"rx-packets": 1, "rx-bytes": 64, ...}, ...] is what its VFs have counted. More than
- * 221 VFs are too many for a list with statistics, as on the real kernel.
+ * "perm-mac" is the PF's permanent address; without it the one its sysfs shows. "stats":
+ * [{"rx-packets": 1, "rx-bytes": 64, ...}, ...] is what its VFs have counted. More than 221 VFs are
+ * too many for a list with statistics, as on the real kernel.
  *
  * Without a file a PF is up, has carrier, and as many VFs as sysfs says, in
  * the state a driver creates them in.
@@ -186,6 +187,32 @@ static bool count_down(struct page *p, const char *name)
 	return true;
 }
 
+static void read_perm_mac(struct kernel *k, const struct page *p, int ifindex, struct pf_link *out)
+{
+	const char *text = json_string_value(json_object_get(p->j, "perm-mac"));
+	struct pf_info pf;
+	char path[128];
+	char mac[32];
+
+	if (!text && find_pf(k->root, ifindex, &pf)) {
+		snprintf(path, sizeof(path), "sys/class/net/%s/address", pf.ifname);
+		text = attr_read(k->root, path, mac, sizeof(mac)) > 0 ? mac : NULL;
+	}
+	out->has_perm_mac = text && !mac_parse(text, out->perm_mac);
+}
+
+int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
+{
+	CLEANUP(page_close) struct page p;
+	int r = page_open(k, ifindex, &p, err);
+
+	if (r < 0)
+		return r;
+	json_object_set_new(p.j, "up", json_true());
+	page_store(&p);
+	return 0;
+}
+
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err)
 {
 	CLEANUP(page_close) struct page p;
@@ -200,6 +227,7 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 	out->up = json_is_true(json_object_get(p.j, "up"));
 	out->carrier = json_is_true(json_object_get(p.j, "carrier"));
 	out->mtu = 1500;
+	read_perm_mac(k, &p, ifindex, out);
 	vfs = json_object_get(p.j, "vfs");
 	out->n_vfs = json_array_size(vfs);
 	out->vfs = calloc(out->n_vfs + 1, sizeof(*out->vfs));

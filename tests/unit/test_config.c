@@ -63,7 +63,7 @@ static void test_everything(void **state)
 	const struct pool *pool = config_pool(&c, "wan");
 	const struct port *p = config_port(&c, 100, 0);
 	struct pci_addr a = addr_of("0000:06:00.1");
-	struct pci_addr *pfs;
+	struct pf_id *pfs;
 
 	(void)state;
 	assert_null(pool->bad);
@@ -71,7 +71,7 @@ static void test_everything(void **state)
 	assert_true(pool->allow_pf_down);
 	assert_int_equal(pool->vfs, 6);
 	assert_int_equal(pool_node_pfs(pool, "pve1", &pfs), 2);
-	assert_int_equal(pci_addr_cmp(&pfs[1], &a), 0);
+	assert_int_equal(pci_addr_cmp(&pfs[1].addr, &a), 0);
 	free(pfs);
 	assert_int_equal(pool_node_pfs(pool, "pve3", &pfs), 0);
 	free(pfs);
@@ -710,7 +710,7 @@ static void test_set_keys_refused(void **state)
 static void test_pools(void **state)
 {
 	const struct tree *t = *state;
-	const struct pci_addr pfs[] = {addr_of("0000:06:00.0"), addr_of("0000:07:00.0")};
+	struct pf_id pfs[] = {{.addr = addr_of("0000:06:00.0")}, {.addr = addr_of("0000:07:00.0")}};
 	struct pool_addition a = {.name = "wan", .node = "pve1", .pfs = pfs, .n_pfs = 1};
 	struct error err = ERROR_INIT;
 	size_t added;
@@ -728,6 +728,14 @@ static void test_pools(void **state)
 	assert_int_equal(added, 1);
 	file_is(t->root, "pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\tvfs 4\n"
 			 "\tallow-pf-down 1\n\tpf node=pve1,path=0000:07:00.0\n");
+	/* Once more, with what each is known again by. */
+	pfs[0].has_mac = true;
+	pfs[0].mac[5] = 1;
+	a.vfs = a.allow_pf_down = NULL;
+	assert_int_equal(config_add_pool(t->root, &a, &added, &made, &err), 0);
+	assert_int_equal(added, 0);
+	file_is(t->root, "pool: wan\n\tpf node=pve1,path=0000:06:00.0,mac=00:00:00:00:00:01\n"
+			 "\tvfs 4\n\tallow-pf-down 1\n\tpf node=pve1,path=0000:07:00.0\n");
 	a.name = "lan";
 	assert_int_equal(config_add_pool(t->root, &a, &added, &made, &err), -EEXIST);
 	assert_has(err.text, "pool 'wan'");
@@ -741,6 +749,29 @@ static void test_pools(void **state)
 	tree_write(t->root, VFHOOK_CFG, POOL PORT("100-0") "\n" PORT("100-1"));
 	assert_int_equal(config_remove_pool(t->root, "wan", &err), -EBUSY);
 	assert_has(err.text, "100-0, 100-1");
+}
+
+static void test_pfs_that_moved(void **state)
+{
+	const struct tree *t = *state;
+	const struct pf_change swap[] = {
+		{addr_of("0000:06:00.0"),
+		 {.addr = addr_of("0000:07:00.0"), .has_mac = true, .mac = {2, 0, 0, 0, 0, 6}}},
+		{addr_of("0000:07:00.0"),
+		 {.addr = addr_of("0000:06:00.0"), .has_mac = true, .mac = {2, 0, 0, 0, 0, 7}}},
+	};
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(mkdirat(t->root, "etc", 0755) | mkdirat(t->root, "etc/pve", 0755), 0);
+	tree_write(t->root, VFHOOK_CFG,
+		   "# mine\npool: wan\n\tpf path=06:00.0,node=pve1\n\tpf "
+		   "node=pve2,path=0000:06:00.0\n\tcomment pf node=pve1,path=0000:06:00.0\n\n"
+		   "pool: lan\n\tvfs 2\n\tpf node=pve1,path=0000:07:00.0,mac=02:00:00:00:00:07\n");
+	assert_int_equal(config_change_pfs(t->root, "pve1", swap, 2, &err), 0);
+	file_is(t->root,
+		"# mine\npool: wan\n\tpf node=pve1,path=0000:07:00.0,mac=02:00:00:00:00:06\n\tpf "
+		"node=pve2,path=0000:06:00.0\n\tcomment pf node=pve1,path=0000:06:00.0\n\n"
+		"pool: lan\n\tvfs 2\n\tpf node=pve1,path=0000:06:00.0,mac=02:00:00:00:00:07\n");
 }
 
 static void test_pool_names(void **state)
@@ -813,6 +844,7 @@ int main(void)
 		ram_test(test_set_keys),
 		ram_test(test_set_keys_refused),
 		ram_test(test_pools),
+		ram_test(test_pfs_that_moved),
 		cmocka_unit_test(test_pool_names),
 		cmocka_unit_test(test_guests),
 	};

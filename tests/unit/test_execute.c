@@ -241,13 +241,13 @@ static struct vf_settings something_else(void)
 
 static void observe(struct rig *r, struct snapshot *s)
 {
-	struct pci_addr pfs[] = {addr_of(PF0), addr_of(PF1)};
+	struct pf_id pfs[] = {{.addr = addr_of(PF0)}, {.addr = addr_of(PF1)}};
 	struct observer o = {.root = r->t->root, .kernel = r->x.kernel, .vmid = VM};
 
 	assert_int_equal(snapshot_read(&o, pfs, 2, NULL, 0, true, s, NULL), 0);
 }
 
-static void make_wish(struct port_wish *w, unsigned slot, const struct pci_addr *pf,
+static void make_wish(struct port_wish *w, unsigned slot, const struct pf_id *pf,
 		      const struct vf_settings *want)
 {
 	*w = (struct port_wish){.vmid = VM,
@@ -263,15 +263,15 @@ static void make_wish(struct port_wish *w, unsigned slot, const struct pci_addr 
 /* Two ports, one on each PF, the second one with the same wishes but another MAC. */
 static void plan_two(struct rig *r, const struct vf_settings *want, struct plan *p)
 {
-	static struct pci_addr pfs[2];
+	static struct pf_id pfs[2];
 	struct port_wish w[2];
 	struct port_choice choices[2];
 	struct vf_settings other = *want;
 	struct error err = ERROR_INIT;
 	struct snapshot s;
 
-	pfs[0] = addr_of(PF0);
-	pfs[1] = addr_of(PF1);
+	pfs[0].addr = addr_of(PF0);
+	pfs[1].addr = addr_of(PF1);
 	other.mac[5]++;
 	make_wish(&w[0], 0, &pfs[0], want);
 	make_wish(&w[1], 1, &pfs[1], &other);
@@ -287,7 +287,7 @@ static void plan_two(struct rig *r, const struct vf_settings *want, struct plan 
 static void plan_one(struct rig *r, enum plan_kind kind, const struct vf_settings *want,
 		     struct plan *p)
 {
-	struct pci_addr pf = addr_of(PF0);
+	struct pf_id pf = {.addr = addr_of(PF0)};
 	struct pci_addr vf = igb_vf(0);
 	struct error err = ERROR_INIT;
 	struct port_wish w;
@@ -1286,7 +1286,7 @@ static void test_recovery_fails(void **state)
 static void test_double_mac(void **state)
 {
 	struct vf_settings want = everything();
-	struct pci_addr pfs = addr_of(PF0);
+	struct pf_id pfs = {.addr = addr_of(PF0)};
 	struct rig r;
 
 	rig_open(&r, *state);

@@ -13,7 +13,7 @@ struct world {
 	struct pf_state pfs[PFS];
 	struct vf_state vfs[PFS][VFS];
 	struct vf_settings link[PFS][VFS];
-	struct pci_addr pool[PFS];
+	struct pf_id pool[PFS];
 	struct port_wish wishes[4];
 	struct port_choice choices[4];
 	struct plan p;
@@ -29,7 +29,7 @@ static void make_vf(struct world *w, unsigned pf, unsigned k)
 
 	v->info = (struct vf_info){
 		.addr = {.bus = (uint8_t)(6 + pf), .dev = (uint8_t)(0x10 + k / 4), .fn = k % 4 * 2},
-		.pf = w->pool[pf],
+		.pf = w->pool[pf].addr,
 		.index = k,
 		.id = "8086:10ca",
 		.iommu_group = (int)(100 * pf + k),
@@ -49,8 +49,8 @@ static void world_init(struct world *w, unsigned n_pfs, unsigned n_vfs, unsigned
 	for (unsigned i = 0; i < n_pfs; i++) {
 		struct pf_state *pf = &w->pfs[i];
 
-		w->pool[i] = (struct pci_addr){.bus = (uint8_t)(6 + i)};
-		pf->info = (struct pf_info){.addr = w->pool[i],
+		w->pool[i] = (struct pf_id){.addr = {.bus = (uint8_t)(6 + i)}};
+		pf->info = (struct pf_info){.addr = w->pool[i].addr,
 					    .ifindex = (int)(2 + i),
 					    .driver = "igb",
 					    .numa_node = -1,
@@ -636,7 +636,7 @@ static void test_lease_says_it_all(void **state)
 	chosen(&w, 0, 0);
 	l = &w.p.steps[0].lease;
 	assert_int_equal(pci_addr_cmp(&l->vf, &w.vfs[0][0].info.addr), 0);
-	assert_int_equal(pci_addr_cmp(&l->pf, &w.pool[0]), 0);
+	assert_int_equal(pci_addr_cmp(&l->pf, &w.pool[0].addr), 0);
 	assert_int_equal(l->vmid, VM);
 	assert_int_equal(l->phase, LEASE_STARTING);
 	assert_int_equal(l->taken, NOW);

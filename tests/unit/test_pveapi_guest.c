@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "pveapi/guest.h"
 #include "pveapi/section.h"
@@ -391,7 +392,7 @@ static void test_macs(void **state)
 {
 	const struct tree *t = *state;
 	struct error err = ERROR_INIT;
-	uint8_t(*macs)[6];
+	struct guest_mac *macs;
 	struct str all = STR_INIT;
 	size_t n;
 
@@ -407,11 +408,40 @@ static void test_macs(void **state)
 	for (size_t i = 0; i < n; i++) {
 		char buf[MAC_LEN];
 
-		str_printf(&all, "%s ", mac_format(macs[i], buf) + 15);
+		str_printf(&all, "%s ", mac_format(macs[i].mac, buf) + 15);
 	}
 	assert_string_equal(str_get(&all), "01 02 03 04 05 ");
+	assert_int_equal(macs[0].vmid, 100);
+	assert_int_equal(macs[4].vmid, 101);
 	str_free(&all);
 	free(macs);
+}
+
+static void test_list(void **state)
+{
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	AUTO_FREE struct guest_ref *list = NULL;
+	size_t n;
+
+	assert_int_equal(guest_list(t->root, &list, &n, &err), 0);
+	assert_int_equal(n, 0);
+	assert_null(guest_find(list, n, 100));
+	free(list);
+	tree_write(t->root, "etc/pve/nodes/pve2/qemu-server/1000.conf", "");
+	tree_write(t->root, "etc/pve/nodes/pve2/lxc/101.conf", "");
+	tree_write(t->root, "etc/pve/nodes/pve2/lxc/101.conf.tmp.4711", "");
+	tree_write(t->root, "etc/pve/nodes/pve2/qemu-server/0102.conf", "");
+	tree_write(t->root, "etc/pve/nodes/a-file", "");
+	tree_write(t->root, "etc/pve/nodes/bad name/qemu-server/103.conf", "");
+	tree_write(t->root, CONF, "");
+	assert_int_equal(guest_list(t->root, &list, &n, &err), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(list[0].vmid, 100);
+	assert_string_equal(guest_find(list, n, 1000)->node, "pve2");
+	assert_true(guest_find(list, n, 101)->container);
+	assert_false(guest_find(list, n, 100)->container);
+	assert_null(guest_find(list, n, 102));
 }
 
 /* The node and the datacenter */
@@ -503,6 +533,7 @@ int main(void)
 		tree_test(test_claims),
 		tree_test(test_no_claims),
 		tree_test(test_macs),
+		tree_test(test_list),
 		tree_test(test_node_name),
 		tree_test(test_mac_prefix),
 	};

@@ -41,10 +41,14 @@ static void test_token(void **state)
 {
 	const struct tree *t = *state;
 	struct error err = ERROR_INIT;
+	char name[64];
 
 	token_bad(t->root, ENOENT, "pveum user token add vfhook@pve hook --privsep 0");
 	put_token(t->root, TOKEN "\n", 0600);
 	assert_int_equal(rest_token_check(t->root, &err), 0);
+	assert_int_equal(rest_token_name(t->root, name, sizeof(name), &err), 0);
+	assert_string_equal(name, "vfhook@pve!hook");
+	assert_int_equal(rest_token_name(t->root, name, 8, &err), -EINVAL);
 	put_token(t->root, TOKEN " \r\n", 0400);
 	assert_int_equal(rest_token_check(t->root, &err), 0);
 	put_token(t->root, "root@pam!a.b-c_d=0123456789", 0600);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -93,6 +94,7 @@ static void test_damaged(void **state)
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const struct tree *t = *state;
 	char name[TLS_NAME_LEN];
+	int64_t end_of_it;
 	char *pem = NULL;
 	ssize_t len;
 
@@ -105,6 +107,7 @@ static void test_damaged(void **state)
 		for (size_t k = 0; k < 64; k += 7) {
 			pem[i] = b64[k];
 			(void)tls_pick_name(pem, (size_t)len, "pve1", name, NULL);
+			(void)tls_not_after(pem, (size_t)len, &end_of_it);
 		}
 		pem[i] = old;
 	}
@@ -120,8 +123,51 @@ static void test_damaged(void **state)
 		free(cut);
 		n = snprintf(text, sizeof(text), "%.*s%s", (int)i, pem, end);
 		(void)tls_pick_name(text, (size_t)n, "pve1", name, NULL);
+		(void)tls_not_after(text, (size_t)n, &end_of_it);
 	}
 	free(pem);
+}
+
+static void ends(const struct tree *t, const char *days, int64_t want)
+{
+	AUTO_FREE char *pem = NULL;
+	int64_t end = 0;
+	char cmd[512];
+	ssize_t len;
+
+	snprintf(cmd, sizeof(cmd),
+		 "openssl req -x509 -batch -nodes -newkey ec -pkeyopt "
+		 "ec_paramgen_curve:prime256v1 -subj /CN=x -days %s -keyout %s/key.pem -out "
+		 "%s/cert.pem 2>/dev/null",
+		 days, t->path, t->path);
+	assert_int_equal(system(cmd), 0);
+	len = file_read(t->root, "cert.pem", 65536, &pem, NULL);
+	assert_true(len > 0);
+	assert_int_equal(tls_not_after(pem, (size_t)len, &end), 0);
+	assert_in_range(end, want - 60, want + 60);
+}
+
+static void test_not_after(void **state)
+{
+	const struct tree *t = *state;
+	int64_t end;
+
+	ends(t, "5", time(NULL) + 5 * 86400);
+	/* Beyond 2050 it is written in another way. */
+	ends(t, "20000", time(NULL) + 20000LL * 86400);
+	assert_int_equal(tls_not_after("", 0, &end), -EINVAL);
+}
+
+static void test_server_cert(void **state)
+{
+	const struct tree *t = *state;
+
+	assert_string_equal(tls_server_cert(t->root), "etc/pve/local/pve-ssl.pem");
+	tree_link(t->root, "etc/pve/local", "nodes/pve1");
+	tree_write(t->root, OWN, "x");
+	assert_string_equal(tls_server_cert(t->root), "etc/pve/local/pve-ssl.pem");
+	tree_write(t->root, "etc/pve/nodes/pve1/pveproxy-ssl.key", "x");
+	assert_string_equal(tls_server_cert(t->root), "etc/pve/local/pveproxy-ssl.pem");
 }
 
 static void no_pem(const char *pem, size_t len)
@@ -266,6 +312,8 @@ int main(void)
 		tree_test(test_names),
 		tree_test(test_many_names),
 		tree_test(test_damaged),
+		tree_test(test_not_after),
+		tree_test(test_server_cert),
 		cmocka_unit_test(test_no_pem),
 		cmocka_unit_test(test_shell_value),
 		tree_test(test_choose),

@@ -13,7 +13,7 @@ struct view {
 static void look(const struct tree *t, struct view *v, const struct vf_claim *claims, size_t n,
 		 const char *only)
 {
-	struct pci_addr pfs[] = {addr_of(PF0), addr_of(PF1)};
+	struct pf_id pfs[] = {{.addr = addr_of(PF0)}, {.addr = addr_of(PF1)}};
 	struct observer o = {.root = t->root, .claims = claims, .n_claims = n, .vmid = 100};
 	struct error err = ERROR_INIT;
 	struct pci_addr vf = {0};
@@ -72,6 +72,31 @@ static void test_everything(void **state)
 	vf = addr_of("0000:99:00.0");
 	assert_null(snapshot_find(&v.s, &vf, NULL));
 	done(&v);
+}
+
+/* Another card in the slot of the pool's: nothing of it may be given to anybody. */
+static void test_another_card(void **state)
+{
+	const struct tree *t = *state;
+	struct pf_id pf = {.addr = addr_of(PF0), .has_mac = true, .mac = {2, 0, 0, 0, 0, 1}};
+	struct observer o = {.root = t->root};
+	struct snapshot s;
+
+	tree_write(t->root, PAGE0,
+		   "{\"up\":true,\"carrier\":true,\"vfs\":[],\"quirks\":[],"
+		   "\"perm-mac\":\"02:00:00:00:00:02\"}");
+	assert_int_equal(kernel_open(t->root, &o.kernel, NULL), 0);
+	assert_int_equal(snapshot_read(&o, &pf, 1, NULL, 0, true, &s, NULL), 0);
+	assert_true(s.pfs[0].broken);
+	assert_has(s.pfs[0].why, "its MAC is 02:00:00:00:00:02, not 02:00:00:00:00:01");
+	assert_int_equal(s.pfs[0].n_vfs, 0);
+	snapshot_free(&s);
+	pf.mac[5] = 2;
+	assert_int_equal(snapshot_read(&o, &pf, 1, NULL, 0, true, &s, NULL), 0);
+	assert_false(s.pfs[0].broken);
+	assert_int_equal(s.pfs[0].n_vfs, 7);
+	snapshot_free(&s);
+	kernel_close(o.kernel);
 }
 
 static void test_one(void **state)
@@ -208,13 +233,10 @@ static void test_statistics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		nic_test(test_everything),
-		nic_test(test_one),
-		nic_test(test_bad_pf_hides_no_other),
-		nic_test(test_leases),
-		nic_test(test_claims),
-		nic_test(test_address),
-		nic_test(test_fewer_functions),
+		nic_test(test_everything),   nic_test(test_one),
+		nic_test(test_another_card), nic_test(test_bad_pf_hides_no_other),
+		nic_test(test_leases),	     nic_test(test_claims),
+		nic_test(test_address),	     nic_test(test_fewer_functions),
 		nic_test(test_statistics),
 	};
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/bootcfg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "pveapi/section.h"
+
+static void pool_text(const struct pool *p, const char *node, struct str *out)
+{
+	str_printf(out, "\npool: %s\n\tvfs %u\n", p->name, p->vfs);
+	for (size_t i = 0; i < p->n_pfs; i++) {
+		const struct pf_id *id = &p->pfs[i].id;
+		char addr[PCI_ADDR_LEN];
+		char mac[MAC_LEN];
+
+		if (!strcmp(p->pfs[i].node, node))
+			str_printf(out, "\tpf node=%s,path=%s%s%s\n", node,
+				   pci_addr_format(&id->addr, addr), id->has_mac ? ",mac=" : "",
+				   id->has_mac ? mac_format(id->mac, mac) : "");
+	}
+}
+
+static bool is_for_boot(const struct pool *p, const char *node)
+{
+	for (size_t i = 0; i < p->n_pfs && p->vfs && !p->bad; i++) {
+		if (!strcmp(p->pfs[i].node, node))
+			return true;
+	}
+	return false;
+}
+
+int bootcfg_save(struct hook *h, const struct config *c, struct error *err)
+{
+	CLEANUP(str_free) struct str text = STR_INIT;
+	AUTO_FREE char *old = NULL;
+	bool any = false;
+
+	str_append(&text,
+		   "# Written by vfhook from /" VFHOOK_CFG ", for the start of this node.\n");
+	for (size_t i = 0; i < c->n_pools; i++) {
+		if (!is_for_boot(&c->pools[i], h->node))
+			continue;
+		any = true;
+		pool_text(&c->pools[i], h->node, &text);
+	}
+	if (!str_ok(&text))
+		return fail(err, ENOMEM, "out of memory");
+	if (!any)
+		return unlinkat(h->root, BOOT_CFG, 0) < 0 && errno != ENOENT
+			       ? fail_errno(err, errno, "remove /" BOOT_CFG)
+			       : 0;
+	if (file_read(h->root, BOOT_CFG, PVE_FILE_MAX, &old, NULL) >= 0 &&
+	    !strcmp(old, str_get(&text)))
+		return 0;
+	if (dir_make(h->root, "var/lib/vfhook", 0755, err) < 0)
+		return error_code(err);
+	return file_replace(h->root, BOOT_CFG, 0644, str_get(&text), text.len, err);
+}
+
+int bootcfg_load(struct hook *h, struct config *out, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	ssize_t len = file_read(h->root, BOOT_CFG, PVE_FILE_MAX, &text, err);
+
+	*out = (struct config){0};
+	if (len == -ENOENT) {
+		error_clear(err);
+		return 0;
+	}
+	return len < 0 ? (int)len : config_parse("/" BOOT_CFG, text, (size_t)len, out, err);
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vfhook boot: after it, every PF of this node's pools has its VFs, parked, and
+ * the mappings name them. Can be run at any time, and again: what is as it should
+ * be is left alone, and nothing is taken from a running VM. What fails for one
+ * PF is told, and the others go on.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/apply.h"
+#include "hook/bootcfg.h"
+#include "hook/command.h"
+#include "hook/inventory.h"
+#include "hook/locate.h"
+#include "hook/makevfs.h"
+#include "hook/publish.h"
+#include "hook/reclaim.h"
+#include "hook/refresh.h"
+#include "hook/say.h"
+#include "src/lease.h"
+
+/* For drivers that are still being loaded, and for a cluster that is still coming together. */
+#define NETDEV_WAIT_MS 30000
+#define QUORUM_WAIT_MS 60000
+#define NAP_MS	       200
+#define LOCK_WAIT_MS   120000
+
+struct boot {
+	struct hook *h;
+	bool early; /* before the network: no /etc/pve, nothing set up, nothing parked */
+	struct config config;
+	struct nic *nics;
+	size_t n_nics;
+	struct pf_where *where;
+	size_t n_where;
+	unsigned failed;
+};
+
+static void boot_free(struct boot *b)
+{
+	config_free(&b->config);
+	free(b->nics);
+	free(b->where);
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
+}
+
+/* --- Where are they? --- */
+
+static int locate(struct boot *b, struct error *err)
+{
+	free(b->nics);
+	free(b->where);
+	b->nics = NULL;
+	b->where = NULL;
+	if (nics_read(b->h, &b->nics, &b->n_nics, err) < 0)
+		return error_code(err);
+	if (pfs_locate(&b->config, b->h->node, b->nics, b->n_nics, &b->where, &b->n_where) < 0)
+		return fail(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+static bool some_may_come(const struct boot *b)
+{
+	for (size_t i = 0; i < b->n_where; i++) {
+		if (may_come(&b->where[i], b->nics, b->n_nics))
+			return true;
+	}
+	return false;
+}
+
+static int locate_patiently(struct boot *b, struct error *err)
+{
+	for (int waited = 0;; waited += NAP_MS) {
+		if (locate(b, err) < 0)
+			return error_code(err);
+		if (!some_may_come(b) || waited >= NETDEV_WAIT_MS || b->h->dry_run)
+			return 0;
+		nap();
+	}
+}
+
+static void __attribute__((format(printf, 3, 4)))
+give_up(struct boot *b, const struct pf_where *w, const char *fmt, ...)
+{
+	char addr[PCI_ADDR_LEN];
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	b->failed++;
+	complain("pool '%s': PF %s%s%s%s: %s", w->pool->name,
+		 pci_addr_format(w->nic ? &w->nic->info.addr : &w->id.addr, addr),
+		 w->nic && w->nic->info.ifname[0] ? " (" : "", w->nic ? w->nic->info.ifname : "",
+		 w->nic && w->nic->info.ifname[0] ? ")" : "", text);
+}
+
+static bool is_found(const struct pf_where *w)
+{
+	return w->place == PF_HERE || w->place == PF_MOVED;
+}
+
+/* Why a PF cannot be used, once the waiting is over. */
+static void tell_lost(struct boot *b, const struct pf_where *w)
+{
+	char is[MAC_LEN];
+	char was[MAC_LEN];
+
+	switch (w->place) {
+	case PF_MISSING:
+		give_up(b, w,
+			"there is no such SR-IOV card%s: if it was taken out, take it out of the "
+			"pool (/" VFHOOK_CFG ")",
+			w->id.has_mac ? ", and none with its MAC" : "");
+		break;
+	case PF_NO_NETDEV:
+		give_up(b, w, "it has no network interface (driver: %s): is its driver loaded?",
+			w->nic->info.driver[0] ? w->nic->info.driver : "none");
+		break;
+	case PF_STRANGER:
+		give_up(b, w,
+			"it is another card than the pool's: its MAC is %s, not %s. If it leads to "
+			"the same network: vfhook pool add %s --pf %s",
+			mac_format(w->nic->mac, is), mac_format(w->id.mac, was), w->pool->name,
+			w->nic->info.ifname);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- What the config calls them --- */
+
+static int write_changes(struct boot *b, const struct pf_change *changes, size_t n,
+			 struct error *err)
+{
+	int r;
+
+	for (int waited = 0;; waited += NAP_MS) {
+		error_clear(err);
+		r = config_change_pfs(b->h->root, b->h->node, changes, n, err);
+		if (r != -EROFS || waited >= QUORUM_WAIT_MS)
+			return r;
+		if (!waited)
+			say("/" VFHOOK_CFG " cannot be written yet (no quorum): waiting for up to "
+			    "%d s",
+			    QUORUM_WAIT_MS / 1000);
+		nap();
+	}
+}
+
+static void tell_change(const struct boot *b, const struct pf_where *w)
+{
+	const char *would = b->h->dry_run ? "would be " : "";
+	char from[PCI_ADDR_LEN];
+	char to[PCI_ADDR_LEN];
+	char mac[MAC_LEN];
+
+	mac_format(w->nic->mac, mac);
+	if (w->place == PF_MOVED)
+		say("pool '%s': PF %s is at %s now (%s, known by its MAC %s): %schanged in "
+		    "/" VFHOOK_CFG,
+		    w->pool->name, pci_addr_format(&w->id.addr, from),
+		    pci_addr_format(&w->nic->info.addr, to), w->nic->info.ifname, mac, would);
+	else
+		say("pool '%s': PF %s (%s): %snoted in /" VFHOOK_CFG ": its MAC %s, to know it by",
+		    w->pool->name, pci_addr_format(&w->id.addr, from), w->nic->info.ifname, would,
+		    mac);
+}
+
+/* New addresses of PFs that moved, and MACs of those that had none, into vfhook.cfg. */
+static int follow_pfs(struct boot *b, struct error *err)
+{
+	AUTO_FREE struct pf_change *changes = calloc(b->n_where + 1, sizeof(*changes));
+	size_t n = 0;
+
+	if (!changes)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < b->n_where; i++) {
+		const struct pf_where *w = &b->where[i];
+		bool learns = w->place == PF_HERE && !w->id.has_mac && w->nic->has_mac;
+
+		if (w->place != PF_MOVED && !learns)
+			continue;
+		tell_change(b, w);
+		changes[n] = (struct pf_change){.from = w->id.addr,
+						.to = {.addr = w->nic->info.addr, .has_mac = true}};
+		memcpy(changes[n++].to.mac, w->nic->mac, sizeof(w->nic->mac));
+	}
+	if (!n || b->h->dry_run)
+		return 0;
+	return write_changes(b, changes, n, err);
+}
+
+/* --- VFs --- */
+
+/* Who has a VF of that PF, in words, or NULL. */
+static const char *who_uses(const struct inventory *inv, const struct pci_addr *pf, char *buf,
+			    size_t size)
+{
+	char addr[PCI_ADDR_LEN];
+
+	for (size_t i = 0; i < inv->n_pools; i++) {
+		for (size_t k = 0; k < inv->pools[i].n_pfs; k++) {
+			const struct pf_report *r = &inv->pools[i].pfs[k];
+
+			if (pci_addr_cmp(&r->pf->info.addr, pf) != 0)
+				continue;
+			for (size_t v = 0; v < r->n_vfs; v++) {
+				const struct vf_report *vf = &r->vfs[v];
+				const struct vf_info *info = &vf->vf->info;
+
+				pci_addr_format(&info->addr, addr);
+				if (vf->use != USE_FREE && vf->use != USE_RAW &&
+				    vf->use != USE_UNUSABLE)
+					snprintf(buf, size, "VM %u has VF %s", vf->vmid, addr);
+				else if (vf->vf->leased)
+					snprintf(buf, size, "VF %s has a lease", addr);
+				else if (info->netdev_up || info->netdev_user[0] ||
+					 vf->vf->has_address)
+					snprintf(buf, size, "this host uses VF %s (%s)", addr,
+						 info->ifname);
+				else
+					continue;
+				return buf;
+			}
+		}
+	}
+	return NULL;
+}
+
+static void tell_vfs(struct boot *b, const struct pf_where *w, const struct vfs_plan *p,
+		     const struct vfs_facts *f)
+{
+	const struct pf_info *pf = &w->nic->info;
+
+	if (p->clamped)
+		say("pool '%s': PF %s can have %u VFs, not %u: it gets all it can", w->pool->name,
+		    pf->ifname, f->total, f->wanted);
+	if (p->what == VFS_IN_USE && b->early)
+		say("PF %s has %u VFs, the pool wants %u: left to vfhook-boot", pf->ifname,
+		    pf->num_vfs, p->to);
+	else if (p->what == VFS_IN_USE)
+		give_up(b, w,
+			"it has %u VFs, the pool wants %u, and more can only be made by way of "
+			"none, but %s: stop what uses them and run vfhook boot, or reboot",
+			pf->num_vfs, p->to, f->in_use);
+	if (p->what == VFS_DOWN)
+		say("PF %s: the driver %s makes no VFs while it is down: left to vfhook-boot",
+		    pf->ifname, pf->driver);
+}
+
+static void make_vfs(struct boot *b, const struct pf_where *w, const struct inventory *inv)
+{
+	const struct pf_info *pf = &w->nic->info;
+	struct error err = ERROR_INIT;
+	struct vfs_plan plan;
+	char who[256];
+	struct vfs_facts facts = {
+		.wanted = w->pool->vfs,
+		.now = pf->num_vfs,
+		.total = pf->total_vfs,
+		.autoprobe = sysfs_autoprobe(b->h->root, &pf->addr),
+		.pf_up = w->nic->up,
+		.pf_up_first = driver_wants_pf_up(pf->driver),
+		.raise = !b->early && !w->pool->allow_pf_down,
+		.in_use = inv ? who_uses(inv, &pf->addr, who, sizeof(who)) : "nobody can tell yet",
+	};
+
+	vfs_decide(&facts, &plan);
+	tell_vfs(b, w, &plan, &facts);
+	if (vfs_apply(b->h, pf, &plan, &err) < 0)
+		give_up(b, w, "%s", err.text);
+}
+
+static int make_all(struct boot *b, struct error *err)
+{
+	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
+
+	if (!b->early && inventory_read(b->h, false, &inv, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < b->n_where; i++) {
+		if (is_found(&b->where[i]))
+			make_vfs(b, &b->where[i], b->early ? NULL : &inv);
+		else
+			tell_lost(b, &b->where[i]);
+	}
+	return 0;
+}
+
+/* --- Parking --- */
+
+static bool park_one(struct boot *b, const struct pf_report *pf, const struct vf_report *vf)
+{
+	CLEANUP(plan_free) struct plan p;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	int r;
+
+	plan_init(&p, PLAN_START, LEASE_SELF);
+	r = plan_park(pf->pf, vf->vf, time(NULL), &p, &err);
+	if (!r && p.n_steps)
+		r = apply_plan(b->h, &p, &err);
+	/* Somebody took it meanwhile, and sets it as he wants it. */
+	if (r < 0 && r != -EEXIST) {
+		b->failed++;
+		complain("VF %s cannot be parked: %s", pci_addr_format(&vf->vf->info.addr, addr),
+			 err.text);
+	}
+	return !r && p.n_steps;
+}
+
+static void park_pf(struct boot *b, const struct pf_report *pf)
+{
+	unsigned parked = 0;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < pf->n_vfs; i++) {
+		if (pf->vfs[i].use != USE_FREE)
+			continue;
+		n++;
+		parked += park_one(b, pf, &pf->vfs[i]);
+	}
+	if (b->h->dry_run || !parked)
+		say("PF %s: %zu VFs, %u free", pf->pf->info.ifname, pf->n_vfs, n);
+	else
+		say("PF %s: %zu VFs, %u free, %u parked just now", pf->pf->info.ifname, pf->n_vfs,
+		    n, parked);
+}
+
+/* What is left of runs that were cut off, then every VF that nobody has. */
+static int park_all(struct boot *b, struct error *err)
+{
+	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
+
+	if (recover_all(b->h, LEASE_SELF, err) < 0 || reclaim_stale(b->h, LEASE_SELF, err) < 0 ||
+	    release_vm(b->h, LEASE_SELF, NULL, 0, NULL, err) < 0 ||
+	    inventory_read(b->h, false, &inv, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < inv.n_pools; i++) {
+		for (size_t k = 0; k < inv.pools[i].n_pfs; k++) {
+			if (!inv.pools[i].pfs[k].pf->broken)
+				park_pf(b, &inv.pools[i].pfs[k]);
+		}
+	}
+	return 0;
+}
+
+/* --- Mappings --- */
+
+/* Where the PF is now that this node's VFs were told to be on before. */
+static struct pci_addr pf_now(const struct boot *b, const struct pci_addr *before)
+{
+	for (size_t i = 0; i < b->n_where; i++) {
+		if (is_found(&b->where[i]) && !pci_addr_cmp(&b->where[i].id.addr, before))
+			return b->where[i].nic->info.addr;
+	}
+	return *before;
+}
+
+static int refresh(struct boot *b, const struct config *c, struct error *err)
+{
+	AUTO_FREE struct published_vf *old = NULL;
+	AUTO_FREE struct vf_before *before = NULL;
+	size_t n;
+	int r;
+
+	if (published_vfs(b->h, &old, &n) < 0)
+		return fail(err, ENOMEM, "out of memory");
+	before = calloc(n + 1, sizeof(*before));
+	if (!before)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		before[i] = (struct vf_before){
+			.vf = old[i].vf, .pf = pf_now(b, &old[i].pf), .index = old[i].index};
+	r = refresh_mappings(b->h, c, before, n, err);
+	if (r < 0)
+		return r;
+	b->failed += (unsigned)r;
+	return 0;
+}
+
+/* --- All of it --- */
+
+static int load(struct boot *b, struct error *err)
+{
+	char path[160];
+
+	if (b->early)
+		return bootcfg_load(b->h, &b->config, err);
+	snprintf(path, sizeof(path), "etc/pve/nodes/%s", b->h->node);
+	if (!path_exists(b->h->root, path))
+		return fail(err, ENOENT, "/%s is not there: is pve-cluster running?", path);
+	return config_load(b->h->root, &b->config, err);
+}
+
+/* A pool with a mistake in it is none: said once, and the rest goes on. */
+static void tell_bad_pools(struct boot *b)
+{
+	for (size_t i = 0; i < b->config.n_pools; i++) {
+		if (!b->config.pools[i].bad)
+			continue;
+		b->failed++;
+		complain("%s", b->config.pools[i].bad);
+	}
+}
+
+/* With vfhook.cfg as it is after follow_pfs(): b->where still has the addresses of before. */
+static int finish(struct boot *b, struct error *err)
+{
+	CLEANUP(config_free) struct config now = {0};
+
+	if (park_all(b, err) < 0 || config_load(b->h->root, &now, err) < 0)
+		return error_code(err);
+	if (refresh(b, &now, err) < 0)
+		return error_code(err);
+	if (b->h->dry_run)
+		return 0;
+	if (publish_vfs(b->h, &now, err) < 0)
+		return fail_context(err, "the other nodes are not told of this node's VFs");
+	return bootcfg_save(b->h, &now, err);
+}
+
+static int boot(struct boot *b, struct error *err)
+{
+	if (load(b, err) < 0)
+		return error_code(err);
+	tell_bad_pools(b);
+	if (locate_patiently(b, err) < 0)
+		return error_code(err);
+	if (!b->early && follow_pfs(b, err) < 0) {
+		/* The VFs can be made all the same; the VMs are refused until this is written. */
+		b->failed++;
+		complain("%s; run `vfhook boot` again", err->text);
+		error_clear(err);
+	}
+	if (make_all(b, err) < 0)
+		return error_code(err);
+	return b->early ? 0 : finish(b, err);
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	CLEANUP(boot_free) struct boot b = {.h = h};
+	const struct opt opts[] = {{"early", NULL, &b.early}};
+	AUTO_CLOSE int lock = -1;
+	struct error err = ERROR_INIT;
+	const char *args[1];
+	size_t n_args;
+
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 0, &n_args))
+		return EXIT_USAGE;
+	lock = hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &err);
+	if (lock < 0 || boot(&b, &err) < 0) {
+		complain("boot: %s", err.text);
+		return EXIT_REFUSED;
+	}
+	if (!b.n_where)
+		say("no pool has a PF of node %s%s: nothing to do", h->node,
+		    b.early ? " (/" BOOT_CFG ")" : "; vfhook pool add <name> --pf <interface>");
+	if (b.failed)
+		complain("boot: %u thing%s could not be done, see above; the rest is ready",
+			 b.failed, b.failed == 1 ? "" : "s");
+	return b.failed ? EXIT_REFUSED : EXIT_DONE;
+}
+
+const struct command cmd_boot = {
+	.name = "boot",
+	.summary = "make and park this node's VFs; systemd runs it at boot",
+	.help = "Usage: vfhook boot [--early]\n"
+		"\n"
+		"Gives each PF of this node's pools the VFs its pool wants (`vfs N`), parks those\n"
+		"that nobody has, finds PFs whose address moved by their MAC, and lets mappings\n"
+		"name the VFs that are there. Never takes a VF from a running VM. Can be run at\n"
+		"any time; vfhook-boot.service does after each boot.\n"
+		"\n"
+		"  --early    only make the VFs, from this node's own copy of its pools: before\n"
+		"             the network and /etc/pve are there (vfhook-vfs.service)\n",
+	.run = run,
+};

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How many VFs a PF gets, and making them. */
+#ifndef VFHOOK_HOOK_MAKEVFS_H
+#define VFHOOK_HOOK_MAKEVFS_H
+
+#include "hook/hook.h"
+#include "src/sysfs.h"
+
+/* What a decision rests on. */
+struct vfs_facts {
+	unsigned wanted; /* by its pool, 0: as many as there are */
+	unsigned now;
+	unsigned total;
+	bool autoprobe;
+	bool pf_up;
+	bool pf_up_first;   /* its driver makes none while it is down */
+	bool raise;	    /* it may be set up for that */
+	const char *in_use; /* who has one of its VFs, NULL: nobody */
+};
+
+enum vfs_what {
+	VFS_KEEP,   /* there are enough, or nobody wants any */
+	VFS_MAKE,   /* from none */
+	VFS_REMAKE, /* by way of none: nobody has one */
+	VFS_IN_USE, /* too few, and somebody has one: not before a reboot */
+	VFS_DOWN,   /* the PF has to be up first, and nobody may raise it here */
+	VFS_NONE,   /* the PF cannot have any */
+};
+
+struct vfs_plan {
+	enum vfs_what what;
+	unsigned to;
+	bool raise;    /* the PF, first */
+	bool no_probe; /* sriov_drivers_autoprobe 1 -> 0, first */
+	bool clamped;  /* the pool wants more than the PF can have */
+};
+
+/* Looks at nothing but the facts. */
+void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p);
+
+/* Carry it out, telling each step; in a dry run only that. */
+int vfs_apply(struct hook *h, const struct pf_info *pf, const struct vfs_plan *p,
+	      struct error *err);
+
+/* Drivers that refuse to make VFs while their PF is down. */
+bool driver_wants_pf_up(const char *driver);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/refresh.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "hook/reclaim.h"
+#include "hook/say.h"
+#include "hook/wish.h"
+#include "pveapi/api.h"
+#include "pveapi/vmstate.h"
+
+/* At boot pveproxy may be started, but not answer yet. */
+#define REST_WAIT_S 60
+
+/* --- Which VF --- */
+
+static size_t vf_at(const struct refresh_facts *f, const struct pci_addr *a)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_vfs; i++) {
+		if (!pci_addr_cmp(&f->vfs[i].addr, a))
+			break;
+	}
+	return i;
+}
+
+/* The VF of the same number on the same card, wherever that is now. n_vfs: not known. */
+static size_t vf_meant(const struct refresh_facts *f, const struct pci_addr *path)
+{
+	for (size_t b = 0; b < f->n_before; b++) {
+		const struct vf_before *was = &f->before[b];
+
+		if (pci_addr_cmp(&was->vf, path) != 0)
+			continue;
+		for (size_t i = 0; i < f->n_vfs; i++) {
+			if (!pci_addr_cmp(&f->vfs[i].pf, &was->pf) && f->vfs[i].index == was->index)
+				return i;
+		}
+	}
+	return f->n_vfs;
+}
+
+const struct vf_info *refresh_choose(const struct refresh_facts *f)
+{
+	struct pci_addr path;
+
+	if (f->entry_path && !pci_addr_parse(f->entry_path, &path)) {
+		size_t meant = vf_meant(f, &path);
+
+		/* What an address means may have changed: then what was meant comes first. */
+		if (meant == f->n_vfs)
+			meant = vf_at(f, &path);
+		if (meant < f->n_vfs && !f->taken[meant])
+			return &f->vfs[meant];
+	}
+	for (size_t i = 0; i < f->n_vfs; i++) {
+		if (!f->taken[i])
+			return &f->vfs[i];
+	}
+	return f->n_vfs ? &f->vfs[0] : NULL;
+}
+
+/* --- Facts --- */
+
+/* The VFs of a pool on this node. */
+struct pool_vfs {
+	const struct pool *pool;
+	struct vf_info *vfs;
+	bool *taken;
+	size_t n;
+};
+
+static void pool_vfs_free(struct pool_vfs *p)
+{
+	free(p->vfs);
+	free(p->taken);
+}
+
+static int add_vfs_of(struct hook *h, const struct pci_addr *pf, struct pool_vfs *out)
+{
+	struct pf_info info;
+	struct vf_info *more;
+
+	if (sysfs_pf_read(h->root, pf, &info, NULL) < 0 || info.num_vfs > UINT16_MAX)
+		return 0;
+	more = reallocarray(out->vfs, out->n + info.num_vfs + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	out->vfs = more;
+	for (unsigned i = 0; i < info.num_vfs; i++) {
+		struct pci_addr vf;
+
+		if (!sysfs_vf_addr(h->root, pf, i, &vf) &&
+		    !sysfs_vf_read(h->root, &vf, pf, i, &out->vfs[out->n], NULL))
+			out->n++;
+	}
+	return 0;
+}
+
+static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *out)
+{
+	*out = (struct pool_vfs){.pool = pool};
+	for (size_t i = 0; i < pool->n_pfs; i++) {
+		if (!strcmp(pool->pfs[i].node, h->node) &&
+		    add_vfs_of(h, &pool->pfs[i].id.addr, out) < 0)
+			return -ENOMEM;
+	}
+	out->taken = calloc(out->n + 1, sizeof(*out->taken));
+	return out->taken ? 0 : -ENOMEM;
+}
+
+static bool entry_says(const struct hook *h, const struct mapping_entry *e,
+		       const struct vf_info *vf)
+{
+	uint32_t group = 0;
+	bool has_group = !parse_u32(e->iommugroup ? e->iommugroup : "", INT32_MAX, &group);
+	const char *subsystem = e->subsystem_id && e->subsystem_id[0] ? e->subsystem_id : NULL;
+	AUTO_FREE char *want = vf_map_entry(h, vf);
+	AUTO_FREE char *have = mapping_entry_format(h->node, e->path, e->id, subsystem,
+						    has_group ? (int)group : -1);
+
+	return want && have && !strcmp(want, have);
+}
+
+/* Which VFs mappings of others name as they are: those stay where they are. */
+static void mark_taken(const struct hook *h, const struct mapping_file *f, const char *own,
+		       struct pool_vfs *p)
+{
+	memset(p->taken, 0, p->n * sizeof(*p->taken));
+	for (size_t i = 0; i < f->n_mappings; i++) {
+		const struct mapping *m = &f->mappings[i];
+		size_t n;
+		const struct mapping_entry *e = mapping_node_entry(m, h->node, &n);
+
+		struct pci_addr path;
+
+		if (!e || !strcmp(m->id, own) || pci_addr_parse(e->path, &path) < 0)
+			continue;
+		for (size_t k = 0; k < p->n; k++) {
+			if (!pci_addr_cmp(&p->vfs[k].addr, &path) && entry_says(h, e, &p->vfs[k]))
+				p->taken[k] = true;
+		}
+	}
+}
+
+/* --- Writing --- */
+
+static int write_entry(struct hook *h, const char *id, const char *entry, struct error *err)
+{
+	time_t end = time(NULL) + REST_WAIT_S;
+	int r;
+
+	for (;;) {
+		error_clear(err);
+		r = hook_rest(h, err);
+		if (!r)
+			r = api_mapping_set(h->rest, h->root, h->node, id, NULL, entry, err);
+		if (r != -ECONNREFUSED || time(NULL) >= end)
+			return r < 0 ? r : 0;
+		nanosleep(&(struct timespec){1, 0}, NULL);
+	}
+}
+
+static bool vm_is_here(const struct hook *h, uint32_t vmid)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", h->node, vmid);
+	return path_exists(h->root, path);
+}
+
+/* 0: written or nothing to do, 1: left to somebody else, negative: it failed. */
+static int change(struct hook *h, const struct port *port, const char *id, const char *old,
+		  const char *entry, struct error *err)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	struct proc_id qemu;
+
+	if (vm_is_here(h, port->vmid)) {
+		if (!try_vm_locks(h, port->vmid, &locks)) {
+			say("mapping %s: VM %u is being started or stopped just now: left to it",
+			    id, port->vmid);
+			return 1;
+		}
+		if (vm_process(h->root, port->vmid, &qemu, NULL) != 0) {
+			say("mapping %s: VM %u runs, and PVE needs it as it is: left alone", id,
+			    port->vmid);
+			return 1;
+		}
+	}
+	say("%smapping %s on %s: %s -> %s", h->dry_run ? "would change " : "", id, h->node,
+	    old ? old : "no entry", entry);
+	return h->dry_run ? 0 : write_entry(h, id, entry, err);
+}
+
+struct refresh {
+	struct hook *h;
+	const struct vf_before *before;
+	size_t n_before;
+	unsigned failed;
+};
+
+static int refresh_one(struct refresh *r, const struct port *port, struct pool_vfs *p,
+		       struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	struct refresh_facts facts = {.vfs = p->vfs,
+				      .taken = p->taken,
+				      .n_vfs = p->n,
+				      .before = r->before,
+				      .n_before = r->n_before};
+	AUTO_FREE char *entry = NULL;
+	const struct mapping_entry *e;
+	const struct mapping *m;
+	const struct vf_info *vf;
+	char id[NAME_LEN];
+	size_t n;
+
+	port_mapping_id(port->vmid, port->slot, id);
+	if (mapping_load(r->h->root, &f, err) < 0)
+		return error_code(err);
+	m = mapping_find(&f, id);
+	if (!m)
+		return 0;
+	e = mapping_node_entry(m, r->h->node, &n);
+	mark_taken(r->h, &f, id, p);
+	facts.entry_path = e ? e->path : NULL;
+	vf = refresh_choose(&facts);
+	if (!vf) {
+		say("mapping %s: pool '%s' has no VF on this node for it", id, p->pool->name);
+		return 0;
+	}
+	if (e && n == 1 && entry_says(r->h, e, vf))
+		return 0;
+	entry = vf_map_entry(r->h, vf);
+	if (!entry)
+		return fail(err, ENOMEM, "out of memory");
+	if (change(r->h, port, id, e ? e->path : NULL, entry, err) < 0)
+		return fail_context(err,
+				    "mapping %s is not changed (the start of VM %u will do it)", id,
+				    port->vmid);
+	return 0;
+}
+
+int refresh_mappings(struct hook *h, const struct config *c, const struct vf_before *before,
+		     size_t n_before, struct error *err)
+{
+	struct refresh r = {.h = h, .before = before, .n_before = n_before};
+
+	for (size_t i = 0; i < c->n_pools; i++) {
+		CLEANUP(pool_vfs_free) struct pool_vfs p;
+
+		if (read_pool(h, &c->pools[i], &p) < 0)
+			return fail(err, ENOMEM, "out of memory");
+		for (size_t k = 0; p.n && k < c->n_ports; k++) {
+			struct error why = ERROR_INIT;
+
+			if (c->ports[k].bad || strcmp(c->ports[k].pool, p.pool->name) != 0 ||
+			    refresh_one(&r, &c->ports[k], &p, &why) >= 0)
+				continue;
+			complain("%s", why.text);
+			/* What one of them met, all will meet, each after a minute. */
+			if (++r.failed && why.code == ECONNREFUSED)
+				return (int)r.failed;
+		}
+	}
+	return (int)r.failed;
+}
