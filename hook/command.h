@@ -30,8 +30,10 @@ extern const struct command *const commands[];
 
 extern const struct command cmd_attach;
 extern const struct command cmd_boot;
+extern const struct command cmd_check;
 extern const struct command cmd_detach;
 extern const struct command cmd_explain;
+extern const struct command cmd_host;
 extern const struct command cmd_metrics;
 extern const struct command cmd_pool;
 extern const struct command cmd_release;

@@ -37,7 +37,7 @@ static const struct phase phases[] = {
 
 const struct command *const commands[] = {
 	&cmd_status, &cmd_pool,	   &cmd_attach, &cmd_set,  &cmd_detach, &cmd_explain, &cmd_release,
-	&cmd_repair, &cmd_metrics, &cmd_boot,	NULL,
+	&cmd_repair, &cmd_metrics, &cmd_check,	&cmd_host, &cmd_boot,	NULL,
 };
 
 /*

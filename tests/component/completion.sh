@@ -37,6 +37,7 @@ is "$(offers attach 100 --vlan-)" "--vlan-qos --vlan-proto" "options"
 is "$(offers set 100 --spoofchk '')" "on off" "values"
 is "$(offers attach 100 --slot 1 | wc -w)" 7 "slots"
 is "$(offers status --output-format js)" "json json-pretty" "output formats"
+is "$(offers host p)" prepare "host's own words"
 # Every command of --help is known here.
 missing=$("${BUILD:-build}/vfhook" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | while read -r c; do
 	[[ " $(offers '') " == *" $c "* ]] || echo "$c"
@@ -44,7 +45,7 @@ done)
 is "$missing" "" "every command of vfhook --help is offered"
 help=$("${BUILD:-build}/vfhook" --help)
 is "$(($(wc -l <<<"$help") <= 24)) $(awk 'length > 80' <<<"$help" | wc -l)" "1 0" "vfhook --help fits a screen of 24 lines and 80 columns"
-for c in attach detach explain metrics pool release repair set status; do
+for c in attach boot check detach explain host metrics pool release repair set status; do
 	help=$("${BUILD:-build}/vfhook" $c --help)
 	is "$(($(wc -l <<<"$help") <= 24)) $(awk 'length > 80' <<<"$help" | wc -l)" "1 0" "and so does vfhook $c --help"
 done

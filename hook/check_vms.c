@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The VMs that have ports, as their configs are; and every MAC of the cluster. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "hook/chain.h"
+#include "hook/check_pve.h"
+#include "hook/ports.h"
+
+/* --- Ports and their VMs --- */
+
+/* A script that is kept in vfhook.cfg and cannot be run lets pre-start refuse (hook/chain.h). */
+static void gather_chain(struct hook *h, const struct config *c, struct vm_facts *v)
+{
+	const struct guest_note *g = config_guest(c, v->vmid);
+	struct error err = ERROR_INIT;
+	char path[PATH_MAX];
+
+	if (g && !g->bad && g->chain[0] &&
+	    hookscript_path(h->root, g->chain, path, sizeof(path), &err) < 0)
+		snprintf(v->chain_unusable, sizeof(v->chain_unusable), "%.300s", err.text);
+}
+
+static void gather_config(struct hook *h, struct vm_facts *v)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	struct error err = ERROR_INIT;
+	char path[PATH_MAX];
+	char id[NAME_LEN];
+
+	if (guest_config_load(h->root, h->node, NULL, v->vmid, &g, &err) < 0) {
+		snprintf(v->broken, sizeof(v->broken), "%.300s", err.text);
+		return;
+	}
+	v->is_template = g.is_template;
+	if (g.hookscript)
+		snprintf(v->hookscript, sizeof(v->hookscript), "%s", g.hookscript);
+	if (hookscript_is_ours(v->hookscript) &&
+	    hookscript_path(h->root, v->hookscript, path, sizeof(path), &err) < 0)
+		snprintf(v->unusable, sizeof(v->unusable), "%.300s", err.text);
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		const char *mapping = g.hostpci[slot].present ? g.hostpci[slot].mapping : NULL;
+
+		if (mapping && !strcmp(mapping, port_mapping_id(v->vmid, slot, id)))
+			v->named |= 1U << slot;
+	}
+}
+
+static int by_vmid(const void *a, const void *b)
+{
+	const struct vm_facts *x = a;
+	const struct vm_facts *y = b;
+
+	return x->vmid < y->vmid ? -1 : x->vmid > y->vmid;
+}
+
+/* One for each VM that has ports, in the order of their ids. NULL: out of memory. */
+static struct vm_facts *list_vms(const struct config *c, size_t *n)
+{
+	struct vm_facts *list = calloc(c->n_ports + 1, sizeof(*list));
+
+	*n = 0;
+	for (size_t i = 0; list && i < c->n_ports; i++)
+		list[i] = (struct vm_facts){.vmid = c->ports[i].vmid,
+					    .slots = c->ports[i].bad ? 0 : 1U << c->ports[i].slot};
+	if (!list || !c->n_ports)
+		return list;
+	qsort(list, c->n_ports, sizeof(*list), by_vmid);
+	for (size_t i = 1; i < c->n_ports; i++) {
+		if (list[i].vmid == list[*n].vmid)
+			list[*n].slots |= list[i].slots;
+		else
+			list[++*n] = list[i];
+	}
+	++*n;
+	return list;
+}
+
+static void judge_hostpci(const struct vm_facts *v, unsigned slot, struct report *r)
+{
+	char subject[32];
+	char remedy[128];
+
+	snprintf(remedy, sizeof(remedy), "qm set %u --hostpci%u mapping=vf-%u-%u", v->vmid, slot,
+		 v->vmid, slot);
+	report_add(r, CHECK_WARN, "hookscript", vm_subject(v->vmid, subject), remedy,
+		   "hostpci%u is not mapping=vf-%u-%u: its next start is refused once, then "
+		   "hostpci%u is written and the VM started again",
+		   slot, v->vmid, slot, slot);
+}
+
+static void judge_hookscript(const struct vm_facts *v, struct report *r)
+{
+	char subject[32];
+	char remedy[VOLID_LEN + 160];
+
+	vm_subject(v->vmid, subject);
+	if (hookscript_is_ours(v->hookscript)) {
+		if (v->unusable[0])
+			report_add(r, CHECK_FAIL, "hookscript", subject,
+				   "put the program there, or qm set its --hookscript "
+				   "to " OUR_HOOKSCRIPT,
+				   "%s", v->unusable);
+		return;
+	}
+	/* What is there already must not be lost: ours runs it, too. */
+	if (v->hookscript[0])
+		snprintf(remedy, sizeof(remedy),
+			 "put `guest: %u` with `chain %s` into /" VFHOOK_CFG
+			 ", then qm set %u --hookscript " OUR_HOOKSCRIPT,
+			 v->vmid, v->hookscript, v->vmid);
+	else
+		snprintf(remedy, sizeof(remedy), "qm set %u --hookscript " OUR_HOOKSCRIPT, v->vmid);
+	report_add(r, CHECK_FAIL, "hookscript", subject, remedy,
+		   "it has a port, but %s%s: nobody sets its VF",
+		   v->hookscript[0] ? "its hookscript is " : "no hookscript", v->hookscript);
+}
+
+void judge_vm(const struct vm_facts *v, struct report *r)
+{
+	char subject[32];
+
+	vm_subject(v->vmid, subject);
+	if (!v->exists) {
+		report_add(r, CHECK_WARN, "port", subject, "vfhook repair",
+			   "it has a port in /" VFHOOK_CFG ", but is gone from the cluster");
+	} else if (v->container) {
+		report_add(r, CHECK_WARN, "port", subject, "take the port out of /" VFHOOK_CFG,
+			   "it has a port, but is a container: only VMs take VFs this way");
+	} else if (!v->here || v->is_template) {
+		return; /* its own node checks it; a template never starts */
+	} else if (v->broken[0]) {
+		report_add(r, CHECK_FAIL, "hookscript", subject, "mend its config by hand", "%s",
+			   v->broken);
+	} else {
+		judge_hookscript(v, r);
+		if (v->chain_unusable[0])
+			report_add(r, CHECK_FAIL, "hookscript", subject,
+				   "put that script back, or take `guest` out of /" VFHOOK_CFG,
+				   "the script that is run after vfhook: %s", v->chain_unusable);
+		for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+			if (v->slots & ~v->named & 1U << slot)
+				judge_hostpci(v, slot, r);
+		}
+	}
+}
+
+void check_vms(struct hook *h, const struct config *c, const struct guest_ref *guests,
+	       size_t n_guests, struct report *r)
+{
+	size_t before = r->n;
+	size_t here = 0;
+	size_t n;
+	AUTO_FREE struct vm_facts *vms = list_vms(c, &n);
+
+	if (!vms) {
+		r->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct vm_facts *v = &vms[i];
+		const struct guest_ref *g = guest_find(guests, n_guests, v->vmid);
+
+		v->exists = g;
+		v->container = g && g->container;
+		v->here = g && !g->container && !strcmp(g->node, h->node);
+		here += v->here;
+		if (v->here) {
+			gather_config(h, v);
+			gather_chain(h, c, v);
+		}
+		judge_vm(v, r);
+	}
+	if (n)
+		pass_unless_worse(r, before, "hookscript",
+				  "%zu VMs of this node have ports, and vfhook as hookscript",
+				  here);
+}
+
+/* --- MACs --- */
+
+static int by_mac(const void *a, const void *b)
+{
+	const struct mac_owner *x = a;
+	const struct mac_owner *y = b;
+	int d = memcmp(x->mac, y->mac, sizeof(x->mac));
+
+	if (d)
+		return d;
+	if (x->vmid != y->vmid)
+		return x->vmid < y->vmid ? -1 : 1;
+	/* Ports first. */
+	return (y->slot >= 0) - (x->slot >= 0);
+}
+
+/* "port 100-0, guest 105". Of a guest once: its snapshots have the address, too. */
+static void name_owners(const struct mac_owner *list, size_t n, struct str *out)
+{
+	for (size_t i = 0; i < n && out->len < 300; i++) {
+		if (list[i].slot >= 0)
+			str_printf(out, "%sport %u-%d", out->len ? ", " : "", list[i].vmid,
+				   list[i].slot);
+		else if (!i || list[i].vmid != list[i - 1].vmid || list[i - 1].slot >= 0)
+			str_printf(out, "%snetN of guest %u", out->len ? ", " : "", list[i].vmid);
+	}
+}
+
+/*
+ * The owners of one address. A guest may have it twice: in a snapshot, or on a
+ * netN that stands in for its VF during a migration.
+ */
+static void judge_mac(const struct mac_owner *list, size_t n, struct report *r)
+{
+	CLEANUP(str_free) struct str who = STR_INIT;
+	const struct mac_owner *port = NULL;
+	char remedy[160] = "give one of them another MAC with qm set";
+	char mac[MAC_LEN];
+
+	if (list[0].vmid == list[n - 1].vmid)
+		return;
+	for (size_t i = 0; i < n && !port; i++)
+		port = list[i].slot >= 0 ? &list[i] : NULL;
+	if (port)
+		snprintf(remedy, sizeof(remedy),
+			 "vfhook set %u --slot %d --mac auto makes a new one for that port",
+			 port->vmid, port->slot);
+	name_owners(list, n, &who);
+	report_add(r, port ? CHECK_FAIL : CHECK_WARN, "mac", "", remedy,
+		   "MAC %s is there more than once: %s", mac_format(list[0].mac, mac),
+		   str_get(&who));
+}
+
+void judge_macs(struct mac_owner *list, size_t n, struct report *r)
+{
+	size_t before = r->n;
+
+	if (n)
+		qsort(list, n, sizeof(*list), by_mac);
+	for (size_t i = 0, k; i < n; i = k) {
+		for (k = i + 1; k < n && !memcmp(list[i].mac, list[k].mac, 6);)
+			k++;
+		judge_mac(&list[i], k - i, r);
+	}
+	if (n)
+		pass_unless_worse(r, before, "mac",
+				  "no two guests of the cluster have the same MAC");
+}
+
+void check_macs(struct hook *h, const struct config *c, struct report *r)
+{
+	AUTO_FREE struct guest_mac *macs = NULL;
+	AUTO_FREE struct mac_owner *all = NULL;
+	struct error err = ERROR_INIT;
+	size_t n_macs;
+	size_t n = 0;
+
+	if (guest_all_macs(h->root, &macs, &n_macs, &err) < 0) {
+		report_add(r, CHECK_FAIL, "mac", "", "systemctl status pve-cluster", "%s",
+			   err.text);
+		return;
+	}
+	all = calloc(n_macs + c->n_ports + 1, sizeof(*all));
+	if (!all) {
+		r->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < n_macs; i++, n++) {
+		all[n] = (struct mac_owner){.vmid = macs[i].vmid, .slot = -1};
+		memcpy(all[n].mac, macs[i].mac, 6);
+	}
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct port *p = &c->ports[i];
+
+		if (!(p->want.has & HAS_MAC))
+			continue;
+		all[n] = (struct mac_owner){.vmid = p->vmid, .slot = (int)p->slot};
+		memcpy(all[n++].mac, p->want.mac, 6);
+	}
+	judge_macs(all, n, r);
+}

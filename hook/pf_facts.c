@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/pf_facts.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#define PCI_DEVICES  "sys/bus/pci/devices/"
+#define RESOURCE_MAX 8192
+
+static unsigned attr_number(int root, const char *addr, const char *name)
+{
+	unsigned long long n = 0;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/%s", addr, name);
+	attr_read_u64(root, path, UINT_MAX, &n);
+	return (unsigned)n;
+}
+
+static void read_id(int root, struct pf_facts *f)
+{
+	snprintf(f->id, sizeof(f->id), "%04x:%04x", attr_number(root, f->addr, "vendor") & 0xffff,
+		 attr_number(root, f->addr, "device") & 0xffff);
+	host_vfio_ids(root, f->id, &f->vfio_ids);
+}
+
+static void read_link(struct hook *h, const struct pf_id *id, struct pf_facts *f)
+{
+	struct error err = ERROR_INIT;
+	struct pf_link link = {0};
+
+	if (hook_kernel(h, &err) < 0 ||
+	    kernel_pf_read(h->kernel, f->info.ifindex, &link, &err) < 0) {
+		snprintf(f->link_trouble, sizeof(f->link_trouble), "%.290s", err.text);
+		return;
+	}
+	f->link_known = true;
+	f->up = link.up;
+	f->carrier = link.carrier;
+	f->mtu = link.mtu;
+	f->stranger = id->has_mac && link.has_perm_mac && memcmp(id->mac, link.perm_mac, 6) != 0;
+	mac_format(link.perm_mac, f->mac);
+	mac_format(id->mac, f->pool_mac);
+	pf_link_free(&link);
+}
+
+static void note_group(const struct vf_info *v, struct group_facts *g)
+{
+	char pf[PCI_ADDR_LEN];
+
+	if (v->iommu_group < 0) {
+		g->none++;
+	} else if (v->group_alone) {
+		g->alone++;
+	} else if (v->group_pure) {
+		g->others++;
+	} else {
+		g->mixed++;
+		g->mixed_group = v->iommu_group;
+		memcpy(g->intruder, v->group_intruder, sizeof(g->intruder));
+		g->intruder_is_pf = !strcmp(g->intruder, pci_addr_format(&v->pf, pf));
+	}
+}
+
+/* Of several, the one that is used is worth naming. */
+static void note_host_driver(const struct vf_info *v, struct host_vf_facts *f)
+{
+	bool used = v->netdev_up || v->netdev_user[0];
+
+	if (!v->driver[0] || !strcmp(v->driver, "vfio-pci"))
+		return;
+	if (f->n++ && (!used || f->up || f->user[0]))
+		return;
+	pci_addr_format(&v->addr, f->addr);
+	memcpy(f->ifname, v->ifname, sizeof(f->ifname));
+	memcpy(f->driver, v->driver, sizeof(f->driver));
+	f->up = v->netdev_up;
+	memcpy(f->user, v->netdev_user, sizeof(f->user));
+}
+
+static void read_vfs(int root, const struct pci_addr *pf, struct pf_facts *f)
+{
+	for (unsigned i = 0; i < f->info.num_vfs && i < 65536; i++) {
+		struct pci_addr addr;
+		struct vf_info v;
+
+		if (sysfs_vf_addr(root, pf, i, &addr) < 0 ||
+		    sysfs_vf_read(root, &addr, pf, i, &v, NULL) < 0)
+			continue;
+		note_group(&v, &f->groups);
+		note_host_driver(&v, &f->host_vfs);
+	}
+}
+
+/*
+ * The bus of the last VF, and the last bus that the bridge above the PF leads
+ * to: drivers/pci/iov.c, sriov_enable() answers ENOMEM if it does not reach. A
+ * PF on a root bus has no bridge above it.
+ */
+static void read_buses(int root, const struct pci_addr *pf, struct pf_facts *f)
+{
+	unsigned n = f->vfs_wanted ? f->vfs_wanted : f->info.total_vfs;
+	unsigned offset = attr_number(root, f->addr, "sriov_offset");
+	unsigned stride = attr_number(root, f->addr, "sriov_stride");
+	unsigned rid = (unsigned)pf->bus << 8 | (unsigned)pf->dev << 3 | pf->fn;
+
+	f->bus_max = attr_number(root, f->addr, "../subordinate_bus_number");
+	if (n && offset && n <= 65535 && offset <= 65535 && stride <= 65535)
+		f->last_bus = (rid + offset + stride * (n - 1)) >> 8;
+}
+
+/* "start end flags" of one line; three zeros where the line is something else. */
+static void region_parse(const char *line, unsigned long long out[3])
+{
+	for (int i = 0; i < 3; i++) {
+		size_t n = strcspn(line, " \n");
+
+		out[i] = n ? strtoull(line, NULL, 16) : 0;
+		line += n + (line[n] == ' ');
+	}
+}
+
+bool iov_bars_parse(const char *text, unsigned *wanted, unsigned *lost)
+{
+	unsigned line = 0;
+
+	*wanted = *lost = 0;
+	for (const char *at = text; *at; line++) {
+		unsigned long long region[3] = {0};
+
+		region_parse(at, region);
+		if (line >= 7 && line <= 12 && region[2]) {
+			++*wanted;
+			*lost += !region[0];
+		}
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	}
+	return line > 12;
+}
+
+static void read_bars(int root, struct pf_facts *f)
+{
+	AUTO_FREE char *text = NULL;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/resource", f->addr);
+	if (file_read(root, path, RESOURCE_MAX, &text, NULL) > 0)
+		f->bars_known = iov_bars_parse(text, &f->bars, &f->bars_lost);
+}
+
+/*
+ * In switchdev mode a PF has a representor for each VF, "pf0vf3" by its
+ * phys_port_name. phys_switch_id alone says nothing: mlx5_core shows one in legacy
+ * mode as well (en/devlink: mlx5e_devlink_get_port_parent_id).
+ */
+static bool read_switchdev(int root, const char *addr)
+{
+	char path[PATH_MAX];
+	AUTO_CLOSEDIR DIR *d = NULL;
+	const struct dirent *e;
+	int fd;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/net", addr);
+	fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d && fd >= 0)
+		close(fd);
+	while (d && (e = readdir(d))) {
+		char port[32];
+
+		if (e->d_name[0] == '.' || strlen(e->d_name) >= IFNAME_LEN)
+			continue;
+		snprintf(path, sizeof(path), PCI_DEVICES "%s/net/%s/phys_port_name", addr,
+			 e->d_name);
+		if (attr_read(root, path, port, sizeof(port)) > 0 && strstr(port, "vf"))
+			return true;
+	}
+	return false;
+}
+
+void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *pool,
+		   struct pf_facts *f)
+{
+	struct error err = ERROR_INIT;
+
+	*f = (struct pf_facts){.pool = pool ? pool->name : NULL,
+			       .allow_down = pool && pool->allow_pf_down,
+			       .vfs_wanted = pool ? pool->vfs : 0};
+	pci_addr_format(&id->addr, f->addr);
+	if (sysfs_pf_read(h->root, &id->addr, &f->info, &err) < 0)
+		snprintf(f->trouble, sizeof(f->trouble), "%.290s", err.text);
+	read_id(h->root, f);
+	if (f->info.ifindex)
+		read_link(h, id, f);
+	f->autoprobe = attr_number(h->root, f->addr, "sriov_drivers_autoprobe");
+	read_vfs(h->root, &id->addr, f);
+	read_buses(h->root, &id->addr, f);
+	read_bars(h->root, f);
+	f->switchdev = read_switchdev(h->root, f->addr);
+}

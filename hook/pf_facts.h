@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What `vfhook check` looks at on a PF and its VFs, and the verdicts on it. */
+#ifndef VFHOOK_HOOK_PF_FACTS_H
+#define VFHOOK_HOOK_PF_FACTS_H
+
+#include "hook/check.h"
+#include "hook/host_facts.h"
+#include "src/sysfs.h"
+
+/* IOMMU groups of a PF's VFs, counted. */
+struct group_facts {
+	unsigned none;	 /* VFs in no group */
+	unsigned alone;	 /* VFs that have a group for themselves */
+	unsigned mixed;	 /* VFs whose group holds something that is no VF */
+	unsigned others; /* VFs that share a group with other VFs only */
+	int mixed_group; /* the number of one such group */
+	char intruder[PCI_ADDR_LEN];
+	bool intruder_is_pf;
+};
+
+/* VFs in the hands of a network driver of the host. */
+struct host_vf_facts {
+	unsigned n;
+	char addr[PCI_ADDR_LEN]; /* the one that is in use, else the first */
+	char ifname[IFNAME_LEN];
+	char driver[DRIVER_LEN];
+	bool up;
+	char user[64];
+};
+
+struct pf_facts {
+	const char *pool; /* NULL: in no pool */
+	char addr[PCI_ADDR_LEN];
+	char id[10]; /* "8086:1521" */
+	struct pf_info info;
+	char trouble[300]; /* why it is no usable PF, or "" */
+	bool allow_down;
+	unsigned vfs_wanted; /* 0: not said */
+	bool link_known;
+	char link_trouble[300];
+	bool up;
+	bool carrier;
+	unsigned mtu;
+	bool stranger;		/* not the card that the pool means: */
+	char mac[MAC_LEN];	/* its permanent MAC, */
+	char pool_mac[MAC_LEN]; /* and the one in the pool */
+	bool autoprobe;
+	struct host_vf_facts host_vfs;
+	struct group_facts groups;
+	unsigned last_bus;  /* of the last VF wanted */
+	unsigned bus_max;   /* the bridge above ends there; 0: not known */
+	unsigned bars;	    /* BARs that the VFs ask for, */
+	unsigned bars_lost; /* and those of them that got no address */
+	bool bars_known;
+	bool switchdev;
+	struct mention vfio_ids; /* who gives this PF's id to vfio-pci */
+};
+
+/* One port of a pool. */
+struct port_view {
+	const struct port *port;
+	bool here; /* its VM is on this node */
+};
+
+void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *pool,
+		   struct pf_facts *f);
+
+/* Judge one PF of a pool; looks at nothing but its arguments. */
+void judge_pf(const struct pf_facts *f, const struct port_view *ports, size_t n_ports,
+	      struct report *r);
+
+/*
+ * The VFs of /sys/bus/pci/devices/X/resource, a line for each region: "start end
+ * flags", of which the 7th to the 12th are a VF's BARs (include/linux/pci.h:
+ * PCI_IOV_RESOURCES behind six BARs and the ROM). False if there are no such lines.
+ */
+bool iov_bars_parse(const char *text, unsigned *wanted, unsigned *lost);
+
+#endif
