@@ -5,6 +5,7 @@
 #   make test       all tests (installs what they need, as root)
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
 #   make install    DESTDIR= PREFIX=/usr
+#   make deb        a Debian package in build/deb
 #   V=1 shows the commands.
 
 VERSION := 0.1.0
@@ -101,7 +102,7 @@ demo: deps-test
 	$(Q)tests/e2e/demo
 
 C_FILES = $(wildcard base/*.[ch] src/*.[ch] pveapi/*.[ch] hook/*.[ch] tests/*/*.[ch])
-SH_FILES = $(shell grep -rlE --exclude-dir=__pycache__ '^\#!/bin/(ba)?sh' install.sh .ci tests)
+SH_FILES = $(shell grep -rlE --exclude-dir=__pycache__ '^\#!/bin/(ba)?sh' install.sh packaging debian .ci tests)
 
 lint:
 	$(Q)tests/deps lint
@@ -117,13 +118,29 @@ lint-all:
 	$(Q)clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL) 2>$(BUILD)/clang-tidy.log || \
 		{ tail -n 5 $(BUILD)/clang-tidy.log; false; }
 
+# What is installed, and where: mode, file here, file there.
+# UNITDIR= leaves the units out.
+UNITDIR := /lib/systemd/system
+FILES = printf '%s %s $(DESTDIR)%s\n' \
+	755 $(BUILD)/vfhook $(PREFIX)/sbin/vfhook \
+	755 packaging/setup $(PREFIX)/lib/vfhook/setup \
+	$(foreach u,$(if $(UNITDIR),vfs boot),644 packaging/vfhook-$(u).service $(UNITDIR)/vfhook-$(u).service) \
+	644 vfhook.8 $(PREFIX)/share/man/man8/vfhook.8 \
+	644 completion/vfhook $(PREFIX)/share/bash-completion/completions/vfhook |
+
 install: $(BUILD)/vfhook
-	$(Q)install -D -m 755 $(BUILD)/vfhook $(DESTDIR)$(PREFIX)/sbin/vfhook
-	$(Q)install -D -m 644 vfhook.8 $(DESTDIR)$(PREFIX)/share/man/man8/vfhook.8
-	$(Q)install -D -m 644 completion/vfhook $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vfhook
+	$(Q)set -e; $(FILES) while read -r mode from to; do install -D -m $$mode $$from $$to; done
+
+list-files:
+	@$(FILES) cat
+
+# A Debian package of it, in $(BUILD)/deb, checked by lintian.
+deb:
+	$(Q)tests/deps deb
+	$(Q)BUILD=$(BUILD) packaging/mkdeb $(BUILD)/deb $(VERSION)
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook
+	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test demo lint lint-all install clean
+.PHONY: all unit test-tools deps deps-test test demo lint lint-all install list-files deb clean
 .SECONDARY:
