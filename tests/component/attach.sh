@@ -184,7 +184,7 @@ refused 2 'not a VM id' "no VM id" vfhook attach 99
 refused 2 "did you mean '--vlan'" "a mistyped option" vfhook attach 102 --vlna 3
 refused 2 'wanted: a VM id' "no VM" vfhook attach
 mv "$node_root/var/lib/vz/snippets/vfhook" "$node_root/vfhook.away"
-no '.*install.sh.*No such file' "our script is not among the snippets" 102 --pool wan
+no '.*setup configure.*No such file' "our script is not among the snippets" 102 --pool wan
 : >"$node_root/var/lib/vz/snippets/vfhook"
 no '.*not executable' "it is not executable" 102 --pool wan
 mv "$node_root/vfhook.away" "$node_root/var/lib/vz/snippets/vfhook"
