@@ -50,9 +50,11 @@ static int write_full(int fd, const char *data, size_t len)
 	return 0;
 }
 
-ssize_t file_read(int root, const char *path, size_t max, char **data, struct error *err)
+static ssize_t read_whole(int root, const char *path, int flags, size_t max, char **data,
+			  struct error *err)
 {
-	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO_CLOSE int fd =
+		openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 	AUTO_FREE char *buf = NULL;
 	struct stat st;
 	size_t cap;
@@ -80,6 +82,16 @@ ssize_t file_read(int root, const char *path, size_t max, char **data, struct er
 	buf[n] = '\0';
 	*data = STEAL(buf);
 	return n;
+}
+
+ssize_t file_read(int root, const char *path, size_t max, char **data, struct error *err)
+{
+	return read_whole(root, path, 0, max, data, err);
+}
+
+ssize_t file_read_own(int root, const char *path, size_t max, char **data, struct error *err)
+{
+	return read_whole(root, path, O_NOFOLLOW, max, data, err);
 }
 
 ssize_t attr_read(int root, const char *path, char *buf, size_t size)

@@ -21,6 +21,9 @@
  */
 ssize_t file_read(int root, const char *path, size_t max, char **data, struct error *err);
 
+/* The same for files that we write ourselves: a symbolic link is none of them (-ELOOP). */
+ssize_t file_read_own(int root, const char *path, size_t max, char **data, struct error *err);
+
 /*
  * One sysfs or procfs attribute into buf, without its trailing line break.
  * Returns its length or a negative errno (-EFBIG if it does not fit). No error

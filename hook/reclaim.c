@@ -83,9 +83,14 @@ static bool group_stays_busy(struct hook *h, int group)
 
 static const char *parked_text(const struct plan *p, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s",
+	bool cut = false;
+
+	for (size_t i = 0; i < p->n_steps; i++)
+		cut = cut || p->steps[i].kind == STEP_CUT;
+	snprintf(buf, size, "%s%s",
 		 plan_changes_vfs(p) ? "MAC, VLAN and trust cleared, spoofchk on"
-				     : "it was clean already");
+				     : "it was clean already",
+		 cut ? ", link down" : "");
 	return buf;
 }
 
@@ -213,6 +218,9 @@ static int release_leases(struct hook *h, uint32_t vmid, const struct pci_addr *
 		}
 		complain("%s", err->text);
 		bad++;
+		/* A kernel that does not answer for one VF will not for the next. */
+		if (err->code == ETIMEDOUT)
+			break;
 	}
 	if (bad)
 		return fail(err, EIO, "VM %u: %d VF%s could not be released", vmid, bad,

@@ -26,6 +26,7 @@ static const char *const kinds[] = {
 	[STEP_SET] = "set",
 	[STEP_CLEAR_MAC] = "clear-mac",
 	[STEP_GUARD] = "guard",
+	[STEP_CUT] = "cut",
 	[STEP_VERIFY] = "verify",
 	[STEP_CALL] = "call",
 };
@@ -51,6 +52,7 @@ static json_t *step_to_json(const struct step *s)
 	switch (s->kind) {
 	case STEP_SET:
 	case STEP_GUARD:
+	case STEP_CUT:
 	case STEP_CLEAR_MAC:
 		json_object_set_new(j, "attr", json_integer(s->attr));
 		json_object_set_new(j, "from", vf_settings_to_json(&s->from));
@@ -139,6 +141,7 @@ static int step_details_from_json(const json_t *j, struct step *s, struct error 
 	switch (s->kind) {
 	case STEP_SET:
 	case STEP_GUARD:
+	case STEP_CUT:
 	case STEP_CLEAR_MAC:
 		if (json_need_int(j, "attr", 0, VF_ATTR_COUNT - 1, &n, err) < 0)
 			return -EINVAL;

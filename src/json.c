@@ -10,7 +10,7 @@ int json_file_read(int root, const char *path, size_t max, json_t **out, struct 
 {
 	AUTO_FREE char *text = NULL;
 	json_error_t why;
-	ssize_t len = file_read(root, path, max, &text, err);
+	ssize_t len = file_read_own(root, path, max, &text, err);
 	json_t *j;
 
 	if (len < 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "src/drivers.h"
 
 void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid)
 {
@@ -32,6 +33,7 @@ bool plan_changes_vfs(const struct plan *p)
 		case STEP_SET:
 		case STEP_CLEAR_MAC:
 		case STEP_GUARD:
+		case STEP_CUT:
 			return true;
 		default:
 			break;
@@ -479,6 +481,36 @@ static int add_guard(const struct pf_state *pf, const struct vf_state *v, struct
 	return add_step(p, &s, err) ? 0 : -ENOMEM;
 }
 
+/* A driver that is known to have no such thing is not asked for it at every stop. */
+static bool may_cut(const struct pf_state *pf, const struct vf_state *v)
+{
+	const struct nic_driver *d = nic_driver(pf->info.driver);
+
+	return (v->now.has & HAS_LINK_STATE) && v->now.link_state != VF_LINK_DISABLE &&
+	       (!d || ((d->can | d->maybe) & CAN_LINK_DISABLE));
+}
+
+static int add_cut(const struct pf_state *pf, const struct vf_state *v, struct plan *p,
+		   struct error *err)
+{
+	struct step s = vf_step(STEP_CUT, pf, v);
+
+	s.attr = VF_LINK_STATE;
+	s.from = v->now;
+	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
+/* What a link becomes that nobody has a wish about: never the one of a parked VF. */
+static struct vf_settings free_link(const struct vf_settings *before)
+{
+	struct vf_settings to = *before;
+
+	to.has &= HAS_LINK_STATE;
+	if (to.link_state == VF_LINK_DISABLE)
+		to.link_state = VF_LINK_AUTO;
+	return to;
+}
+
 /* Clearing the MAC may need spoofchk off: where it was on it comes back. */
 static int add_clear_mac(const struct pf_state *pf, const struct vf_state *v, struct plan *p,
 			 struct error *err)
@@ -607,11 +639,19 @@ static int add_leftover(const struct pf_state *pf, const struct vf_state *v, enu
 	case VF_VLAN:
 	case VF_TRUST:
 		break;
+	case VF_LINK_STATE:
+		to = free_link(&v->lease.before);
+		break;
 	default:
 		to = v->lease.before;
 		to.has &= vf_attr_bits(attr);
 	}
 	return vf_attr_equal(attr, &to, &v->now) ? 0 : add_set(pf, v, attr, &to, p, err);
+}
+
+static bool is_cut(const struct vf_state *v)
+{
+	return (v->now.has & HAS_LINK_STATE) && v->now.link_state == VF_LINK_DISABLE;
 }
 
 /* No other driver may take it. */
@@ -631,6 +671,7 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 		    const struct port_wish *w, int64_t now, struct plan *p, struct error *err)
 {
 	struct vf_settings to = resolve(w, v);
+	uint32_t opened = 0;
 	struct step step;
 	int r;
 
@@ -641,6 +682,14 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 		return -ENOMEM;
 	for (int a = 0; a < VF_ATTR_COUNT; a++) {
 		if (!(w->want.has & vf_attr_bits((enum vf_attr)a))) {
+			if (a == VF_LINK_STATE && is_cut(v)) {
+				opened = HAS_LINK_STATE;
+				if (add_set(pf, v, VF_LINK_STATE,
+					    &(struct vf_settings){.has = HAS_LINK_STATE}, p,
+					    err) < 0)
+					return -ENOMEM;
+				continue;
+			}
 			if (is_leased_to(v, w->vmid) &&
 			    add_leftover(pf, v, (enum vf_attr)a, p, err) < 0)
 				return -ENOMEM;
@@ -653,6 +702,7 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 	}
 	step = vf_step(STEP_VERIFY, pf, v);
 	step.to = w->want;
+	step.to.has |= opened;
 	return add_step(p, &step, err) ? 0 : -ENOMEM;
 }
 
@@ -738,7 +788,7 @@ static struct vf_settings without_wish(const struct vf_state *v, enum vf_attr at
 		to = v->lease.before;
 		to.has &= vf_attr_bits(attr);
 	}
-	return to;
+	return attr == VF_LINK_STATE ? free_link(&to) : to;
 }
 
 int plan_change(const struct pf_state *pf, const struct vf_state *v, const struct vf_settings *want,
@@ -797,6 +847,9 @@ static int add_parking(const struct pf_state *pf, const struct vf_state *v, cons
 	bool mac_set = (v->now.has & HAS_MAC) && !mac_is_zero(v->now.mac);
 	struct step s;
 
+	/* First of all: what comes after it happens to a VF that nobody hears. */
+	if (may_cut(pf, v) && add_cut(pf, v, p, err) < 0)
+		return -ENOMEM;
 	if ((v->now.has & HAS_VLAN) && (v->now.vlan || v->now.qos) &&
 	    add_set(pf, v, VF_VLAN, &parked, p, err) < 0)
 		return -ENOMEM;
@@ -811,6 +864,8 @@ static int add_parking(const struct pf_state *pf, const struct vf_state *v, cons
 	    add_set(pf, v, VF_TRUST, &parked, p, err) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(restored); i++) {
+		if (restored[i] == VF_LINK_STATE && may_cut(pf, v))
+			continue;
 		if (has_changed(v, l, restored[i]) &&
 		    add_set(pf, v, restored[i], &l->before, p, err) < 0)
 			return -ENOMEM;
@@ -912,6 +967,11 @@ void plan_foresee(const struct plan *p, struct snapshot *s)
 			to.has = HAS_MAC;
 			memset(to.mac, 0, sizeof(to.mac));
 			foresee_setting(s, step, &to, HAS_MAC);
+			break;
+		case STEP_CUT:
+			to.has = HAS_LINK_STATE;
+			to.link_state = VF_LINK_DISABLE;
+			foresee_setting(s, step, &to, HAS_LINK_STATE);
 			break;
 		case STEP_GUARD:
 			to.has = HAS_SPOOFCHK;
@@ -1021,6 +1081,10 @@ const char *step_describe(const struct step *s, char *buf, size_t size)
 		}
 		snprintf(buf, size, "VF %s: spoofchk %s -> on", vf,
 			 vf_attr_value(VF_SPOOFCHK, &s->from, from, sizeof(from)));
+		break;
+	case STEP_CUT:
+		snprintf(buf, size, "VF %s: link state %s -> disable", vf,
+			 vf_attr_value(VF_LINK_STATE, &s->from, from, sizeof(from)));
 		break;
 	case STEP_VERIFY:
 		snprintf(buf, size, "VF %s: read back and compare: %s", vf,

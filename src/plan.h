@@ -23,6 +23,7 @@ enum step_kind {
 	STEP_CLEAR_MAC,	  /* MAC to zero; by way of spoofchk off, or a parking MAC, where zero is
 			     refused */
 	STEP_GUARD,  /* spoofchk on; by way of a parking MAC where zero is refused with it on */
+	STEP_CUT,    /* link state disable, where the driver can */
 	STEP_VERIFY, /* read the VF back and compare with `to` */
 	STEP_CALL,   /* something outside of this folder, done by who executes the plan */
 };

@@ -15,6 +15,7 @@
  *   "gone"                       ENODEV for everything (driver unbound)
  *   "die-after:N"                the process is killed before its Nth set from now
  *   "slow:MS"                    each set takes that long
+ *   "stuck"                      no set is answered: ETIMEDOUT, after a second instead of ten
  *
  * "perm-mac" is the PF's permanent address; without it the one its sysfs shows. "stats":
  * [{"rx-packets": 1, "rx-bytes": 64, ...}, ...] is what its VFs have counted. More than 221 VFs are
@@ -364,6 +365,10 @@ static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr att
 	text = quirk(&p, "slow");
 	if (text)
 		usleep((useconds_t)atoi(text) * 1000);
+	if (quirk(&p, "stuck")) {
+		sleep(1);
+		return fail_errno(err, ETIMEDOUT, "set %s", vf_attr_name(attr));
+	}
 	if (count_down(&p, "busy"))
 		return -EBUSY;
 	text = quirk(&p, "fail");

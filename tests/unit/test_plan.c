@@ -994,6 +994,78 @@ static void release(struct world *w, const struct vf_state *v, const struct leas
 	assert_int_equal(w->p.steps[w->p.n_steps - 1].kind, STEP_LEASE_DROP);
 }
 
+/* A driver with a link state: parked VFs have none, and whoever gets one has it again. */
+static void test_parked_link(void **state)
+{
+	struct world w;
+	struct vf_state *v = &w.vfs[0][0];
+	struct vf_settings want = {.has = HAS_VLAN, .vlan = 5, .proto = VLAN_PROTO_8021Q};
+	const struct step *s;
+
+	(void)state;
+	world_init(&w, 1, 1, 1);
+	snprintf(w.pfs[0].info.driver, DRIVER_LEN, "i40e");
+	lease_to(v, VM, LEASE_RUNNING);
+	release(&w, v, &v->lease);
+	assert_int_equal(w.p.steps[0].kind, STEP_CUT);
+	plan_foresee(&w.p, &w.s);
+	assert_int_equal(v->now.link_state, VF_LINK_DISABLE);
+	/* Once more: nothing to do. */
+	release(&w, v, &v->lease);
+	assert_null(step_of(&w, v, STEP_CUT));
+
+	chosen(&w, 0, 0);
+	s = set_of(&w, v, VF_LINK_STATE);
+	assert_true(s && s->to.link_state == VF_LINK_AUTO);
+	s = step_of(&w, v, STEP_VERIFY);
+	assert_true(s && (s->to.has & HAS_LINK_STATE) && s->to.link_state == VF_LINK_AUTO);
+	w.wishes[0].want =
+		(struct vf_settings){.has = HAS_LINK_STATE, .link_state = VF_LINK_ENABLE};
+	chosen(&w, 0, 0);
+	s = set_of(&w, v, VF_LINK_STATE);
+	assert_true(s && s->to.link_state == VF_LINK_ENABLE);
+
+	/* It ran with a wish that is taken back while it runs: its link must not go. */
+	lease_to(v, VM, LEASE_RUNNING);
+	v->lease.want = w.wishes[0].want;
+	v->lease.before = v->now;
+	v->now.link_state = VF_LINK_ENABLE;
+	plan_free(&w.p);
+	plan_init(&w.p, PLAN_MEND, VM);
+	assert_int_equal(plan_change(&w.pfs[0], v, &want, &w.p, &w.err), 0);
+	s = set_of(&w, v, VF_LINK_STATE);
+	assert_true(s && s->to.link_state == VF_LINK_AUTO);
+	plan_free(&w.p);
+}
+
+/* At boot: under a lease of our own, and only what is not as it should be. */
+static void test_park(void **state)
+{
+	struct world w;
+	struct vf_state *v = &w.vfs[0][0];
+
+	(void)state;
+	world_init(&w, 1, 1, 1);
+	snprintf(w.pfs[0].info.driver, DRIVER_LEN, "i40e");
+	v->info.driver[0] = '\0';
+	v->now.vlan = 7;
+	plan_init(&w.p, PLAN_START, LEASE_SELF);
+	assert_int_equal(plan_park(&w.pfs[0], v, NOW, &w.p, &w.err), 0);
+	assert_int_equal(w.p.steps[0].kind, STEP_LEASE_TAKE);
+	assert_int_equal(w.p.steps[0].lease.vmid, LEASE_SELF);
+	assert_int_equal(w.p.steps[w.p.n_steps - 1].kind, STEP_LEASE_DROP);
+	assert_non_null(step_of(&w, v, STEP_OVERRIDE));
+	assert_non_null(step_of(&w, v, STEP_CUT));
+	assert_non_null(set_of(&w, v, VF_VLAN));
+	plan_foresee(&w.p, &w.s);
+	assert_false(v->leased);
+	plan_free(&w.p);
+	plan_init(&w.p, PLAN_START, LEASE_SELF);
+	assert_int_equal(plan_park(&w.pfs[0], v, NOW, &w.p, &w.err), 0);
+	assert_int_equal(w.p.n_steps, 0);
+	plan_free(&w.p);
+}
+
 static void test_release_everything(void **state)
 {
 	struct world w;
@@ -1237,6 +1309,8 @@ int main(void)
 		cmocka_unit_test(test_double_mac_leaves_spoofchk_on),
 		cmocka_unit_test(test_two_ports_change_addresses),
 		cmocka_unit_test(test_port_on),
+		cmocka_unit_test(test_parked_link),
+		cmocka_unit_test(test_park),
 		cmocka_unit_test(test_release_everything),
 		cmocka_unit_test(test_release_what_is_clean),
 		cmocka_unit_test(test_release_leaves_alone),
