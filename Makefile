@@ -3,6 +3,7 @@
 #   make            build/vfhook
 #   make demo       a VM started and stopped on a real VF, in an emulated machine
 #   make test       all tests (installs what they need, as root)
+#   make hostile    hostile servers, files and names
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
 #   make install    DESTDIR= PREFIX=/usr
 #   make deb        a Debian package in build/deb
@@ -97,6 +98,11 @@ test: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
 	$(Q)tests/run
 
+# What lies to us: a server's replies, files, names, links, a token with a right less.
+hostile: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
+	$(Q)tests/run rest.sh badinput.sh safety.sh check.sh
+
 demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
 	$(Q)tests/e2e/demo
@@ -142,5 +148,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test demo lint lint-all install list-files deb clean
+.PHONY: all unit test-tools deps deps-test test hostile demo lint lint-all install list-files deb clean
 .SECONDARY:
