@@ -4,6 +4,7 @@
 #   make demo       a VM started and stopped on a real VF, in an emulated machine
 #   make test       all tests (installs what they need, as root)
 #   make hostile    hostile servers, files and names
+#   make crash      killed and failing at every system call (10 minutes; QUICK=1: one)
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
 #   make install    DESTDIR= PREFIX=/usr
 #   make deb        a Debian package in build/deb
@@ -44,10 +45,14 @@ SAN_OBJ       := $(PROG_SRC:%.c=$(BUILD)/san/%.o)
 SAN_LIB_OBJ   := $(filter-out $(BUILD)/san/hook/main.o,$(SAN_OBJ))
 # The program on a kernel that is a file: what no rig has, and what needs no VM.
 FAKE_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_OBJ)) $(BUILD)/san/tests/fake/kernel.o
+# The same without sanitizers, for tests that run it thousands of times.
+PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/netlink.o,$(PROG_OBJ)) $(BUILD)/obj/tests/fake/kernel.o
 UNIT_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_LIB_OBJ)) $(BUILD)/san/tests/fake/kernel.o
 UNIT_BIN      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/restprobe $(BUILD)/tests/pvesim-standin \
-                 $(BUILD)/tests/vfmbx
+                 $(BUILD)/tests/vfmbx $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat
+
+CRASH_TOOLS   := $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat
 
 all: $(BUILD)/vfhook
 
@@ -70,6 +75,10 @@ $(BUILD)/tests/vfhook-fake: $(FAKE_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
 
+$(BUILD)/tests/vfhook-plain: $(PLAIN_OBJ)
+	$(Q)mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 $(BUILD)/tests/restprobe: $(BUILD)/san/tests/component/restprobe.o $(filter $(BUILD)/san/base/% $(BUILD)/san/pveapi/%,$(SAN_OBJ))
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
@@ -78,11 +87,15 @@ $(BUILD)/tests/pvesim-standin: tests/sim/standin.c
 	$(Q)mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -o $@ $<
 
+$(BUILD)/tests/killat: tests/crash/killat.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
+
 $(BUILD)/tests/vfmbx: tests/e2e/vfmbx.c
 	$(Q)mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
 
--include $(PROG_OBJ:.o=.d) $(SAN_OBJ:.o=.d) $(wildcard $(BUILD)/san/tests/*/*.d)
+-include $(PROG_OBJ:.o=.d) $(PLAIN_OBJ:.o=.d) $(SAN_OBJ:.o=.d) $(wildcard $(BUILD)/san/tests/*/*.d)
 
 unit: $(UNIT_BIN)
 test-tools: $(TEST_TOOLS)
@@ -102,6 +115,11 @@ test: deps-test
 hostile: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
 	$(Q)tests/run rest.sh badinput.sh safety.sh check.sh
+
+# The program killed at every system call, and every system call made to fail. QUICK=1: a sample.
+crash: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 $(CRASH_TOOLS)
+	$(Q)tests/crash/crash $(if $(QUICK),--quick)
 
 demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
@@ -148,5 +166,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test hostile demo lint lint-all install list-files deb clean
+.PHONY: all unit test-tools deps deps-test test hostile crash demo lint lint-all install list-files deb clean
 .SECONDARY:

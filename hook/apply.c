@@ -117,6 +117,8 @@ static int foresee_recovery(struct hook *h, uint32_t vmid, struct error *err)
 		error_clear(err);
 		return 0;
 	}
+	if (r < 0 && r != -EINVAL)
+		return r;
 	if (r < 0) {
 		say("%s; would be put aside as %u.broken", err->text, vmid);
 		error_clear(err);

@@ -81,6 +81,7 @@ int boot_facts_read(int root, struct boot_facts *f, struct error *err)
 	*f = (struct boot_facts){0};
 	host_facts_read(root, &f->host);
 	f->efi = path_exists(root, "sys/firmware/efi");
+	f->pending = path_exists(root, BOOT_PENDING);
 	f->boot_tool = path_exists(root, BOOT_UUIDS);
 	read_loader(root, f->loader, sizeof(f->loader));
 	if (read_optional(root, KERNEL_CMDLINE, &f->cmdline, err) < 0 ||

@@ -43,6 +43,7 @@ struct attach {
 	bool did_port;
 	bool did_mapping;
 	bool did_hook;
+	bool did_hostpci; /* or tried to, and its reply was lost */
 };
 
 static void attach_free(struct attach *a)
@@ -97,6 +98,14 @@ static int judge_taken_slot(struct hook *h, struct attach *a, unsigned slot, str
 			    "--hookscript " OUR_HOOKSCRIPT,
 			    slot, a->vmid);
 	}
+	if (p && !e->present && !has_pending_hostpci(h, a, slot) &&
+	    !(a->guest.hookscript && hookscript_is_ours(a->guest.hookscript)))
+		return fail(
+			err, EEXIST,
+			"port %u-%u is in /" VFHOOK_CFG " already, but neither hostpci%u nor "
+			"the hookscript is written (an attach that was cut off?): vfhook detach "
+			"%u --slot %u, then attach it again",
+			a->vmid, slot, slot, a->vmid, slot);
 	if (p && !e->present && !has_pending_hostpci(h, a, slot))
 		return fail(
 			err, EEXIST,
@@ -115,15 +124,32 @@ static int judge_taken_slot(struct hook *h, struct attach *a, unsigned slot, str
 		    slot, e->present ? e->raw : "pending", a->vmid, slot);
 }
 
+/* A port of this VM that has no hostpci yet: one written by hand, or an attach that was cut off. */
+static const struct port *unfinished_port(struct hook *h, const struct attach *a)
+{
+	for (size_t i = 0; i < a->config.n_ports; i++) {
+		const struct port *p = &a->config.ports[i];
+
+		if (p->vmid == a->vmid && !a->guest.hostpci[p->slot].present &&
+		    !has_pending_hostpci(h, a, p->slot))
+			return p;
+	}
+	return NULL;
+}
+
 /* 1: attached already. */
 static int choose_slot(struct hook *h, struct attach *a, struct error *err)
 {
+	const struct port *unfinished = unfinished_port(h, a);
 	unsigned slot = 0;
 
 	if (a->slot_text) {
 		slot = a->slot;
 		if (!slot_is_free(h, a, slot))
 			return judge_taken_slot(h, a, slot, err);
+	} else if (unfinished) {
+		/* Another one beside it is not what is wanted by who says the same again. */
+		return judge_taken_slot(h, a, unfinished->slot, err);
 	} else {
 		while (slot < PVE_HOSTPCI_MAX && !slot_is_free(h, a, slot))
 			slot++;
@@ -274,12 +300,29 @@ static void undo_step(const char *what, const struct error *err)
 		complain("could not undo: %s: %s", what, err->text);
 }
 
+/* PVE may have written it all the same: without its port the VM could not start. */
+static void take_back_hostpci(struct hook *h, const struct attach *a, const char *id,
+			      struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config now = {0};
+
+	if (guest_here(h, a->vmid, &now, err) < 0)
+		return;
+	if (now.hostpci[a->port.slot].mapping && !strcmp(now.hostpci[a->port.slot].mapping, id))
+		api_hostpci_delete(h->rest, h->node, a->vmid, a->port.slot, err);
+}
+
 static void take_back(struct hook *h, const struct attach *a)
 {
 	struct error err = ERROR_INIT;
 	char id[NAME_LEN];
 
 	port_mapping_id(a->vmid, a->port.slot, id);
+	if (a->did_hostpci) {
+		take_back_hostpci(h, a, id, &err);
+		undo_step("hostpci", &err);
+		error_clear(&err);
+	}
 	if (a->did_hook) {
 		if (a->old_hook[0])
 			qm_set(h, a->vmid, "--hookscript", a->old_hook, &err);
@@ -324,7 +367,7 @@ static int write_config(struct hook *h, struct attach *a, struct error *err)
 
 static int write_hookscript(struct hook *h, struct attach *a, struct error *err)
 {
-	if (!a->set_hook)
+	if (!a->set_hook || a->did_hook)
 		return 0;
 	if (qm_set(h, a->vmid, "--hookscript", a->hookscript, err) < 0)
 		return error_code(err);
@@ -353,10 +396,13 @@ static int write_pve(struct hook *h, struct attach *a, struct error *err)
 		    hook_rest(h, err) < 0)
 			return error_code(err);
 		a->did_mapping = true; /* or half, if it fails */
-		if (ports_write_mappings(h, &v, (int)slot, err) < 0 ||
-		    write_hookscript(h, a, err) < 0)
+		if (ports_write_mappings(h, &v, (int)slot, err) < 0)
 			return error_code(err);
 	}
+	/* Before hostpci: a VM whose config names a VF must not start without its hook. */
+	if (write_hookscript(h, a, err) < 0)
+		return error_code(err);
+	a->did_hostpci = true;
 	return ports_write_hostpci(h, &v, slot, err);
 }
 

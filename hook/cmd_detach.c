@@ -149,17 +149,60 @@ static int change(struct hook *h, const struct detach *d, bool has_hostpci, stru
 	return restore_hookscript(h, d, err);
 }
 
-/* The port that is meant, or one whose section somebody has taken out by hand. */
-static int choose(const struct config *c, const struct guest_config *g, struct detach *d)
+static bool has_port(const struct config *c, uint32_t vmid)
 {
-	char id[NAME_LEN];
-	int r = port_choose(c, d->vmid, d->slot_text, &d->slot);
+	for (size_t i = 0; i < c->n_ports; i++) {
+		if (c->ports[i].vmid == vmid)
+			return true;
+	}
+	return false;
+}
 
-	if (r || config_port(c, d->vmid, d->slot))
-		return r;
-	port_mapping_id(d->vmid, d->slot, id);
-	if (g->hostpci[d->slot].mapping && !strcmp(g->hostpci[d->slot].mapping, id))
+/* Is there a mapping of the port, or an entry that names it? */
+static bool is_left(const struct mapping_file *m, const struct guest_config *g, unsigned slot)
+{
+	const char *named = g->hostpci[slot].mapping;
+	char id[NAME_LEN];
+
+	port_mapping_id(g->vmid, slot, id);
+	return mapping_find(m, id) || (named && !strcmp(named, id));
+}
+
+/*
+ * A port whose section is gone, but not all that belongs to it: a detach that was cut off, or
+ * somebody took it out by hand. Down to the hookscript of a VM that has no port.
+ */
+static bool find_left(struct hook *h, const struct config *c, const struct guest_config *g,
+		      struct detach *d)
+{
+	CLEANUP(mapping_file_free) struct mapping_file m = {0};
+
+	if (mapping_load(h->root, &m, NULL) < 0)
+		return false;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if ((d->slot_text && slot != d->slot) || !is_left(&m, g, slot))
+			continue;
+		d->slot = slot;
+		return true;
+	}
+	return !has_port(c, d->vmid) && g->hookscript && hookscript_is_ours(g->hookscript);
+}
+
+/* The port that is meant, or what is left of one. */
+static int choose(struct hook *h, const struct config *c, const struct guest_config *g,
+		  struct detach *d)
+{
+	int r;
+
+	if (d->slot_text || has_port(c, d->vmid)) {
+		r = port_choose(c, d->vmid, d->slot_text, &d->slot);
+		if (r || config_port(c, d->vmid, d->slot))
+			return r;
+	}
+	if (find_left(h, c, g, d))
 		return 0;
+	if (!d->slot_text)
+		return port_choose(c, d->vmid, NULL, &d->slot);
 	complain("VM %u has no port %u-%u in /" VFHOOK_CFG, d->vmid, d->vmid, d->slot);
 	return EXIT_REFUSED;
 }
@@ -196,7 +239,7 @@ static int detach(struct hook *h, struct detach *d)
 	if (!r)
 		r = config_load(h->root, &c, &err);
 	if (!r) {
-		int status = choose(&c, &g, d);
+		int status = choose(h, &c, &g, d);
 
 		if (status)
 			return status;

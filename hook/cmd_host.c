@@ -40,6 +40,8 @@ static void show(const struct host_plan *p, bool apply)
 		show_lines(c->from, '-');
 		show_lines(c->to, '+');
 	}
+	if (p->program != BOOT_NOTHING && !p->n)
+		say("an earlier run was cut off before the boot loader was told");
 	if (p->program != BOOT_NOTHING)
 		say("%s: %s", apply ? "then" : "then would be run",
 		    p->program == BOOT_TOOL_REFRESH ? "proxmox-boot-tool refresh" : "update-grub");
@@ -156,13 +158,18 @@ static int apply(struct hook *h, const struct host_plan *p)
 		complain("--apply is for root: sudo vfhook host ...");
 		return EXIT_REFUSED;
 	}
-	if (write_files(h->root, p, &err) < 0) {
+	if ((p->program != BOOT_NOTHING && write_file(h->root, BOOT_PENDING, "\n", &err) < 0) ||
+	    write_files(h->root, p, &err) < 0) {
 		complain("nothing is changed: %s", err.text);
 		return EXIT_REFUSED;
 	}
 	if (run_program(h, p->program, &err) < 0) {
 		undo(h->root, p, p->n);
 		complain("%s: the files are put back; mend that, then run this again", err.text);
+		return EXIT_REFUSED;
+	}
+	if (p->program != BOOT_NOTHING && write_file(h->root, BOOT_PENDING, NULL, &err) < 0) {
+		complain("all is done, but %s", err.text);
 		return EXIT_REFUSED;
 	}
 	return EXIT_DONE;
@@ -174,17 +181,19 @@ static int finish(struct hook *h, const struct host_plan *p, const char *command
 {
 	bool really = wanted && !h->dry_run;
 
-	if (!p->n)
+	bool any = p->n || p->program != BOOT_NOTHING;
+
+	if (!any)
 		say("nothing to do: %s",
 		    strcmp(command, "prepare") ? "there is nothing of vfhook's in this host's boot"
 					       : "command line and modules are as VFs need them");
 	else
 		show(p, really);
-	if (p->n && really && apply(h, p))
+	if (any && really && apply(h, p))
 		return EXIT_REFUSED;
-	if (p->n && !really)
+	if (any && !really)
 		say("nothing is changed yet; to do it: vfhook host %s --apply", command);
-	if (p->reboot && (really || !p->n))
+	if (p->reboot && (really || !any))
 		say("reboot this host: the running kernel has the old command line");
 	return EXIT_DONE;
 }

@@ -381,6 +381,9 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	if (config_remove_pool(h->root, args[0], &err) < 0) {
+		/* A removal that was cut off may have left the rest to be done. */
+		if (err.code == ENOENT)
+			publish(h);
 		complain("pool is not removed: %s", err.text);
 		return EXIT_REFUSED;
 	}

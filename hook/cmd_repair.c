@@ -113,9 +113,25 @@ static void sweep_dir(struct repair *r, const char *path, const char *prefix)
 
 static void sweep(struct repair *r)
 {
-	sweep_dir(r, LEASE_DIR, ".tmp-");
-	sweep_dir(r, RUN_DIR "/journal", ".tmp-");
-	sweep_dir(r, "etc/pve", ".tmp-vfhook.cfg");
+	/* Every folder that file_replace() is told to write in. */
+	static const struct {
+		const char *dir;
+		const char *prefix;
+	} all[] = {
+		{LEASE_DIR, ".tmp-"},
+		{RUN_DIR "/journal", ".tmp-"},
+		{"etc/pve", ".tmp-vfhook.cfg"},
+		{"var/lib/vfhook", ".tmp-"},
+		{"etc/default/grub.d", ".tmp-vfhook.cfg"},
+		{"etc/modules-load.d", ".tmp-vfhook.conf"},
+		{"etc/kernel", ".tmp-cmdline"},
+	};
+	char node[160];
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		sweep_dir(r, all[i].dir, all[i].prefix);
+	snprintf(node, sizeof(node), NODES_PATH "/%s", r->h->node);
+	sweep_dir(r, node, ".tmp-vfhook.json");
 }
 
 /* --- Journals --- */
@@ -332,6 +348,10 @@ static bool clear_foreign_lease(struct repair *r, uint32_t vmid, const struct pc
 	pci_addr_format(vf, addr);
 	if (found == -ENOENT || (!found && l.vmid == vmid))
 		return true;
+	if (found < 0 && found != -EINVAL) {
+		leave(r, "VM %u runs on VF %s: %s", vmid, addr, err.text);
+		return false;
+	}
 	if (found < 0) {
 		announce(r, vmid, "%s: renamed to %s.broken", err.text, addr);
 	} else if (lease_is_live(r->h, &l) || !try_vm_locks(r->h, l.vmid, &locks)) {
@@ -513,7 +533,10 @@ static void repair_stale(struct repair *r)
 
 /* --- Ports and mappings of VMs that are gone --- */
 
-/* Does any guest's config name that mapping? A clone takes its wishes from there. */
+/*
+ * Does any guest's config name that mapping? A clone takes its wishes from there. Yes,
+ * too, if a config cannot be read: what is deleted is gone.
+ */
 static bool is_named(struct repair *r, const char *id)
 {
 	AUTO_CLOSEDIR DIR *d = open_dir(r->h->root, NODES_PATH);
@@ -521,16 +544,18 @@ static bool is_named(struct repair *r, const char *id)
 	char want[NAME_LEN + 16];
 
 	snprintf(want, sizeof(want), "mapping=%s", id);
-	while (d && (node = readdir(d))) {
+	for (errno = 0; d && (node = readdir(d)); errno = 0) {
 		for (size_t i = 0; node->d_name[0] != '.' && i < r->n_vms; i++) {
 			AUTO_FREE char *text = NULL;
 			char path[512];
+			ssize_t len;
 
 			snprintf(path, sizeof(path), NODES_PATH "/%s/qemu-server/%u.conf",
 				 node->d_name, r->vms[i]);
-			if (file_read(r->h->root, path, PVE_FILE_MAX, &text, NULL) < 0)
-				continue;
-			for (const char *at = text; (at = strstr(at, want)); at++) {
+			len = file_read(r->h->root, path, PVE_FILE_MAX, &text, NULL);
+			if (len < 0 && len != -ENOENT && len != -ENOTDIR)
+				return true;
+			for (const char *at = text; len >= 0 && (at = strstr(at, want)); at++) {
 				char next = at[strlen(want)];
 
 				if (next < '0' || next > '9')
@@ -538,7 +563,7 @@ static bool is_named(struct repair *r, const char *id)
 			}
 		}
 	}
-	return false;
+	return !d || errno;
 }
 
 static bool is_gone(struct repair *r, uint32_t vmid, unsigned slot)

@@ -217,7 +217,7 @@ int plan_prepare(const struct boot_facts *f, struct host_plan *out, struct error
 		return error_code(err);
 	if (reads_grub(f) && prepare_grub(f, words, n, out, err) < 0)
 		return error_code(err);
-	if (out->n)
+	if (out->n || f->pending)
 		out->program = program_for(f);
 	out->reboot = missing_words(f->host.cmdline, words, n, missing) > 0;
 	return prepare_modules(f, out, err);
@@ -265,7 +265,7 @@ int plan_restore(const struct boot_facts *f, struct host_plan *out, struct error
 		return error_code(err);
 	if (add_change(out, GRUB_OURS, f->grub_ours, NULL, false, err) < 0)
 		return error_code(err);
-	if (out->n) {
+	if (out->n || f->pending) {
 		out->program = program_for(f);
 		out->reboot = true;
 	}

@@ -17,12 +17,15 @@
 #define GRUB_DEFAULT	      "etc/default/grub"
 #define GRUB_OURS	      "etc/default/grub.d/vfhook.cfg"
 #define MODULES_OURS	      "etc/modules-load.d/vfhook.conf"
-#define BOOT_UUIDS	      "etc/kernel/proxmox-boot-uuids"
+/* There while files are written that the boot loader was not told of yet. */
+#define BOOT_PENDING "var/lib/vfhook/boot-pending"
+#define BOOT_UUIDS   "etc/kernel/proxmox-boot-uuids"
 
 /* The boot loader's files. Texts are owned, NULL where there is no such file. */
 struct boot_facts {
 	struct host_facts host;
 	bool efi;
+	bool pending;	 /* a run was cut off before the boot loader was told */
 	bool boot_tool;	 /* proxmox-boot-tool keeps the EFI partitions */
 	char loader[32]; /* "systemd-boot 252.31", "GRUB 2.12", "" if it did not say */
 	char *cmdline;

@@ -247,8 +247,10 @@ int main(int argc, char **argv)
 	struct globals g = {0};
 	int i;
 
-	if (!clean_process())
-		return EXIT_FAILURE;
+	if (!clean_process()) {
+		complain("cannot begin: %s", strerror(errno));
+		return EXIT_REFUSED;
+	}
 	if (parse_globals(argc, argv, &i, &g))
 		return EXIT_USAGE;
 	argc -= i;

@@ -32,20 +32,33 @@ static json_t *vf_to_json(const struct vf_info *v)
 			 "subsystem-id", v->subsystem_id, "iommugroup", v->iommu_group);
 }
 
-static void add_pf(struct hook *h, const struct pci_addr *addr, json_t *vfs)
+/* What is not there, or has no VFs, is left out; what cannot be read is an error. */
+static bool is_absent(int r)
 {
-	struct pf_info pf;
+	return r == -ENODEV || r == -ENOENT || r == -EOPNOTSUPP;
+}
 
-	if (sysfs_pf_read(h->root, addr, &pf, NULL) < 0)
-		return;
+static int add_pf(struct hook *h, const struct pci_addr *addr, json_t *vfs, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	struct pf_info pf;
+	int r = sysfs_pf_read(h->root, addr, &pf, &why);
+
+	if (r < 0)
+		return is_absent(r) ? 0 : fail(err, why.code, "%s", why.text);
 	for (unsigned i = 0; i < pf.num_vfs; i++) {
 		struct pci_addr vf;
 		struct vf_info info;
 
-		if (!sysfs_vf_addr(h->root, addr, i, &vf) &&
-		    !sysfs_vf_read(h->root, &vf, addr, i, &info, NULL))
-			json_array_append_new(vfs, vf_to_json(&info));
+		r = sysfs_vf_addr(h->root, addr, i, &vf);
+		if (!r)
+			r = sysfs_vf_read(h->root, &vf, addr, i, &info, NULL);
+		if (r < 0 && !is_absent(r))
+			return fail_errno(err, -r, "read VF %u of %s", i, pf.ifname);
+		if (!r && json_array_append_new(vfs, vf_to_json(&info)) < 0)
+			return fail(err, ENOMEM, "out of memory");
 	}
+	return 0;
 }
 
 int publish_vfs(struct hook *h, const struct config *c, struct error *err)
@@ -64,7 +77,8 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 			if (strcmp(c->pools[i].pfs[k].node, h->node) != 0)
 				continue;
 			has_pool = true;
-			add_pf(h, &c->pools[i].pfs[k].id.addr, vfs);
+			if (add_pf(h, &c->pools[i].pfs[k].id.addr, vfs, err) < 0)
+				return error_code(err);
 		}
 	}
 	publish_path(path, h->node);

@@ -112,14 +112,16 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 			    "VM %u: VF %s is still open in some process (/dev/vfio/%d): not "
 			    "released, the next start that needs a VF tries again",
 			    l->vmid, addr, v->info.iommu_group);
-	if (!v && s->pfs[0].broken && path_exists(h->root, "sys/bus/pci/devices")) {
+	if (!v) {
 		struct pci_addr of;
 		unsigned index;
+		int r = sysfs_vf_identify(h->root, &l->vf, &of, &index);
 
-		/* A VF whose PF cannot be asked is not clean, so it is nobody's to have. */
-		if (!sysfs_vf_identify(h->root, &l->vf, &of, &index))
+		/* One that is there, or may be, and cannot be asked is not clean: nobody may have
+		 * it. */
+		if (r != -ENODEV && r != -EINVAL)
 			return fail(err, EIO, "VM %u: VF %s cannot be cleaned: %s", l->vmid, addr,
-				    s->pfs[0].why);
+				    s->pfs[0].broken ? s->pfs[0].why : "it cannot be read");
 	}
 	return plan_release(pf, v, l, p, err);
 }
@@ -244,6 +246,26 @@ bool lease_is_live(struct hook *h, const struct lease *l)
 	       (qemu.pid && proc_alive(h->root, &qemu));
 }
 
+/*
+ * Does the VM run, without that VF? A post-start that was cut off may have moved it to another
+ * one. To be asked under the VM's locks: a start that is under way has no devices yet.
+ */
+static bool runs_without(struct hook *h, const struct lease *l)
+{
+	struct proc_id qemu;
+
+	if (vm_process(h->root, l->vmid, &qemu, NULL) != 1)
+		return false;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		struct pci_addr vf;
+		int r = vm_hostpci_actual(h->root, &qemu, slot, &vf, NULL);
+
+		if (r < 0 || (r && !pci_addr_cmp(&vf, &l->vf)))
+			return false;
+	}
+	return true;
+}
+
 static void tell_stale(const struct hook *h, uint32_t vmid)
 {
 	const char *what = h->dry_run ? "they would be taken back" : "taking them back";
@@ -254,6 +276,25 @@ static void tell_stale(const struct hook *h, uint32_t vmid)
 		say("VM %u is not running but holds VFs (a start that failed, or a stop that "
 		    "nobody told us of): %s",
 		    vmid, what);
+}
+
+static int take_back_one(struct hook *h, const struct lease *l)
+{
+	struct error why = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	int r;
+
+	say("VM %u runs without VF %s, which is leased to it: %s", l->vmid,
+	    pci_addr_format(&l->vf, addr),
+	    h->dry_run ? "it would be taken back" : "taking it back");
+	r = hook_kernel(h, &why);
+	if (!r)
+		r = apply_recovery(h, l->vmid, &why);
+	if (r >= 0)
+		r = release_one(h, l, EVENT_RECLAIM, &why);
+	if (r < 0)
+		complain("%s", why.text);
+	return r;
 }
 
 int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
@@ -275,13 +316,17 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 			complain("%s: VF stays out of use until the file is removed", all[i].why);
 			continue;
 		}
-		if (l->vmid == own_vmid || l->vmid == seen || lease_is_live(h, l))
+		if (l->vmid == own_vmid || l->vmid == seen ||
+		    (lease_is_live(h, l) && !runs_without(h, l)))
 			continue;
 		if (!try_vm_locks(h, l->vmid, &locks))
 			continue;
 		/* It may have started, or ended properly, until we had its locks. */
-		if (lease_is_live(h, l))
+		if (lease_is_live(h, l)) {
+			if (runs_without(h, l) && !take_back_one(h, l))
+				released++;
 			continue;
+		}
 		seen = l->vmid;
 		tell_stale(h, l->vmid);
 		if (hook_kernel(h, &why) < 0 || apply_recovery(h, l->vmid, &why) < 0) {

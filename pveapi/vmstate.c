@@ -95,8 +95,9 @@ int proc_id_get(int root, pid_t pid, struct proc_id *out)
 bool proc_alive(int root, const struct proc_id *p)
 {
 	struct proc_id now;
+	int r = proc_id_get(root, p->pid, &now);
 
-	return !proc_id_get(root, p->pid, &now) && now.start == p->start;
+	return r < 0 ? r != -ESRCH : now.start == p->start;
 }
 
 /*
@@ -106,8 +107,10 @@ bool proc_alive(int root, const struct proc_id *p)
 static ssize_t read_cmdline(int root, const struct proc_id *p, char **out)
 {
 	AUTO_FREE char *buf = malloc(CMDLINE_MAX);
+	struct proc_id now;
 	char path[64];
 	ssize_t n;
+	int r;
 
 	if (!buf)
 		return -ENOMEM;
@@ -118,7 +121,10 @@ static ssize_t read_cmdline(int root, const struct proc_id *p, char **out)
 	if (n < 0)
 		return n;
 	/* Read under the number of a process that ended meanwhile: it may be another's. */
-	if (!proc_alive(root, p))
+	r = proc_id_get(root, p->pid, &now);
+	if (r < 0 && r != -ESRCH)
+		return r;
+	if (r < 0 || now.start != p->start)
 		return 0;
 	*out = STEAL(buf);
 	return n;

@@ -32,7 +32,7 @@ struct proc_id {
 	unsigned long long start; /* clock ticks after boot: field 22 of /proc/<pid>/stat */
 };
 
-/* True if that very process lives (a zombie does not). */
+/* True if that very process lives (a zombie does not), or if that cannot be told now. */
 bool proc_alive(int root, const struct proc_id *p);
 /* Fills start for pid; -ESRCH if there is no such process. */
 int proc_id_get(int root, pid_t pid, struct proc_id *out);

@@ -199,12 +199,27 @@ static int undo_set(const struct executor *x, const struct step *s, struct error
 	return r == -EOPNOTSUPP ? 0 : r;
 }
 
-/* Only VFs that are leased to this VM are touched: another one's may be anybody's by now. */
+/*
+ * Only VFs that are leased to this VM are touched: another one's may be anybody's by now.
+ * 1: it is, 0: it is not, or a negative errno: that cannot be told now.
+ */
+static int ask_owner(const struct executor *x, const struct plan *p, const struct pci_addr *vf,
+		     struct error *err)
+{
+	struct error why = ERROR_INIT;
+	struct lease l;
+	int r = lease_read(x->root, vf, &l, &why);
+
+	if (!r)
+		return l.vmid == p->vmid;
+	if (r == -ENOENT || r == -EINVAL)
+		return 0;
+	return fail(err, why.code, "%s", why.text);
+}
+
 static bool is_ours(const struct executor *x, const struct plan *p, const struct pci_addr *vf)
 {
-	struct lease l;
-
-	return !lease_read(x->root, vf, &l, NULL) && l.vmid == p->vmid;
+	return ask_owner(x, p, vf, NULL) == 1;
 }
 
 static bool vf_is_gone(const struct executor *x, const struct pci_addr *vf)
@@ -248,18 +263,19 @@ static int undo_step(const struct executor *x, const struct plan *p, const bool 
 		     struct error *err)
 {
 	const struct step *s = &p->steps[i];
+	int ours = s->kind == STEP_CALL ? 0 : ask_owner(x, p, &s->vf, err);
 
+	/* A step that is passed over for nothing would leave a VF free that is not clean. */
+	if (ours < 0)
+		return ours;
 	switch (s->kind) {
 	case STEP_LEASE_TAKE:
 	case STEP_LEASE_WRITE:
-		return is_ours(x, p, &s->vf) ? undo_lease(x, s, !same_vf_failed(p, failed, i), err)
-					     : 0;
+		return ours ? undo_lease(x, s, !same_vf_failed(p, failed, i), err) : 0;
 	case STEP_OVERRIDE:
-		return is_ours(x, p, &s->vf)
-			       ? sysfs_set_driver_override(x->root, &s->vf, s->from_text, err)
-			       : 0;
+		return ours ? sysfs_set_driver_override(x->root, &s->vf, s->from_text, err) : 0;
 	case STEP_SET:
-		return is_ours(x, p, &s->vf) ? undo_set(x, s, err) : 0;
+		return ours ? undo_set(x, s, err) : 0;
 	case STEP_CALL:
 		/* What a call did outside is harmless without a lease, and the next start sees it.
 		 */
@@ -278,13 +294,9 @@ static int undo_step(const struct executor *x, const struct plan *p, const bool 
 /* Undo the first n steps, last one first. Returns how many could not be undone. */
 static unsigned undo(const struct executor *x, const struct plan *p, size_t n)
 {
-	AUTO_FREE bool *failed = calloc(p->n_steps + 1, sizeof(*failed));
+	bool failed[JOURNAL_STEPS] = {false};
 	unsigned bad = 0;
 
-	if (!failed) {
-		say(x, "out of memory while undoing: the journal stays, the next run does it");
-		return 1;
-	}
 	for (size_t i = n; i-- > 0;) {
 		struct error why = ERROR_INIT;
 		char what[600];
@@ -382,13 +394,19 @@ static int execute_release(const struct executor *x, const struct plan *p, struc
 
 /* --- Mend: the VM runs on it already --- */
 
-/* Somebody else's, or a lease that tells nobody whose. */
-static bool is_anothers(const struct executor *x, const struct plan *p, const struct pci_addr *vf)
+/* -EEXIST: it is somebody else's, or its lease tells nobody whose. */
+static int check_not_anothers(const struct executor *x, const struct plan *p,
+			      const struct pci_addr *vf, struct error *err)
 {
+	struct error why = ERROR_INIT;
 	struct lease l;
-	int r = lease_read(x->root, vf, &l, NULL);
+	int r = lease_read(x->root, vf, &l, &why);
 
-	return r != -ENOENT && (r < 0 || l.vmid != p->vmid);
+	if (r == -ENOENT || (!r && l.vmid == p->vmid))
+		return 0;
+	if (!r || r == -EINVAL)
+		return fail(err, EEXIST, "the VF is another VM's by now");
+	return fail(err, why.code, "%s", why.text);
 }
 
 /* Between a crash and its recovery a VF of the plan may have gone to another VM. */
@@ -397,8 +415,8 @@ static int mend_step(const struct executor *x, const struct plan *p, const struc
 {
 	bool touches = s->kind != STEP_LEASE_TAKE && s->kind != STEP_VERIFY && s->kind != STEP_CALL;
 
-	if (touches && is_anothers(x, p, &s->vf))
-		return fail(err, EEXIST, "the VF is another VM's by now");
+	if (touches && check_not_anothers(x, p, &s->vf, err) < 0)
+		return error_code(err);
 	return do_step(x, s, err);
 }
 
@@ -530,6 +548,8 @@ int recover(const struct executor *x, uint32_t vmid, struct error *err)
 		error_clear(err);
 		return 0;
 	}
+	if (r < 0 && r != -EINVAL)
+		return r;
 	if (r < 0) {
 		say(x, "%s; put aside as %u.broken", err->text, vmid);
 		error_clear(err);

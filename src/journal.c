@@ -16,7 +16,6 @@
 #define JOURNAL_DIR	RUN_DIR "/journal"
 #define JOURNAL_MAX	1048576
 #define JOURNAL_VERSION 1
-#define JOURNAL_STEPS	4096
 
 static const char *const kinds[] = {
 	[STEP_LEASE_TAKE] = "lease-take",
@@ -219,7 +218,7 @@ int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err)
 	journal_path(path, vmid);
 	r = json_file_read(root, path, JOURNAL_MAX, &j, err);
 	if (r < 0)
-		return r == -ENOENT ? -ENOENT : -EINVAL;
+		return r == -EFBIG ? -EINVAL : r; /* what could not be read may be good */
 	if (plan_from_json(j, vmid, out, err) < 0) {
 		plan_free(out);
 		fail_context(err, "/%s", path);
@@ -267,7 +266,7 @@ int journal_list(int root, uint32_t **list, size_t *n, struct error *err)
 	if (!d)
 		return fail_errno(err, errno, "read /" JOURNAL_DIR);
 	fd = -1;
-	while ((e = readdir(d))) {
+	for (errno = 0; (e = readdir(d)); errno = 0) {
 		uint32_t vmid;
 		uint32_t *more;
 
@@ -279,6 +278,8 @@ int journal_list(int root, uint32_t **list, size_t *n, struct error *err)
 		all = more;
 		all[used++] = vmid;
 	}
+	if (errno)
+		return fail_errno(err, errno, "read /" JOURNAL_DIR);
 	*list = STEAL(all);
 	*n = used;
 	return 0;

@@ -6,9 +6,13 @@
 #include "base/error.h"
 #include "src/plan.h"
 
+/* No plan has more steps. */
+#define JOURNAL_STEPS 4096
+
 /* Write the plan down before it starts. -EEXIST: an earlier one was not recovered. */
 int journal_write(int root, const struct plan *p, struct error *err);
-/* -ENOENT: none. -EINVAL: it is there but cannot be used. Release *out with plan_free(). */
+/* -ENOENT: none. -EINVAL: it is there but cannot be used; others: it cannot be read now. Release
+ * *out with plan_free(). */
 int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err);
 int journal_drop(int root, uint32_t vmid, struct error *err);
 /* Rename one that cannot be read to <vmid>.broken. */

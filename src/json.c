@@ -16,6 +16,8 @@ int json_file_read(int root, const char *path, size_t max, json_t **out, struct 
 	if (len < 0)
 		return (int)len;
 	j = json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, &why);
+	if (!j && json_error_code(&why) == json_error_out_of_memory)
+		return fail(err, ENOMEM, "read /%s: out of memory", path);
 	if (!j)
 		return fail(err, EINVAL, "/%s:%d: %s", path, why.line, why.text);
 	if (!json_is_object(j)) {

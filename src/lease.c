@@ -166,7 +166,7 @@ int lease_read(int root, const struct pci_addr *vf, struct lease *out, struct er
 	lease_path(path, vf);
 	r = json_file_read(root, path, LEASE_MAX, &j, err);
 	if (r < 0)
-		return r == -ENOENT ? -ENOENT : -EINVAL;
+		return r == -EFBIG ? -EINVAL : r; /* what could not be read may be good */
 	if (lease_from_json(j, out, err) < 0) {
 		fail_context(err, "/%s is no lease", path);
 		return -EINVAL;
@@ -200,7 +200,7 @@ int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err
 	if (!d)
 		return fail_errno(err, errno, "read /" LEASE_DIR);
 	fd = -1;
-	while ((e = readdir(d))) {
+	for (errno = 0; (e = readdir(d)); errno = 0) {
 		struct lease_entry *entry;
 		struct error why = ERROR_INIT;
 		struct pci_addr vf;
@@ -223,12 +223,17 @@ int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err
 			break;
 		case -ENOENT: /* dropped since readdir() */
 			continue;
-		default:
+		case -EINVAL:
 			entry->broken = true;
 			snprintf(entry->why, sizeof(entry->why), "%.255s", why.text);
+			break;
+		default: /* one that cannot be read may be good, and its VM starting with it */
+			return fail(err, why.code, "%s", why.text);
 		}
 		used++;
 	}
+	if (errno)
+		return fail_errno(err, errno, "read /" LEASE_DIR);
 	if (used)
 		qsort(all, used, sizeof(*all), entry_cmp);
 	*list = STEAL(all);

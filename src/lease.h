@@ -63,7 +63,7 @@ int lease_take(int root, const struct lease *l, struct error *err);
 int lease_write(int root, const struct lease *l, struct error *err);
 /* One that is not there is fine. */
 int lease_drop(int root, const struct pci_addr *vf, struct error *err);
-/* -ENOENT: not leased; -EINVAL: there is a file, but it is no lease of this VF. */
+/* -ENOENT: not leased; -EINVAL: there is a file, but it is no lease of this VF; others: unknown. */
 int lease_read(int root, const struct pci_addr *vf, struct lease *out, struct error *err);
 
 /* A VF whose lease file exists. broken: the file cannot be used, why tells. */

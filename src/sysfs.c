@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -32,22 +33,51 @@ static ssize_t dev_attr(int root, const struct pci_addr *a, const char *name, ch
 	return dev_path(path, a, name) ? attr_read(root, path, buf, size) : -ENAMETOOLONG;
 }
 
-static unsigned dev_number(int root, const struct pci_addr *a, const char *name)
+static bool is_answer(ssize_t r)
+{
+	return r >= 0 || r == -ENOENT || r == -ENOTDIR || r == -ENODEV || r == -EINVAL ||
+	       r == -ERANGE || r == -EFBIG;
+}
+
+/*
+ * That something is not there, or nonsense, is an answer. Anything else (no descriptor or memory
+ * left, say) is none, and must not be taken for one: *bad keeps the first.
+ */
+static void note_trouble(ssize_t r, int *bad)
+{
+	if (!is_answer(r) && !*bad)
+		*bad = (int)r;
+}
+
+static unsigned dev_number(int root, const struct pci_addr *a, const char *name, int *bad)
 {
 	unsigned long long n = 0;
 	char path[PATH_MAX];
 
 	if (dev_path(path, a, name))
-		attr_read_u64(root, path, UINT_MAX, &n);
+		note_trouble(attr_read_u64(root, path, UINT_MAX, &n), bad);
 	return (unsigned)n;
 }
 
-static void dev_link(int root, const struct pci_addr *a, const char *name, char *buf, size_t size)
+static void dev_link(int root, const struct pci_addr *a, const char *name, char *buf, size_t size,
+		     int *bad)
+{
+	char path[PATH_MAX];
+	int r = dev_path(path, a, name) ? link_basename(root, path, buf, size) : -ENAMETOOLONG;
+
+	note_trouble(r, bad);
+	if (r < 0)
+		buf[0] = '\0';
+}
+
+/* 0 or a negative errno, -ENOENT if it is not there. */
+static int dev_has(int root, const struct pci_addr *a, const char *name)
 {
 	char path[PATH_MAX];
 
-	if (!dev_path(path, a, name) || link_basename(root, path, buf, size) < 0)
-		buf[0] = '\0';
+	if (!dev_path(path, a, name))
+		return -ENAMETOOLONG;
+	return faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
 static DIR *open_dir(int root, const char *path)
@@ -63,6 +93,18 @@ static DIR *open_dir(int root, const char *path)
 	return d;
 }
 
+/* readdir(), with what keeps it from going on told apart from the end. */
+static const struct dirent *next_entry(DIR *d, int *bad)
+{
+	const struct dirent *e;
+
+	errno = 0;
+	e = readdir(d);
+	if (!e)
+		note_trouble(-errno, bad);
+	return e;
+}
+
 /* A representor of switchdev mode ("pf0vf3") is not the PF's own interface. */
 static bool is_representor(int root, const char *net_dir, const char *ifname)
 {
@@ -76,7 +118,8 @@ static bool is_representor(int root, const char *net_dir, const char *ifname)
 }
 
 /* The function's own network interface: the one with the lowest index. False if it has none. */
-static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_LEN], int *ifindex)
+static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_LEN], int *ifindex,
+			int *bad)
 {
 	char net[PATH_MAX];
 	AUTO_CLOSEDIR DIR *d = NULL;
@@ -87,10 +130,13 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 	if (!dev_path(net, a, "net"))
 		return false;
 	d = open_dir(root, net);
-	if (!d)
+	if (!d) {
+		note_trouble(-errno, bad);
 		return false;
-	while ((e = readdir(d))) {
+	}
+	while ((e = next_entry(d, bad))) {
 		unsigned long long index;
+		int r;
 		char path[PATH_MAX];
 
 		if (e->d_name[0] == '.' || strlen(e->d_name) >= IFNAME_LEN)
@@ -98,7 +144,9 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 		if (snprintf(path, sizeof(path), "%s/%s/ifindex", net, e->d_name) >=
 		    (int)sizeof(path))
 			continue;
-		if (attr_read_u64(root, path, INT_MAX, &index) < 0 || !index)
+		r = attr_read_u64(root, path, INT_MAX, &index);
+		note_trouble(r, bad);
+		if (r < 0 || !index)
 			continue;
 		if (is_representor(root, net, e->d_name))
 			continue;
@@ -113,22 +161,29 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
 {
 	char text[PCI_ADDR_LEN];
-	char path[PATH_MAX];
+	bool has_netdev;
 	char buf[32];
+	int bad = 0;
+	int r;
 
 	*out = (struct pf_info){.addr = *addr, .numa_node = -1};
 	pci_addr_format(addr, text);
-	if (dev_attr(root, addr, "vendor", buf, sizeof(buf)) < 0)
-		return fail(err, ENODEV, "there is no PCI device %s on this node", text);
-	if (!dev_path(path, addr, "sriov_totalvfs") || !path_exists(root, path))
-		return fail(err, EOPNOTSUPP, "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)",
-			    text);
-	out->total_vfs = dev_number(root, addr, "sriov_totalvfs");
-	out->num_vfs = dev_number(root, addr, "sriov_numvfs");
-	dev_link(root, addr, "driver", out->driver, sizeof(out->driver));
+	r = dev_has(root, addr, "sriov_totalvfs");
+	note_trouble(r, &bad);
+	if (r < 0 && !bad)
+		return dev_has(root, addr, "vendor") < 0
+			       ? fail(err, ENODEV, "there is no PCI device %s on this node", text)
+			       : fail(err, EOPNOTSUPP,
+				      "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)", text);
+	out->total_vfs = dev_number(root, addr, "sriov_totalvfs", &bad);
+	out->num_vfs = dev_number(root, addr, "sriov_numvfs", &bad);
+	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
 	if (dev_attr(root, addr, "numa_node", buf, sizeof(buf)) > 0 && buf[0] != '-')
-		out->numa_node = (int)dev_number(root, addr, "numa_node");
-	if (!find_netdev(root, addr, out->ifname, &out->ifindex))
+		out->numa_node = (int)dev_number(root, addr, "numa_node", &bad);
+	has_netdev = find_netdev(root, addr, out->ifname, &out->ifindex, &bad);
+	if (bad)
+		return fail_errno(err, -bad, "read PF %s in sysfs", text);
+	if (!has_netdev)
 		return fail(err, ENODEV,
 			    "PF %s has no network interface (driver: %s): is its driver loaded?",
 			    text, out->driver[0] ? out->driver : "none");
@@ -140,8 +195,12 @@ int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pc
 	char name[32];
 	char target[PCI_ADDR_LEN];
 
+	int bad = 0;
+
 	snprintf(name, sizeof(name), "virtfn%u", index);
-	dev_link(root, pf, name, target, sizeof(target));
+	dev_link(root, pf, name, target, sizeof(target), &bad);
+	if (bad)
+		return bad;
 	return pci_addr_parse(target, out) < 0 ? -ENOENT : 0;
 }
 
@@ -156,22 +215,27 @@ static bool vf_has_index(int root, const struct pci_addr *vf, const struct pci_a
 int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index)
 {
 	char name[PCI_ADDR_LEN];
-	char path[PATH_MAX];
 	unsigned stride;
 	unsigned guess;
 	unsigned n;
 	long delta;
+	int bad = 0;
+	int r;
 
-	if (!dev_path(path, vf, "vendor") || !path_exists(root, path))
+	r = dev_has(root, vf, "vendor");
+	note_trouble(r, &bad);
+	if (r < 0 && !bad)
 		return -ENODEV;
-	dev_link(root, vf, "physfn", name, sizeof(name));
+	dev_link(root, vf, "physfn", name, sizeof(name), &bad);
+	if (bad)
+		return bad;
 	if (pci_addr_parse(name, pf) < 0)
 		return -EINVAL;
 	/* PCIe SR-IOV 2.1.2: routing id of VF n = the PF's + offset + n * stride. */
-	stride = dev_number(root, pf, "sriov_stride");
+	stride = dev_number(root, pf, "sriov_stride", &bad);
 	delta = (long)(vf->bus << 8 | vf->dev << 3 | vf->fn) -
 		(long)(pf->bus << 8 | pf->dev << 3 | pf->fn) -
-		(long)dev_number(root, pf, "sriov_offset");
+		(long)dev_number(root, pf, "sriov_offset", &bad);
 	if (stride && delta >= 0) {
 		guess = (unsigned)delta / stride;
 		if (vf_has_index(root, vf, pf, guess)) {
@@ -179,26 +243,29 @@ int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, 
 			return 0;
 		}
 	}
-	n = dev_number(root, pf, "sriov_numvfs");
+	n = dev_number(root, pf, "sriov_numvfs", &bad);
 	for (unsigned i = 0; i < n && i < 65536; i++) {
 		if (vf_has_index(root, vf, pf, i)) {
 			*index = i;
 			return 0;
 		}
 	}
-	return -EINVAL;
+	return bad ? bad : -EINVAL;
 }
 
 /* "vendor:device" without the "0x" that sysfs puts in front. */
 static void read_id(int root, const struct pci_addr *a, const char *first, const char *second,
-		    char out[10])
+		    char out[10], int *bad)
 {
 	char v[16];
 	char d[16];
+	ssize_t n = dev_attr(root, a, first, v, sizeof(v));
+	ssize_t m = dev_attr(root, a, second, d, sizeof(d));
 
+	note_trouble(n, bad);
+	note_trouble(m, bad);
 	out[0] = '\0';
-	if (dev_attr(root, a, first, v, sizeof(v)) == 6 &&
-	    dev_attr(root, a, second, d, sizeof(d)) == 6)
+	if (n == 6 && m == 6)
 		snprintf(out, 10, "%.4s:%.4s", v + 2, d + 2);
 }
 
@@ -207,13 +274,14 @@ int sysfs_group_members(int root, int group, struct pci_addr *members, size_t ma
 	char path[PATH_MAX];
 	AUTO_CLOSEDIR DIR *d = NULL;
 	const struct dirent *e;
+	int bad = 0;
 	int n = 0;
 
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices", group);
 	d = open_dir(root, path);
 	if (!d)
 		return -errno;
-	while ((e = readdir(d))) {
+	while ((e = next_entry(d, &bad))) {
 		struct pci_addr a;
 
 		if (pci_addr_parse(e->d_name, &a) < 0)
@@ -222,30 +290,32 @@ int sysfs_group_members(int root, int group, struct pci_addr *members, size_t ma
 			members[n] = a;
 		n++;
 	}
-	return n;
+	return bad ? bad : n;
 }
 
 /* PVE binds every member of the group to vfio-pci, except bridges: the PF would go too. */
-static void read_group(int root, struct vf_info *v)
+static void read_group(int root, struct vf_info *v, int *bad)
 {
 	struct pci_addr members[64];
 	unsigned group;
 	char name[16];
-	char path[PATH_MAX];
 	int n;
 
 	v->iommu_group = -1;
-	dev_link(root, &v->addr, "iommu_group", name, sizeof(name));
+	dev_link(root, &v->addr, "iommu_group", name, sizeof(name), bad);
 	if (parse_u32(name, INT_MAX, &group) < 0)
 		return;
 	v->iommu_group = (int)group;
 	n = sysfs_group_members(root, v->iommu_group, members, ARRAY_SIZE(members));
+	note_trouble(n, bad);
 	v->group_alone = n == 1;
 	v->group_pure = n > 0 && n <= (int)ARRAY_SIZE(members);
 	for (int i = 0; i < n && i < (int)ARRAY_SIZE(members); i++) {
-		if (!pci_addr_cmp(&members[i], &v->addr))
-			continue;
-		if (dev_path(path, &members[i], "physfn") && path_exists(root, path))
+		int r = pci_addr_cmp(&members[i], &v->addr) ? dev_has(root, &members[i], "physfn")
+							    : 0;
+
+		note_trouble(r, bad);
+		if (!r)
 			continue;
 		v->group_pure = false;
 		pci_addr_format(&members[i], v->group_intruder);
@@ -256,21 +326,26 @@ static void read_group(int root, struct vf_info *v)
 }
 
 /* Who uses the VF's netdev on this host: a bridge, bond or anything stacked upon it. */
-static void read_netdev_user(int root, struct vf_info *v)
+static void read_netdev_user(int root, struct vf_info *v, int *bad)
 {
 	char path[PATH_MAX];
 	char name[IFNAME_LEN];
 	AUTO_CLOSEDIR DIR *d = NULL;
 	const struct dirent *e;
+	int r;
 
 	snprintf(path, sizeof(path), "sys/class/net/%s/master", v->ifname);
-	if (!link_basename(root, path, name, sizeof(name))) {
+	r = link_basename(root, path, name, sizeof(name));
+	note_trouble(r, bad);
+	if (!r) {
 		snprintf(v->netdev_user, sizeof(v->netdev_user), "%s", name);
 		return;
 	}
 	snprintf(path, sizeof(path), "sys/class/net/%s", v->ifname);
 	d = open_dir(root, path);
-	while (d && (e = readdir(d))) {
+	if (!d)
+		note_trouble(-errno, bad);
+	while (d && (e = next_entry(d, bad))) {
 		if (!strncmp(e->d_name, "upper_", 6)) {
 			snprintf(v->netdev_user, sizeof(v->netdev_user), "%.40s", e->d_name + 6);
 			return;
@@ -278,39 +353,43 @@ static void read_netdev_user(int root, struct vf_info *v)
 	}
 }
 
-static void read_netdev(int root, struct vf_info *v)
+static void read_netdev(int root, struct vf_info *v, int *bad)
 {
 	unsigned long long flags = 0;
 	char path[PATH_MAX];
 
-	if (!find_netdev(root, &v->addr, v->ifname, &v->ifindex))
+	if (!find_netdev(root, &v->addr, v->ifname, &v->ifindex, bad))
 		return;
 	snprintf(path, sizeof(path), "sys/class/net/%s/flags", v->ifname);
-	attr_read_u64(root, path, UINT_MAX, &flags);
+	note_trouble(attr_read_u64(root, path, UINT_MAX, &flags), bad);
 	v->netdev_up = flags & IFF_UP;
-	read_netdev_user(root, v);
+	read_netdev_user(root, v, bad);
 }
 
 int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
 		  struct vf_info *out, struct error *err)
 {
 	char text[PCI_ADDR_LEN];
+	ssize_t n;
+	int bad = 0;
 
 	*out = (struct vf_info){.addr = *vf, .pf = *pf, .index = index};
-	read_id(root, vf, "vendor", "device", out->id);
-	if (!out->id[0])
+	read_id(root, vf, "vendor", "device", out->id, &bad);
+	if (!out->id[0] && !bad)
 		return fail(err, ENODEV, "VF %s has gone from sysfs", pci_addr_format(vf, text));
-	read_id(root, vf, "subsystem_vendor", "subsystem_device", out->subsystem_id);
-	dev_link(root, vf, "driver", out->driver, sizeof(out->driver));
-	if (dev_attr(root, vf, "driver_override", out->driver_override,
-		     sizeof(out->driver_override)) < 0 ||
-	    !strcmp(out->driver_override, "(null)"))
+	read_id(root, vf, "subsystem_vendor", "subsystem_device", out->subsystem_id, &bad);
+	dev_link(root, vf, "driver", out->driver, sizeof(out->driver), &bad);
+	n = dev_attr(root, vf, "driver_override", out->driver_override,
+		     sizeof(out->driver_override));
+	note_trouble(n, &bad);
+	if (n < 0 || !strcmp(out->driver_override, "(null)"))
 		out->driver_override[0] = '\0';
-	read_group(root, out);
+	read_group(root, out, &bad);
 	/* Only a network driver makes a netdev: most VFs need no look. */
 	if (out->driver[0] && strcmp(out->driver, "vfio-pci") != 0)
-		read_netdev(root, out);
-	return 0;
+		read_netdev(root, out, &bad);
+	/* Half a picture is worse than none: a mapping without its ids, a VF that seems unused. */
+	return bad ? fail_errno(err, -bad, "read VF %s in sysfs", pci_addr_format(vf, text)) : 0;
 }
 
 int vfio_group_busy(int root, int group)
@@ -361,10 +440,13 @@ int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
 	AUTO_CLOSEDIR DIR *d = open_dir(root, "sys/bus/pci/devices");
 	AUTO_FREE struct pf_info *all = NULL;
 	const struct dirent *e;
+	int bad = 0;
 
 	*list = NULL;
 	*n = 0;
-	while (d && (e = readdir(d))) {
+	if (!d)
+		note_trouble(-errno, &bad);
+	while (d && (e = next_entry(d, &bad))) {
 		struct pci_addr a;
 		struct pf_info *more;
 
@@ -376,6 +458,8 @@ int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
 		all = more;
 		sysfs_pf_read(root, &a, &all[(*n)++], NULL);
 	}
+	if (bad)
+		return fail_errno(err, -bad, "read /sys/bus/pci/devices");
 	if (all)
 		qsort(all, *n, sizeof(*all), by_addr);
 	*list = STEAL(all);

@@ -55,19 +55,27 @@ struct vf_info {
 			       */
 };
 
-/* Read a PF. -ENODEV: no such PCI function; -EOPNOTSUPP: it has no VFs to give; err says which. */
+/*
+ * Read a PF. -ENODEV: no such PCI function; -EOPNOTSUPP: it has no VFs to give; err says which.
+ * Any other error: it could not be read, which says nothing about it.
+ */
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
 
-/* The address of a PF's VF number index. -ENOENT (no text) if it has no such VF. */
+/* The address of a PF's VF number index. -ENOENT (no text) if it has no such VF; others: unknown.
+ */
 int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pci_addr *out);
 
 /*
  * Whose VF is this, and which one? Fills pf and index. -ENODEV: no such
- * function; -EINVAL: it is not a VF. No text: the caller knows what it means.
+ * function; -EINVAL: it is not a VF; any other error: that cannot be told now. No
+ * text: the caller knows what it means.
  */
 int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index);
 
-/* Everything about one VF. pf and index as sysfs_vf_identify() gives them. */
+/*
+ * Everything about one VF, or an error: -ENODEV if it has gone. pf and index as
+ * sysfs_vf_identify() gives them.
+ */
 int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
 		  struct vf_info *out, struct error *err);
 

@@ -13,6 +13,9 @@
  *   "busy:N"                     the next N sets answer EBUSY (a VF in reset: i40e)
  *   "fail:<attr>"                EIO with an extack text for that attribute (MAC, VLAN, ...)
  *   "gone"                       ENODEV for everything (driver unbound)
+ *   "gone-after:N"               the same, once N more sets were made
+ *   "fail-after:N"               the set after the next N answers EIO, once
+ *   "busy-after:N"               all sets after the next N answer EBUSY (a VF that stays in reset)
  *   "die-after:N"                the process is killed before its Nth set from now
  *   "slow:MS"                    each set takes that long
  *   "stuck"                      no set is answered: ETIMEDOUT, after a second instead of ten
@@ -29,6 +32,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,10 +45,12 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "src/json.h"
-#include "src/sysfs.h"
 
 struct kernel {
 	int root;
+	int ifindex; /* of the interface looked up last, or 0 */
+	char ifname[16];
+	unsigned long long num_vfs;
 };
 
 /* One PF's file, locked. */
@@ -82,22 +88,26 @@ void pf_link_free(struct pf_link *l)
 	l->n_vfs = 0;
 }
 
-/* The PF whose interface has that index, from the tree's sysfs. */
-static bool find_pf(int root, int ifindex, struct pf_info *pf)
+/* The interface of that index, and how many VFs it has, from the tree's sysfs: looked up once. */
+static bool find_pf(struct kernel *k, int ifindex)
 {
 	AUTO_CLOSEDIR DIR *d = NULL;
-	int fd = openat(root, "sys/bus/pci/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(k->root, "sys/class/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct dirent *e;
+	char path[320];
 
 	d = fd < 0 ? NULL : fdopendir(fd);
-	while (d && (e = readdir(d))) {
-		struct pci_addr a;
+	while (k->ifindex != ifindex && d && (e = readdir(d))) {
+		unsigned long long n;
 
-		if (!pci_addr_parse(e->d_name, &a) && !sysfs_pf_read(root, &a, pf, NULL) &&
-		    pf->ifindex == ifindex)
-			return true;
+		snprintf(path, sizeof(path), "sys/class/net/%s/ifindex", e->d_name);
+		if (attr_read_u64(k->root, path, INT_MAX, &n) < 0 || (int)n != ifindex)
+			continue;
+		k->ifindex = ifindex;
+		snprintf(k->ifname, sizeof(k->ifname), "%.15s", e->d_name);
 	}
-	return false;
+	snprintf(path, sizeof(path), "sys/class/net/%s/device/sriov_numvfs", k->ifname);
+	return k->ifindex == ifindex && !attr_read_u64(k->root, path, 65535, &k->num_vfs);
 }
 
 static json_t *fresh_vf(void)
@@ -123,14 +133,13 @@ static json_t *page_load(int fd)
 
 static int page_open(struct kernel *k, int ifindex, struct page *p, struct error *err)
 {
-	struct pf_info pf;
 	char path[64];
 	json_t *vfs;
 
 	*p = (struct page){.fd = -1};
-	if (!find_pf(k->root, ifindex, &pf))
+	if (!find_pf(k, ifindex))
 		return fail(err, ENODEV, "read interface %d: No such device", ifindex);
-	snprintf(path, sizeof(path), "fake-kernel/%s.json", pf.ifname);
+	snprintf(path, sizeof(path), "fake-kernel/%s.json", k->ifname);
 	p->fd = openat(k->root, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (p->fd < 0 || flock(p->fd, LOCK_EX) < 0)
 		return fail_errno(err, errno, "fake kernel");
@@ -138,16 +147,24 @@ static int page_open(struct kernel *k, int ifindex, struct page *p, struct error
 	if (!p->j)
 		p->j = json_pack("{s:b s:b s:[] s:[]}", "up", 1, "carrier", 1, "vfs", "quirks");
 	vfs = json_object_get(p->j, "vfs");
-	while (json_array_size(vfs) < pf.num_vfs)
+	while (json_array_size(vfs) < k->num_vfs)
 		json_array_append_new(vfs, fresh_vf());
 	return 0;
 }
 
+/* In one call, blanks over what was longer: a kernel is not killed half way. */
 static void page_store(struct page *p)
 {
 	AUTO_FREE char *text = json_dumps(p->j, JSON_INDENT(1));
+	CLEANUP(str_free) struct str all = STR_INIT;
+	struct stat st;
 
-	if (ftruncate(p->fd, 0) < 0 || pwrite(p->fd, text, strlen(text), 0) < 0)
+	if (fstat(p->fd, &st) < 0)
+		abort();
+	str_append(&all, text);
+	while (str_ok(&all) && all.len < (size_t)st.st_size)
+		str_append(&all, "\n");
+	if (!str_ok(&all) || pwrite(p->fd, all.data, all.len, 0) < 0)
 		abort();
 }
 
@@ -179,7 +196,7 @@ static bool count_down(struct page *p, const char *name)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *q = json_string_value(json_array_get(list, i));
 
-		if (q && !strncmp(q, name, strlen(name))) {
+		if (q && !strncmp(q, name, strlen(name)) && q[strlen(name)] == ':') {
 			json_array_set_new(list, i, json_string(text));
 			break;
 		}
@@ -188,15 +205,44 @@ static bool count_down(struct page *p, const char *name)
 	return true;
 }
 
+/* "name:N" has been counted down to nothing. */
+static bool is_over(const struct page *p, const char *name)
+{
+	const char *n = quirk(p, name);
+
+	return n && atoi(n) <= 0;
+}
+
+static bool is_gone(const struct page *p)
+{
+	return quirk(p, "gone") || is_over(p, "gone-after");
+}
+
+/* Once, and never again. */
+static bool fails_now(struct page *p)
+{
+	json_t *list = json_object_get(p->j, "quirks");
+
+	if (!is_over(p, "fail-after")) {
+		count_down(p, "fail-after");
+		return false;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		if (!strncmp(json_string_value(json_array_get(list, i)), "fail-after", 10))
+			json_array_remove(list, i);
+	}
+	page_store(p);
+	return true;
+}
+
 static void read_perm_mac(struct kernel *k, const struct page *p, int ifindex, struct pf_link *out)
 {
 	const char *text = json_string_value(json_object_get(p->j, "perm-mac"));
-	struct pf_info pf;
 	char path[128];
 	char mac[32];
 
-	if (!text && find_pf(k->root, ifindex, &pf)) {
-		snprintf(path, sizeof(path), "sys/class/net/%s/address", pf.ifname);
+	if (!text && find_pf(k, ifindex)) {
+		snprintf(path, sizeof(path), "sys/class/net/%s/address", k->ifname);
 		text = attr_read(k->root, path, mac, sizeof(mac)) > 0 ? mac : NULL;
 	}
 	out->has_perm_mac = text && !mac_parse(text, out->perm_mac);
@@ -223,7 +269,7 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 	*out = (struct pf_link){.ifindex = ifindex};
 	if (r < 0)
 		return r;
-	if (quirk(&p, "gone"))
+	if (is_gone(&p))
 		return fail(err, ENODEV, "read interface %d with its VFs: No such device", ifindex);
 	out->up = json_is_true(json_object_get(p.j, "up"));
 	out->carrier = json_is_true(json_object_get(p.j, "carrier"));
@@ -266,7 +312,7 @@ int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_
 	*n = 0;
 	if (r < 0)
 		return r;
-	if (quirk(&p, "gone"))
+	if (is_gone(&p))
 		return fail(err, ENODEV, "read the VF statistics of interface %d: No such device",
 			    ifindex);
 	have = json_array_size(json_object_get(p.j, "vfs"));
@@ -356,10 +402,12 @@ static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr att
 	CLEANUP(page_close) struct page p;
 	struct vf_settings now;
 	const char *text;
+	bool gone;
 	int r = page_open(k, ifindex, &p, err);
 
 	if (r < 0)
 		return r;
+	gone = is_gone(&p);
 	if (quirk(&p, "die-after") && !count_down(&p, "die-after"))
 		kill(getpid(), SIGKILL);
 	text = quirk(&p, "slow");
@@ -369,12 +417,16 @@ static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr att
 		sleep(1);
 		return fail_errno(err, ETIMEDOUT, "set %s", vf_attr_name(attr));
 	}
-	if (count_down(&p, "busy"))
+	if (count_down(&p, "busy") || (quirk(&p, "busy-after") && !count_down(&p, "busy-after")))
 		return -EBUSY;
+	if (fails_now(&p))
+		return fail_errno(err, EIO, "set %s", vf_attr_name(attr));
 	text = quirk(&p, "fail");
 	if (text && !strcmp(text, vf_attr_name(attr)))
 		return fail_errno(err, EIO, "set %s: the driver says \"firmware said no\"", text);
-	if (quirk(&p, "gone") || vf >= json_array_size(json_object_get(p.j, "vfs")))
+	if (quirk(&p, "gone-after"))
+		count_down(&p, "gone-after");
+	if (gone || vf >= json_array_size(json_object_get(p.j, "vfs")))
 		return fail_errno(err, ENODEV, "set %s", vf_attr_name(attr));
 	if (vf_settings_from_json(json_array_get(json_object_get(p.j, "vfs"), vf), &now, err) < 0)
 		abort();

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * killat -o REPORT [-k N | -t N | -f N -e ERRNO] [-a] [-l] [-T SECONDS] -- PROGRAM [ARG]...
+ *
+ * Runs a program under ptrace(2) and counts its system calls, from the first thing that its main()
+ * does (it opens /dev/null; the loader before that changes nothing) and with those of children that
+ * have not become another program yet. Then one of:
+ *
+ *   -k N   SIGKILL before call N, to it and all that it has started
+ *   -t N   SIGTERM at call N, to the program alone
+ *   -f N   call N is not made, and fails with -e ERRNO
+ *   -a     kill the program alone
+ *   -l     write every call: "number name flags": w an open that may make or change, k the stand-in
+ *          for the kernel, x what does not belong to the node (libraries, certificates of the
+ * system)
+ *
+ * What the stand-in for the kernel does to its own files (fake-kernel/) is counted, but never made
+ * to fail. The last line of the report is "calls N hit NAME|- exit N signal N hung 0|1". All
+ * descendants are waited for. x86-64 only: system calls are told apart by their numbers.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef __x86_64__
+#error "killat knows x86-64 only"
+#endif
+
+#define MAX_PIDS 64
+#define MAX_FDS	 1024
+
+struct task {
+	pid_t pid;
+	bool inside; /* in a call: the next stop is its end */
+	bool fake_open;
+	bool library_open; /* the call opens a file of the fake kernel */
+	long closes;	   /* the descriptor that the call closes, or -1 */
+	long fail_with;	   /* the call was taken out and answers this, or 0 */
+	bool known;
+};
+
+struct run {
+	char what; /* 'k', 't', 'f' or 0 */
+	unsigned long at;
+	int error;
+	bool alone;
+	bool list;
+	int out;
+	pid_t main;
+	struct task tasks[MAX_PIDS];
+	pid_t others[MAX_PIDS]; /* let go at their exec */
+	size_t n_others;
+	bool fake[MAX_FDS];
+	bool library[MAX_FDS]; /* opened by a path from / */
+	bool begun;
+	unsigned long calls;
+	const char *hit;
+	int exit;
+	int signal;
+};
+
+static volatile sig_atomic_t hung;
+static volatile pid_t main_pid;
+
+static const struct {
+	long nr;
+	const char *name;
+} names[] = {
+	{SYS_openat, "openat"},
+	{SYS_open, "open"},
+	{SYS_read, "read"},
+	{SYS_pread64, "pread64"},
+	{SYS_write, "write"},
+	{SYS_pwrite64, "pwrite64"},
+	{SYS_fsync, "fsync"},
+	{SYS_rename, "rename"},
+	{SYS_renameat, "renameat"},
+	{SYS_renameat2, "renameat"},
+	{SYS_linkat, "linkat"},
+	{SYS_unlink, "unlinkat"},
+	{SYS_unlinkat, "unlinkat"},
+	{SYS_mkdir, "mkdirat"},
+	{SYS_mkdirat, "mkdirat"},
+	{SYS_ftruncate, "ftruncate"},
+	{SYS_flock, "flock"},
+	{SYS_mmap, "mmap"},
+	{SYS_brk, "brk"},
+	{SYS_socket, "socket"},
+	{SYS_connect, "connect"},
+	{SYS_sendto, "sendto"},
+	{SYS_sendmsg, "sendmsg"},
+	{SYS_recvfrom, "recvfrom"},
+	{SYS_recvmsg, "recvmsg"},
+	{SYS_poll, "poll"},
+	{SYS_clone, "clone"},
+	{SYS_clone3, "clone"},
+	{SYS_fork, "clone"},
+	{SYS_vfork, "clone"},
+	{SYS_getdents64, "getdents"},
+	{SYS_fstat, "fstat"},
+	{SYS_newfstatat, "fstatat"},
+	{SYS_readlink, "readlinkat"},
+	{SYS_readlinkat, "readlinkat"},
+	{SYS_faccessat, "faccessat"},
+	{SYS_faccessat2, "faccessat"},
+	{SYS_execve, "execve"},
+	{SYS_utimensat, "utimensat"},
+	{SYS_pipe2, "pipe2"},
+	{SYS_close, "close"},
+	{SYS_close_range, "close_range"},
+	{SYS_wait4, "wait4"},
+	{SYS_dup2, "dup2"},
+};
+
+static const char *name_of(long nr)
+{
+	static char number[32];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (names[i].nr == nr)
+			return names[i].name;
+	}
+	snprintf(number, sizeof(number), "nr%ld", nr);
+	return number;
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	hung = 1;
+	kill(main_pid, SIGKILL);
+}
+
+static struct task *task_of(struct run *r, pid_t pid, bool make)
+{
+	struct task *free_one = NULL;
+
+	for (size_t i = 0; i < MAX_PIDS; i++) {
+		if (r->tasks[i].pid == pid)
+			return &r->tasks[i];
+		if (!r->tasks[i].pid && !free_one)
+			free_one = &r->tasks[i];
+	}
+	if (!make || !free_one)
+		return NULL;
+	*free_one = (struct task){.pid = pid, .closes = -1};
+	return free_one;
+}
+
+static void read_text(pid_t pid, unsigned long from, char *buf, size_t size)
+{
+	struct iovec here = {buf, size - 1};
+	struct iovec there = {(void *)from, size - 1};
+	ssize_t n = process_vm_readv(pid, &here, 1, &there, 1, 0);
+
+	/* It may end with its page. */
+	if (n < 0) {
+		there.iov_len = 4096 - from % 4096;
+		if (there.iov_len > size - 1)
+			there.iov_len = size - 1;
+		here.iov_len = there.iov_len;
+		n = process_vm_readv(pid, &here, 1, &there, 1, 0);
+	}
+	buf[n > 0 ? n : 0] = '\0';
+}
+
+static void kill_all(struct run *r)
+{
+	kill(r->main, SIGKILL);
+	for (size_t i = 0; !r->alone && i < MAX_PIDS; i++) {
+		if (r->tasks[i].pid)
+			kill(r->tasks[i].pid, SIGKILL);
+	}
+	for (size_t i = 0; !r->alone && i < r->n_others; i++)
+		kill(r->others[i], SIGKILL);
+}
+
+static bool is_open(long nr)
+{
+	return nr == SYS_openat || nr == SYS_open;
+}
+
+/* Is it the fake kernel's own file that the call is about? */
+static bool is_fake(const struct run *r, long nr, const struct user_regs_struct *regs,
+		    const char *path)
+{
+	static const long with_fd[] = {SYS_read,  SYS_pread64, SYS_pwrite64, SYS_fstat,
+				       SYS_flock, SYS_close,   SYS_ftruncate};
+
+	if (strstr(path, "fake-kernel"))
+		return true;
+	for (size_t i = 0; i < sizeof(with_fd) / sizeof(with_fd[0]); i++) {
+		if (nr == with_fd[i])
+			return regs->rdi < MAX_FDS && r->fake[regs->rdi];
+	}
+	/* fstat(fd) of newer libraries */
+	return nr == SYS_newfstatat && !path[0] && regs->rdi < MAX_FDS && r->fake[regs->rdi];
+}
+
+/* Whatever is opened by a full path is none of the node's. */
+static bool is_library(const struct run *r, long nr, const struct user_regs_struct *regs,
+		       const char *path)
+{
+	unsigned long fd = nr == SYS_mmap ? regs->r8 : regs->rdi;
+
+	if (is_open(nr) || nr == SYS_faccessat || nr == SYS_faccessat2 ||
+	    (nr == SYS_newfstatat && path[0]))
+		return path[0] == '/' && strcmp(path, "/dev/null") != 0;
+	return (nr == SYS_read || nr == SYS_pread64 || nr == SYS_fstat || nr == SYS_mmap ||
+		nr == SYS_newfstatat) &&
+	       fd < MAX_FDS && r->library[fd];
+}
+
+static void read_path(pid_t pid, long nr, const struct user_regs_struct *regs, char *buf,
+		      size_t size)
+{
+	buf[0] = '\0';
+	if (nr == SYS_openat || nr == SYS_mkdirat || nr == SYS_newfstatat || nr == SYS_faccessat ||
+	    nr == SYS_faccessat2)
+		read_text(pid, regs->rsi, buf, size);
+	else if (nr == SYS_open)
+		read_text(pid, regs->rdi, buf, size);
+}
+
+static void act(struct run *r, struct task *t, struct user_regs_struct *regs, long nr)
+{
+	r->hit = strdup(name_of(nr));
+	switch (r->what) {
+	case 'k':
+		kill_all(r);
+		break;
+	case 't':
+		kill(r->main, SIGTERM);
+		break;
+	case 'f':
+		t->fail_with = r->error;
+		regs->orig_rax = (unsigned long)-1;
+		ptrace(PTRACE_SETREGS, t->pid, NULL, regs);
+		break;
+	default:
+		break;
+	}
+}
+
+static void call_begins(struct run *r, struct task *t)
+{
+	struct user_regs_struct regs;
+	char path[256];
+	bool library;
+	bool fake;
+	long nr;
+
+	t->fail_with = 0;
+	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &regs) < 0)
+		return;
+	nr = (long)regs.orig_rax;
+	read_path(t->pid, nr, &regs, path, sizeof(path));
+	if (!r->begun && !(is_open(nr) && !strcmp(path, "/dev/null")))
+		return;
+	r->begun = true;
+	fake = is_fake(r, nr, &regs, path);
+	t->fake_open = fake && is_open(nr);
+	library = is_library(r, nr, &regs, path);
+	t->library_open = library && is_open(nr);
+	t->closes = nr == SYS_close ? (long)regs.rdi : -1;
+	r->calls++;
+	if (r->list) {
+		unsigned long flags = nr == SYS_openat ? regs.rdx : nr == SYS_open ? regs.rsi : 0;
+
+		dprintf(r->out, "%lu %s %s%s%s %s\n", r->calls, name_of(nr),
+			flags & (O_WRONLY | O_RDWR | O_CREAT) ? "w" : "-", fake ? "k" : "",
+			library ? "x" : "", path);
+	}
+	if (r->what && r->calls == r->at && !(fake && r->what == 'f'))
+		act(r, t, &regs, nr);
+}
+
+static void call_ends(struct run *r, struct task *t)
+{
+	struct user_regs_struct regs;
+
+	if (!t->fail_with && !t->fake_open && !t->library_open && t->closes < 0)
+		return;
+	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &regs) < 0)
+		return;
+	if (t->fail_with) {
+		regs.rax = (unsigned long)-t->fail_with;
+		ptrace(PTRACE_SETREGS, t->pid, NULL, &regs);
+	} else if (t->closes < 0 && (long)regs.rax >= 0 && regs.rax < MAX_FDS) {
+		r->fake[regs.rax] = t->fake_open;
+		r->library[regs.rax] = t->library_open;
+	} else if (t->closes >= 0 && t->closes < MAX_FDS) {
+		r->fake[t->closes] = false;
+		r->library[t->closes] = false;
+	}
+}
+
+/* A child that becomes another program is none of ours any more. */
+static bool let_go(struct run *r, struct task *t)
+{
+	if (t->pid == r->main)
+		return false;
+	if (r->n_others < MAX_PIDS)
+		r->others[r->n_others++] = t->pid;
+	ptrace(PTRACE_DETACH, t->pid, NULL, NULL);
+	t->pid = 0;
+	return true;
+}
+
+static void stopped(struct run *r, pid_t pid, int status)
+{
+	struct task *t = task_of(r, pid, true);
+	int sig = WSTOPSIG(status);
+	int event = status >> 16;
+
+	if (!t)
+		exit(3);
+	if (sig == (SIGTRAP | 0x80)) {
+		t->inside = !t->inside;
+		if (t->inside)
+			call_begins(r, t);
+		else
+			call_ends(r, t);
+		sig = 0;
+	} else if (event) {
+		if (event == PTRACE_EVENT_EXEC && let_go(r, t))
+			return;
+		sig = 0;
+	} else if (!t->known && sig == SIGSTOP) {
+		sig = 0; /* a new child's first stop */
+	}
+	t->known = true;
+	ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
+}
+
+static void ended(struct run *r, pid_t pid, int status)
+{
+	struct task *t = task_of(r, pid, false);
+
+	if (t)
+		t->pid = 0;
+	if (pid != r->main)
+		return;
+	r->exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void begin(struct run *r, char **argv)
+{
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK |
+			     PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+	int status;
+
+	r->main = fork();
+	if (r->main < 0)
+		exit(3);
+	if (!r->main) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	main_pid = r->main;
+	waitpid(r->main, &status, 0);
+	ptrace(PTRACE_SETOPTIONS, r->main, NULL, (void *)options);
+	task_of(r, r->main, true)->known = true;
+	ptrace(PTRACE_SYSCALL, r->main, NULL, NULL);
+}
+
+static char **parse(struct run *r, int argc, char **argv)
+{
+	unsigned limit = 60;
+	int c;
+
+	while ((c = getopt(argc, argv, "+k:t:f:e:alT:o:")) != -1) {
+		if (c == 'k' || c == 't' || c == 'f') {
+			r->what = (char)c;
+			r->at = strtoul(optarg, NULL, 10);
+		} else if (c == 'e') {
+			r->error = atoi(optarg);
+		} else if (c == 'a') {
+			r->alone = true;
+		} else if (c == 'l') {
+			r->list = true;
+		} else if (c == 'o') {
+			r->out = open(optarg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+		} else if (c == 'T') {
+			limit = (unsigned)atoi(optarg);
+		} else {
+			exit(2);
+		}
+	}
+	if (optind >= argc || r->out < 0)
+		exit(2);
+	signal(SIGALRM, on_alarm);
+	alarm(limit);
+	return argv + optind;
+}
+
+int main(int argc, char **argv)
+{
+	struct run r = {.hit = "-", .out = -1};
+	char **program = parse(&r, argc, argv);
+	int status;
+	pid_t pid;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	begin(&r, program);
+	for (;;) {
+		pid = waitpid(-1, &status, __WALL);
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			break;
+		if (WIFSTOPPED(status))
+			stopped(&r, pid, status);
+		else
+			ended(&r, pid, status);
+	}
+	dprintf(r.out, "calls %lu hit %s exit %d signal %d hung %d\n", r.calls, r.hit, r.exit,
+		r.signal, (int)hung);
+	return 0;
+}

@@ -1,0 +1,592 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A node in a folder: its files, its (made-up) running VMs, its REST API, and what must hold on it.
+
+Nothing here asks vfhook how things stand: files are read and judged on their own.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.parse
+
+TOP = os.path.realpath(os.path.dirname(os.path.realpath(__file__)) + "/../..")
+BUILD = os.environ.get("BUILD", TOP + "/build")
+VFHOOK = BUILD + "/tests/vfhook-plain"
+KILLAT = BUILD + "/tests/killat"
+sys.path.insert(0, TOP + "/tests/sim")
+sys.dont_write_bytecode = True
+# pylint: disable=wrong-import-position
+from pvesimlib import mapping_file  # noqa: E402
+
+PF, PF2 = "0000:06:00.0", "0000:07:00.0"
+ZERO = "00:00:00:00:00:00"
+TOKEN = "vfhook@pve!hook"
+RIGHTS = ("/vms:VM.Audit,VM.Config.HWType,VM.PowerMgmt", "/mapping/pci:Mapping.Use,Mapping.Modify")
+
+
+def make_base(root):
+    """What all scenarios begin with: two PFs, a cluster of one node, a token."""
+    def sim(*args):
+        return subprocess.run([sys.executable, TOP + "/tests/sim/pvesim", "--root", root, *args],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
+    sim("init", "--node", "pve1")
+    sim("mktree", "--pf", PF + ",driver=igb,ifname=enp6s0f0,vfs=4,numvfs=4,up=1,autoprobe=0",
+        "--pf", PF2 + ",driver=i40e,ifname=enp7s0,vfs=4,numvfs=2,up=1,autoprobe=0")
+    token = sim("token", "add", TOKEN, "--privs", *RIGHTS)
+    put(root + "/etc/pve/priv/vfhook.token", token, 0o600)
+    for folder in ("proc", "usr/sbin", "run/vfhook", "var/lib/vfhook"):
+        os.makedirs(f"{root}/{folder}", exist_ok=True)
+    put(root + "/proc/locks", "")
+    put(root + "/var/lib/vz/snippets/vfhook", "#!/bin/sh\nexit 0\n", 0o755)
+    # What `qm set` does to the guest's config, and nothing else.
+    put(root + "/usr/sbin/qm", r"""#!/bin/sh
+conf=etc/pve/nodes/pve1/qemu-server/$2.conf
+key=${3#--}
+[ "$key" != delete ] || key=$4
+{ grep -v "^$key:" "$conf"; [ "$3" = --delete ] || echo "$key: $4"; } >.qm-tmp
+mv .qm-tmp "$conf"
+""", 0o755)
+
+
+def put(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    data = text.encode() if isinstance(text, str) else text
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+    os.chmod(path, mode)
+
+
+class Api(threading.Thread):
+    """Port 8006: one connection after the other, each request done as a whole, as pmxcfs would."""
+
+    def __init__(self, node):
+        super().__init__(daemon=True)
+        self.node = node
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pve = node.root + "/etc/pve/nodes/pve1/pve-ssl"
+        self.context.load_cert_chain(pve + ".pem", pve + ".key")
+        self.listener = socket.create_server(("127.0.0.1", 8006), backlog=64)
+        self.done = threading.Semaphore(0)
+
+    def run(self):
+        while True:
+            raw, _ = self.listener.accept()
+            raw.settimeout(10)
+            try:
+                first = raw.recv(1, socket.MSG_PEEK)
+                if first == b"!":
+                    self.done.release()
+                    continue
+                with self.context.wrap_socket(raw, server_side=True) as conn:
+                    while self.one(conn):
+                        pass
+            except (OSError, ValueError):
+                pass
+            finally:
+                raw.close()
+
+    def settle(self):
+        """Wait until everything sent before now has been answered."""
+        with socket.create_connection(("127.0.0.1", 8006), timeout=20) as conn:
+            conn.sendall(b"!")
+            if not self.done.acquire(timeout=20):
+                raise RuntimeError("the REST stand-in hangs")
+
+    def one(self, conn):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = conn.recv(65536)
+            if not part:
+                return False
+            data += part
+        head, body = data.split(b"\r\n\r\n", 1)
+        lines = head.decode().split("\r\n")
+        length = 0
+        for line in lines[1:]:
+            key, _, value = line.partition(":")
+            if key.lower() == "content-length":
+                length = int(value)
+        while len(body) < length:
+            part = conn.recv(65536)
+            if not part:
+                return False  # half a request does nothing
+            body += part
+        method, path, _ = lines[0].split(" ", 2)
+        form = urllib.parse.parse_qs(body.decode(), keep_blank_values=True)
+        status, reply = self.node.request(method, urllib.parse.unquote(path), form)
+        text = json.dumps(reply).encode()
+        conn.sendall(f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+                     f"Content-Length: {len(text)}\r\n\r\n".encode() + text)
+        return True
+
+
+class Node:
+    def __init__(self, base, root):
+        shutil.copytree(base, root, symlinks=True)
+        self.root = root
+        self.kept = {}
+        self.seen = {}
+        self.qemu = {}  # vmid -> {slot: vf}: which VMs run, on what
+        self.kept_qemu = {}
+        self.unparked = ()  # VFs that were not parked before, so that none of ours left them so
+        self.next_pid = 5000
+        self.api = Api(self)
+        self.api.start()
+
+    def path(self, name):
+        return f"{self.root}/{name}"
+
+    def read(self, name, default=""):
+        try:
+            with open(self.path(name), encoding="utf-8") as fh:
+                return fh.read()
+        except FileNotFoundError:
+            return default
+
+    def write(self, name, text, mode=0o644):
+        put(self.path(name), text, mode)
+
+    # -- all files, kept and put back -----------------------------------------------
+
+    def walk(self, top=""):
+        """(name below root, stat) of everything, folders before what is in them."""
+        with os.scandir(self.path(top) if top else self.root) as entries:
+            for entry in entries:
+                name = f"{top}/{entry.name}" if top else entry.name
+                st = entry.stat(follow_symlinks=False)
+                yield name, st
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self.walk(name)
+
+    def copy(self):
+        """Everything as it is: names with kind, mode and content, and which VMs run."""
+        files = {}
+        for name, st in self.walk():
+            kind = st.st_mode & 0o170000
+            same = (st.st_ino, st.st_mtime_ns, st.st_size) == self.seen.get(name)
+            if kind == 0o040000:
+                files[name] = (kind, st.st_mode & 0o7777, None)
+            elif same:
+                files[name] = self.kept[name]
+            elif kind == 0o120000:
+                files[name] = (kind, 0, os.readlink(self.path(name)))
+            else:
+                with open(self.path(name), "rb") as fh:
+                    files[name] = (kind, st.st_mode & 0o7777, fh.read())
+        return files, {vmid: dict(slots) for vmid, slots in self.qemu.items()}
+
+    def keep(self):
+        """What restore() goes back to."""
+        self.seen = {}
+        self.kept, self.kept_qemu = self.copy()
+        self.seen = {name: (st.st_ino, st.st_mtime_ns, st.st_size) for name, st in self.walk()}
+
+    def restore(self, to=None):
+        files, qemu = to or (self.kept, self.kept_qemu)
+        self.qemu = {vmid: dict(slots) for vmid, slots in qemu.items()}
+        there = dict(self.walk())
+        for name in sorted(there, reverse=True):
+            if name not in files or files[name][0] != there[name].st_mode & 0o170000:
+                remove = os.rmdir if there[name].st_mode & 0o170000 == 0o040000 else os.unlink
+                remove(self.path(name))
+                del there[name]
+        for name, (kind, mode, data) in files.items():
+            st = there.get(name)
+            if kind == 0o040000:
+                if not st:
+                    os.mkdir(self.path(name), mode)
+            elif kind == 0o120000:
+                if not st:
+                    os.symlink(data, self.path(name))
+            elif not st or (st.st_ino, st.st_mtime_ns, st.st_size) != self.seen.get(name) or \
+                    files[name] is not self.kept.get(name):
+                if st:
+                    os.unlink(self.path(name))
+                put(self.path(name), data, mode)
+                if files[name] is self.kept.get(name):
+                    st = os.lstat(self.path(name))
+                    self.seen[name] = (st.st_ino, st.st_mtime_ns, st.st_size)
+
+    # -- programs --------------------------------------------------------------------
+
+    def command(self, args):
+        return [VFHOOK, "--root", self.root, *map(str, args)]
+
+    def run(self, *args, timeout=30):
+        try:
+            done = subprocess.run(self.command(args), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(args, 999, "", "it hung")
+        self.api.settle()
+        return done
+
+    def killat(self, options, args, limit=40):
+        """Returns (calls, name hit or None, exit, signal, hung), output, list of calls."""
+        out, report = self.root + ".out", self.root + ".report"
+        with open(out, "w+b") as fh:
+            subprocess.run([KILLAT, "-o", report, "-T", str(limit), *map(str, options), "--",
+                            *self.command(args)], stdin=subprocess.DEVNULL, stdout=fh, stderr=fh,
+                           check=False)
+            fh.seek(0)
+            text = fh.read().decode(errors="replace")
+        with open(report, encoding="utf-8") as fh:
+            lines = fh.read().splitlines()
+        self.api.settle()
+        words = lines[-1].split() if lines else []
+        if len(words) != 10:
+            raise RuntimeError(f"killat died: {lines!r} {text}")
+        hit = None if words[3] == "-" else words[3]
+        return (int(words[1]), hit, int(words[5]), int(words[7]), int(words[9])), text, lines[:-1]
+
+    # -- VMs -------------------------------------------------------------------------
+
+    def vm(self, vmid, *lines):
+        self.write(f"etc/pve/nodes/pve1/qemu-server/{vmid}.conf",
+                   "".join(line + "\n" for line in (f"name: vm{vmid}", *lines)))
+
+    def conf(self, vmid):
+        text = self.read(f"etc/pve/nodes/pve1/qemu-server/{vmid}.conf")
+        return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+
+    def start_qemu(self, vmid, vfs):
+        self.next_pid += 1
+        pid = self.next_pid
+        self.qemu[vmid] = dict(vfs)
+        words = ["/usr/bin/kvm", "-id", str(vmid), "-pidfile", f"/run/qemu-server/{vmid}.pid"]
+        for slot, vf in vfs.items():
+            words += ["-device", f"vfio-pci,host={vf},id=hostpci{slot}"]
+        self.write(f"proc/{pid}/cmdline", "\0".join(words) + "\0")
+        self.write(f"proc/{pid}/stat", f"{pid} (kvm) S " + "0 " * 18 + f"{pid * 7} 0 0\n")
+        os.makedirs(self.path(f"proc/{pid}/fd"), exist_ok=True)
+        self.write(f"run/qemu-server/{vmid}.pid", f"{pid}\n")
+
+    def stop_qemu(self, vmid):
+        pid = self.read(f"run/qemu-server/{vmid}.pid").strip()
+        shutil.rmtree(self.path(f"proc/{pid}"))
+        os.unlink(self.path(f"run/qemu-server/{vmid}.pid"))
+        del self.qemu[vmid]
+
+    def boot_vm(self, vmid):
+        """pre-start, QEMU on what the mappings name, post-start."""
+        must(self.run(vmid, "pre-start"))
+        self.start_qemu(vmid, {p[1]: self.mapped(vmid, p[1]) for p in self.ports() if p[0] == vmid})
+        must(self.run(vmid, "post-start"))
+
+    # -- the API ---------------------------------------------------------------------
+
+    def store(self, name, text):
+        """pmxcfs: the old or the new."""
+        self.write(".pve-tmp", text, 0o640)
+        os.replace(self.path(".pve-tmp"), self.path(name))
+
+    def request(self, method, path, form):
+        path = path.split("?")[0].removeprefix("/api2/json")
+        match = re.fullmatch(r"/cluster/mapping/pci(?:/(\S+))?", path)
+        if match:
+            return self.map_request(method, match[1], form)
+        match = re.fullmatch(r"/nodes/pve1/qemu/(\d+)/(config|status/start)", path)
+        if match and match[2] == "config":
+            return self.config_request(match[1], form)
+        if match:
+            return "200 OK", {"data": f"UPID:pve1:00001:00002:00003:qmstart:{match[1]}:root@pam:"}
+        if "/tasks/" in path:
+            return "200 OK", {"data": {"status": "stopped", "exitstatus": "OK"}}
+        return "200 OK", {"data": {}}
+
+    def map_request(self, method, name, form):
+        cfg = mapping_file.parse(self.read("etc/pve/mapping/pci.cfg"))
+        name = name or form["id"][0]
+        if method == "DELETE":
+            if name in cfg["ids"]:
+                del cfg["ids"][name]
+        else:
+            digest = form.get("digest", [cfg["digest"]])[0]
+            if digest != cfg["digest"]:
+                return "500 detected modified configuration - file changed by other user? Try " \
+                    "again.", {"data": None}
+            section = cfg["ids"].setdefault(name, {"type": "pci"})
+            cfg["order"].setdefault(name, len(cfg["order"]) + 1)
+            section["map"] = form["map"]
+            if "description" in form:
+                section["description"] = form["description"][0]
+        self.store("etc/pve/mapping/pci.cfg", mapping_file.write(cfg))
+        return "200 OK", {"data": None}
+
+    def config_request(self, vmid, form):
+        name = f"etc/pve/nodes/pve1/qemu-server/{vmid}.conf"
+        text = self.read(name)
+        digest = hashlib.sha1(text.encode()).hexdigest()
+        if form.get("digest", [digest])[0] != digest:
+            return "500 detected modified configuration - file changed by other user? Try again.", \
+                {"data": None}
+        lines = [line for line in text.splitlines()
+                 if line.split(":")[0] not in form and
+                 line.split(":")[0] not in form.get("delete", [])]
+        lines += [f"{key}: {value[0]}" for key, value in form.items()
+                  if key.startswith("hostpci")]
+        self.store(name, "\n".join(lines) + "\n")
+        return "200 OK", {"data": None}
+
+    # -- what the files say ------------------------------------------------------------
+
+    def sections(self):
+        """vfhook.cfg, strictly: {(type, id): {key: [values]}}. ValueError if it is not whole."""
+        text = self.read("etc/pve/vfhook.cfg")
+        out, now = {}, None
+        if text and not text.endswith("\n"):
+            raise ValueError("vfhook.cfg ends in the middle of a line")
+        for line in text.splitlines():
+            if line.startswith("#"):
+                continue
+            head = re.fullmatch(r"(pool|port|guest): (\S+)", line)
+            if head:
+                if (head[1], head[2]) in out:
+                    raise ValueError(f"vfhook.cfg has {line} twice")
+                now = out[head[1], head[2]] = {}
+            elif not line.strip():
+                now = None
+            else:
+                key = re.fullmatch(r"\t(\S+) (.*)", line)
+                if now is None or not key:
+                    raise ValueError(f"vfhook.cfg: {line!r}")
+                now.setdefault(key[1], []).append(key[2])
+        return out
+
+    def ports(self):
+        return {tuple(map(int, name.split("-"))): {k: v[0] for k, v in keys.items()}
+                for (kind, name), keys in self.sections().items() if kind == "port"}
+
+    def mappings(self):
+        return mapping_file.parse(self.read("etc/pve/mapping/pci.cfg"))["ids"]
+
+    def mapped(self, vmid, slot):
+        entry = self.mappings().get(f"vf-{vmid}-{slot}", {}).get("map", [])
+        mine = [dict(p.split("=", 1) for p in e.split(",")) for e in entry]
+        return next((e["path"] for e in mine if e["node"] == "pve1"), None)
+
+    def leases(self):
+        out = {}
+        folder = self.path("run/vfhook/leases")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if re.fullmatch(r"[0-9a-f]{4}:\d\d:\d\d\.\d", name):
+                out[name] = json.loads(self.read("run/vfhook/leases/" + name))
+        return out
+
+    def leases_or_none(self):
+        """The same, None for one that is no lease."""
+        out = {}
+        for name in os.listdir(self.path("run/vfhook/leases")):
+            try:
+                out[name] = json.loads(self.read("run/vfhook/leases/" + name))
+            except ValueError:
+                out[name] = None
+        return out
+
+    def remove(self, name):
+        os.unlink(self.path(name))
+
+    def vfs(self):
+        """{address: settings}, as the (fake) kernel has them."""
+        out = {}
+        for pf, ifname in ((PF, "enp6s0f0"), (PF2, "enp7s0")):
+            page = json.loads(self.read(f"fake-kernel/{ifname}.json") or '{"vfs": []}')
+            index = 0
+            while os.path.islink(self.path(f"sys/bus/pci/devices/{pf}/virtfn{index}")):
+                addr = os.path.basename(
+                    os.readlink(self.path(f"sys/bus/pci/devices/{pf}/virtfn{index}")))
+                out[addr] = page["vfs"][index] if index < len(page["vfs"]) else \
+                    {"mac": ZERO, "vlan": 0, "trust": False, "spoofchk": True}
+                index += 1
+        return out
+
+    def fake(self, ifname, change):
+        name = f"fake-kernel/{ifname}.json"
+        page = json.loads(self.read(name) or
+                          '{"up": true, "carrier": true, "vfs": [], "quirks": []}')
+        change(page)
+        self.write(name, json.dumps(page))
+
+    def override(self, vf):
+        return self.read(f"sys/bus/pci/devices/{vf}/driver_override").strip()
+
+    # -- what must hold ---------------------------------------------------------------
+
+    def wrong_settings(self, vf, port):
+        """What of the VF is not as the port asks, as text, or ''."""
+        now = self.vfs().get(vf)
+        if not now:
+            return f"VF {vf} is not there"
+        on = ("1", "on", "yes", "true")
+        want = {"mac": port.get("mac"), "vlan": int(port["vlan"]) if "vlan" in port else 0}
+        for key in ("spoofchk", "trust"):
+            if key in port:
+                want[key] = port[key] in on
+        if "max-rate" in port:
+            want["max-rate"] = int(port["max-rate"])
+        bad = [f"{key} is {now.get(key)}, not {value}" for key, value in want.items()
+               if now.get(key) != value]
+        return f"VF {vf}: " + ", ".join(bad) if bad else ""
+
+    def not_parked(self, vf):
+        now = self.vfs()[vf]
+        bad = []
+        if now["mac"] != ZERO and not now["mac"].startswith("02:"):
+            bad.append(f"MAC {now['mac']}")
+        if now["vlan"]:
+            bad.append(f"VLAN {now['vlan']}")
+        if now["trust"]:
+            bad.append("trust on")
+        if not now["spoofchk"]:
+            bad.append("spoofchk off")
+        return f"free VF {vf} has " + ", ".join(bad) if bad else ""
+
+    def always(self, was):
+        """At any moment, also right after a kill. was: the ports of before."""
+        bad = []
+        try:
+            ports = self.ports()
+        except ValueError as err:
+            return [str(err)]
+        for port, keys in was.items():
+            if port not in ports:
+                bad.append(f"port {port} is lost")
+            elif keys["mac"] != "auto" and ports[port].get("mac") != keys["mac"]:
+                bad.append(f"port {port} has lost its MAC: {ports[port].get('mac')}")
+        try:
+            for vf, lease in self.leases().items():
+                if lease["vf"] != vf:
+                    bad.append(f"lease {vf} is of {lease['vf']}")
+        except (ValueError, KeyError) as err:
+            bad.append(f"a lease is broken: {err}")
+        for name, section in self.mappings().items():
+            if not section.get("map"):
+                bad.append(f"mapping {name} has no entry")
+        return bad
+
+    def ran_on(self, busy=()):
+        """VMs that run, and that nobody is at work on, have their lease and settings."""
+        bad, ports, leases = [], self.ports(), self.leases()
+        for vmid, slots in self.qemu.items():
+            for slot, vf in slots.items():
+                if (vmid, slot) not in ports or vmid in busy:
+                    continue
+                if leases.get(vf, {}).get("vmid") != vmid:
+                    bad.append(f"VM {vmid} runs on VF {vf} without its lease: "
+                               f"{leases.get(vf, {}).get('vmid')}")
+                wrong = self.wrong_settings(vf, ports[vmid, slot])
+                if wrong:
+                    bad.append(f"VM {vmid} runs on {wrong}")
+        return bad
+
+    def settled(self):
+        """After `repair`: nothing is under way, nothing is left."""
+        bad, leases = self.ran_on(), self.leases()
+        used = {vf for slots in self.qemu.values() for vf in slots.values()}
+        for vf, lease in leases.items():
+            if lease["vmid"] not in self.qemu or self.qemu[lease["vmid"]].get(lease["slot"]) != vf:
+                bad.append(f"VF {vf} stays leased to VM {lease['vmid']} ({lease['phase']})")
+        pooled = {v[0].split("path=")[1].split(",")[0] for (kind, _), keys in
+                  self.sections().items() if kind == "pool" for v in [keys.get("pf", [""])]
+                  if "path=" in v[0]}
+        for vf in self.vfs():
+            pf = os.path.basename(os.readlink(self.path(f"sys/bus/pci/devices/{vf}/physfn")))
+            if vf not in leases and vf not in used and pf in pooled and vf not in self.unparked:
+                bad.append(self.not_parked(vf))
+        for name, _ in self.walk():
+            base = os.path.basename(name)
+            if base.startswith(".tmp-") or (base.endswith(".broken") and name not in self.kept):
+                bad.append(f"{name} is left")
+            if name.startswith("run/vfhook/journal/"):
+                bad.append(f"{name} is left")
+        return [b for b in bad if b]
+
+    def state(self):
+        """One text for all that another run could see, so that equal ones are looked at once."""
+        known = set(re.findall(r"bc:24:11:[0-9a-f:]{8}", self.kept_text()))
+        digest = hashlib.sha1(repr(sorted(self.qemu.items())).encode())
+        for name, st in sorted(self.walk(), key=lambda item: item[0]):
+            digest.update(f"{name} {st.st_mode} ".encode())
+            if (st.st_ino, st.st_mtime_ns, st.st_size) == self.seen.get(name):
+                continue
+            if st.st_mode & 0o170000 == 0o100000:
+                text = re.sub(r'("taken":|"time":)\d+', r"\1", self.read(name))
+                digest.update(re.sub(r"bc:24:11:[0-9a-f:]{8}", lambda m: m[0] if m[0] in known
+                                     else "MADE", text).encode())
+        return digest.hexdigest()
+
+    def bad_mappings(self):
+        """Entries of this node that PVE would refuse: they must say what sysfs says."""
+        bad = []
+        for name, section in self.mappings().items():
+            for text in section["map"]:
+                entry = dict(part.split("=", 1) for part in text.split(","))
+                dev = "sys/bus/pci/devices/" + entry["path"]
+
+                def pair(first, second, dev=dev):
+                    return ":".join(self.read(f"{dev}/{x}").strip()[2:] for x in (first, second))
+                want = {"id": pair("vendor", "device"),
+                        "subsystem-id": pair("subsystem_vendor", "subsystem_device"),
+                        "iommugroup": os.path.basename(os.readlink(self.path(dev + "/iommu_group")))}
+                if any(entry.get(key) != value for key, value in want.items()):
+                    bad.append(f"mapping {name} has {text}, but sysfs {want}")
+        return bad
+
+    def summary(self):
+        """All that a command is there for, to be compared: not times, locks and logs."""
+        known = set(re.findall(r"bc:24:11:[0-9a-f:]{8}", self.kept_text()))
+        out = {}
+        for name, st in self.walk():
+            if st.st_mode & 0o170000 != 0o100000 or re.match(
+                    r"run/vfhook/(locks/|job-|mapping.lock)|var/lib/vfhook/events|fake-kernel/"
+                    r"|var/lock|run/lock|proc/|\.", name) or "/.tmp-" in name:
+                continue
+            if name.startswith("run/vfhook/leases/"):
+                lease = json.loads(self.read(name))
+                for key in ("taken", "before"):
+                    lease.pop(key, None)
+                out[name] = json.dumps(lease, sort_keys=True)
+            else:
+                out[name] = self.read(name)
+            out[name] = re.sub(r"bc:24:11:[0-9a-f:]{8}",
+                               lambda m: m[0] if m[0] in known else "MADE", out[name])
+        for vf, settings in self.vfs().items():
+            if settings["mac"].startswith("02:"):  # where zero was refused: as good as that
+                settings = dict(settings, mac=ZERO)
+            text = json.dumps(settings, sort_keys=True)
+            out["vf " + vf] = re.sub(r"bc:24:11:[0-9a-f:]{8}",
+                                     lambda m: m[0] if m[0] in known else "MADE", text)
+        return out
+
+    def kept_text(self):
+        return self.kept.get("etc/pve/vfhook.cfg", (0, 0, b""))[2].decode()
+
+
+def differences(was, now):
+    return [name + ": " + short(was.get(name), now.get(name)) for name in sorted({*was, *now})
+            if was.get(name) != now.get(name)]
+
+
+def short(was, now):
+    """Only the parts that differ, and a little before them."""
+    if was is None or now is None:
+        return f"{'none' if was is None else 'some'} -> {'none' if now is None else repr(now[:200])}"
+    begin = len(os.path.commonprefix([was, now]))
+    end = len(os.path.commonprefix([was[begin:][::-1], now[begin:][::-1]]))
+    return f"{was[max(0, begin - 30):len(was) - end]!r} -> {now[max(0, begin - 30):len(now) - end]!r}"
+
+
+def must(done):
+    if done.returncode:
+        raise RuntimeError(f"{done.args}: {done.returncode}: {done.stdout}{done.stderr}")

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is killed: for each phase and each command that changes something, a node to do it on."""
+
+import dataclasses
+import re
+import typing
+
+from node import PF, Node, must
+
+MAC = "bc:24:11:00:00:0"
+POOL = f"pool: wan\n\tpf node=pve1,path={PF},mac=52:54:00:06:00:01\n\tvfs 4\n"
+PORTS = {
+    100: "port: 100-0\n\tpool wan\n\tmac " + MAC + "1\n\tvlan 20\n\tspoofchk 1\n\ttrust 1\n"
+         "\tmax-rate 100\n",
+    101: "port: 101-0\n\tpool wan\n\tmac " + MAC + "2\n\tvlan 30\n\tspoofchk 0\n\ttrust 1\n",
+    102: "port: 102-0\n\tpool wan\n\tmac " + MAC + "3\n",
+}
+
+
+@dataclasses.dataclass
+class Scenario:
+    name: str
+    args: tuple
+    setup: typing.Callable[[Node], None]
+    usable: tuple = (100,)  # VMs that must start in the end
+    gone: tuple = ()        # ports that it takes away
+    new_mac: tuple = ()     # ports whose MAC it changes
+    alone: bool = False     # what it has started goes on
+    undo: tuple = ()        # what has to be run first, and is said to be, where it refuses
+    again: bool = True      # the same command once more ends as it does when it is not killed
+    check: typing.Callable[[Node], list] = lambda node: []
+
+
+ALL = []
+
+
+def scenario(name, *args, **more):
+    def add(setup):
+        ALL.append(Scenario(name, args, setup, **more))
+        return setup
+    return add
+
+
+def config(node, *sections):
+    node.write("etc/pve/vfhook.cfg", "\n".join([POOL, *PORTS.values(), *sections]), 0o640)
+
+
+def begin(node, *sections, vms=()):
+    """VM 101 runs, 100 and 102 have their mappings, and all of them their VFs."""
+    config(node, *sections)
+    for vmid in (100, 101, 102, *vms):
+        node.vm(vmid, "hookscript: local:snippets/vfhook", f"hostpci0: mapping=vf-{vmid}-0")
+        node.boot_vm(vmid)
+    for vmid in (100, 102, *vms):
+        node.stop_qemu(vmid)
+        must(node.run(vmid, "post-stop"))
+
+
+def rename_mapping(node, vmid, of):
+    """vf-<vmid>-0 names the VF that another one names."""
+    text = node.read("etc/pve/mapping/pci.cfg")
+    entry = re.search(rf"^vf-{of}-0\n(?:\t.*\n)*?\tmap (.*)\n", text, re.M)[1]
+    text = re.sub(rf"(^vf-{vmid}-0\n(?:\t.*\n)*?)\tmap .*\n", rf"\1\tmap {entry}\n", text,
+                  flags=re.M)
+    node.write("etc/pve/mapping/pci.cfg", text, 0o640)
+
+
+def second_port(node):
+    """A second one for VM 100."""
+    begin(node)
+    node.write("etc/pve/vfhook.cfg", node.read("etc/pve/vfhook.cfg") +
+               "\nport: 100-1\n\tpool wan\n\tmac " + MAC + "4\n\tvlan 40\n", 0o640)
+    node.vm(100, "hookscript: local:snippets/vfhook", "hostpci0: mapping=vf-100-0",
+            "hostpci1: mapping=vf-100-1")
+
+
+# --- phases ---
+
+@scenario("pre-start", 100, "pre-start")
+def _(node):
+    begin(node)
+
+
+@scenario("pre-start-other", 100, "pre-start")
+def _(node):
+    begin(node)
+    rename_mapping(node, 100, 101)
+
+
+@scenario("pre-start-two", 100, "pre-start")
+def _(node):
+    second_port(node)
+
+
+@scenario("pre-start-mac", 100, "pre-start")
+def _(node):
+    begin(node)
+    node.write("etc/pve/vfhook.cfg", re.sub("mac " + MAC + "1", "mac auto",
+                                            node.read("etc/pve/vfhook.cfg")), 0o640)
+
+
+def extra(vmid):
+    return f"port: {vmid}-0\n\tpool wan\n\tmac {MAC[:-1]}{vmid - 60}\n\tvlan 9\n\ttrust 1\n"
+
+
+@scenario("pre-start-reclaim", 100, "pre-start")
+def _(node):
+    begin(node, extra(103), extra(104), extra(105))
+    for vmid in (103, 104, 105):  # starts that failed later: nobody is told
+        node.vm(vmid, "hookscript: local:snippets/vfhook", f"hostpci0: mapping=vf-{vmid}-0")
+        must(node.run(vmid, "pre-start"))
+    rename_mapping(node, 100, 103)
+
+
+@scenario("pre-start-handover", 100, "pre-start", alone=True, again=False,
+          check=lambda node: [] if node.conf(100).get("hostpci0") == "mapping=vf-100-0" else
+          ["hostpci0 is not written"])
+def _(node):
+    begin(node)
+    node.vm(100, "hookscript: local:snippets/vfhook")
+
+
+@scenario("pre-start-chain", 100, "pre-start", usable=())
+def _(node):
+    node.write("var/lib/vz/snippets/other", "#!/bin/sh\nexit 0\n", 0o755)
+    begin(node, "guest: 100\n\tchain local:snippets/other\n")
+    node.write("var/lib/vz/snippets/other", "#!/bin/sh\nexit 1\n", 0o755)
+
+
+@scenario("post-start", 100, "post-start", usable=())
+def _(node):
+    begin(node)
+    must(node.run(100, "pre-start"))
+    node.start_qemu(100, {0: node.mapped(100, 0)})
+
+
+# PVE runs post-start once: what is left is for others to take back.
+@scenario("post-start-mend", 100, "post-start", usable=(), again=False)
+def _(node):
+    begin(node)
+    must(node.run(100, "pre-start"))
+    free = [vf for vf in node.vfs() if vf not in node.leases() and vf.startswith("0000:06")]
+    node.start_qemu(100, {0: free[-1]})
+
+
+@scenario("post-stop", 100, "post-stop")
+def _(node):
+    begin(node)
+    node.boot_vm(100)
+    node.stop_qemu(100)
+
+
+@scenario("post-stop-two", 100, "post-stop")
+def _(node):
+    second_port(node)
+    node.boot_vm(100)
+    node.stop_qemu(100)
+
+
+# --- ports ---
+
+ATTACH = ("--slot", 0, "--mac", MAC + "7", "--vlan", 7, "--spoofchk", "on")
+
+
+@scenario("attach", "attach", 106, *ATTACH, usable=(106,), undo=("detach", 106, "--slot", 0))
+def _(node):
+    begin(node)
+    node.vm(106, "machine: q35")
+
+
+@scenario("attach-chain", "attach", 106, *ATTACH, usable=(106,),
+          undo=("detach", 106, "--slot", 0))
+def _(node):
+    begin(node)
+    node.vm(106, "hookscript: local:snippets/other")
+    node.write("var/lib/vz/snippets/other", "#!/bin/sh\nexit 0\n", 0o755)
+
+
+@scenario("detach", "detach", 100, "--slot", 0, gone=((100, 0),), usable=())
+def _(node):
+    begin(node)
+
+
+@scenario("detach-chain", "detach", 100, gone=((100, 0),), usable=())
+def _(node):
+    node.write("var/lib/vz/snippets/other", "#!/bin/sh\nexit 0\n", 0o755)
+    begin(node, "guest: 100\n\tchain local:snippets/other\n")
+    must(node.run(100, "pre-start"))  # and a start that failed later
+
+
+@scenario("set", "set", 100, "--vlan", 21, "--trust", "unset", "--mac", MAC + "8",
+          new_mac=((100, 0),))
+def _(node):
+    begin(node)
+
+
+@scenario("set-live", "set", 101, "--vlan", 31, "--spoofchk", "on", "--max-rate", 200)
+def _(node):
+    begin(node)
+
+
+@scenario("release", "release", 103)
+def _(node):
+    begin(node, extra(103), vms=(103,))
+    must(node.run(103, "pre-start"))
+
+
+@scenario("job", "job", 100)
+def _(node):
+    begin(node)
+    node.vm(100, "hookscript: local:snippets/vfhook")
+
+
+@scenario("job-clone", "job", 107, usable=(107,))
+def _(node):
+    begin(node)
+    node.vm(107, "hookscript: local:snippets/vfhook", "hostpci0: mapping=vf-100-0")
+
+
+# --- the node ---
+
+@scenario("pool-add", "pool", "add", "lan", "--pf", "enp7s0", "--vfs", 2)
+def _(node):
+    begin(node)
+
+
+@scenario("pool-extend", "pool", "add", "wan", "--pf", "enp7s0")
+def _(node):
+    begin(node)
+
+
+@scenario("pool-remove", "pool", "remove", "lan")
+def _(node):
+    begin(node)
+    must(node.run("pool", "add", "lan", "--pf", "enp7s0", "--vfs", 2))
+
+
+@scenario("repair", "repair", gone=((108, 0),))
+def _(node):
+    """A start cut off, a dead VM's VF, a broken lease, wrong settings, and a VM that is gone."""
+    begin(node, extra(103), extra(108), vms=(103, 108))
+    must(node.run(103, "pre-start"))
+    node.fake("enp6s0f0", lambda page: page["quirks"].append("die-after:3"))
+    node.run(100, "pre-start")
+    node.fake("enp6s0f0", lambda page: page.update(quirks=[]))
+    free = [vf for vf in node.vfs() if vf not in node.leases() and vf.startswith("0000:06")]
+    node.write("run/vfhook/leases/" + free[0], "rubbish")
+    vf = [vf for vf, lease in node.leases_or_none().items() if lease and lease["vmid"] == 101][0]
+    index = list(node.vfs()).index(vf)
+    node.fake("enp6s0f0", lambda page: page["vfs"][index].update(vlan=99))
+    node.remove("etc/pve/nodes/pve1/qemu-server/108.conf")
+
+
+@scenario("boot", "boot")
+def _(node):
+    """A VF with somebody's settings, a mapping with an old group, a PF without its MAC."""
+    begin(node)
+    free = [i for i, vf in enumerate(node.vfs()) if vf not in node.leases() and i < 4]
+    node.unparked = (list(node.vfs())[free[0]],)
+    node.fake("enp6s0f0", lambda page: page["vfs"][free[0]].update(
+        mac="02:00:00:00:00:99", vlan=7, trust=True, spoofchk=False))
+    node.write("etc/pve/mapping/pci.cfg",
+               re.sub(r"(vf-102-0\n(?:.*\n)*?.*iommugroup=)\d+", r"\g<1>77",
+                      node.read("etc/pve/mapping/pci.cfg")), 0o640)
+    node.write("etc/pve/vfhook.cfg", node.read("etc/pve/vfhook.cfg").replace(
+        ",mac=52:54:00:06:00:01", ""), 0o640)
+
+
+@scenario("host-prepare", "host", "prepare", "--apply", usable=(),
+          check=lambda node: [] if "iommu=pt" in node.read("boot/grub/grub.cfg") else
+          ["the boot loader knows nothing of it"])
+def _(node):
+    begin(node)
+    node.write("proc/cpuinfo", "processor : 0\nvendor_id : GenuineIntel\n")
+    node.write("proc/cmdline", "root=/dev/sda1 quiet\n")
+    node.write("etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n')
+    node.write("usr/sbin/update-grub", "#!/bin/sh\ncd \"${0%/*}/../..\" && mkdir -p boot/grub && "
+               "cat etc/default/grub etc/default/grub.d/*.cfg >boot/grub/grub.cfg\n", 0o755)

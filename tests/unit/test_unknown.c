@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What cannot be read is unknown: not absent, not broken, not gone. Here with no
+ * descriptor left; tests/crash does it with every system call and every error.
+ */
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "pveapi/vmstate.h"
+#include "src/execute.h"
+#include "src/journal.h"
+#include "tests/unit/tree.h"
+
+#define VF	"0000:06:10.0"
+#define JOURNAL RUN_DIR "/journal/100"
+
+static int run_setup(void **state)
+{
+	return nic_setup(state) || run_dirs_make(((struct tree *)*state)->root, NULL);
+}
+
+#define test(f) cmocka_unit_test_setup_teardown(f, run_setup, tree_teardown)
+
+/* So many can still be opened; -1: as many as before. */
+static void leave_descriptors(int n)
+{
+	static struct rlimit was;
+	struct rlimit now;
+	int next;
+
+	if (!was.rlim_cur)
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	next = dup(0);
+	assert_true(next >= 0);
+	close(next);
+	now = was;
+	if (n >= 0)
+		now.rlim_cur = (rlim_t)(next + n);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+}
+
+static void test_lease(void **state)
+{
+	const struct tree *t = *state;
+	const struct lease l = {.vf = addr_of(VF),
+				.pf = addr_of(PF0),
+				.vmid = 100,
+				.pool = "wan",
+				.before = {.proto = VLAN_PROTO_8021Q},
+				.want = {.proto = VLAN_PROTO_8021Q}};
+	struct error err = ERROR_INIT;
+	struct lease_entry *list;
+	struct lease back;
+	size_t n;
+
+	assert_int_equal(lease_take(t->root, &l, &err), 0);
+	leave_descriptors(0);
+	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), -EMFILE);
+	/* One for the directory. */
+	leave_descriptors(1);
+	assert_int_equal(lease_list(t->root, &list, &n, NULL), -EMFILE);
+	leave_descriptors(-1);
+	assert_int_equal(n, 0);
+	assert_int_equal(lease_list(t->root, &list, &n, &err), 0);
+	assert_int_equal(n, 1);
+	assert_false(list[0].broken);
+	free(list);
+}
+
+static void quiet(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+/* A journal that is put aside for that is lost, and so is what its run left. */
+static void test_journal(void **state)
+{
+	const struct tree *t = *state;
+	const struct executor x = {.root = t->root, .say = quiet};
+	struct step s = {.kind = STEP_LEASE_DROP, .vf = addr_of(VF), .pf = addr_of(PF0)};
+	const struct plan p = {.kind = PLAN_RELEASE, .vmid = 100, .steps = &s, .n_steps = 1};
+	struct error err = ERROR_INIT;
+	struct plan back;
+
+	assert_int_equal(journal_write(t->root, &p, &err), 0);
+	leave_descriptors(0);
+	assert_int_equal(journal_read(t->root, 100, &back, &err), -EMFILE);
+	assert_int_equal(recover(&x, 100, &err), -EMFILE);
+	leave_descriptors(-1);
+	assert_true(path_exists(t->root, JOURNAL));
+	assert_false(path_exists(t->root, JOURNAL ".broken"));
+}
+
+static int use_all(void *arg, const struct step *s, struct error *err)
+{
+	(void)arg;
+	(void)s;
+	(void)err;
+	leave_descriptors(0);
+	return 0;
+}
+
+/* A step that was passed over as another VM's left the VF half set, and the mend a success. */
+static void test_mend(void **state)
+{
+	const struct tree *t = *state;
+	const struct executor x = {.root = t->root, .call = use_all, .say = quiet};
+	struct step s[] = {
+		{.kind = STEP_LEASE_TAKE,
+		 .vf = addr_of(VF),
+		 .pf = addr_of(PF0),
+		 .lease = {.vf = addr_of(VF), .pf = addr_of(PF0), .vmid = 100, .pool = "wan"}},
+		{.kind = STEP_CALL, .vf = addr_of(VF), .pf = addr_of(PF0)},
+		{.kind = STEP_OVERRIDE,
+		 .vf = addr_of(VF),
+		 .pf = addr_of(PF0),
+		 .to_text = "vfio-pci"},
+	};
+	const struct plan p = {.kind = PLAN_MEND, .vmid = 100, .steps = s, .n_steps = 3};
+	struct error err = ERROR_INIT;
+
+	s[0].lease.before.proto = s[0].lease.want.proto = VLAN_PROTO_8021Q;
+	assert_int_equal(execute(&x, &p, &err), -EMFILE);
+	leave_descriptors(-1);
+	assert_null(strstr(err.text, "another VM's"));
+}
+
+static void test_sysfs(void **state)
+{
+	const struct tree *t = *state;
+	const struct pci_addr vf = addr_of(VF);
+	const struct pci_addr pf = addr_of(PF0);
+	struct error err = ERROR_INIT;
+	struct pci_addr of;
+	struct vf_info info;
+	struct pf_info pf_info;
+	unsigned index;
+
+	leave_descriptors(0);
+	assert_int_equal(sysfs_vf_read(t->root, &vf, &pf, 0, &info, &err), -EMFILE);
+	assert_has(err.text, "read VF " VF);
+	assert_int_equal(sysfs_pf_read(t->root, &pf, &pf_info, &err), -EMFILE);
+	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), -EMFILE);
+	leave_descriptors(-1);
+	assert_int_equal(sysfs_vf_read(t->root, &vf, &pf, 0, &info, &err), 0);
+	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), 0);
+}
+
+/* Not knowing is no reason to take a VF away. */
+static void test_process(void **state)
+{
+	const struct tree *t = *state;
+	const struct proc_id id = {.pid = 4711, .start = 99};
+
+	tree_write(t->root, "proc/4711/stat",
+		   "4711 (kvm) S 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 99 0\n");
+	assert_true(proc_alive(t->root, &id));
+	leave_descriptors(0);
+	assert_true(proc_alive(t->root, &id));
+	leave_descriptors(-1);
+	unlinkat(t->root, "proc/4711/stat", 0);
+	assert_false(proc_alive(t->root, &id));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(test_lease), test(test_journal), test(test_mend),
+		test(test_sysfs), test(test_process),
+	};
+
+	return cmocka_run_group_tests(tests, tree_group_setup, tree_group_teardown);
+}
