@@ -5,6 +5,7 @@
 #   make test       all tests (installs what they need, as root)
 #   make hostile    hostile servers, files and names
 #   make crash      killed and failing at every system call (10 minutes; QUICK=1: one)
+#   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
 #   make install    DESTDIR= PREFIX=/usr
 #   make deb        a Debian package in build/deb
@@ -125,6 +126,10 @@ demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
 	$(Q)tests/e2e/demo
 
+# Needs root: namespaces of its own. Without OPS all of it, about ten minutes on two cores.
+storm: $(BUILD)/tests/vfhook-plain $(BUILD)/tests/pvesim-standin
+	$(Q)BUILD=$(BUILD) tests/storm/storm $(if $(OPS),--ops $(OPS)) $(if $(SEED),--seed $(SEED))
+
 C_FILES = $(wildcard base/*.[ch] src/*.[ch] pveapi/*.[ch] hook/*.[ch] tests/*/*.[ch])
 SH_FILES = $(shell grep -rlE --exclude-dir=__pycache__ '^\#!/bin/(ba)?sh' install.sh packaging debian .ci tests)
 
@@ -166,5 +171,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test hostile crash demo lint lint-all install list-files deb clean
+.PHONY: all unit test-tools deps deps-test test hostile crash storm demo lint lint-all install list-files deb clean
 .SECONDARY:

@@ -457,6 +457,8 @@ static void check_running(struct repair *r, uint32_t vmid)
 		return;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		found = vm_hostpci_actual(r->h->root, &qemu, slot, &vf[slot], &err);
+		if (found == -ESRCH) /* it ended this moment: its VFs are taken back below */
+			return;
 		if (found < 0) {
 			leave(r, "VM %u hostpci%u: %s", vmid, slot, err.text);
 			return;
@@ -507,11 +509,33 @@ static void repair_running(struct repair *r)
 
 /* --- Leases of VMs that are over --- */
 
+/* A lease of a VM that was over when all were looked at. */
+static void check_over(struct repair *r, const struct lease *seen)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l;
+
+	if (lease_is_live(r->h, seen) || !lock_vm(r, seen->vmid, &locks))
+		return;
+	/* A start or stop that was under way then is over now, and may have used it or not. */
+	if (seen_lease(r->h, &seen->vf, &l, NULL) < 0 || l.vmid != seen->vmid ||
+	    lease_is_live(r->h, &l))
+		return;
+	pci_addr_format(&l.vf, addr);
+	announce(r, l.vmid, "VF %s is leased to VM %u, which is over: released", addr, l.vmid);
+	if (recover_all(r->h, l.vmid, &err) < 0 ||
+	    release_vm(r->h, l.vmid, NULL, 0, NULL, &err) < 0) {
+		fail_context(&err, "VF %s stays leased to VM %u, which is over", addr, l.vmid);
+		take_back(r, &err);
+	}
+}
+
 static void repair_stale(struct repair *r)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
 	struct error err = ERROR_INIT;
-	char addr[PCI_ADDR_LEN];
 	size_t n;
 	int released = reclaim_stale(r->h, 0, &err);
 
@@ -522,12 +546,8 @@ static void repair_stale(struct repair *r)
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-		const struct lease *l = &all[i].lease;
-
-		if (!all[i].broken && !lease_is_live(r->h, l) && lock_vm(r, l->vmid, &locks))
-			leave(r, "VF %s stays leased to VM %u, which is over",
-			      pci_addr_format(&l->vf, addr), l->vmid);
+		if (!all[i].broken)
+			check_over(r, &all[i].lease);
 	}
 }
 

@@ -24,6 +24,8 @@
 #define LOCK_WAIT_MS 30000
 /* With 64 VMs after one VF at the same moment each may lose many races. */
 #define MAX_RACES 256
+/* Cleaning a VF takes some messages to its driver. */
+#define FULL_WAIT_MS 300
 /* A page of reasons helps; hundreds do not. */
 #define MAX_NOTES 40
 /* Those that an event has room for. */
@@ -171,8 +173,11 @@ static void tell_success(struct hook *h, const struct vm_ports *v, const struct 
 		event_add(h, v->guest.vmid, EVENT_START, "%s", str_get(&all));
 }
 
-/* One look, one plan, one try. -EAGAIN: look at everything. -EEXIST: a race was lost. */
-static int try_start(struct hook *h, struct vm_ports *v, bool all, struct error *err)
+/*
+ * One look, one plan, one try. -EAGAIN: look at everything. -EEXIST: a race was lost. -ENOSPC:
+ * the pool is full; with last set it is told who has it.
+ */
+static int try_start(struct hook *h, struct vm_ports *v, bool all, bool last, struct error *err)
 {
 	struct port_choice choices[PVE_HOSTPCI_MAX];
 	CLEANUP(snapshot_free) struct snapshot s = {0};
@@ -184,7 +189,7 @@ static int try_start(struct hook *h, struct vm_ports *v, bool all, struct error 
 	r = observe_wishes(h, v, all, &claims, &s, err);
 	if (!r)
 		r = plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &p, err);
-	if (r == -ENOSPC) {
+	if (r == -ENOSPC && last) {
 		complain("VM %u: %s:", v->guest.vmid, err->text);
 		remember(h, err->text);
 		tell_notes(h, &p);
@@ -225,22 +230,43 @@ static void take_back(struct hook *h, const struct vm_ports *v)
 		complain("%s", err.text);
 }
 
+/* Another run may be giving a dead VM's VFs back just now: those are free in a moment. */
+static void wait_for_others(struct hook *h, uint32_t own_vmid)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	size_t n;
+
+	if (seen_leases(h, &all, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].broken || all[i].lease.vmid == own_vmid ||
+		    lease_is_live(h, &all[i].lease))
+			continue;
+		nanosleep(&(struct timespec){0, FULL_WAIT_MS * 1000000L}, NULL);
+		return;
+	}
+}
+
 static int get_vfs(struct hook *h, struct vm_ports *v, struct error *err)
 {
-	int r = try_start(h, v, false, err);
+	bool last = h->dry_run;
+	int r = try_start(h, v, false, last, err);
 
-	for (unsigned race = 0; r == -EAGAIN || r == -EEXIST; race++) {
+	for (unsigned race = 0; r == -EAGAIN || r == -EEXIST || (r == -ENOSPC && !last); race++) {
 		if (race == MAX_RACES)
 			return fail(err, EBUSY,
 				    "other VMs were faster %u times; start it again in a moment",
 				    race);
-		if (!race) {
-			take_back(h, v);
-		} else {
-			spread_wishes(v, race);
+		if (r == -ENOSPC) {
+			wait_for_others(h, v->guest.vmid);
+			last = true;
 		}
+		if (!race || r == -ENOSPC)
+			take_back(h, v);
+		if (race)
+			spread_wishes(v, race);
 		error_clear(err);
-		r = try_start(h, v, true, err);
+		r = try_start(h, v, true, last, err);
 	}
 	return r;
 }

@@ -315,6 +315,41 @@ static unsigned undo(const struct executor *x, const struct plan *p, size_t n)
 
 /* --- Start: all or nothing --- */
 
+static bool same_settings(const struct vf_settings *a, const struct vf_settings *b)
+{
+	for (int i = 0; i < VF_ATTR_COUNT; i++) {
+		if ((a->has & b->has & vf_attr_bits((enum vf_attr)i)) &&
+		    !vf_attr_equal((enum vf_attr)i, a, b))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The VF may have been another's when we looked at its settings, and cleaned and given back
+ * before we looked at its lease. What is to be set, and what it goes back to one day, was
+ * planned from that: it is a race lost, and the next look is a fresh one.
+ */
+static int take(const struct executor *x, const struct step *s, struct error *err)
+{
+	struct vf_settings now;
+	int r = lease_take(x->root, &s->lease, err);
+
+	if (r < 0)
+		return r;
+	r = read_now(x, s, &now, err);
+	if (!r && !same_settings(&s->lease.before, &now))
+		r = fail(err, EEXIST, "its settings were changed while it was looked at");
+	if (r < 0)
+		lease_drop(x->root, &s->vf, NULL);
+	return r;
+}
+
+static int start_step(const struct executor *x, const struct step *s, struct error *err)
+{
+	return s->kind == STEP_LEASE_TAKE ? take(x, s, err) : do_step(x, s, err);
+}
+
 static int failed_at(const struct executor *x, const struct plan *p, size_t i, struct error *err)
 {
 	const struct step *s = &p->steps[i];
@@ -348,7 +383,7 @@ static int failed_at(const struct executor *x, const struct plan *p, size_t i, s
 static int execute_start(const struct executor *x, const struct plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_steps; i++) {
-		if (do_step(x, &p->steps[i], err) < 0)
+		if (start_step(x, &p->steps[i], err) < 0)
 			return failed_at(x, p, i, err);
 	}
 	return 0;

@@ -8,6 +8,9 @@
 
 #include "base/cleanup.h"
 
+/* As many as a PF can have: NumVFs is a 16-bit register. */
+#define VFS_MAX 65535
+
 static const struct vf_claim *find_claim(const struct observer *o, const struct pci_addr *a)
 {
 	const struct vf_claim *found = NULL;
@@ -53,8 +56,6 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 
 	if (r < 0)
 		return r;
-	if (index < pf->link.n_vfs)
-		v->now = pf->link.vfs[index];
 	read_lease(o, v);
 	v->claim = find_claim(o, addr);
 	if (may_probe_group(o, v))
@@ -66,10 +67,12 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 
 static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct error *err)
 {
-	pf->vfs = calloc(pf->link.n_vfs ? pf->link.n_vfs : 1, sizeof(*pf->vfs));
+	unsigned n = pf->info.num_vfs < VFS_MAX ? pf->info.num_vfs : VFS_MAX;
+
+	pf->vfs = calloc(n ? n : 1, sizeof(*pf->vfs));
 	if (!pf->vfs)
 		return fail(err, ENOMEM, "out of memory");
-	for (unsigned i = 0; i < pf->link.n_vfs; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		struct pci_addr addr;
 
 		/* netdevsim has VFs without PCI functions; a VF may go while we look. */
@@ -116,16 +119,29 @@ static int check_identity(const struct pf_id *id, const struct pf_state *pf, str
 		    mac_format(pf->link.perm_mac, is), mac_format(id->mac, was));
 }
 
-static void read_pf(const struct observer *o, const struct pf_id *id, struct pf_state *pf)
+/* The kernel's list, and out of it what the VFs that were found are set to. */
+static int read_link(const struct observer *o, const struct pf_id *id, struct pf_state *pf,
+		     struct error *err)
 {
-	struct error why = ERROR_INIT;
+	if (kernel_pf_read(o->kernel, pf->info.ifindex, &pf->link, err) < 0 ||
+	    check_identity(id, pf, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < pf->n_vfs; i++) {
+		unsigned index = pf->vfs[i].info.index;
 
-	if (sysfs_pf_read(o->root, &id->addr, &pf->info, &why) < 0 ||
-	    kernel_pf_read(o->kernel, pf->info.ifindex, &pf->link, &why) < 0 ||
-	    check_identity(id, pf, &why) < 0) {
-		pf->broken = true;
-		snprintf(pf->why, sizeof(pf->why), "%.255s", why.text);
+		if (index < pf->link.n_vfs)
+			pf->vfs[i].now = pf->link.vfs[index];
 	}
+	return 0;
+}
+
+static void set_broken(struct pf_state *pf, const struct error *why)
+{
+	pf->broken = true;
+	snprintf(pf->why, sizeof(pf->why), "%.255s", why->text);
+	free(pf->vfs);
+	pf->vfs = NULL;
+	pf->n_vfs = 0;
 }
 
 int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
@@ -138,16 +154,24 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < n_pfs; i++) {
 		struct pf_state *pf = &out->pfs[out->n_pfs++];
+		struct error why = ERROR_INIT;
 		int r;
 
-		read_pf(o, &pfs[i], pf);
-		if (pf->broken)
+		if (sysfs_pf_read(o->root, &pfs[i].addr, &pf->info, &why) < 0) {
+			set_broken(pf, &why);
 			continue;
+		}
 		r = all ? read_all_vfs(o, pf, err) : read_some_vfs(o, pf, only, n_only, err);
 		if (r < 0) {
 			snapshot_free(out);
 			return r;
 		}
+		/*
+		 * Behind the leases: who gives a VF back cleans it first, so one without a lease
+		 * is seen as it was left.
+		 */
+		if (read_link(o, &pfs[i], pf, &why) < 0)
+			set_broken(pf, &why);
 	}
 	return 0;
 }

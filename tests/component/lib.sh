@@ -152,3 +152,6 @@ host_netdev() {
 	ln -s "../../../bus/pci/drivers/$3" "$dev/driver"
 	printf '(null)\n' >"$dev/driver_override"
 }
+
+# is_locked FILE - somebody has a flock on it.
+is_locked() { ! flock -n "$1" true; }

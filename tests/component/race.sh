@@ -96,4 +96,14 @@ for ((i = 0; i < vfs; i++)); do
 done
 is "$dirty $(lease_count) $(find "$node_root/run/vfhook/journal" -type f | wc -l)" "0 0 0" \
 	"all stopped: every VF is parked, no lease and no journal is left"
+
+# The one VF that is left belongs to a VM that is over, and somebody else is at work on that just now.
+for ((i = 0; i < vfs - 1; i++)); do qm start $((100 + i)) >/dev/null 2>&1; done
+vfhook $((100 + vfs - 1)) pre-start >/dev/null 2>&1
+is "$(lease_count)" $vfs "the pool is full: the last VF is what a failed start left"
+lock=$node_root/var/lock/qemu-server/lock-$((100 + vfs - 1)).conf
+flock "$lock" sleep 0.25 &
+wait_for 5 is_locked "$lock"
+out=$(vfhook $((100 + vfs)) pre-start 2>&1)
+like "$? $out" "^0 .*VM $((100 + vfs)) hostpci0: VF .* taken" "a VF that is being given back at this moment is waited for"
 done_testing

@@ -257,4 +257,18 @@ like "$out" 'events:.*start .*release .*start .*mended +hostpci0: QEMU had VF 00
 like "$out" 'lease: VF 0000:06:10.0 .*next: nothing: it runs' "and how it stands now"
 is "$(stat -c '%a %a' "$node_root/var/lib/vfhook" | cut -d' ' -f1) $(stat -c %a "$node_root/var/lib/vfhook/events")" "755 644" "events: 0755, 0644"
 
+
+# A stop that ends while repair is at work: VM 100's lock is taken when it looks first, and
+# free when it is through with VM 101, whose driver is slow.
+for id in 100 101; do qm stop $id >/dev/null 2>&1; done
+vfhook repair >/dev/null 2>&1
+lease 0000:06:10.0 0 100 running
+lease 0000:06:10.2 1 101 running
+fake_set enp6s0f0 "p['quirks'] = ['slow:300']; p['vfs'][1].update(vlan=7, trust=True)"
+lock=$node_root/var/lock/qemu-server/lock-100.conf
+flock "$lock" sleep 0.4 &
+wait_for 5 is_locked "$lock"
+out=$(vfhook repair 2>&1)
+like "$? $out" '^0 .*VM 101 hostpci0: .*released.*VM 100 hostpci0: .*released.*2 repaired, 0 left' "repair beside a stop: its VFs are taken back when it is over"
+is "$(leases)" "" "no lease is left"
 done_testing

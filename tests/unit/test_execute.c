@@ -519,6 +519,40 @@ static void test_lost_race(void **state)
 	rig_close(&r);
 }
 
+/* Its last owner gave it back between our look at its settings and our lease. */
+static void test_changed_before_the_lease(void **state)
+{
+	struct vf_settings want = {.has = HAS_MAC, .mac = {0xbc, 0x24, 0x11, 0, 0, 1}};
+	struct vf_settings his = {.has = 0xff,
+				  .vlan = 55,
+				  .proto = VLAN_PROTO_8021Q,
+				  .spoofchk = true,
+				  .max_rate = 500};
+	struct vf_settings parked = {.has = 0xff, .proto = VLAN_PROTO_8021Q, .spoofchk = true};
+	struct vf_settings now;
+	struct error err = ERROR_INIT;
+	struct pci_addr vf = igb_vf(0);
+	struct lease l;
+	struct plan p;
+	struct rig r;
+
+	rig_open(&r, *state);
+	vf_put(r.t, PAGE0, 0, &his);
+	plan_one(&r, PLAN_START, &want, &p);
+	vf_put(r.t, PAGE0, 0, &parked);
+	/* Planned on what is no longer so: as a race that was lost, with nothing done. */
+	assert_int_equal(execute(&r.x, &p, &err), -EEXIST);
+	assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
+	assert_false(path_exists(r.t->root, JOURNAL));
+	now = vf_get(r.t, PAGE0, 0);
+	equal(&parked, &now);
+	plan_free(&p);
+	start(&r, &want);
+	assert_int_equal(lease_read(r.t->root, &vf, &l, NULL), 0);
+	equal(&parked, &l.before);
+	rig_close(&r);
+}
+
 static void test_override_fails(void **state)
 {
 	struct vf_settings want = everything();
@@ -1329,6 +1363,7 @@ int main(void)
 		nic_test(test_undo_where_zero_is_refused),
 		nic_test(test_undo_leaves_spoofchk_on),
 		nic_test(test_lost_race),
+		nic_test(test_changed_before_the_lease),
 		nic_test(test_override_fails),
 		nic_test(test_unsupported),
 		nic_test(test_accepted_but_ignored),
