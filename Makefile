@@ -6,6 +6,7 @@
 #   make hostile    hostile servers, files and names
 #   make crash      killed and failing at every system call (10 minutes; QUICK=1: one)
 #   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
+#   make fuzz       libFuzzer on every parser: RUNS=10000000 each, JOBS=2, FUZZ_SECONDS=
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
 #   make install    DESTDIR= PREFIX=/usr
 #   make deb        a Debian package in build/deb
@@ -72,6 +73,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(UNIT_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 
+# The one that includes src/netlink.c has no other kernel beside it.
+$(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
+		$(filter $(BUILD)/san/base/%,$(SAN_OBJ)) $(BUILD)/san/src/vf.o
+	$(Q)mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+
 $(BUILD)/tests/vfhook-fake: $(FAKE_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
@@ -130,8 +137,41 @@ demo: deps-test
 storm: $(BUILD)/tests/vfhook-plain $(BUILD)/tests/pvesim-standin
 	$(Q)BUILD=$(BUILD) tests/storm/storm $(if $(OPS),--ops $(OPS)) $(if $(SEED),--seed $(SEED))
 
+# Targets for libFuzzer. Their objects are an archive, so that a target that includes a file
+# with static parsers gets its own copy instead of the archive's.
+FUZZ_CC     ?= $(if $(shell command -v clang-19),clang-19,clang-14)
+FUZZ_SAN    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_SRC    := $(filter-out hook/main.c,$(PROG_SRC))
+FUZZ_OBJ    := $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
+FUZZ_BIN    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_CFLAGS = $(CPPFLAGS_ALL) -std=gnu11 -Wall -Wextra -Werror -O2 -g $(FUZZ_SAN) -MMD -MP
+
+$(BUILD)/fuzz/obj/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC-FUZZ,$<)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/libvfhook.a: $(FUZZ_OBJ)
+	$(call quiet,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/libvfhook.a
+	$(call quiet,LD,$@)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< \
+		$(BUILD)/fuzz/libvfhook.a $(PKG_LIBS)
+
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ_BIN:=.d)
+
+fuzz-bin: $(FUZZ_BIN)
+
+RUNS ?= 10000000
+JOBS ?= 2
+FUZZ_SECONDS ?= 0
+
+fuzz:
+	$(Q)tests/deps fuzz
+	$(Q)$(MAKE) --no-print-directory -j2 fuzz-bin
+	$(Q)RUNS=$(RUNS) JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) BUILD=$(BUILD) tests/fuzz/run $(TARGETS)
+
 C_FILES = $(wildcard base/*.[ch] src/*.[ch] pveapi/*.[ch] hook/*.[ch] tests/*/*.[ch])
-SH_FILES = $(shell grep -rlE --exclude-dir=__pycache__ '^\#!/bin/(ba)?sh' install.sh packaging debian .ci tests)
+SH_FILES = $(shell grep -rlE --exclude-dir=__pycache__ --exclude-dir=corpus '^\#!/bin/(ba)?sh' install.sh packaging debian .ci tests)
 
 lint:
 	$(Q)tests/deps lint
@@ -169,7 +209,7 @@ deb:
 	$(Q)BUILD=$(BUILD) packaging/mkdeb $(BUILD)/deb $(VERSION)
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tests $(BUILD)/vfhook $(BUILD)/deb
+	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test hostile crash storm demo lint lint-all install list-files deb clean
+.PHONY: all unit test-tools deps deps-test test hostile crash storm fuzz fuzz-bin demo lint lint-all install list-files deb clean
 .SECONDARY:

@@ -100,7 +100,8 @@ static void tell(struct search *s, enum source source, const char *path, const c
 
 	if (s->found++ >= MAX_FINDINGS)
 		return;
-	snprintf(cut, sizeof(cut), "%.*s", (int)strcspn(line, "\n"), line + strspn(line, " \t"));
+	line += strspn(line, " \t");
+	snprintf(cut, sizeof(cut), "%.*s", (int)strcspn(line, "\n"), line);
 	if (source == SOURCE_UNIT)
 		snprintf(how, sizeof(how), "systemctl disable --now %.100s; rm /%.120s", unit,
 			 path);

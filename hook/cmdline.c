@@ -137,7 +137,8 @@ static bool is_one_of(const char *at, size_t len, const char *const *words, size
 
 void cmdline_remove(const char *text, const char *const *words, size_t n, struct str *out)
 {
-	const char *from = text; /* what is not copied yet */
+	const char *start = text; /* of the first word that stays, as far as is known */
+	const char *from = text;  /* what is not copied yet */
 	const char *at = text;
 	size_t len;
 
@@ -151,8 +152,8 @@ void cmdline_remove(const char *text, const char *const *words, size_t n, struct
 		str_append_len(out, from, (size_t)(cut - from));
 		from = at + len;
 		/* The first word has no blank before it: take the one behind it. */
-		if (cut == text && is_blank(*from))
-			from++;
+		if (cut == start && is_blank(*from))
+			start = ++from;
 	}
 	str_append(out, from);
 }

@@ -22,6 +22,13 @@ static int bad_value(const char *key, const char *value, const char *want, struc
 		    text_clean(value, clean, sizeof(clean)), want);
 }
 
+static int no_key(const char *of, const char *key, struct error *err)
+{
+	char clean[64];
+
+	return fail(err, EINVAL, "a %s has no '%s'", of, text_clean(key, clean, sizeof(clean)));
+}
+
 /* --- One key of a port --- */
 
 static int set_mac(const char *v, struct port *p, struct error *err)
@@ -123,7 +130,7 @@ int port_set_key(const char *key, const char *v, struct port *p, struct error *e
 			       : 0;
 	}
 	/* A typing mistake must not become a VLAN that is silently not set. */
-	return fail(err, EINVAL, "a port has no '%s'", key);
+	return no_key("port", key, err);
 }
 
 /* "100-0", and no other spelling of it: two would be two ports for one hostpci. */
@@ -151,8 +158,11 @@ static int port_id(const char *id, struct port *p, struct error *err)
 /* Once is enough, and twice is a question that nobody can answer. `pf` repeats by design. */
 static int check_once(const struct section *s, size_t i, struct error *err)
 {
+	/* Each of the other keys is known and there once: they are few, while `pf` may be many. */
+	if (!strcmp(s->props[i].key, "pf"))
+		return 0;
 	for (size_t k = 0; k < i; k++) {
-		if (!strcmp(s->props[k].key, s->props[i].key) && strcmp(s->props[i].key, "pf") != 0)
+		if (!strcmp(s->props[k].key, s->props[i].key))
 			return fail(err, EINVAL, "'%s' is here a second time, see line %u",
 				    s->props[i].key, s->props[k].line);
 	}
@@ -217,10 +227,13 @@ static int add_pf(const char *v, struct pool *p, struct error *err)
 
 	if (parse_pf(v, &pf, err) < 0)
 		return error_code(err);
-	more = realloc(p->pfs, (p->n_pfs + 1) * sizeof(*more));
-	if (!more)
-		return fail(err, ENOMEM, "out of memory");
-	p->pfs = more;
+	/* Full whenever there is a power of two of them: twice as many then. */
+	if (!(p->n_pfs & (p->n_pfs - 1))) {
+		more = reallocarray(p->pfs, p->n_pfs ? p->n_pfs * 2 : 1, sizeof(*more));
+		if (!more)
+			return fail(err, ENOMEM, "out of memory");
+		p->pfs = more;
+	}
 	p->pfs[p->n_pfs++] = pf;
 	return 0;
 }
@@ -241,7 +254,7 @@ static int set_pool_key(const char *key, const char *v, struct pool *p, struct e
 		p->vfs = n;
 		return r;
 	}
-	return fail(err, EINVAL, "a pool has no '%s'", key);
+	return no_key("pool", key, err);
 }
 
 /* "vf-<number>-<number>" */
@@ -310,7 +323,7 @@ static int set_guest_key(const char *key, const char *v, struct guest_note *g, s
 	if (!strcmp(key, "comment"))
 		return 0;
 	if (strcmp(key, "chain") != 0)
-		return fail(err, EINVAL, "a guest has no '%s'", key);
+		return no_key("guest", key, err);
 	if (!hookscript_valid(v) || hookscript_is_ours(v))
 		return bad_value("chain", v, "another hookscript, like local:snippets/name", err);
 	snprintf(g->chain, sizeof(g->chain), "%s", v);
@@ -390,28 +403,56 @@ static int parse_guest(const char *name, const struct section *s, struct guest_n
 	return why.code && !g->bad ? fail(err, ENOMEM, "out of memory") : 0;
 }
 
-/* Two ports with one MAC: both are wrong, and neither VM may start with it. */
+static int by_mac(const void *a, const void *b)
+{
+	const struct port *x = *(const struct port *const *)a;
+	const struct port *y = *(const struct port *const *)b;
+	int r = memcmp(x->want.mac, y->want.mac, 6);
+
+	/* All are elements of one array: its order is that of the file. */
+	return r ? r : (x > y) - (x < y);
+}
+
+static int tell_double_mac(const char *name, struct port *p, const struct port *a,
+			   const struct port *b)
+{
+	char mac[MAC_LEN];
+
+	if (p->bad)
+		return 0;
+	mac_format(p->want.mac, mac);
+	return asprintf(&p->bad, "%s: ports %u-%u and %u-%u have the same MAC %s", name, a->vmid,
+			a->slot, b->vmid, b->slot, mac) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+/*
+ * Two ports with one MAC: both are wrong, and neither VM may start with it. Sorted, so that
+ * thousands of ports cost no quadratic time.
+ */
 static int find_double_macs(const char *name, struct config *c)
 {
-	for (size_t i = 0; i < c->n_ports; i++) {
-		for (size_t k = 0; k < i; k++) {
-			struct port *a = &c->ports[i];
-			struct port *b = &c->ports[k];
-			char mac[MAC_LEN];
+	AUTO_FREE struct port **sorted = calloc(c->n_ports + 1, sizeof(*sorted));
+	size_t first = 0; /* of those that have the same */
+	size_t n = 0;
 
-			if (!(a->want.has & b->want.has & HAS_MAC) ||
-			    memcmp(a->want.mac, b->want.mac, 6) != 0)
-				continue;
-			mac_format(a->want.mac, mac);
-			if (!a->bad &&
-			    asprintf(&a->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
-				     name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
-				return -ENOMEM;
-			if (!b->bad &&
-			    asprintf(&b->bad, "%s: ports %u-%u and %u-%u have the same MAC %s",
-				     name, b->vmid, b->slot, a->vmid, a->slot, mac) < 0)
-				return -ENOMEM;
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_ports; i++) {
+		if (c->ports[i].want.has & HAS_MAC)
+			sorted[n++] = &c->ports[i];
+	}
+	if (n)
+		qsort(sorted, n, sizeof(*sorted), by_mac);
+	for (size_t i = 1; i < n; i++) {
+		if (memcmp(sorted[first]->want.mac, sorted[i]->want.mac, 6) != 0) {
+			first = i;
+			continue;
 		}
+		if (tell_double_mac(name, sorted[i], sorted[first], sorted[i]) < 0 ||
+		    tell_double_mac(name, sorted[first], sorted[first], sorted[i]) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -778,32 +819,37 @@ int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err
 	return edit_store(root, &e, err);
 }
 
+/* A new mac line behind the header, and the rest as it is, without the section's old one. */
+static void change_mac(struct edit *e, const char *head, const uint8_t mac[6])
+{
+	const char *at = next_line(head);
+	char mac_text[MAC_LEN];
+
+	str_append_len(&e->out, e->text, (size_t)(at - e->text));
+	if (e->out.len && e->out.data[e->out.len - 1] != '\n')
+		str_append(&e->out, "\n");
+	str_printf(&e->out, "\tmac %s\n", mac_format(mac, mac_text));
+	while (is_blank(*at) || *at == '#') {
+		const char *next = next_line(at);
+
+		if (!line_has_key(at, "mac"))
+			str_append_len(&e->out, at, (size_t)(next - at));
+		at = next;
+	}
+	str_append(&e->out, at);
+}
+
 int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6], struct error *err)
 {
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	const char *head;
-	const char *at;
-	char mac_text[MAC_LEN];
 
 	if (edit_begin(root, &e, err) < 0)
 		return error_code(err);
 	head = find_port_text(e.text, vmid, slot);
 	if (!head)
 		return fail(err, ENOENT, "port %u-%u has gone from /" VFHOOK_CFG, vmid, slot);
-	at = next_line(head);
-	str_append_len(&e.out, e.text, (size_t)(at - e.text));
-	if (e.out.len && e.out.data[e.out.len - 1] != '\n')
-		str_append(&e.out, "\n");
-	str_printf(&e.out, "\tmac %s\n", mac_format(mac, mac_text));
-	/* The rest as it is, without the section's old mac line. */
-	while (is_blank(*at) || *at == '#') {
-		const char *next = next_line(at);
-
-		if (!line_has_key(at, "mac"))
-			str_append_len(&e.out, at, (size_t)(next - at));
-		at = next;
-	}
-	str_append(&e.out, at);
+	change_mac(&e, head, mac);
 	return edit_store(root, &e, err);
 }
 
@@ -1099,25 +1145,30 @@ int config_remove_pool(int root, const char *name, struct error *err)
 
 /* --- Guests --- */
 
-int config_set_chain(int root, uint32_t vmid, const char *volid, struct error *err)
+/* False if there is nothing to change. */
+static bool change_chain(struct edit *e, uint32_t vmid, const char *volid)
 {
-	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	const char *head;
 	char id[16];
 
 	snprintf(id, sizeof(id), "%u", vmid);
+	head = find_section(e->text, "guest", id);
+	if (volid && head) {
+		change_section(e, head, &(struct key_change){"chain", volid}, 1);
+	} else if (volid) {
+		begin_section(e);
+		str_printf(&e->out, "guest: %s\n\tchain %s\n", id, volid);
+	} else if (head) {
+		leave_out_section(e, head);
+	}
+	return volid || head;
+}
+
+int config_set_chain(int root, uint32_t vmid, const char *volid, struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+
 	if (edit_begin(root, &e, err) < 0)
 		return error_code(err);
-	head = find_section(e.text, "guest", id);
-	if (volid && head) {
-		change_section(&e, head, &(struct key_change){"chain", volid}, 1);
-	} else if (volid) {
-		begin_section(&e);
-		str_printf(&e.out, "guest: %s\n\tchain %s\n", id, volid);
-	} else if (head) {
-		leave_out_section(&e, head);
-	} else {
-		return 0;
-	}
-	return edit_store(root, &e, err);
+	return change_chain(&e, vmid, volid) ? edit_store(root, &e, err) : 0;
 }

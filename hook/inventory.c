@@ -102,6 +102,23 @@ static void vm_name(const struct hook *h, uint32_t vmid, char name[64])
 
 /* --- Is anybody at work? --- */
 
+/* Has /proc/locks a flock() of that file? Each line is looked at by itself, and once. */
+static bool locks_have(const char *locks, ino_t inode)
+{
+	char want[32];
+	size_t want_len = (size_t)snprintf(want, sizeof(want), ":%llu ", (unsigned long long)inode);
+
+	for (const char *line = locks; line && *line;) {
+		const char *end = strchrnul(line, '\n');
+		const char *flock = memmem(line, (size_t)(end - line), "FLOCK", 5);
+
+		if (flock && memmem(flock, (size_t)(end - flock), want, want_len))
+			return true;
+		line = *end ? end + 1 : end;
+	}
+	return false;
+}
+
 /*
  * Does somebody hold PVE's lock on the VM? Asked of /proc/locks: trying the lock
  * would hold it for a moment, and a start that comes then would be refused. Only
@@ -110,23 +127,10 @@ static void vm_name(const struct hook *h, uint32_t vmid, char name[64])
 static bool vm_lock_held(int root, uint32_t vmid, const char *locks)
 {
 	char path[96];
-	char want[32];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "var/lock/qemu-server/lock-%u.conf", vmid);
-	if (fstatat(root, path, &st, 0) < 0)
-		return false;
-	snprintf(want, sizeof(want), ":%llu ", (unsigned long long)st.st_ino);
-	for (const char *line = locks; line && *line;) {
-		const char *end = strchrnul(line, '\n');
-		const char *flock = strstr(line, "FLOCK");
-		const char *found = flock && flock < end ? strstr(flock, want) : NULL;
-
-		if (found && found < end)
-			return true;
-		line = *end ? end + 1 : end;
-	}
-	return false;
+	return !fstatat(root, path, &st, 0) && locks_have(locks, st.st_ino);
 }
 
 static bool vm_is_over(const struct hook *h, const struct lease *l, const char *locks)

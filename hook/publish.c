@@ -95,18 +95,8 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 	return file_replace(h->root, path, 0640, text, strlen(text), err);
 }
 
-int published_vfs(struct hook *h, struct published_vf **list, size_t *n)
+static int vfs_from_json(const json_t *vfs, struct published_vf **list, size_t *n)
 {
-	AUTO_JSON json_t *j = NULL;
-	const json_t *vfs;
-	char path[160];
-
-	*list = NULL;
-	*n = 0;
-	publish_path(path, h->node);
-	if (json_file_read(h->root, path, PVE_FILE_MAX, &j, NULL) < 0)
-		return 0;
-	vfs = json_object_get(j, "vfs");
 	*list = calloc(json_array_size(vfs) + 1, sizeof(**list));
 	if (!*list)
 		return -ENOMEM;
@@ -123,6 +113,19 @@ int published_vfs(struct hook *h, struct published_vf **list, size_t *n)
 		++*n;
 	}
 	return 0;
+}
+
+int published_vfs(struct hook *h, struct published_vf **list, size_t *n)
+{
+	AUTO_JSON json_t *j = NULL;
+	char path[160];
+
+	*list = NULL;
+	*n = 0;
+	publish_path(path, h->node);
+	if (json_file_read(h->root, path, PVE_FILE_MAX, &j, NULL) < 0)
+		return 0;
+	return vfs_from_json(json_object_get(j, "vfs"), list, n);
 }
 
 /* Is that VF of that node named by another mapping already? */
@@ -158,21 +161,25 @@ static bool is_id(const char *s)
 	       strspn(s + 5, "0123456789abcdef") == 4;
 }
 
-/* The map value of one published VF, or NULL if it is none of this pool, or is not sound. */
-static char *entry_of(const struct pool *p, const char *node, const json_t *j, const char **vf)
+/*
+ * The map value of one published VF, or NULL if it is none of this pool, or is not sound. vf
+ * receives its address as sysfs spells it, which is what PVE compares (PVE::Mapping::PCI).
+ */
+static char *entry_of(const struct pool *p, const char *node, const json_t *j,
+		      char vf[PCI_ADDR_LEN])
 {
 	const char *id = json_string_value(json_object_get(j, "id"));
 	const char *subsystem = json_string_value(json_object_get(j, "subsystem-id"));
 	json_int_t group;
 	struct pci_addr a;
 
-	*vf = json_string_value(json_object_get(j, "vf"));
-	if (!is_pf_of(p, node, json_string_value(json_object_get(j, "pf"))) || !*vf ||
-	    pci_addr_parse(*vf, &a) < 0 || !is_id(id) || !subsystem ||
+	if (!is_pf_of(p, node, json_string_value(json_object_get(j, "pf"))) ||
+	    json_need_addr(j, "vf", &a, NULL) < 0 || !is_id(id) || !subsystem ||
 	    (subsystem[0] && !is_id(subsystem)) ||
 	    json_need_int(j, "iommugroup", -1, INT32_MAX, &group, NULL) < 0)
 		return NULL;
-	return mapping_entry_format(node, *vf, id, subsystem[0] ? subsystem : NULL, (int)group);
+	pci_addr_format(&a, vf);
+	return mapping_entry_format(node, vf, id, subsystem[0] ? subsystem : NULL, (int)group);
 }
 
 /* A VF for the entry: one that no mapping names yet, else the first. NULL: none. */
@@ -182,8 +189,8 @@ static char *choose_entry(const struct mapping_file *f, const struct pool *p, co
 	AUTO_FREE char *first = NULL;
 
 	for (size_t i = 0; i < json_array_size(vfs); i++) {
-		const char *vf;
-		AUTO_FREE char *entry = entry_of(p, node, json_array_get(vfs, i), &vf);
+		char vf[PCI_ADDR_LEN];
+		AUTO_FREE char *entry = entry_of(p, node, json_array_get(vfs, i), vf);
 
 		if (entry && !is_named(f, node, vf))
 			return STEAL(entry);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hook/table.h"
 
+#include <limits.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,7 +52,8 @@ static size_t next_char(const char *s, size_t *width)
 {
 	mbstate_t state = {0};
 	wchar_t wc;
-	size_t n = mbrtowc(&wc, s, strlen(s), &state);
+	/* Not strlen(): a long text would take the square of its length. */
+	size_t n = mbrtowc(&wc, s, strnlen(s, MB_LEN_MAX), &state);
 	int w;
 
 	*width = 0;

@@ -18,6 +18,7 @@
 #include "pveapi/mapping.h"
 #include "pveapi/section.h"
 
+#define DATACENTER_CFG	  "etc/pve/datacenter.cfg"
 #define NODE_MAX_LEN	  63
 #define NUMA_MAX	  8 /* PVE/QemuServer/Memory.pm: $MAX_NUMA */
 #define HOSTPCI_MAX_LEN	  4096
@@ -861,21 +862,14 @@ static int parse_mac_prefix(struct span value, uint8_t prefix[6], size_t *n_byte
 	return 0;
 }
 
-int pve_mac_prefix(int root, uint8_t prefix[6], size_t *n_bytes, struct error *err)
+int pve_mac_prefix_parse(const char *text, size_t len, uint8_t prefix[6], size_t *n_bytes,
+			 struct error *err)
 {
-	static const char path[] = "/etc/pve/datacenter.cfg";
-	AUTO_FREE char *text = NULL;
 	struct span found = {"BC:24:11", 8}; /* PVE/DataCenterConfig.pm: $PROXMOX_OUI */
+	struct lines lines = lines_of(text, len);
 	unsigned found_line = 0;
-	ssize_t len = file_read(root, path + 1, PVE_FILE_MAX, &text, err);
-	struct lines lines;
 	struct span line;
 
-	if (len == -ENOENT)
-		error_clear(err);
-	else if (len < 0)
-		return (int)len;
-	lines = lines_of(text ? text : "", text ? (size_t)len : 0);
 	while (lines_next(&lines, &line)) {
 		struct span key;
 		struct span value;
@@ -888,8 +882,24 @@ int pve_mac_prefix(int root, uint8_t prefix[6], size_t *n_bytes, struct error *e
 	if (parse_mac_prefix(found, prefix, n_bytes) < 0) {
 		char buf[80];
 
-		return fail(err, EINVAL, "%s:%u: mac_prefix \"%s\" is no prefix of unicast MACs",
-			    path, found_line, shown(found, buf));
+		return fail(err, EINVAL,
+			    "/" DATACENTER_CFG
+			    ":%u: mac_prefix \"%s\" is no prefix of unicast MACs",
+			    found_line, shown(found, buf));
 	}
 	return 0;
+}
+
+int pve_mac_prefix(int root, uint8_t prefix[6], size_t *n_bytes, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	ssize_t len = file_read(root, DATACENTER_CFG, PVE_FILE_MAX, &text, err);
+
+	if (len == -ENOENT) {
+		error_clear(err);
+		return pve_mac_prefix_parse("", 0, prefix, n_bytes, err);
+	}
+	if (len < 0)
+		return (int)len;
+	return pve_mac_prefix_parse(text, (size_t)len, prefix, n_bytes, err);
 }

@@ -132,5 +132,8 @@ int pve_node_name(int root, char *buf, size_t size, struct error *err);
  * what we make is a part of what the prefix allows); the rest of prefix is 0.
  */
 int pve_mac_prefix(int root, uint8_t prefix[6], size_t *n_bytes, struct error *err);
+/* The same out of the text of datacenter.cfg. */
+int pve_mac_prefix_parse(const char *text, size_t len, uint8_t prefix[6], size_t *n_bytes,
+			 struct error *err);
 
 #endif

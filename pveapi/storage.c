@@ -110,25 +110,22 @@ static int add(struct storages *out, const char *id, char *path, const char *con
 	return s->id && s->content ? 0 : -ENOMEM;
 }
 
-int storages_load(int root, const char *node, struct storages *out, struct error *err)
+static int judge_sections(const struct section_file *f, const char *node, struct storages *out,
+			  struct error *err)
 {
-	CLEANUP(section_file_free) struct section_file f = {0};
 	CLEANUP(storages_free) struct storages all = {0};
 
-	*out = all;
-	if (read_sections(root, &f, err) < 0)
-		return error_code(err);
-	all.list = calloc(f.n_sections + 1, sizeof(*all.list));
+	all.list = calloc(f->n_sections + 1, sizeof(*all.list));
 	if (!all.list)
 		return fail(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < f.n_sections; i++) {
-		const struct section *s = &f.sections[i];
+	for (size_t i = 0; i < f->n_sections; i++) {
+		const struct section *s = &f->sections[i];
 		char *path = section_path(s, s->id);
 
 		if (path && add(&all, s->id, path, section_get(s, "content"), is_here(s, node)) < 0)
 			return fail(err, ENOMEM, "out of memory");
 	}
-	if (!section_find(&f, NULL, "local")) {
+	if (!section_find(f, NULL, "local")) {
 		char *path = strdup(LOCAL_PATH);
 
 		if (!path || add(&all, "local", path, LOCAL_CONTENT, true) < 0)
@@ -137,6 +134,16 @@ int storages_load(int root, const char *node, struct storages *out, struct error
 	*out = all;
 	all = (struct storages){0};
 	return 0;
+}
+
+int storages_load(int root, const char *node, struct storages *out, struct error *err)
+{
+	CLEANUP(section_file_free) struct section_file f = {0};
+
+	*out = (struct storages){0};
+	if (read_sections(root, &f, err) < 0)
+		return error_code(err);
+	return judge_sections(&f, node, out, err);
 }
 
 void storages_free(struct storages *s)

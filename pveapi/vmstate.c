@@ -46,23 +46,11 @@ int vm_lock(int root, uint32_t vmid, int timeout_ms, struct error *err)
  * State and start time: fields 3 and 22. The name, field 2, stands in brackets and may itself
  * hold anything, brackets too.
  */
-static int read_stat(int root, pid_t pid, char *state, unsigned long long *start)
+static int parse_stat(const char *text, char *state, unsigned long long *start)
 {
-	char path[64];
-	char buf[2048];
-	const char *p;
+	const char *p = strrchr(text, ')');
 	char *end;
-	ssize_t n;
 
-	if (pid <= 0)
-		return -ESRCH;
-	snprintf(path, sizeof(path), "proc/%d/stat", (int)pid);
-	n = attr_read(root, path, buf, sizeof(buf));
-	if (n == -ENOENT || n == -ESRCH || n == -ENOTDIR)
-		return -ESRCH;
-	if (n < 0)
-		return (int)n;
-	p = strrchr(buf, ')');
 	if (!p || p[1] != ' ' || !p[2])
 		return -EINVAL;
 	*state = p[2];
@@ -76,6 +64,21 @@ static int read_stat(int root, pid_t pid, char *state, unsigned long long *start
 	errno = 0;
 	*start = strtoull(p, &end, 10);
 	return errno || (*end && *end != ' ') ? -EINVAL : 0;
+}
+
+static int read_stat(int root, pid_t pid, char *state, unsigned long long *start)
+{
+	char path[64];
+	char buf[2048];
+	ssize_t n;
+
+	if (pid <= 0)
+		return -ESRCH;
+	snprintf(path, sizeof(path), "proc/%d/stat", (int)pid);
+	n = attr_read(root, path, buf, sizeof(buf));
+	if (n == -ENOENT || n == -ESRCH || n == -ENOTDIR)
+		return -ESRCH;
+	return n < 0 ? (int)n : parse_stat(buf, state, start);
 }
 
 int proc_id_get(int root, pid_t pid, struct proc_id *out)
@@ -284,11 +287,26 @@ static int device_host(const char *device, unsigned slot, struct pci_addr *out, 
 	return fail(err, EINVAL, "QEMU has no known PCI address for hostpci%u", slot);
 }
 
+/* The same in a whole command line of that length, as read_cmdline() gives it. */
+static int cmdline_hostpci(const char *cmdline, size_t len, unsigned slot, struct pci_addr *out,
+			   struct error *err)
+{
+	const char *end = cmdline + len;
+
+	for (const char *arg = cmdline; arg; arg = next_arg(arg, end)) {
+		const char *value = is_option(arg, "device") ? next_arg(arg, end) : NULL;
+		int r = value ? device_host(value, slot, out, err) : 0;
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int vm_hostpci_actual(int root, const struct proc_id *p, unsigned slot, struct pci_addr *out,
 		      struct error *err)
 {
 	AUTO_FREE char *cmdline = NULL;
-	const char *end;
 	ssize_t len;
 
 	if (!proc_alive(root, p))
@@ -298,15 +316,7 @@ int vm_hostpci_actual(int root, const struct proc_id *p, unsigned slot, struct p
 		return fail_errno(err, (int)-len, "read /proc/%d/cmdline", (int)p->pid);
 	if (!len)
 		return fail(err, ESRCH, "process %d is gone", (int)p->pid);
-	end = cmdline + len;
-	for (const char *arg = cmdline; arg; arg = next_arg(arg, end)) {
-		const char *value = is_option(arg, "device") ? next_arg(arg, end) : NULL;
-		int r = value ? device_host(value, slot, out, err) : 0;
-
-		if (r)
-			return r;
-	}
-	return 0;
+	return cmdline_hostpci(cmdline, (size_t)len, slot, out, err);
 }
 
 /* Reservations */
@@ -382,24 +392,16 @@ static int add_reservation(const struct pci_reservation *r, bool whole_device,
 	return 0;
 }
 
-int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct error *err)
+int pci_reservations_parse(const char *text, size_t len, struct pci_reservation **list, size_t *n,
+			   struct error *err)
 {
 	AUTO_FREE struct pci_reservation *found = NULL;
-	AUTO_FREE char *text = NULL;
-	size_t cap = 0;
-	ssize_t len = file_read(root, RESERVATION_PATH, PVE_FILE_MAX, &text, err);
-	struct lines lines;
+	struct lines lines = lines_of(text, len);
 	struct span line;
+	size_t cap = 0;
 
 	*list = NULL;
 	*n = 0;
-	if (len == -ENOENT) {
-		error_clear(err);
-		return 0;
-	}
-	if (len < 0)
-		return (int)len;
-	lines = lines_of(text, (size_t)len);
 	while (lines_next(&lines, &line)) {
 		struct pci_reservation r;
 		bool whole;
@@ -413,6 +415,20 @@ int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct 
 	}
 	*list = STEAL(found);
 	return 0;
+}
+
+int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	ssize_t len = file_read(root, RESERVATION_PATH, PVE_FILE_MAX, &text, err);
+
+	*list = NULL;
+	*n = 0;
+	if (len == -ENOENT) {
+		error_clear(err);
+		return 0;
+	}
+	return len < 0 ? (int)len : pci_reservations_parse(text, (size_t)len, list, n, err);
 }
 
 bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now)

@@ -67,6 +67,9 @@ struct pci_reservation {
  * line that PVE would skip is skipped. *list is the caller's to free().
  */
 int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct error *err);
+/* The same out of the file's text. */
+int pci_reservations_parse(const char *text, size_t len, struct pci_reservation **list, size_t *n,
+			   struct error *err);
 
 /* As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU. */
 bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now);

@@ -198,7 +198,8 @@ static int plan_from_json(const json_t *j, uint32_t vmid, struct plan *p, struct
 	if (!json_is_array(steps) || json_array_size(steps) > JOURNAL_STEPS)
 		return fail(err, EINVAL, "'steps' is no list, or too long a one");
 	plan_init(p, (enum plan_kind)kind, vmid);
-	p->steps = calloc(json_array_size(steps) + 1, sizeof(*p->steps));
+	/* Room for whole sixteens, as whoever appends a step counts on (src/plan.c: add_step). */
+	p->steps = calloc(json_array_size(steps) / 16 * 16 + 16, sizeof(*p->steps));
 	if (!p->steps)
 		return fail(err, ENOMEM, "journal: out of memory");
 	for (size_t i = 0; i < json_array_size(steps); i++) {

@@ -324,6 +324,7 @@ static int read_link(struct nlmsghdr *h, void *arg)
 		return -EBADMSG;
 	if (!num)
 		return 0;
+	pf_link_free(l); /* should the kernel answer twice */
 	l->vfs = calloc(num, sizeof(*l->vfs));
 	if (!l->vfs)
 		return -ENOMEM;
@@ -422,6 +423,8 @@ static int read_link_stats(struct nlmsghdr *h, void *arg)
 		return 0;
 	nla_parse(tb, IFLA_MAX, nlmsg_attrdata(h, sizeof(*ifi)), nlmsg_attrlen(h, sizeof(*ifi)),
 		  NULL);
+	free(rep->list); /* should the kernel answer twice */
+	rep->list = NULL;
 	rep->n = vf_count(tb);
 	if (rep->n > VFS_MAX)
 		return -EBADMSG;

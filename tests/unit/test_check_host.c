@@ -12,7 +12,7 @@
 #include "hook/pf_facts.h"
 #include "src/drivers.h"
 
-#include <cmocka.h>
+#include "tests/unit/tree.h"
 
 static struct report report;
 
@@ -504,18 +504,39 @@ static void test_leftover_lines(void **state)
 	}
 }
 
+/* An indented line is shown to its end, and not into the next one. */
+static void test_leftover_shown(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = HOOK_INIT;
+	struct report r = {0};
+
+	sys_write(t->root, "etc/rc.local",
+		  "if true; then\n\t\t echo 7 "
+		  ">/sys/class/net/eth0/device/sriov_numvfs\nsecret=1\nfi\n");
+	h.root = t->root;
+	check_leftovers(&h, NULL, &r);
+	assert_int_equal(r.n, 1);
+	assert_string_equal(r.list[0].text, "/etc/rc.local:2 makes VFs by hand: echo 7 "
+					    ">/sys/class/net/eth0/device/sriov_numvfs");
+	report_free(&r);
+}
+
 #define test(f) cmocka_unit_test_teardown(f, forget)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_host_good),	    test(test_cpu),	  test(test_iommu),
-		test(test_cmdline),	    test(test_intremap),  test(test_modules),
-		test(test_vfio_ids),	    test(test_pf_good),	  test(test_pf_presence),
-		test(test_pf_stranger),	    test(test_pf_link),	  test(test_pf_vfs),
-		test(test_pf_host_drivers), test(test_pf_groups), test(test_pf_resources),
-		test(test_iov_bars),	    test(test_drivers),	  test(test_ports),
-		test(test_leftover_lines),
+		test(test_host_good),	    test(test_cpu),
+		test(test_iommu),	    test(test_cmdline),
+		test(test_intremap),	    test(test_modules),
+		test(test_vfio_ids),	    test(test_pf_good),
+		test(test_pf_presence),	    test(test_pf_stranger),
+		test(test_pf_link),	    test(test_pf_vfs),
+		test(test_pf_host_drivers), test(test_pf_groups),
+		test(test_pf_resources),    test(test_iov_bars),
+		test(test_drivers),	    test(test_ports),
+		test(test_leftover_lines),  ram_test(test_leftover_shown),
 	};
 
 	return cmocka_run_group_tests_name("check_host", tests, NULL, NULL);

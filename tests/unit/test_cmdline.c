@@ -80,6 +80,9 @@ static void test_remove(void **state)
 	check_remove("root=x intel_iommu=on quiet iommu=pt", "root=x quiet");
 	check_remove("iommu=pt root=x\n", "root=x\n");
 	check_remove("iommu=pt", "");
+	/* The first words take the blank behind them with them, all of them. */
+	check_remove("intel_iommu=on iommu=pt quiet\n", "quiet\n");
+	check_remove("iommu=pt intel_iommu=on iommu=pt", "");
 	check_remove("a=\"x iommu=pt y\"  b\n", "a=\"x iommu=pt y\"  b\n");
 	check_remove("root=x\niommu=pt\n", "root=x\niommu=pt\n");
 }

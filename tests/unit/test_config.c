@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hook/config.h"
+
+#include <time.h>
+
+#include "base/cleanup.h"
 #include "tests/unit/tree.h"
 
 #define NAME "/etc/pve/vfhook.cfg"
@@ -337,6 +341,67 @@ static void test_double_macs(void **state)
 	for (size_t i = 2; i < 5; i++)
 		assert_null(c.ports[i].bad);
 	config_free(&c);
+}
+
+/* The third of three is compared with the first, as the first two are with each other. */
+static void test_three_equal_macs(void **state)
+{
+	struct config c = parse("port: 100-2\n\tpool a\n\tmac 02:00:00:00:00:01\n"
+				"port: 100-0\n\tpool a\n\tmac 02:00:00:00:00:01\n"
+				"port: 100-1\n\tpool a\n\tmac 02:00:00:00:00:01\n");
+
+	(void)state;
+	assert_string_equal(c.ports[0].bad, NAME ": ports 100-2 and 100-0 have the same MAC "
+						 "02:00:00:00:00:01");
+	assert_string_equal(c.ports[1].bad, c.ports[0].bad);
+	assert_string_equal(c.ports[2].bad, NAME ": ports 100-2 and 100-1 have the same MAC "
+						 "02:00:00:00:00:01");
+	config_free(&c);
+}
+
+/* As large as a file in /etc/pve can be: a second, not minutes. */
+static struct config parse_fast(const struct str *text)
+{
+	clock_t begun = clock();
+	struct config c = parse(str_get(text));
+
+	assert_true(clock() - begun < 5 * (clock_t)CLOCKS_PER_SEC);
+	return c;
+}
+
+static void test_large_files(void **state)
+{
+	CLEANUP(str_free) struct str ports = STR_INIT;
+	CLEANUP(str_free) struct str pfs = STR_INIT;
+	struct config c;
+
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++)
+		str_printf(&ports, "port: %u-%u\n\tpool a\n\tmac 02:00:00:00:00:01\n", 100 + i / 16,
+			   i % 16);
+	c = parse_fast(&ports);
+	assert_int_equal(c.n_ports, 20000);
+	assert_non_null(c.ports[0].bad);
+	assert_non_null(c.ports[19999].bad);
+	config_free(&c);
+	str_append(&pfs, "pool: wan\n");
+	for (unsigned i = 0; i < 40000; i++)
+		str_append(&pfs, "\tpf node=a,path=06:00.0\n");
+	c = parse_fast(&pfs);
+	assert_int_equal(c.pools[0].n_pfs, 40000);
+	assert_int_equal(c.pools[0].pfs[39999].id.addr.bus, 6);
+	config_free(&c);
+}
+
+/* An error is one line, whatever was asked for. */
+static void test_key_is_shown_clean(void **state)
+{
+	struct port p = {.vmid = 100};
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(port_set_key("vl\nan\033", "20", &p, &err), -EINVAL);
+	assert_string_equal(err.text, "a port has no 'vl?an?'");
 }
 
 /* --- Writing --- */
@@ -831,6 +896,9 @@ int main(void)
 		cmocka_unit_test(test_one_port_in_two_spellings),
 		cmocka_unit_test(test_key_twice),
 		cmocka_unit_test(test_double_macs),
+		cmocka_unit_test(test_three_equal_macs),
+		cmocka_unit_test(test_large_files),
+		cmocka_unit_test(test_key_is_shown_clean),
 		ram_test(test_load),
 		ram_test(test_add),
 		ram_test(test_add_everything),

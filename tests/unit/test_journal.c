@@ -187,6 +187,30 @@ static void test_many_steps(void **state)
 	free(p.steps);
 }
 
+/* A plan that was read is one that more can be put behind, however long it is. */
+static void test_append_to_read(void **state)
+{
+	const struct tree *t = *state;
+	struct step steps[40];
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		steps[i] = sample(STEP_VERIFY);
+	for (size_t n = 0; n < ARRAY_SIZE(steps); n++) {
+		const struct plan p = {
+			.kind = PLAN_START, .vmid = 100, .steps = steps, .n_steps = n};
+		struct error err = ERROR_INIT;
+		struct plan back;
+
+		assert_int_equal(journal_write(t->root, &p, &err), 0);
+		assert_int_equal(journal_read(t->root, 100, &back, &err), 0);
+		assert_int_equal(journal_drop(t->root, 100, &err), 0);
+		assert_int_equal(plan_append(&back, &p, &err), 0);
+		assert_int_equal(plan_append(&back, &p, &err), 0);
+		assert_int_equal(back.n_steps, 3 * n);
+		plan_free(&back);
+	}
+}
+
 static void refused(const struct tree *t, const char *text, size_t len)
 {
 	struct error err = ERROR_INIT;
@@ -339,10 +363,11 @@ static void test_no_directory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		dirs_test(test_round_trip),	    dirs_test(test_one_at_a_time),
-		dirs_test(test_wrong_vmid),	    dirs_test(test_many_steps),
-		dirs_test(test_truncated),	    dirs_test(test_hostile),
-		dirs_test(test_list_and_put_aside), ram_test(test_no_directory),
+		dirs_test(test_round_trip),	dirs_test(test_one_at_a_time),
+		dirs_test(test_append_to_read), dirs_test(test_wrong_vmid),
+		dirs_test(test_many_steps),	dirs_test(test_truncated),
+		dirs_test(test_hostile),	dirs_test(test_list_and_put_aside),
+		ram_test(test_no_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

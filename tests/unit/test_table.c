@@ -2,6 +2,7 @@
 #include "hook/table.h"
 
 #include <locale.h>
+#include <time.h>
 #include <wchar.h>
 
 #include "base/cleanup.h"
@@ -213,6 +214,21 @@ static void test_paragraph(void **state)
 	}
 }
 
+/* An event's text, or an error's: its time grows as it does, not as its square. */
+static void test_long_paragraph(void **state)
+{
+	CLEANUP(str_free) struct str text = STR_INIT;
+	CLEANUP(str_free) struct str out = STR_INIT;
+	clock_t begun = clock();
+
+	(void)state;
+	for (unsigned i = 0; i < 100000; i++)
+		str_append(&text, "w\xc3\xb6rd ");
+	paragraph_print(str_get(&text), 2, 80, STYLE_PLAIN, false, &out);
+	assert_true(clock() - begun < 5 * (clock_t)CLOCKS_PER_SEC);
+	assert_true(out.len > text.len);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -223,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_paragraph),
+		cmocka_unit_test(test_long_paragraph),
 	};
 
 	return cmocka_run_group_tests_name("table", tests, NULL, NULL);

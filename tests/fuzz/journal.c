@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A journal as JSON, and its undoing. max_len=2048 */
+#include "src/journal.c"
+#include "tests/fuzz/fuzz.h"
+
+static json_t *to_json(const struct plan *p)
+{
+	json_t *steps = json_array();
+
+	for (size_t i = 0; i < p->n_steps; i++)
+		NEED(!json_array_append_new(steps, step_to_json(&p->steps[i])));
+	return json_pack("{s:i s:s s:I s:o}", "version", JOURNAL_VERSION, "kind",
+			 plan_kinds[p->kind], "vmid", (json_int_t)p->vmid, "steps", steps);
+}
+
+static void check_again(const struct plan *p)
+{
+	CLEANUP(plan_free) struct plan again = {0};
+	struct error err = ERROR_INIT;
+	AUTO_JSON json_t *once = to_json(p);
+	AUTO_JSON json_t *twice = NULL;
+
+	NEED(once);
+	NEED(!plan_from_json(once, p->vmid, &again, &err));
+	twice = to_json(&again);
+	NEED(json_equal(once, twice));
+}
+
+static void check_undoing(struct plan *p)
+{
+	CLEANUP(plan_free) struct plan undo = {0};
+	struct error err = ERROR_INIT;
+	char line[1024];
+	char clean[1024];
+	int r;
+
+	for (size_t i = 0; i < p->n_steps; i++) {
+		step_describe(&p->steps[i], line, sizeof(line));
+		NEED(line[0] || p->steps[i].kind == STEP_CALL);
+		NEED(is_printable(text_clean(line, clean, sizeof(clean))));
+	}
+	plan_init(&undo, p->kind, p->vmid);
+	r = plan_undoing(p, &undo, &err);
+	if (r < 0)
+		check_error(r, &err);
+	else
+		NEED(!plan_append(p, &undo, &err));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO_FREE char *text = bytes_of(data, size);
+	AUTO_JSON json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+	CLEANUP(plan_free) struct plan p = {0};
+	struct error err = ERROR_INIT;
+	int r = plan_from_json(j, 100, &p, &err);
+
+	if (r < 0) {
+		check_error(r, &err);
+		return 0;
+	}
+	check_again(&p);
+	check_undoing(&p);
+	return 0;
+}
