@@ -62,7 +62,10 @@ static int wait_for_vfs(struct hook *h, const struct pf_info *pf, unsigned n, st
 	struct pci_addr last;
 
 	for (int waited = 0; waited <= LINK_WAIT_MS; waited += NAP_MS) {
-		if (!sysfs_vf_addr(h->root, &pf->addr, n - 1, &last))
+		struct pf_info now;
+
+		if (!sysfs_pf_read(h->root, &pf->addr, &now, NULL) && now.num_vfs == n &&
+		    !sysfs_vf_addr(h->root, &pf->addr, n - 1, &last))
 			return 0;
 		nap();
 	}

@@ -151,6 +151,7 @@ done
 	port 102 bc:24:11:00:00:12
 } >"$node_root/cfg.new" && mv "$node_root/cfg.new" "$node_root/etc/pve/vfhook.cfg"
 sim acl revoke /vms "$token_id" VM.PowerMgmt >/dev/null
+qm set 102 --hookscript local:snippets/vfhook >/dev/null
 qm start 102 >/dev/null 2>&1
 wait_for 30 grep -q 'PowerMgmt' "$(run_dir)/job-102.log"
 like "$(cat "$(run_dir)/job-102.log")" 'VM.PowerMgmt' "the job without VM.PowerMgmt: its log names the right"
