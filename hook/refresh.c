@@ -168,14 +168,6 @@ static int write_entry(struct hook *h, const char *id, const char *entry, struct
 	}
 }
 
-static bool vm_is_here(const struct hook *h, uint32_t vmid)
-{
-	char path[160];
-
-	snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", h->node, vmid);
-	return path_exists(h->root, path);
-}
-
 /* 0: written or nothing to do, 1: left to somebody else, negative: it failed. */
 static int change(struct hook *h, const struct port *port, const char *id, const char *old,
 		  const char *entry, struct error *err)
@@ -183,17 +175,16 @@ static int change(struct hook *h, const struct port *port, const char *id, const
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	struct proc_id qemu;
 
-	if (vm_is_here(h, port->vmid)) {
-		if (!try_vm_locks(h, port->vmid, &locks)) {
-			say("mapping %s: VM %u is being started or stopped just now: left to it",
-			    id, port->vmid);
-			return 1;
-		}
-		if (vm_process(h->root, port->vmid, &qemu, NULL) != 0) {
-			say("mapping %s: VM %u runs, and PVE needs it as it is: left alone", id,
-			    port->vmid);
-			return 1;
-		}
+	/* Wherever its config is: in a migration to here it is the source's to the end. */
+	if (!try_vm_locks(h, port->vmid, &locks)) {
+		say("mapping %s: VM %u is being started or stopped just now: left to it", id,
+		    port->vmid);
+		return 1;
+	}
+	if (vm_process(h->root, port->vmid, &qemu, NULL) != 0) {
+		say("mapping %s: VM %u runs, and PVE needs it as it is: left alone", id,
+		    port->vmid);
+		return 1;
 	}
 	say("%smapping %s on %s: %s -> %s", h->dry_run ? "would change " : "", id, h->node,
 	    old ? old : "no entry", entry);

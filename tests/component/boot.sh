@@ -105,6 +105,21 @@ out=$(vfhook boot 2>&1)
 is $? 0 "two mappings name one VF"
 is "$([[ $(entry 100-0) == "$(entry 101-0)" ]] && echo same)" "" "boot parts them"
 
+# VMs that are being migrated to here: their config is the source's until that is over.
+one=$(entry 100-0)
+sed -i "/^vf-101-0/,/^\$/s/^\tmap .*/\tmap $one/" "$node_root/etc/pve/mapping/pci.cfg"
+mkdir -p "$node_root/etc/pve/nodes/pve2/qemu-server"
+mv "$node_root"/etc/pve/nodes/pve1/qemu-server/10[01].conf "$node_root/etc/pve/nodes/pve2/qemu-server"
+for id in 100 101; do flock "$node_root/var/lock/qemu-server/lock-$id.conf" sleep 3 & done
+for id in 100 101; do wait_for 5 is_locked "$node_root/var/lock/qemu-server/lock-$id.conf"; done
+out=$(vfhook boot 2>&1)
+like "$? $out" '^0 .*mapping vf-10[01]-0: VM 10[01] is being started or stopped just now: left to it' "a VM whose migration to here is under way"
+is "$(entry 101-0)" "$(entry 100-0)" "keeps the mapping that its start is about to read"
+mv "$node_root"/etc/pve/nodes/pve2/qemu-server/10[01].conf "$node_root/etc/pve/nodes/pve1/qemu-server"
+rm -r "$node_root/etc/pve/nodes/pve2"
+for id in 100 101; do flock "$node_root/var/lock/qemu-server/lock-$id.conf" true; done
+vfhook boot >/dev/null 2>&1
+
 # --- the next boot ---
 
 reboot "0000:06:00.0,ifname=enp6s0f0,up=1,$card"

@@ -533,14 +533,6 @@ class Node:
         """vfhook boot, with the kernel that makes VFs when sriov_numvfs is written."""
         run = Run(self, ("boot",))
         while run.process.poll() is None:
-            self._play_kernel()
+            self.tree.catch_up(PF)
             time.sleep(0.01)
         return run.finish()
-
-    def _play_kernel(self):
-        want = int(self.tree.attr(PF, "sriov_numvfs"))
-        have = sum(n.startswith("virtfn") for n in os.listdir(self.tree.dev(PF)))
-        if want == have:
-            return
-        fakesys.put(f"{self.tree.dev(PF)}/sriov_numvfs", f"{have}\n")
-        self.tree.set_numvfs(PF, want)

@@ -212,27 +212,36 @@ class Tree:
         if old and not count:
             self.remove_vfs(pf)
         elif count and not old:
-            shared = self.next_group()
-            for index in range(count):
-                self._add_vf(pf, index, shared)
+            self._add_vfs(pf, count)
         put(f"{self.dev(pf)}/sriov_numvfs", f"{count}\n")
+
+    def _add_vfs(self, pf, count):
+        shared = self.next_group()
+        for index in range(count):
+            self._add_vf(pf, index, shared)
+
+    def catch_up(self, pf):
+        """Somebody may have written sriov_numvfs: have as many VFs as it says. To him that was
+        one system call, so the file never says anything else meanwhile once there are VFs."""
+        try:
+            want = int(self.attr(pf, "sriov_numvfs"))
+        except (OSError, ValueError):
+            return
+        have = sum(n.startswith("virtfn") for n in os.listdir(self.dev(pf)))
+        if want == have:
+            return
+        if have:
+            self.remove_vfs(pf)
+            put(f"{self.dev(pf)}/sriov_numvfs", f"{want}\n")
+        if want:
+            self._add_vfs(pf, want)
 
     def play_kernel(self):
         """Watch every sriov_numvfs, and do what the kernel does at once when one is written."""
         base = f"{self.sys}/bus/pci/devices"
         while os.path.isdir(base):
             for pf in os.listdir(base):
-                try:
-                    want = int(self.attr(pf, "sriov_numvfs"))
-                except (OSError, ValueError):
-                    continue
-                have = sum(n.startswith("virtfn") for n in os.listdir(self.dev(pf)))
-                if want == have:
-                    continue
-                put(f"{self.dev(pf)}/sriov_numvfs", f"{have}\n")
-                if have and want:
-                    self.set_numvfs(pf, 0)
-                self.set_numvfs(pf, want)
+                self.catch_up(pf)
             time.sleep(0.02)
 
     def vf_addr(self, pf, index):
