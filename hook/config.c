@@ -433,7 +433,7 @@ static int tell_double_mac(const char *name, struct port *p, const struct port *
  */
 static int find_double_macs(const char *name, struct config *c)
 {
-	AUTO_FREE struct port **sorted = calloc(c->n_ports + 1, sizeof(*sorted));
+	AUTO_FREE struct port **sorted = calloc(c->n_ports + 1, sizeof(struct port *));
 	size_t first = 0; /* of those that have the same */
 	size_t n = 0;
 
@@ -444,7 +444,7 @@ static int find_double_macs(const char *name, struct config *c)
 			sorted[n++] = &c->ports[i];
 	}
 	if (n)
-		qsort(sorted, n, sizeof(*sorted), by_mac);
+		qsort(sorted, n, sizeof(struct port *), by_mac);
 	for (size_t i = 1; i < n; i++) {
 		if (memcmp(sorted[first]->want.mac, sorted[i]->want.mac, 6) != 0) {
 			first = i;
