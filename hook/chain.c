@@ -96,7 +96,8 @@ int chain_run(struct hook *h, uint32_t vmid, const char *phase)
 	if (config_load(h->root, &c, &err) < 0) {
 		complain("VM %u: whether another hookscript is to be run cannot be told: %s", vmid,
 			 err.text);
-		return 0;
+		/* It may be what keeps the VM's network as it should be: no start without it. */
+		return !strcmp(phase, "pre-start");
 	}
 	g = config_guest(&c, vmid);
 	if (!g || (!g->bad && !g->chain[0]))

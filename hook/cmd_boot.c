@@ -321,10 +321,36 @@ static bool park_one(struct boot *b, const struct pf_report *pf, const struct vf
 	return !r && p.n_steps;
 }
 
+/* Those that are not were told before. */
+static bool pf_is_found(const struct boot *b, const struct pci_addr *pf)
+{
+	for (size_t i = 0; i < b->n_where; i++) {
+		if (is_found(&b->where[i]) && !pci_addr_cmp(&b->where[i].nic->info.addr, pf))
+			return true;
+	}
+	return false;
+}
+
 static void park_pf(struct boot *b, const struct pf_report *pf)
 {
+	char addr[PCI_ADDR_LEN];
 	unsigned parked = 0;
 	unsigned n = 0;
+
+	if (pf->pf->broken) {
+		if (!pf_is_found(b, &pf->pf->info.addr))
+			return;
+		b->failed++;
+		complain("PF %s: its VFs are not parked: %s",
+			 pci_addr_format(&pf->pf->info.addr, addr), pf->pf->why);
+		return;
+	}
+	if (pf->pf->n_unread) {
+		b->failed++;
+		complain("PF %s: %zu of its VFs cannot be read, and are not parked: run `vfhook "
+			 "boot` again",
+			 pf->pf->info.ifname, pf->pf->n_unread);
+	}
 
 	for (size_t i = 0; i < pf->n_vfs; i++) {
 		if (pf->vfs[i].use != USE_FREE)
@@ -349,10 +375,8 @@ static int park_all(struct boot *b, struct error *err)
 	    inventory_read(b->h, false, &inv, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < inv.n_pools; i++) {
-		for (size_t k = 0; k < inv.pools[i].n_pfs; k++) {
-			if (!inv.pools[i].pfs[k].pf->broken)
-				park_pf(b, &inv.pools[i].pfs[k]);
-		}
+		for (size_t k = 0; k < inv.pools[i].n_pfs; k++)
+			park_pf(b, &inv.pools[i].pfs[k]);
 	}
 	return 0;
 }

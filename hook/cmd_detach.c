@@ -185,7 +185,8 @@ static bool find_left(struct hook *h, const struct config *c, const struct guest
 		d->slot = slot;
 		return true;
 	}
-	return !has_port(c, d->vmid) && g->hookscript && hookscript_is_ours(g->hookscript);
+	return !has_port(c, d->vmid) &&
+	       (config_guest(c, d->vmid) || (g->hookscript && hookscript_is_ours(g->hookscript)));
 }
 
 /* The port that is meant, or what is left of one. */

@@ -40,6 +40,7 @@ struct repair {
 	size_t n_vms;
 	struct pci_addr *used; /* the VFs that running VMs of this node have */
 	size_t n_used;
+	bool unsure; /* not all of them could be read */
 };
 
 static void repair_free(struct repair *r)
@@ -321,6 +322,10 @@ static void repair_broken(struct repair *r)
 			continue;
 		error_clear(&err);
 		pci_addr_format(&all[i].vf, addr);
+		if (r->unsure) {
+			leave(r, "%s", all[i].why);
+			continue;
+		}
 		if (is_used(r, &all[i].vf) || is_reserved(r, &all[i].vf)) {
 			leave(r, "%s, and a VM has that VF now: stop it first", all[i].why);
 			continue;
@@ -453,7 +458,12 @@ static void check_running(struct repair *r, uint32_t vmid)
 	size_t n_keep = 0;
 	int found;
 
-	if (!lock_vm(r, vmid, &locks) || vm_process(r->h->root, vmid, &qemu, &err) != 1)
+	if (!lock_vm(r, vmid, &locks))
+		return;
+	found = vm_process(r->h->root, vmid, &qemu, &err);
+	if (found < 0)
+		leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
+	if (found != 1)
 		return;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		found = vm_hostpci_actual(r->h->root, &qemu, slot, &vf[slot], &err);
@@ -491,18 +501,23 @@ static void repair_running(struct repair *r)
 
 	for (size_t i = 0; i < r->n_vms; i++) {
 		struct proc_id qemu;
+		int runs = vm_process(r->h->root, r->vms[i], &qemu, &err);
 
-		if (vm_process(r->h->root, r->vms[i], &qemu, NULL) != 1)
-			continue;
-		for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		for (unsigned slot = 0; runs > 0 && slot < PVE_HOSTPCI_MAX; slot++) {
 			struct pci_addr vf;
+			int has = vm_hostpci_actual(r->h->root, &qemu, slot, &vf, &err);
 
-			if (vm_hostpci_actual(r->h->root, &qemu, slot, &vf, NULL) == 1 &&
-			    add_used(r, &vf, &err) < 0) {
-				leave(r, "%s", err.text);
-				return;
-			}
+			if (has < 0 || (has && add_used(r, &vf, &err) < 0))
+				runs = -1;
 		}
+		/* What a VM may run on is not to be parked as nobody's. */
+		if (runs < 0) {
+			r->unsure = true;
+			leave(r, "VM %u: what it runs on cannot be told: %s", r->vms[i], err.text);
+			error_clear(&err);
+		}
+		if (runs <= 0)
+			continue;
 		check_running(r, r->vms[i]);
 	}
 }

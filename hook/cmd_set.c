@@ -80,10 +80,12 @@ static int find_running(struct hook *h, const struct set *s, struct lease *l, st
 		if (all[i].broken || all[i].lease.vmid != s->vmid || all[i].lease.slot != s->slot)
 			continue;
 		*l = all[i].lease;
-		if (vm_hostpci_actual(h->root, &qemu, s->slot, &actual, err) == 1 &&
-		    !pci_addr_cmp(&actual, &l->vf))
+		r = vm_hostpci_actual(h->root, &qemu, s->slot, &actual, err);
+		/* Not "not on it": the file would be changed, and the VF not. */
+		if (r < 0)
+			return r;
+		if (r && !pci_addr_cmp(&actual, &l->vf))
 			return 1;
-		error_clear(err);
 	}
 	say("VM %u runs, but not on a VF of hostpci%u: nothing is changed live", s->vmid, s->slot);
 	return 0;

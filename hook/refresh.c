@@ -83,37 +83,48 @@ static void pool_vfs_free(struct pool_vfs *p)
 	free(p->taken);
 }
 
-static int add_vfs_of(struct hook *h, const struct pci_addr *pf, struct pool_vfs *out)
+static int add_vfs_of(struct hook *h, const struct pci_addr *pf, struct pool_vfs *out,
+		      struct error *err)
 {
+	struct error why = ERROR_INIT;
 	struct pf_info info;
 	struct vf_info *more;
+	int r = sysfs_pf_read(h->root, pf, &info, &why);
 
-	if (sysfs_pf_read(h->root, pf, &info, NULL) < 0 || info.num_vfs > UINT16_MAX)
+	if (r == -ENODEV || r == -EOPNOTSUPP || (!r && info.num_vfs > UINT16_MAX))
 		return 0;
+	if (r < 0)
+		return fail(err, why.code, "%s", why.text);
 	more = reallocarray(out->vfs, out->n + info.num_vfs + 1, sizeof(*more));
 	if (!more)
-		return -ENOMEM;
+		return fail(err, ENOMEM, "out of memory");
 	out->vfs = more;
 	for (unsigned i = 0; i < info.num_vfs; i++) {
 		struct pci_addr vf;
 
-		if (!sysfs_vf_addr(h->root, pf, i, &vf) &&
-		    !sysfs_vf_read(h->root, &vf, pf, i, &out->vfs[out->n], NULL))
+		r = sysfs_vf_addr(h->root, pf, i, &vf);
+		if (!r)
+			r = sysfs_vf_read(h->root, &vf, pf, i, &out->vfs[out->n], NULL);
+		/* A mapping must not leave a VF that was only not read. */
+		if (r < 0 && r != -ENOENT && r != -ENODEV)
+			return fail_errno(err, -r, "read VF %u of %s", i, info.ifname);
+		if (!r)
 			out->n++;
 	}
 	return 0;
 }
 
-static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *out)
+static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *out,
+		     struct error *err)
 {
 	*out = (struct pool_vfs){.pool = pool};
 	for (size_t i = 0; i < pool->n_pfs; i++) {
 		if (!strcmp(pool->pfs[i].node, h->node) &&
-		    add_vfs_of(h, &pool->pfs[i].id.addr, out) < 0)
-			return -ENOMEM;
+		    add_vfs_of(h, &pool->pfs[i].id.addr, out, err) < 0)
+			return error_code(err);
 	}
 	out->taken = calloc(out->n + 1, sizeof(*out->taken));
-	return out->taken ? 0 : -ENOMEM;
+	return out->taken ? 0 : fail(err, ENOMEM, "out of memory");
 }
 
 static bool entry_says(const struct hook *h, const struct mapping_entry *e,
@@ -248,8 +259,8 @@ int refresh_mappings(struct hook *h, const struct config *c, const struct vf_bef
 	for (size_t i = 0; i < c->n_pools; i++) {
 		CLEANUP(pool_vfs_free) struct pool_vfs p;
 
-		if (read_pool(h, &c->pools[i], &p) < 0)
-			return fail(err, ENOMEM, "out of memory");
+		if (read_pool(h, &c->pools[i], &p, err) < 0)
+			return error_code(err);
 		for (size_t k = 0; p.n && k < c->n_ports; k++) {
 			struct error why = ERROR_INIT;
 

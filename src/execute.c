@@ -243,7 +243,12 @@ static int mark_dirty(const struct executor *x, const struct lease *lease, struc
 
 static int undo_lease(const struct executor *x, const struct step *s, bool clean, struct error *err)
 {
-	if (!clean && !vf_is_gone(x, &s->vf))
+	bool was_running = s->kind == STEP_LEASE_WRITE && s->has_old_lease &&
+			   s->old_lease.phase == LEASE_RUNNING;
+
+	/* A VM that runs on it has it, however it is set: nobody else gets it, and repair sets it.
+	 */
+	if (!clean && !was_running && !vf_is_gone(x, &s->vf))
 		return mark_dirty(x, &s->lease, err);
 	if (s->kind == STEP_LEASE_WRITE && s->has_old_lease)
 		return lease_write(x->root, &s->old_lease, err);

@@ -87,7 +87,8 @@ int lease_from_json(const json_t *j, struct lease *out, struct error *err)
 		return -EINVAL;
 	if (phase_parse(phase, &l.phase) < 0)
 		return fail(err, EINVAL, "'phase' has an unknown value");
-	if (!is_plain_name(pool, sizeof(l.pool) - 1))
+	/* None where vfhook itself is at work on a VF: parking it, taking its MAC away. */
+	if (pool[0] && !is_plain_name(pool, sizeof(l.pool) - 1))
 		return fail(err, EINVAL, "'pool' is no pool name");
 	snprintf(l.pool, sizeof(l.pool), "%s", pool);
 	text_clean(name, l.name, sizeof(l.name));

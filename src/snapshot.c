@@ -27,15 +27,18 @@ static const struct vf_claim *find_claim(const struct observer *o, const struct 
 	return found;
 }
 
-static void read_lease(const struct observer *o, struct vf_state *v)
+static int read_lease(const struct observer *o, struct vf_state *v, struct error *err)
 {
 	struct error why = ERROR_INIT;
 	int r = lease_read(o->root, &v->info.addr, &v->lease, &why);
 
+	if (r < 0 && r != -ENOENT && r != -EINVAL)
+		return fail(err, why.code, "%s", why.text);
 	v->leased = r != -ENOENT;
 	v->lease_broken = v->leased && r < 0;
 	if (v->lease_broken)
 		snprintf(v->lease_why, sizeof(v->lease_why), "%.255s", why.text);
+	return 0;
 }
 
 /*
@@ -56,7 +59,8 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 
 	if (r < 0)
 		return r;
-	read_lease(o, v);
+	if (read_lease(o, v, err) < 0)
+		return error_code(err);
 	v->claim = find_claim(o, addr);
 	if (may_probe_group(o, v))
 		v->busy = vfio_group_busy(o->root, v->info.iommu_group) > 0;
@@ -73,13 +77,18 @@ static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct er
 	if (!pf->vfs)
 		return fail(err, ENOMEM, "out of memory");
 	for (unsigned i = 0; i < n; i++) {
+		struct error why = ERROR_INIT;
 		struct pci_addr addr;
+		int r;
 
 		/* netdevsim has VFs without PCI functions; a VF may go while we look. */
-		if (sysfs_vf_addr(o->root, &pf->info.addr, i, &addr) < 0)
-			continue;
-		if (!read_vf(o, pf, &addr, i, &pf->vfs[pf->n_vfs], NULL))
+		r = sysfs_vf_addr(o->root, &pf->info.addr, i, &addr);
+		if (!r)
+			r = read_vf(o, pf, &addr, i, &pf->vfs[pf->n_vfs], &why);
+		if (!r)
 			pf->n_vfs++;
+		else if (r != -ENOENT && r != -ENODEV)
+			pf->n_unread++;
 	}
 	return 0;
 }

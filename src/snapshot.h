@@ -41,6 +41,7 @@ struct pf_state {
 	char why[256];
 	struct vf_state *vfs;
 	size_t n_vfs;
+	size_t n_unread; /* VFs that are there, and could not be read */
 };
 
 struct snapshot {

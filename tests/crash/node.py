@@ -381,7 +381,12 @@ class Node:
         folder = self.path("run/vfhook/leases")
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             if re.fullmatch(r"[0-9a-f]{4}:\d\d:\d\d\.\d", name):
-                out[name] = json.loads(self.read("run/vfhook/leases/" + name))
+                path = "run/vfhook/leases/" + name
+                try:
+                    out[name] = json.loads(self.read(path))
+                except ValueError:
+                    if path not in self.kept:  # it was not there before
+                        raise
         return out
 
     def leases_or_none(self):
@@ -506,7 +511,8 @@ class Node:
                 bad.append(self.not_parked(vf))
         for name, _ in self.walk():
             base = os.path.basename(name)
-            if base.startswith(".tmp-") or (base.endswith(".broken") and name not in self.kept):
+            if base.startswith(".tmp-") or (base.endswith(".broken") and
+                                               name[:-7] not in self.kept):
                 bad.append(f"{name} is left")
             if name.startswith("run/vfhook/journal/"):
                 bad.append(f"{name} is left")
@@ -553,8 +559,9 @@ class Node:
                     r"|var/lock|run/lock|proc/|\.", name) or "/.tmp-" in name:
                 continue
             if name.startswith("run/vfhook/leases/"):
-                lease = json.loads(self.read(name))
-                for key in ("taken", "before"):
+                lease = self.leases_or_none()[os.path.basename(name)] if ".tmp" not in name and \
+                    ".broken" not in name else None
+                for key in ("taken", "before") if lease else ():
                     lease.pop(key, None)
                 out[name] = json.dumps(lease, sort_keys=True)
             else:
