@@ -171,6 +171,22 @@ static void repair_journals(struct repair *r)
 	}
 }
 
+/* One that is there even now: a release of ours that could not take its own away. */
+static void check_journals(struct repair *r)
+{
+	AUTO_FREE uint32_t *vms = NULL;
+	size_t n;
+
+	if (r->h->dry_run || journal_list(r->h->root, &vms, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+
+		if (vms[i] < PVE_VMID_MIN || try_vm_locks(r->h, vms[i], &locks))
+			leave(r, "the journal of VM %u is still there: run this again", vms[i]);
+	}
+}
+
 /* --- VMs --- */
 
 static DIR *open_dir(int root, const char *path)
@@ -707,6 +723,7 @@ static int repair_all(struct hook *h)
 	repair_stale(&r);
 	repair_mappings(&r);
 	repair_ports(&r);
+	check_journals(&r);
 	if (!r.done && !r.left)
 		say("nothing to repair");
 	else

@@ -449,6 +449,7 @@ int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
 	while (d && (e = next_entry(d, &bad))) {
 		struct pci_addr a;
 		struct pf_info *more;
+		int r;
 
 		if (pci_addr_parse(e->d_name, &a) < 0 || !is_network_pf(root, &a))
 			continue;
@@ -456,7 +457,12 @@ int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
 		if (!more)
 			return fail(err, ENOMEM, "out of memory");
 		all = more;
-		sysfs_pf_read(root, &a, &all[(*n)++], NULL);
+		r = sysfs_pf_read(root, &a, &all[*n], err);
+		/* Half read it would seem to have no VFs. */
+		if (r < 0 && r != -ENODEV && r != -EOPNOTSUPP)
+			return r;
+		error_clear(err);
+		++*n;
 	}
 	if (bad)
 		return fail_errno(err, -bad, "read /sys/bus/pci/devices");

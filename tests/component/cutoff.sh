@@ -38,6 +38,9 @@ is "$(mappings 100) $(qm config 100 | grep -c hookscript)" "0 0" "mapping and ho
 qm set 100 --hookscript local:snippets/vfhook >/dev/null
 out=$(vfhook detach 100 2>&1)
 like "$? $out" '^0 .*hookscript removed' "also if the hookscript alone is left"
+printf '\nguest: 100\n\tchain local:snippets/other\n' >>"$node_root/etc/pve/vfhook.cfg"
+out=$(vfhook detach 100 2>&1)
+is "$? $(grep -c '^guest' "$node_root/etc/pve/vfhook.cfg")" "0 0" "or the note of the VM's other hookscript"
 out=$(vfhook detach 100 2>&1)
 like "$? $out" '^1 .*VM 100 has no port' "once more: there is nothing"
 
@@ -107,9 +110,19 @@ out=$(qm start 101 2>&1)
 like "$? $out" "^0 .*VM 100 runs without VF $other, which is leased to it: taking it back.*VF $other " "a VF that a post-start cut off left leased is taken back by who needs it"
 is "$(grep -c '"vmid":100' "$node_root/run/vfhook/leases/$mine")" 1 "the VM keeps the one that it runs on"
 
-# --- short of descriptors ---
+# --- parking ---
 
 for id in 100 101; do qm stop $id >/dev/null 2>&1; done
+fake_set enp6s0f0 'p["vfs"][1].update({"mac": "02:00:00:00:00:77", "vlan": 7, "trust": True}); p["quirks"] = ["die-after:1"]'
+(vfhook boot) >/dev/null 2>&1
+fake_set enp6s0f0 'p["quirks"] = []'
+is "$(lease_count)" 1 "boot that was cut off while it parked a VF"
+out=$(vfhook boot 2>&1)
+like "$? $out" '^0 .*earlier parking of VFs was cut off in the middle: undoing it.*1 parked' "the next one undoes it, and parks"
+is "$(lease_count) $(vf_get enp6s0f0 1 vlan) $(find "$node_root/run/vfhook" -name '*.broken' | wc -l)" "0 0 0" "no lease and nothing broken is left"
+
+# --- short of descriptors ---
+
 clean=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["vfs"])' "$node_root/fake-kernel/enp6s0f0.json")
 bad=0 refused=0
 for n in {3..14}; do

@@ -86,6 +86,7 @@ static void test_empty_names(void **state)
 	struct lease back;
 
 	l.name[0] = '\0';
+	l.pool[0] = '\0'; /* a VF that is being parked */
 	l.qemu_pid = 0;
 	l.qemu_start = 0;
 	l.slot = 15;
