@@ -76,8 +76,12 @@ int cfs_lock(int root, struct cfs_lock *l, struct error *err)
 
 void cfs_unlock(struct cfs_lock *l)
 {
-	if (l->held)
-		unlinkat(l->root, LOCK_PATH, AT_REMOVEDIR);
+	/* One that stays keeps everybody from vfhook.cfg for two minutes, ourselves first. */
+	for (int i = 0; l->held && i < 5; i++) {
+		if (!unlinkat(l->root, LOCK_PATH, AT_REMOVEDIR) || errno == ENOENT)
+			break;
+		nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
+	}
 	if (l->local >= 0)
 		close(l->local);
 	l->held = false;

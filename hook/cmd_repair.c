@@ -585,10 +585,10 @@ static void repair_stale(struct repair *r)
 /* --- Ports and mappings of VMs that are gone --- */
 
 /*
- * Does any guest's config name that mapping? A clone takes its wishes from there. Yes,
- * too, if a config cannot be read: what is deleted is gone.
+ * Does any guest's config name that mapping? A clone takes its wishes from there. 1: yes, 0: no,
+ * negative: a config cannot be read, and what is deleted is gone.
  */
-static bool is_named(struct repair *r, const char *id)
+static int is_named(struct repair *r, const char *id)
 {
 	AUTO_CLOSEDIR DIR *d = open_dir(r->h->root, NODES_PATH);
 	const struct dirent *node;
@@ -605,28 +605,41 @@ static bool is_named(struct repair *r, const char *id)
 				 node->d_name, r->vms[i]);
 			len = file_read(r->h->root, path, PVE_FILE_MAX, &text, NULL);
 			if (len < 0 && len != -ENOENT && len != -ENOTDIR)
-				return true;
+				return (int)len;
 			for (const char *at = text; len >= 0 && (at = strstr(at, want)); at++) {
 				char next = at[strlen(want)];
 
 				if (next < '0' || next > '9')
-					return true;
+					return 1;
 			}
 		}
 	}
-	return !d || errno;
+	return d && !errno ? 0 : -EIO;
 }
 
 static bool is_gone(struct repair *r, uint32_t vmid, unsigned slot)
 {
+	struct error err = ERROR_INIT;
 	struct proc_id qemu;
 	char id[NAME_LEN];
+	int named;
 
-	if (vm_exists(r, vmid) || vm_process(r->h->root, vmid, &qemu, NULL))
+	if (vm_exists(r, vmid))
+		return false;
+	named = vm_process(r->h->root, vmid, &qemu, &err);
+	if (named < 0)
+		leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
+	if (named)
 		return false;
 	port_mapping_id(vmid, slot, id);
-	if (!is_named(r, id))
-		return true;
+	named = is_named(r, id);
+	if (named < 0)
+		leave(r,
+		      "%s: VM %u is gone, but whether another VM's config names it cannot be "
+		      "told: %s",
+		      id, vmid, strerror(-named));
+	if (named <= 0)
+		return !named;
 	say("%s is kept, though VM %u is gone: another VM's config names it and takes its wishes "
 	    "from there at its next start",
 	    id, vmid);

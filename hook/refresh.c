@@ -119,17 +119,18 @@ static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *o
 {
 	*out = (struct pool_vfs){.pool = pool};
 	for (size_t i = 0; i < pool->n_pfs; i++) {
-		int r = strcmp(pool->pfs[i].node, h->node)
-				? 0
-				: add_vfs_of(h, &pool->pfs[i].id.addr, out, err);
+		int r = 0;
 
+		if (!strcmp(pool->pfs[i].node, h->node))
+			r = add_vfs_of(h, &pool->pfs[i].id.addr, out, err);
 		if (r < 0)
 			return r;
 	}
 	out->taken = calloc(out->n + 1, sizeof(*out->taken));
-	if (!out->taken)
-		return fail(err, ENOMEM, "out of memory");
-	return 0;
+	if (out->taken)
+		return 0;
+	fail(err, ENOMEM, "out of memory");
+	return -ENOMEM;
 }
 
 static bool entry_says(const struct hook *h, const struct mapping_entry *e,
