@@ -105,5 +105,5 @@ lock=$node_root/var/lock/qemu-server/lock-$((100 + vfs - 1)).conf
 flock "$lock" sleep 0.25 &
 wait_for 5 is_locked "$lock"
 out=$(vfhook $((100 + vfs)) pre-start 2>&1)
-like "$? $out" "^0 .*VM $((100 + vfs)) hostpci0: VF .* taken" "a VF that is being given back at this moment is waited for"
+like "$? $out" "^0 .*VM $((100 + vfs)) hostpci0: VF .* (taken|kept)" "a VF that is being given back at this moment is waited for"
 done_testing
