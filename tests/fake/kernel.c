@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A stand-in for src/netlink.c: the kernel's side of VFs kept in files below
- * the root, fake-kernel/<ifname>.json, one process at a time (flock of the folder), each
- * replaced as a whole, so that one that is killed leaves no half of one. It is not
+ * the root, fake-kernel/<ifindex>.json, one process at a time (flock). It is not
  * there to agree with the program but to disagree as drivers do that no rig
  * has. A PF's file may set "quirks":
  *
@@ -39,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,15 +55,14 @@ struct kernel {
 
 /* One PF's file, locked. */
 struct page {
-	int dir;
-	char name[64];
+	int fd;
 	json_t *j;
 };
 
 static void page_close(struct page *p)
 {
 	json_decref(p->j);
-	cleanup_close(&p->dir);
+	cleanup_close(&p->fd);
 }
 
 int kernel_open(int root, struct kernel **out, struct error *err)
@@ -121,26 +120,33 @@ static json_t *fresh_vf(void)
 	return vf_settings_to_json(&s);
 }
 
-static json_t *page_load(const struct page *p)
+/* Not json_loadfd(): that takes a system call for each byte. */
+static json_t *page_load(int fd)
 {
 	AUTO_FREE char *text = NULL;
-	ssize_t n = file_read(p->dir, p->name, 16777216, &text, NULL);
+	struct stat st;
+	ssize_t n;
 
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	text = malloc((size_t)st.st_size + 1);
+	n = text ? pread(fd, text, (size_t)st.st_size, 0) : -1;
 	return n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
 }
 
 static int page_open(struct kernel *k, int ifindex, struct page *p, struct error *err)
 {
+	char path[64];
 	json_t *vfs;
 
-	*p = (struct page){.dir = -1};
+	*p = (struct page){.fd = -1};
 	if (!find_pf(k, ifindex))
 		return fail(err, ENODEV, "read interface %d: No such device", ifindex);
-	snprintf(p->name, sizeof(p->name), "%s.json", k->ifname);
-	p->dir = openat(k->root, "fake-kernel", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->dir < 0 || flock(p->dir, LOCK_EX) < 0)
+	snprintf(path, sizeof(path), "fake-kernel/%s.json", k->ifname);
+	p->fd = openat(k->root, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (p->fd < 0 || flock(p->fd, LOCK_EX) < 0)
 		return fail_errno(err, errno, "fake kernel");
-	p->j = page_load(p);
+	p->j = page_load(p->fd);
 	if (!p->j)
 		p->j = json_pack("{s:b s:b s:[] s:[]}", "up", 1, "carrier", 1, "vfs", "quirks");
 	vfs = json_object_get(p->j, "vfs");
@@ -149,17 +155,19 @@ static int page_open(struct kernel *k, int ifindex, struct page *p, struct error
 	return 0;
 }
 
-/* Written aside and renamed: a kernel is not killed half way. */
+/* In one call, blanks over what was longer: a kernel is not killed half way. */
 static void page_store(struct page *p)
 {
 	AUTO_FREE char *text = json_dumps(p->j, JSON_INDENT(1));
-	char tmp[80];
-	int fd;
+	CLEANUP(str_free) struct str all = STR_INIT;
+	struct stat st;
 
-	snprintf(tmp, sizeof(tmp), ".new-%s", p->name);
-	fd = openat(p->dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd) < 0 ||
-	    renameat(p->dir, tmp, p->dir, p->name) < 0)
+	if (fstat(p->fd, &st) < 0)
+		abort();
+	str_append(&all, text);
+	while (str_ok(&all) && all.len < (size_t)st.st_size)
+		str_append(&all, "\n");
+	if (!str_ok(&all) || pwrite(p->fd, all.data, all.len, 0) < 0)
 		abort();
 }
 
