@@ -164,6 +164,16 @@ int link_basename(int root, const char *path, char *buf, size_t size)
 	return 0;
 }
 
+DIR *dir_open(int root, const char *path)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d)
+		fd = -1;
+	return d;
+}
+
 bool path_exists(int root, const char *path)
 {
 	return !faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW);

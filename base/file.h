@@ -8,6 +8,7 @@
 #ifndef VFHOOK_BASE_FILE_H
 #define VFHOOK_BASE_FILE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -41,6 +42,9 @@ int attr_write(int root, const char *path, const char *text);
 int link_basename(int root, const char *path, char *buf, size_t size);
 
 bool path_exists(int root, const char *path);
+
+/* opendir() below the root; closedir() it (AUTO_CLOSEDIR). NULL with errno set. */
+DIR *dir_open(int root, const char *path);
 
 /*
  * Replace or create a file in one step: written beside it under a name that

@@ -50,12 +50,9 @@ static void read_loader(int root, char *out, size_t size)
 static int read_grub_dir(int root, char **out, struct error *err)
 {
 	CLEANUP(str_free) struct str all = STR_INIT;
-	int fd = openat(root, "etc/default/grub.d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	AUTO_CLOSEDIR DIR *d = dir_open(root, "etc/default/grub.d");
 	const struct dirent *e;
 
-	if (!d && fd >= 0)
-		close(fd);
 	for (int n = 0; d && n < MAX_FILES && (e = readdir(d)); n++) {
 		AUTO_FREE char *text = NULL;
 		size_t len = strlen(e->d_name);

@@ -14,14 +14,8 @@ static void pool_text(const struct pool *p, const char *node, struct str *out)
 {
 	str_printf(out, "\npool: %s\n\tvfs %u\n", p->name, p->vfs);
 	for (size_t i = 0; i < p->n_pfs; i++) {
-		const struct pf_id *id = &p->pfs[i].id;
-		char addr[PCI_ADDR_LEN];
-		char mac[MAC_LEN];
-
 		if (!strcmp(p->pfs[i].node, node))
-			str_printf(out, "\tpf node=%s,path=%s%s%s\n", node,
-				   pci_addr_format(&id->addr, addr), id->has_mac ? ",mac=" : "",
-				   id->has_mac ? mac_format(id->mac, mac) : "");
+			pool_pf_text(node, &p->pfs[i].id, out);
 	}
 }
 

@@ -44,18 +44,11 @@ int hookscript_path(int root, const char *volid, char *path, size_t size, struct
 static void run_script(struct hook *h, const char *path, uint32_t vmid, const char *phase)
 {
 	char full[PATH_MAX * 2];
-	char fd[64];
 	char vmid_text[16];
-	ssize_t n = 0;
 
 	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
-	if (h->root_text) {
-		snprintf(fd, sizeof(fd), "/proc/self/fd/%d", h->root);
-		n = readlink(fd, full, PATH_MAX - 1);
-		if (n < 0)
-			_exit(127);
-	}
-	snprintf(full + n, sizeof(full) - (size_t)n, "/%s", path);
+	if (!hook_host_path(h, path, full, sizeof(full)))
+		_exit(127);
 	close_range(3, UINT_MAX, 0);
 	execl(full, full, vmid_text, phase, (char *)NULL);
 	fprintf(stderr, "vfhook: cannot run /%s: %s\n", path, strerror(errno));

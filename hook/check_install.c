@@ -129,12 +129,9 @@ void check_snippet(struct hook *h, struct report *r)
 /* A unit is enabled if some <target>.wants or .requires has it (systemctl(1), enable). */
 static bool is_enabled(int root, const char *unit)
 {
-	AUTO_CLOSE int fd = openat(root, SYSTEMD_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	AUTO_CLOSEDIR DIR *d = dir_open(root, SYSTEMD_DIR);
 	const struct dirent *e;
 
-	if (d)
-		fd = -1;
 	while (d && (e = readdir(d))) {
 		const char *dot = strrchr(e->d_name, '.');
 		char path[NAME_MAX + 64];

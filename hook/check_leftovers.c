@@ -185,19 +185,9 @@ static bool is_candidate(const char *name, const char *suffix)
 	       !strcmp(name + len - n, suffix);
 }
 
-static DIR *open_dir(int root, const char *path)
-{
-	int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d && fd >= 0)
-		close(fd);
-	return d;
-}
-
 static void look_into_dir(struct search *s, enum source source, const char *dir, const char *suffix)
 {
-	AUTO_CLOSEDIR DIR *d = open_dir(s->root, dir);
+	AUTO_CLOSEDIR DIR *d = dir_open(s->root, dir);
 	const struct dirent *e;
 	char path[PATH_MAX];
 
@@ -211,7 +201,7 @@ static void look_into_dir(struct search *s, enum source source, const char *dir,
 
 static void look_into_drop_ins(struct search *s)
 {
-	AUTO_CLOSEDIR DIR *d = open_dir(s->root, "etc/systemd/system");
+	AUTO_CLOSEDIR DIR *d = dir_open(s->root, "etc/systemd/system");
 	const struct dirent *e;
 	char path[PATH_MAX];
 

@@ -9,15 +9,13 @@
 #include "base/file.h"
 #include "hook/pf_facts.h"
 
-#define PCI_DEVICES "sys/bus/pci/devices"
-#define MAX_NICS    64
+#define MAX_NICS 64
 
 static bool vm_is_here(const struct hook *h, uint32_t vmid)
 {
-	char path[256];
+	char path[GUEST_PATH_LEN];
 
-	snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", h->node, vmid);
-	return path_exists(h->root, path);
+	return path_exists(h->root, guest_config_path(h->node, vmid, path));
 }
 
 /* The ports of a pool; *out is the caller's to free(). */
@@ -71,44 +69,43 @@ static int check_pool(struct hook *h, const struct config *c, const struct pool 
 	return n;
 }
 
-/* Returns how many NICs with SR-IOV there are. */
+/* Returns how many NICs with SR-IOV and an interface there are. */
 static size_t tell_nics(struct hook *h, struct report *r)
 {
-	AUTO_CLOSE int fd = openat(h->root, PCI_DEVICES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-	size_t n = 0;
+	AUTO_FREE struct pf_info *pfs = NULL;
+	char addr[PCI_ADDR_LEN];
+	char subject[40];
+	size_t told = 0;
+	size_t n;
 
-	if (d)
-		fd = -1;
-	while (d && n < MAX_NICS && (e = readdir(d))) {
-		struct pci_addr addr;
-		struct pf_info info;
-		char subject[40];
+	if (sysfs_pf_list(h->root, &pfs, &n, NULL) < 0) {
+		r->failed = true;
+		return 0;
+	}
+	for (size_t i = 0; i < n && told < MAX_NICS; i++) {
+		const struct pf_info *pf = &pfs[i];
 
-		/* What has VFs to give and a network interface; GPUs and disks have none. */
-		if (pci_addr_parse(e->d_name, &addr) < 0 ||
-		    sysfs_pf_read(h->root, &addr, &info, NULL) < 0)
+		if (!pf->ifindex)
 			continue;
-		n++;
-		snprintf(subject, sizeof(subject), "PF %s", info.ifname);
-		if (info.total_vfs)
-			report_add(
-				r, CHECK_PASS, "sriov-nic", subject, "",
-				"%.15s can have %u VFs (driver %s); next: vfhook pool add <name> "
-				"--pf %s --vfs %u",
-				e->d_name, info.total_vfs, info.driver, info.ifname,
-				info.total_vfs < 8 ? info.total_vfs : 8);
+		told++;
+		pci_addr_format(&pf->addr, addr);
+		snprintf(subject, sizeof(subject), "PF %s", pf->ifname);
+		if (pf->total_vfs)
+			report_add(r, CHECK_PASS, "sriov-nic", subject, "",
+				   "%s can have %u VFs (driver %s); next: vfhook pool add <name> "
+				   "--pf %s --vfs %u",
+				   addr, pf->total_vfs, pf->driver, pf->ifname,
+				   pf->total_vfs < 8 ? pf->total_vfs : 8);
 		else
 			report_add(
 				r, CHECK_WARN, "sriov-nic", subject,
 				"switch on SR-IOV in the board's firmware (BIOS) and in the NIC's "
 				"own setup there",
-				"%.15s is an SR-IOV NIC, but may have 0 VFs: SR-IOV is off in "
-				"its firmware",
-				e->d_name);
+				"%s is an SR-IOV NIC, but may have 0 VFs: SR-IOV is off in its "
+				"firmware",
+				addr);
 	}
-	return n;
+	return told;
 }
 
 void check_pfs(struct hook *h, const struct config *c, struct report *r)

@@ -58,13 +58,13 @@ static void attach_free(struct attach *a)
 static bool has_pending_hostpci(struct hook *h, const struct attach *a, unsigned slot)
 {
 	AUTO_FREE char *text = NULL;
-	char path[256];
+	char path[GUEST_PATH_LEN];
 	char key[24];
 	bool pending = false;
 
-	snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", h->node, a->vmid);
 	snprintf(key, sizeof(key), "hostpci%u:", slot);
-	if (file_read(h->root, path, PVE_FILE_MAX, &text, NULL) < 0)
+	if (file_read(h->root, guest_config_path(h->node, a->vmid, path), PVE_FILE_MAX, &text,
+		      NULL) < 0)
 		return false;
 	for (const char *at = text; *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : "") {
 		if (*at == '[')

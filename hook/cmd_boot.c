@@ -23,6 +23,7 @@
 #include "hook/reclaim.h"
 #include "hook/refresh.h"
 #include "hook/say.h"
+#include "src/drivers.h"
 #include "src/lease.h"
 
 /* For drivers that are still being loaded, and for a cluster that is still coming together. */
@@ -264,6 +265,7 @@ static void tell_vfs(struct boot *b, const struct pf_where *w, const struct vfs_
 static void make_vfs(struct boot *b, const struct pf_where *w, const struct inventory *inv)
 {
 	const struct pf_info *pf = &w->nic->info;
+	const struct nic_driver *driver = nic_driver(pf->driver);
 	struct error err = ERROR_INIT;
 	struct vfs_plan plan;
 	char who[256];
@@ -273,7 +275,7 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 		.total = pf->total_vfs,
 		.autoprobe = sysfs_autoprobe(b->h->root, &pf->addr),
 		.pf_up = w->nic->up,
-		.pf_up_first = driver_wants_pf_up(pf->driver),
+		.pf_up_first = driver && driver->pf_up_first,
 		.raise = !b->early && !w->pool->allow_pf_down,
 		.in_use = inv ? who_uses(inv, &pf->addr, who, sizeof(who)) : "nobody can tell yet",
 	};
@@ -395,19 +397,14 @@ static struct pci_addr pf_now(const struct boot *b, const struct pci_addr *befor
 
 static int refresh(struct boot *b, const struct config *c, struct error *err)
 {
-	AUTO_FREE struct published_vf *old = NULL;
-	AUTO_FREE struct vf_before *before = NULL;
+	AUTO_FREE struct published_vf *before = NULL;
 	size_t n;
 	int r;
 
-	if (published_vfs(b->h, &old, &n) < 0)
-		return fail(err, ENOMEM, "out of memory");
-	before = calloc(n + 1, sizeof(*before));
-	if (!before)
+	if (published_vfs(b->h, &before, &n) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++)
-		before[i] = (struct vf_before){
-			.vf = old[i].vf, .pf = pf_now(b, &old[i].pf), .index = old[i].index};
+		before[i].pf = pf_now(b, &before[i].pf);
 	r = refresh_mappings(b->h, c, before, n, err);
 	if (r < 0)
 		return r;

@@ -105,16 +105,9 @@ static bool find_program(int root, const char *name, char path[64])
 static void exec_program(const struct hook *h, const char *path, const char *arg)
 {
 	char full[PATH_MAX + 64];
-	char fd[64];
-	ssize_t n = 0;
 
-	if (h->root_text) {
-		snprintf(fd, sizeof(fd), "/proc/self/fd/%d", h->root);
-		n = readlink(fd, full, PATH_MAX - 1);
-		if (n < 0)
-			_exit(127);
-	}
-	snprintf(full + n, sizeof(full) - (size_t)n, "/%s", path);
+	if (!hook_host_path(h, path, full, sizeof(full)))
+		_exit(127);
 	close_range(3, UINT_MAX, 0);
 	execl(full, full, arg, (char *)NULL);
 	_exit(127);

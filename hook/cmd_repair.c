@@ -189,16 +189,6 @@ static void check_journals(struct repair *r)
 
 /* --- VMs --- */
 
-static DIR *open_dir(int root, const char *path)
-{
-	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (d)
-		fd = -1;
-	return d;
-}
-
 static int list_vms(struct repair *r, struct error *err)
 {
 	AUTO_FREE struct guest_ref *guests = NULL;
@@ -590,7 +580,7 @@ static void repair_stale(struct repair *r)
  */
 static int is_named(struct repair *r, const char *id)
 {
-	AUTO_CLOSEDIR DIR *d = open_dir(r->h->root, NODES_PATH);
+	AUTO_CLOSEDIR DIR *d = dir_open(r->h->root, NODES_PATH);
 	const struct dirent *node;
 	char want[NAME_LEN + 16];
 
@@ -598,11 +588,12 @@ static int is_named(struct repair *r, const char *id)
 	for (errno = 0; d && (node = readdir(d)); errno = 0) {
 		for (size_t i = 0; node->d_name[0] != '.' && i < r->n_vms; i++) {
 			AUTO_FREE char *text = NULL;
-			char path[512];
+			char path[GUEST_PATH_LEN];
 			ssize_t len;
 
-			snprintf(path, sizeof(path), NODES_PATH "/%s/qemu-server/%u.conf",
-				 node->d_name, r->vms[i]);
+			if (strlen(node->d_name) >= NAME_LEN)
+				return -ENAMETOOLONG;
+			guest_config_path(node->d_name, r->vms[i], path);
 			len = file_read(r->h->root, path, PVE_FILE_MAX, &text, NULL);
 			if (len < 0 && len != -ENOENT && len != -ENOTDIR)
 				return (int)len;

@@ -941,7 +941,7 @@ int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_cha
 
 /* --- Pools --- */
 
-static void pf_line(const char *node, const struct pf_id *pf, struct str *out)
+void pool_pf_text(const char *node, const struct pf_id *pf, struct str *out)
 {
 	char addr[PCI_ADDR_LEN];
 	char mac[MAC_LEN];
@@ -984,7 +984,7 @@ static size_t rewrite_pfs(const char *text, const char *node, const struct pf_ch
 				found = &changes[i];
 		}
 		if (found) {
-			pf_line(node, &found->to, out);
+			pool_pf_text(node, &found->to, out);
 			changed++;
 		} else {
 			str_append_len(out, at, (size_t)(next_line(at) - at));
@@ -1076,7 +1076,7 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 	}
 	str_append_len(&e->out, str_get(&first), (size_t)(end - str_get(&first)));
 	for (size_t i = 0; i < pfs->n_fresh; i++)
-		pf_line(a->node, &pfs->fresh[i], &e->out);
+		pool_pf_text(a->node, &pfs->fresh[i], &e->out);
 	str_append(&e->out, end);
 	str_free(&first);
 	first = e->out;
@@ -1109,7 +1109,7 @@ int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool
 	begin_section(&e);
 	str_printf(&e.out, "pool: %s\n", a->name);
 	for (size_t i = 0; i < pfs.n_fresh; i++)
-		pf_line(a->node, &pfs.fresh[i], &e.out);
+		pool_pf_text(a->node, &pfs.fresh[i], &e.out);
 	if (a->vfs)
 		str_printf(&e.out, "\tvfs %s\n", a->vfs);
 	if (a->allow_pf_down)

@@ -156,6 +156,9 @@ int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool
 /* -ENOENT: no such pool; -EBUSY: ports use it, err names them. */
 int config_remove_pool(int root, const char *name, struct error *err);
 
+/* Append a pool's `pf` line, as the file has it. */
+void pool_pf_text(const char *node, const struct pf_id *pf, struct str *out);
+
 /* What a PF of a node is called in the file, and what it is to be called. */
 struct pf_change {
 	struct pci_addr from;

@@ -115,3 +115,17 @@ bool port_mapping_parse(const char *id, uint32_t *vmid, unsigned *slot)
 	/* "vf-0100-00" is somebody else's. */
 	return !strcmp(port_mapping_id(*vmid, *slot, again), id);
 }
+
+bool hook_host_path(const struct hook *h, const char *path, char *buf, size_t size)
+{
+	char fd[64];
+	ssize_t n = 0;
+
+	if (h->root_text) {
+		snprintf(fd, sizeof(fd), "/proc/self/fd/%d", h->root);
+		n = readlink(fd, buf, size - 1);
+		if (n < 0)
+			return false;
+	}
+	return snprintf(buf + n, size - (size_t)n, "/%s", path) < (int)(size - (size_t)n);
+}

@@ -66,6 +66,12 @@ const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN]);
 /* The reverse; false if id is no mapping of ours. */
 bool port_mapping_parse(const char *id, uint32_t *vmid, unsigned *slot);
 
+/*
+ * The absolute path of a file below the root, to give to execv(). For a child that fork()
+ * has just made: no memory is taken. False with errno set if the root has no path.
+ */
+bool hook_host_path(const struct hook *h, const char *path, char *buf, size_t size);
+
 /* The phases. Each returns the process's exit status. */
 int phase_pre_start(struct hook *h, uint32_t vmid);
 int phase_post_start(struct hook *h, uint32_t vmid);

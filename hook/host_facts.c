@@ -69,19 +69,9 @@ static void read_kernel(int root, struct host_facts *f)
 		f->cmdline[0] = '\0';
 }
 
-static DIR *open_dir(int root, const char *path)
-{
-	int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d && fd >= 0)
-		close(fd);
-	return d;
-}
-
 static bool dir_has_entry(int root, const char *path)
 {
-	AUTO_CLOSEDIR DIR *d = open_dir(root, path);
+	AUTO_CLOSEDIR DIR *d = dir_open(root, path);
 	const struct dirent *e;
 
 	while (d && (e = readdir(d))) {
@@ -166,7 +156,7 @@ static bool find_line(int root, const char *path, line_test *test, void *arg, st
 
 static bool find_in_dir(int root, const char *dir, line_test *test, void *arg, struct mention *out)
 {
-	AUTO_CLOSEDIR DIR *d = open_dir(root, dir);
+	AUTO_CLOSEDIR DIR *d = dir_open(root, dir);
 	const struct dirent *e;
 	char path[PATH_MAX];
 

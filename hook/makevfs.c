@@ -12,12 +12,6 @@
 #define LINK_WAIT_MS 5000
 #define NAP_MS	     100
 
-bool driver_wants_pf_up(const char *driver)
-{
-	/* drivers/net/ethernet/broadcom/bnxt/bnxt_sriov.c bnxt_sriov_configure: !netif_running() */
-	return !strcmp(driver, "bnxt_en");
-}
-
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p)
 {
 	*p = (struct vfs_plan){.what = VFS_KEEP, .to = f->now};

@@ -42,7 +42,4 @@ void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p);
 int vfs_apply(struct hook *h, const struct pf_info *pf, const struct vfs_plan *p,
 	      struct error *err);
 
-/* Drivers that refuse to make VFs while their PF is down. */
-bool driver_wants_pf_up(const char *driver);
-
 #endif

@@ -165,13 +165,9 @@ static bool read_switchdev(int root, const char *addr)
 	char path[PATH_MAX];
 	AUTO_CLOSEDIR DIR *d = NULL;
 	const struct dirent *e;
-	int fd;
 
 	snprintf(path, sizeof(path), PCI_DEVICES "%s/net", addr);
-	fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d && fd >= 0)
-		close(fd);
+	d = dir_open(root, path);
 	while (d && (e = readdir(d))) {
 		char port[32];
 

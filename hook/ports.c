@@ -137,12 +137,11 @@ static int config_digest(struct hook *h, const struct vm_ports *v, char digest[4
 			 struct error *err)
 {
 	AUTO_FREE char *text = NULL;
-	char path[256];
+	char path[GUEST_PATH_LEN];
 	ssize_t len;
 
-	snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", v->guest.node,
-		 v->guest.vmid);
-	len = file_read(h->root, path, PVE_FILE_MAX, &text, err);
+	len = file_read(h->root, guest_config_path(v->guest.node, v->guest.vmid, path),
+			PVE_FILE_MAX, &text, err);
 	if (len < 0)
 		return (int)len;
 	sha1_hex(text, (size_t)len, digest);
@@ -201,20 +200,15 @@ int ports_write_hostpci(struct hook *h, const struct vm_ports *v, unsigned slot,
 /* Where else in the cluster the guest is, for a message. */
 static int guest_elsewhere(struct hook *h, uint32_t vmid, struct error *err)
 {
-	AUTO_CLOSE int fd = openat(h->root, "etc/pve/nodes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	AUTO_CLOSEDIR DIR *d = dir_open(h->root, "etc/pve/nodes");
 	const struct dirent *e;
 
-	if (d)
-		fd = -1;
 	while (d && (e = readdir(d))) {
 		char path[512];
 
 		if (!is_plain_name(e->d_name, NAME_LEN - 1))
 			continue;
-		snprintf(path, sizeof(path), "etc/pve/nodes/%s/qemu-server/%u.conf", e->d_name,
-			 vmid);
-		if (path_exists(h->root, path))
+		if (path_exists(h->root, guest_config_path(e->d_name, vmid, path)))
 			return fail(err, ENOENT, "VM %u is on node %s: run this there", vmid,
 				    e->d_name);
 		snprintf(path, sizeof(path), "etc/pve/nodes/%s/lxc/%u.conf", e->d_name, vmid);

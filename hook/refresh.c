@@ -35,7 +35,7 @@ static size_t vf_at(const struct refresh_facts *f, const struct pci_addr *a)
 static size_t vf_meant(const struct refresh_facts *f, const struct pci_addr *path)
 {
 	for (size_t b = 0; b < f->n_before; b++) {
-		const struct vf_before *was = &f->before[b];
+		const struct published_vf *was = &f->before[b];
 
 		if (pci_addr_cmp(&was->vf, path) != 0)
 			continue;
@@ -210,7 +210,7 @@ static int change(struct hook *h, const struct port *port, const char *id, const
 
 struct refresh {
 	struct hook *h;
-	const struct vf_before *before;
+	const struct published_vf *before;
 	size_t n_before;
 	unsigned failed;
 };
@@ -257,7 +257,7 @@ static int refresh_one(struct refresh *r, const struct port *port, struct pool_v
 	return 0;
 }
 
-int refresh_mappings(struct hook *h, const struct config *c, const struct vf_before *before,
+int refresh_mappings(struct hook *h, const struct config *c, const struct published_vf *before,
 		     size_t n_before, struct error *err)
 {
 	struct refresh r = {.h = h, .before = before, .n_before = n_before};

@@ -10,14 +10,8 @@
 #define VFHOOK_HOOK_REFRESH_H
 
 #include "hook/hook.h"
+#include "hook/publish.h"
 #include "src/sysfs.h"
-
-/* Was the VF with that address VF `index` of that PF when this node last told of its VFs? */
-struct vf_before {
-	struct pci_addr vf;
-	struct pci_addr pf; /* by the address that it has now */
-	unsigned index;
-};
 
 /* The facts for the mapping of one port. */
 struct refresh_facts {
@@ -25,7 +19,8 @@ struct refresh_facts {
 	const struct vf_info *vfs; /* those of the port's pool on this node */
 	const bool *taken;	   /* by VF: another mapping names it */
 	size_t n_vfs;
-	const struct vf_before *before;
+	const struct published_vf
+		*before; /* what this node told last, PFs by their present addresses */
 	size_t n_before;
 };
 
@@ -38,7 +33,7 @@ const struct vf_info *refresh_choose(const struct refresh_facts *f);
  * somebody is at work on are left to them. before may be NULL. What cannot be written is told and
  * counted. Returns how many could not, or a negative errno.
  */
-int refresh_mappings(struct hook *h, const struct config *c, const struct vf_before *before,
+int refresh_mappings(struct hook *h, const struct config *c, const struct published_vf *before,
 		     size_t n_before, struct error *err);
 
 #endif

@@ -402,19 +402,23 @@ int guest_config_parse(const char *name, const char *text, size_t len, uint32_t 
 	return r;
 }
 
+const char *guest_config_path(const char *node, uint32_t vmid, char buf[GUEST_PATH_LEN])
+{
+	snprintf(buf, GUEST_PATH_LEN, "etc/pve/nodes/%s/qemu-server/%u.conf", node, vmid);
+	return buf;
+}
+
 static int load_from(int root, const char *node, uint32_t vmid, struct guest_config *out,
 		     struct error *err)
 {
 	AUTO_FREE char *text = NULL;
-	char path[128];
+	char path[GUEST_PATH_LEN + 1] = "/"; /* the slash is for messages alone */
 	ssize_t len;
 	int r;
 
 	if (!is_plain_name(node, NODE_MAX_LEN))
 		return fail(err, EINVAL, "\"%.80s\" is no node name", node);
-	/* The slash is for messages alone. */
-	snprintf(path, sizeof(path), "/etc/pve/nodes/%s/qemu-server/%u.conf", node, vmid);
-	len = file_read(root, path + 1, PVE_FILE_MAX, &text, err);
+	len = file_read(root, guest_config_path(node, vmid, path + 1), PVE_FILE_MAX, &text, err);
 	if (len < 0)
 		return (int)len;
 	r = guest_config_parse(path, text, (size_t)len, vmid, out, err);

@@ -62,6 +62,12 @@ int hostpci_each_addr(const struct hostpci *h,
 int guest_config_parse(const char *name, const char *text, size_t len, uint32_t vmid,
 		       struct guest_config *out, struct error *err);
 
+/* A node's name is at most 63 characters (PVE::JSONSchema pve-node, RFC 1123). */
+#define GUEST_PATH_LEN 128
+
+/* "etc/pve/nodes/<node>/qemu-server/<vmid>.conf", below the root. Returns buf. */
+const char *guest_config_path(const char *node, uint32_t vmid, char buf[GUEST_PATH_LEN]);
+
 /*
  * Load the config of a VM: from this node's folder, or, if it is not there,
  * from from_node's (a migration target still finds it under the source:

@@ -59,6 +59,7 @@ static const struct nic_driver drivers[] = {
 	{.name = "bnxt_en",
 	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MIN_RATE | CAN_MAX_RATE | CAN_LINK | CAN_ZERO_MAC,
 	 .maybe = CAN_8021AD,
+	 .pf_up_first = true, /* bnxt_sriov_configure: !netif_running() */
 	 .note = "vlan-proto 802.1ad: only with firmware that can insert that tag"},
 };
 

@@ -3,6 +3,7 @@
 #ifndef VFHOOK_SRC_DRIVERS_H
 #define VFHOOK_SRC_DRIVERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/vf.h"
@@ -25,6 +26,7 @@ struct nic_driver {
 	uint32_t can;	/* always */
 	uint32_t maybe; /* depends on the card, its firmware or its mode: note says on what */
 	const char *note;
+	bool pf_up_first; /* makes no VFs while its PF is down */
 };
 
 /* NULL: a driver that is not known here. */

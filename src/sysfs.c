@@ -80,19 +80,6 @@ static int dev_has(int root, const struct pci_addr *a, const char *name)
 	return faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-static DIR *open_dir(int root, const char *path)
-{
-	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d;
-
-	if (fd < 0)
-		return NULL;
-	d = fdopendir(fd);
-	if (d)
-		fd = -1;
-	return d;
-}
-
 /* readdir(), with what keeps it from going on told apart from the end. */
 static const struct dirent *next_entry(DIR *d, int *bad)
 {
@@ -129,7 +116,7 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 	ifname[0] = '\0';
 	if (!dev_path(net, a, "net"))
 		return false;
-	d = open_dir(root, net);
+	d = dir_open(root, net);
 	if (!d) {
 		note_trouble(-errno, bad);
 		return false;
@@ -278,7 +265,7 @@ int sysfs_group_members(int root, int group, struct pci_addr *members, size_t ma
 	int n = 0;
 
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices", group);
-	d = open_dir(root, path);
+	d = dir_open(root, path);
 	if (!d)
 		return -errno;
 	while ((e = next_entry(d, &bad))) {
@@ -342,7 +329,7 @@ static void read_netdev_user(int root, struct vf_info *v, int *bad)
 		return;
 	}
 	snprintf(path, sizeof(path), "sys/class/net/%s", v->ifname);
-	d = open_dir(root, path);
+	d = dir_open(root, path);
 	if (!d)
 		note_trouble(-errno, bad);
 	while (d && (e = next_entry(d, bad))) {
@@ -437,7 +424,7 @@ static bool is_network_pf(int root, const struct pci_addr *a)
 
 int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
 {
-	AUTO_CLOSEDIR DIR *d = open_dir(root, "sys/bus/pci/devices");
+	AUTO_CLOSEDIR DIR *d = dir_open(root, "sys/bus/pci/devices");
 	AUTO_FREE struct pf_info *all = NULL;
 	const struct dirent *e;
 	int bad = 0;

@@ -202,7 +202,7 @@ static void test_how_many(void **state)
 
 /* The index of the chosen VF among three of PF 09:00.0, -1 for none. */
 static int chosen(const char *path, const bool taken[N_VFS], size_t n_vfs,
-		  const struct vf_before *before, size_t n_before)
+		  const struct published_vf *before, size_t n_before)
 {
 	struct vf_info vfs[N_VFS];
 	struct refresh_facts f = {.entry_path = path,
@@ -228,8 +228,8 @@ static void test_which_vf(void **state)
 	static const bool third[N_VFS] = {false, false, true};
 	static const bool all[N_VFS] = {true, true, true};
 	/* Then: the card was at 06, and at 09 was another one. */
-	const struct vf_before before[] = {{addr_of("06:10.4"), addr_of("09:00.0"), 2},
-					   {addr_of("09:10.0"), addr_of("0a:00.0"), 0}};
+	const struct published_vf before[] = {{addr_of("06:10.4"), addr_of("09:00.0"), 2},
+					      {addr_of("09:10.0"), addr_of("0a:00.0"), 0}};
 
 	(void)state;
 	assert_int_equal(chosen("0000:09:10.2", none, 3, NULL, 0), 1);
