@@ -38,7 +38,11 @@ struct vfs_plan {
 /* Looks at nothing but the facts. */
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p);
 
-/* Carry it out, telling each step; in a dry run only that. */
+/*
+ * Carry it out, telling each step; in a dry run only that. Needs h->kernel. -EOPNOTSUPP: the
+ * PF can have no VFs; -ETIMEDOUT: the kernel made none within 5 s; else what sysfs or the
+ * driver answered. What was done before that stays: another run goes on from there.
+ */
 int vfs_apply(struct hook *h, const struct pf_info *pf, const struct vfs_plan *p,
 	      struct error *err);
 

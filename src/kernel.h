@@ -75,7 +75,7 @@ int kernel_vf_set(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
 
 /*
  * Set an interface up, as `ip link set <interface> up` does. Some drivers (bnxt_en) make
- * no VFs before that, others forget a VF's settings at it.
+ * no VFs before that, others forget a VF's settings at it. Returns 0 or the kernel's -errno.
  */
 int kernel_link_up(struct kernel *k, int ifindex, struct error *err);
 
