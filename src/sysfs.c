@@ -482,9 +482,9 @@ int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeou
 bool sysfs_autoprobe(int root, const struct pci_addr *pf)
 {
 	char text[8];
+	ssize_t n = dev_attr(root, pf, "sriov_drivers_autoprobe", text, sizeof(text));
 
-	return dev_attr(root, pf, "sriov_drivers_autoprobe", text, sizeof(text)) > 0 &&
-	       text[0] == '1';
+	return n < 0 ? n != -ENOENT : text[0] == '1';
 }
 
 int sysfs_set_autoprobe(int root, const struct pci_addr *pf, bool on, struct error *err)

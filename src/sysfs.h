@@ -120,8 +120,8 @@ int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeou
 
 /*
  * With sriov_drivers_autoprobe 0 VFs come without the host's own driver and
- * network interface. Set before the VFs are made. False if it could not be
- * read: then there is none.
+ * network interface. Set before the VFs are made. True as well if it could not
+ * be read: it may be on. False where there is no such file.
  */
 bool sysfs_autoprobe(int root, const struct pci_addr *pf);
 int sysfs_set_autoprobe(int root, const struct pci_addr *pf, bool on, struct error *err);

@@ -5,7 +5,7 @@ import dataclasses
 import re
 import typing
 
-from node import PF, Node, must
+from node import PF, PF2, Node, must
 
 MAC = "bc:24:11:00:00:0"
 POOL = f"pool: wan\n\tpf node=pve1,path={PF},mac=52:54:00:06:00:01\n\tvfs 4\n"
@@ -269,6 +269,15 @@ def _(node):
                       node.read("etc/pve/mapping/pci.cfg")), 0o640)
     node.write("etc/pve/vfhook.cfg", node.read("etc/pve/vfhook.cfg").replace(
         ",mac=52:54:00:06:00:01", ""), 0o640)
+
+
+@scenario("boot-make", "boot", slow=True)
+def _(node):
+    """A PF that has no VFs yet. (Links to them are there all the time: files make none.)"""
+    begin(node)
+    must(node.run("pool", "add", "lan", "--pf", "enp7s0", "--vfs", 2))
+    node.write(f"sys/bus/pci/devices/{PF2}/sriov_numvfs", "0\n")
+    node.write(f"sys/bus/pci/devices/{PF2}/sriov_drivers_autoprobe", "1\n")
 
 
 @scenario("host-prepare", "host", "prepare", "--apply", usable=(), loose=True,

@@ -16,6 +16,7 @@
  *   "gone-after:N"               the same, once N more sets were made
  *   "fail-after:N"               the set after the next N answers EIO, once
  *   "busy-after:N"               all sets after the next N answer EBUSY (a VF that stays in reset)
+ *   "again-after:N"              the same with EAGAIN
  *   "die-after:N"                the process is killed before its Nth set from now
  *   "slow:MS"                    each set takes that long
  *   "stuck"                      no set is answered: ETIMEDOUT, after a second instead of ten
@@ -422,6 +423,8 @@ static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr att
 	}
 	if (count_down(&p, "busy") || (quirk(&p, "busy-after") && !count_down(&p, "busy-after")))
 		return -EBUSY;
+	if (quirk(&p, "again-after") && !count_down(&p, "again-after"))
+		return -EAGAIN;
 	if (fails_now(&p))
 		return fail_errno(err, EIO, "set %s", vf_attr_name(attr));
 	text = quirk(&p, "fail");
@@ -447,16 +450,16 @@ static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr att
 int kernel_vf_set(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
 		  const struct vf_settings *to, struct error *err)
 {
-	int r;
+	int r = 0;
 
 	/* kernel.h promises patience with a VF in reset. */
 	for (int tries = 0; tries < 50; tries++) {
 		r = set_once(k, ifindex, vf, attr, to, err);
-		if (r != -EBUSY)
+		if (r != -EBUSY && r != -EAGAIN)
 			return r;
 		usleep(10000);
 	}
-	return fail_errno(err, EBUSY, "set %s", vf_attr_name(attr));
+	return fail_errno(err, -r, "set %s", vf_attr_name(attr));
 }
 
 int kernel_has_address(struct kernel *k, int ifindex, struct error *err)

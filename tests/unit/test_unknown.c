@@ -143,9 +143,11 @@ static void test_sysfs(void **state)
 	assert_has(err.text, "read VF " VF);
 	assert_int_equal(sysfs_pf_read(t->root, &pf, &pf_info, &err), -EMFILE);
 	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), -EMFILE);
+	assert_true(sysfs_autoprobe(t->root, &pf));
 	leave_descriptors(-1);
 	assert_int_equal(sysfs_vf_read(t->root, &vf, &pf, 0, &info, &err), 0);
 	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), 0);
+	assert_false(sysfs_autoprobe(t->root, &pf));
 }
 
 /* Not knowing is no reason to take a VF away. */
