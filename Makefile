@@ -75,7 +75,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(UNIT_OBJ)
 
 # The one that includes src/netlink.c has no other kernel beside it.
 $(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
-		$(filter $(BUILD)/san/base/%,$(SAN_OBJ)) $(BUILD)/san/src/vf.o
+		$(filter $(BUILD)/san/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/,vf.o json.o jsonout.o)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 

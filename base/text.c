@@ -119,10 +119,31 @@ int pci_addr_parse(const char *s, struct pci_addr *out)
 	return 0;
 }
 
+/* At least min hex digits of v. Returns where to go on. */
+static char *put_hex(char *at, uint32_t v, int min)
+{
+	static const char digits[] = "0123456789abcdef";
+	int n = min;
+
+	while (n < 8 && v >> (4 * n))
+		n++;
+	while (n-- > 0)
+		*at++ = digits[v >> (4 * n) & 15];
+	return at;
+}
+
+/* By hand: a start formats some sixty of them, and printf() takes a thousand instructions each. */
 const char *pci_addr_format(const struct pci_addr *a, char buf[PCI_ADDR_LEN])
 {
-	snprintf(buf, PCI_ADDR_LEN, "%04x:%02x:%02x.%u", a->domain, a->bus, a->dev & 31U,
-		 a->fn & 7U);
+	char *at = put_hex(buf, a->domain, 4);
+
+	*at++ = ':';
+	at = put_hex(at, a->bus, 2);
+	*at++ = ':';
+	at = put_hex(at, a->dev & 31U, 2);
+	*at++ = '.';
+	*at++ = (char)('0' + (a->fn & 7U));
+	*at = '\0';
 	return buf;
 }
 
@@ -164,8 +185,12 @@ int mac_parse(const char *s, uint8_t out[6])
 
 const char *mac_format(const uint8_t mac[6], char buf[MAC_LEN])
 {
-	snprintf(buf, MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5]);
+	char *at = buf;
+
+	for (int i = 0; i < 6; i++) {
+		at = put_hex(at, mac[i], 2);
+		*at++ = i < 5 ? ':' : '\0';
+	}
 	return buf;
 }
 
@@ -263,10 +288,10 @@ void str_free(struct str *s)
 	*s = (struct str)STR_INIT;
 }
 
-/* Length of the valid UTF-8 sequence at s (1..4), or 0. C1 controls count as invalid. */
-static size_t utf8_len(const unsigned char *s)
+size_t utf8_len(const char *text)
 {
 	static const unsigned char min3 = 0xa0;
+	const unsigned char *s = (const unsigned char *)text;
 	size_t n;
 
 	if (s[0] < 0x80)
@@ -298,24 +323,23 @@ static size_t utf8_len(const unsigned char *s)
 
 const char *text_clean(const char *text, char *buf, size_t size)
 {
-	const unsigned char *in = (const unsigned char *)text;
 	size_t used = 0;
 
 	if (!size)
 		return buf;
-	while (*in) {
-		size_t n = utf8_len(in);
+	while (*text) {
+		size_t n = utf8_len(text);
 
 		if (used + (n ? n : 1) >= size)
 			break;
-		if (!n || *in < 0x20 || *in == 0x7f) {
+		if (!n || (unsigned char)*text < 0x20 || *text == 0x7f) {
 			buf[used++] = '?';
-			in++;
+			text++;
 			continue;
 		}
-		memcpy(buf + used, in, n);
+		memcpy(buf + used, text, n);
 		used += n;
-		in += n;
+		text += n;
 	}
 	buf[used] = '\0';
 	return buf;

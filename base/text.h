@@ -76,6 +76,9 @@ const char *str_get(const struct str *s);
 char *str_take(struct str *s);
 void str_free(struct str *s);
 
+/* Length of the valid UTF-8 sequence at s (1..4), or 0. C1 controls count as invalid. */
+size_t utf8_len(const char *s);
+
 /*
  * Make text from outside fit to be shown: control characters, DEL and bytes
  * that are not valid UTF-8 become '?', at most size - 1 bytes. Returns buf.

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hook/hook.h"
@@ -23,13 +24,17 @@ static void new_value(const struct guest_config *g, unsigned slot, struct entry 
 {
 	const struct hostpci *h = &g->hostpci[slot];
 	const char *rest = h->present ? h->rest : "";
+	struct str value = STR_INIT;
 	char id[NAME_LEN];
 
 	/* PVE's own GUI proposes pcie=1 where the machine type has PCIe. */
 	if (!h->present && g->machine && strstr(g->machine, "q35"))
 		rest = "pcie=1";
-	snprintf(e->value, sizeof(e->value), "mapping=%s%s%s", port_mapping_id(g->vmid, slot, id),
-		 rest[0] ? "," : "", rest);
+	str_printf(&value, "mapping=%s%s%s", port_mapping_id(g->vmid, slot, id),
+		   rest[0] ? "," : "", rest);
+	e->value = str_take(&value);
+	if (!e->value)
+		verdict(e, ENTRY_REFUSE, "out of memory");
 }
 
 /* A new port in a pool with nothing but an address of its own. */
@@ -155,4 +160,10 @@ void entry_judge(const struct config *c, const char *node, const struct guest_co
 	}
 	if (out->verdict == ENTRY_REWRITE || out->verdict == ENTRY_ADOPT)
 		new_value(g, slot, out);
+}
+
+void entry_free(struct entry *e)
+{
+	free(e->value);
+	e->value = NULL;
 }

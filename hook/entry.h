@@ -27,7 +27,7 @@ struct raw_vf {
 struct entry {
 	enum entry_verdict verdict;
 	char why[320];	  /* what is wrong with it, for a person */
-	char value[4200]; /* the hostpciN to write (REWRITE, ADOPT) */
+	char *value;	  /* the hostpciN to write (REWRITE, ADOPT), owned; else NULL */
 	bool was_raw;	  /* it holds a raw address: only root@pam may replace that */
 	bool has_vf;	  /* the user named this very VF: prefer it */
 	struct pci_addr vf;
@@ -35,8 +35,12 @@ struct entry {
 	uint32_t origin;   /* whose clone it seems to be (ADOPT), 0: nobody's */
 };
 
-/* raw: hostpciN's address if it has exactly one raw one. node: this node. */
+/*
+ * raw: hostpciN's address if it has exactly one raw one. node: this node. Release *out with
+ * entry_free().
+ */
 void entry_judge(const struct config *c, const char *node, const struct guest_config *g,
 		 unsigned slot, const struct raw_vf *raw, struct entry *out);
+void entry_free(struct entry *e);
 
 #endif

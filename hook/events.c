@@ -122,10 +122,8 @@ static void append(int dir, const char *line, size_t len)
 
 void event_add(struct hook *h, uint32_t vmid, enum event_kind kind, const char *fmt, ...)
 {
+	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
 	AUTO_CLOSE int dir = -1;
-	AUTO_JSON json_t *j = NULL;
-	AUTO_FREE char *text = NULL;
-	CLEANUP(str_free) struct str line = STR_INIT;
 	char raw[TEXT_MAX];
 	char clean[TEXT_MAX];
 	va_list ap;
@@ -135,16 +133,16 @@ void event_add(struct hook *h, uint32_t vmid, enum event_kind kind, const char *
 	va_start(ap, fmt);
 	vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
-	j = json_pack("{s:I s:I s:s s:s}", "time", (json_int_t)time(NULL), "vmid", (json_int_t)vmid,
-		      "kind", event_kind_name(kind), "text", text_clean(raw, clean, sizeof(clean)));
-	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-	dir = text ? open_events_dir(h, true) : -1;
-	if (dir < 0)
-		return;
-	str_append(&line, text);
-	str_append(&line, "\n");
-	if (str_ok(&line))
-		append(dir, str_get(&line), line.len);
+	json_out_begin(&o, NULL, '{');
+	json_out_int(&o, "time", time(NULL));
+	json_out_int(&o, "vmid", vmid);
+	json_out_text(&o, "kind", event_kind_name(kind));
+	json_out_text(&o, "text", text_clean(raw, clean, sizeof(clean)));
+	json_out_end(&o, '}');
+	str_append(&o.text, "\n");
+	dir = str_ok(&o.text) ? open_events_dir(h, true) : -1;
+	if (dir >= 0)
+		append(dir, str_get(&o.text), o.text.len);
 }
 
 /* --- Reading --- */

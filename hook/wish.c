@@ -17,8 +17,10 @@ void vm_ports_free(struct vm_ports *v)
 	config_free(&v->config);
 	guest_config_free(&v->guest);
 	mapping_file_free(&v->mappings);
-	for (size_t i = 0; i < PVE_HOSTPCI_MAX; i++)
+	for (size_t i = 0; i < PVE_HOSTPCI_MAX; i++) {
 		free(v->pool_pfs[i]);
+		entry_free(&v->entries[i]);
+	}
 	*v = (struct vm_ports){0};
 }
 
@@ -60,6 +62,7 @@ bool vm_ports_judge(struct hook *h, struct vm_ports *v)
 		struct raw_vf raw;
 
 		look_up_raw(h, &v->guest.hostpci[slot], &raw);
+		entry_free(&v->entries[slot]);
 		entry_judge(&v->config, h->node, &v->guest, slot, &raw, &v->entries[slot]);
 		ours = ours || v->entries[slot].verdict != ENTRY_NOT_OURS;
 	}

@@ -38,73 +38,70 @@ static void journal_path(char path[64], uint32_t vmid)
 	snprintf(path, 64, JOURNAL_DIR "/%u", vmid);
 }
 
-static json_t *step_to_json(const struct step *s)
+static void step_print(const struct step *s, struct json_out *o)
 {
-	char vf[PCI_ADDR_LEN];
-	char pf[PCI_ADDR_LEN];
-	json_t *j = json_pack("{s:s s:s s:s s:i}", "kind", kinds[s->kind], "vf",
-			      pci_addr_format(&s->vf, vf), "pf", pci_addr_format(&s->pf, pf),
-			      "index", (int)s->index);
+	char addr[PCI_ADDR_LEN];
 
-	if (!j)
-		return NULL;
+	json_out_begin(o, NULL, '{');
+	json_out_text(o, "kind", kinds[s->kind]);
+	json_out_text(o, "vf", pci_addr_format(&s->vf, addr));
+	json_out_text(o, "pf", pci_addr_format(&s->pf, addr));
+	json_out_int(o, "index", s->index);
 	switch (s->kind) {
 	case STEP_SET:
 	case STEP_GUARD:
 	case STEP_CUT:
 	case STEP_CLEAR_MAC:
-		json_object_set_new(j, "attr", json_integer(s->attr));
-		json_object_set_new(j, "from", vf_settings_to_json(&s->from));
-		json_object_set_new(j, "to", vf_settings_to_json(&s->to));
+		json_out_int(o, "attr", s->attr);
+		vf_settings_print(&s->from, "from", o);
+		vf_settings_print(&s->to, "to", o);
 		break;
 	case STEP_OVERRIDE:
-		json_object_set_new(j, "from", json_string(s->from_text));
-		json_object_set_new(j, "to", json_string(s->to_text));
+		json_out_text(o, "from", s->from_text);
+		json_out_text(o, "to", s->to_text);
 		break;
 	case STEP_LEASE_TAKE:
 	case STEP_LEASE_WRITE:
-		json_object_set_new(j, "lease", lease_to_json(&s->lease));
+		lease_print(&s->lease, "lease", o);
 		break;
 	case STEP_VERIFY:
-		json_object_set_new(j, "to", vf_settings_to_json(&s->to));
+		vf_settings_print(&s->to, "to", o);
 		break;
 	case STEP_CALL:
-		json_object_set_new(j, "what", json_string(s->what));
+		json_out_text(o, "what", s->what);
 		break;
 	default:
 		break;
 	}
 	if (s->has_old_lease)
-		json_object_set_new(j, "old-lease", lease_to_json(&s->old_lease));
-	return j;
+		lease_print(&s->old_lease, "old-lease", o);
+	json_out_end(o, '}');
 }
 
 int journal_write(int root, const struct plan *p, struct error *err)
 {
-	AUTO_JSON json_t *j = json_pack("{s:i s:s s:I s:[]}", "version", JOURNAL_VERSION, "kind",
-					plan_kinds[p->kind], "vmid", (json_int_t)p->vmid, "steps");
-	AUTO_FREE char *text = NULL;
-	json_t *steps = json_object_get(j, "steps");
+	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
 	char path[64];
 
-	if (!steps)
-		return fail(err, ENOMEM, "journal: out of memory");
 	/* What journal_read() would not take must not be begun. */
 	if (p->n_steps > JOURNAL_STEPS)
 		return fail(err, E2BIG, "the plan has %zu steps, more than %d", p->n_steps,
 			    JOURNAL_STEPS);
-	for (size_t i = 0; i < p->n_steps; i++) {
-		/* append_new() of NULL fails: memory ran out. */
-		if (json_array_append_new(steps, step_to_json(&p->steps[i])) < 0)
-			return fail(err, ENOMEM, "journal: out of memory");
-	}
-	text = json_dumps(j, JSON_COMPACT);
-	if (!text)
+	json_out_begin(&o, NULL, '{');
+	json_out_int(&o, "version", JOURNAL_VERSION);
+	json_out_text(&o, "kind", plan_kinds[p->kind]);
+	json_out_int(&o, "vmid", p->vmid);
+	json_out_begin(&o, "steps", '[');
+	for (size_t i = 0; i < p->n_steps; i++)
+		step_print(&p->steps[i], &o);
+	json_out_end(&o, ']');
+	json_out_end(&o, '}');
+	if (!str_ok(&o.text))
 		return fail(err, ENOMEM, "journal: out of memory");
-	if (strlen(text) > JOURNAL_MAX)
+	if (o.text.len > JOURNAL_MAX)
 		return fail(err, E2BIG, "the plan is too large for a journal");
 	journal_path(path, p->vmid);
-	return file_create(root, path, 0644, text, strlen(text), err);
+	return file_create(root, path, 0644, str_get(&o.text), o.text.len, err);
 }
 
 /* The place of the member 'kind' in a list of names, or a negative errno. */

@@ -28,6 +28,14 @@ int json_file_read(int root, const char *path, size_t max, json_t **out, struct 
 	return 0;
 }
 
+json_t *json_out_parse(struct json_out *o)
+{
+	json_t *j = str_ok(&o->text) ? json_loadb(str_get(&o->text), o->text.len, 0, NULL) : NULL;
+
+	json_out_free(o);
+	return j;
+}
+
 int json_need_int(const json_t *obj, const char *key, json_int_t min, json_int_t max,
 		  json_int_t *out, struct error *err)
 {

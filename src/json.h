@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "src/jsonout.h"
 
 static inline void cleanup_json(json_t **j)
 {
@@ -17,6 +18,9 @@ static inline void cleanup_json(json_t **j)
 
 /* Read and parse a file of at most max bytes; *out is a new reference to an object. */
 int json_file_read(int root, const char *path, size_t max, json_t **out, struct error *err);
+
+/* What was written, read back, and the writer released. NULL when memory ran out. */
+json_t *json_out_parse(struct json_out *o);
 
 /* An integer member between min and max. -EINVAL with err. */
 int json_need_int(const json_t *obj, const char *key, json_int_t min, json_int_t max,

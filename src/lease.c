@@ -34,19 +34,34 @@ static int phase_parse(const char *s, enum lease_phase *out)
 	return -EINVAL;
 }
 
+void lease_print(const struct lease *l, const char *key, struct json_out *o)
+{
+	char addr[PCI_ADDR_LEN];
+
+	json_out_begin(o, key, '{');
+	json_out_int(o, "version", LEASE_VERSION);
+	json_out_text(o, "vf", pci_addr_format(&l->vf, addr));
+	json_out_text(o, "pf", pci_addr_format(&l->pf, addr));
+	json_out_int(o, "index", l->index);
+	json_out_int(o, "vmid", l->vmid);
+	json_out_int(o, "slot", l->slot);
+	json_out_text(o, "pool", l->pool);
+	json_out_text(o, "name", l->name);
+	json_out_text(o, "phase", lease_phase_name(l->phase));
+	json_out_int(o, "taken", l->taken);
+	json_out_int(o, "qemu-pid", l->qemu_pid);
+	json_out_int(o, "qemu-start", (int64_t)l->qemu_start);
+	vf_settings_print(&l->before, "before", o);
+	vf_settings_print(&l->want, "want", o);
+	json_out_end(o, '}');
+}
+
 json_t *lease_to_json(const struct lease *l)
 {
-	char vf[PCI_ADDR_LEN];
-	char pf[PCI_ADDR_LEN];
+	struct json_out o = JSON_OUT_INIT;
 
-	return json_pack("{s:i s:s s:s s:i s:I s:i s:s s:s s:s s:I s:I s:I s:o s:o}", "version",
-			 LEASE_VERSION, "vf", pci_addr_format(&l->vf, vf), "pf",
-			 pci_addr_format(&l->pf, pf), "index", (int)l->index, "vmid",
-			 (json_int_t)l->vmid, "slot", (int)l->slot, "pool", l->pool, "name",
-			 l->name, "phase", lease_phase_name(l->phase), "taken",
-			 (json_int_t)l->taken, "qemu-pid", (json_int_t)l->qemu_pid, "qemu-start",
-			 (json_int_t)l->qemu_start, "before", vf_settings_to_json(&l->before),
-			 "want", vf_settings_to_json(&l->want));
+	lease_print(l, NULL, &o);
+	return json_out_parse(&o);
 }
 
 int lease_from_json(const json_t *j, struct lease *out, struct error *err)
@@ -122,26 +137,26 @@ int run_dirs_make(int root, struct error *err)
 
 int lease_take(int root, const struct lease *l, struct error *err)
 {
-	AUTO_JSON json_t *j = lease_to_json(l);
-	AUTO_FREE char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
 	char path[128];
 
-	if (!text)
+	lease_print(l, NULL, &o);
+	if (!str_ok(&o.text))
 		return fail(err, ENOMEM, "write a lease: out of memory");
 	lease_path(path, &l->vf);
-	return file_create(root, path, 0644, text, strlen(text), err);
+	return file_create(root, path, 0644, str_get(&o.text), o.text.len, err);
 }
 
 int lease_write(int root, const struct lease *l, struct error *err)
 {
-	AUTO_JSON json_t *j = lease_to_json(l);
-	AUTO_FREE char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
 	char path[128];
 
-	if (!text)
+	lease_print(l, NULL, &o);
+	if (!str_ok(&o.text))
 		return fail(err, ENOMEM, "write a lease: out of memory");
 	lease_path(path, &l->vf);
-	return file_replace(root, path, 0644, text, strlen(text), err);
+	return file_replace(root, path, 0644, str_get(&o.text), o.text.len, err);
 }
 
 int lease_drop(int root, const struct pci_addr *vf, struct error *err)

@@ -50,6 +50,8 @@ struct lease {
 
 const char *lease_phase_name(enum lease_phase phase);
 
+/* As a member of something larger, and on its own: a new reference, NULL when memory ran out. */
+void lease_print(const struct lease *l, const char *key, struct json_out *o);
 json_t *lease_to_json(const struct lease *l);
 /* -EINVAL with err if any member is missing or wrong. */
 int lease_from_json(const json_t *j, struct lease *out, struct error *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "src/json.h"
 
 static const struct {
 	const char *name;
@@ -189,36 +190,40 @@ const char *vf_settings_describe(const struct vf_settings *s, char *buf, size_t 
 	return buf;
 }
 
-json_t *vf_settings_to_json(const struct vf_settings *s)
+void vf_settings_print(const struct vf_settings *s, const char *key, struct json_out *o)
 {
-	json_t *j = json_object();
 	char mac[MAC_LEN];
 
-	if (!j)
-		return NULL;
+	json_out_begin(o, key, '{');
 	if (s->has & HAS_VLAN) {
-		json_object_set_new(j, "vlan", json_integer(s->vlan));
-		json_object_set_new(j, "vlan-qos", json_integer(s->qos));
-		json_object_set_new(
-			j, "vlan-proto",
-			json_string(s->proto == VLAN_PROTO_8021AD ? "802.1ad" : "802.1Q"));
+		json_out_int(o, "vlan", s->vlan);
+		json_out_int(o, "vlan-qos", s->qos);
+		json_out_text(o, "vlan-proto",
+			      s->proto == VLAN_PROTO_8021AD ? "802.1ad" : "802.1Q");
 	}
 	if (s->has & HAS_MAC)
-		json_object_set_new(j, "mac", json_string(mac_format(s->mac, mac)));
+		json_out_text(o, "mac", mac_format(s->mac, mac));
 	if (s->has & HAS_SPOOFCHK)
-		json_object_set_new(j, "spoofchk", json_boolean(s->spoofchk));
+		json_out_bool(o, "spoofchk", s->spoofchk);
 	if (s->has & HAS_TRUST)
-		json_object_set_new(j, "trust", json_boolean(s->trust));
+		json_out_bool(o, "trust", s->trust);
 	if (s->has & HAS_MIN_RATE)
-		json_object_set_new(j, "min-rate", json_integer(s->min_rate));
+		json_out_int(o, "min-rate", s->min_rate);
 	if (s->has & HAS_MAX_RATE)
-		json_object_set_new(j, "max-rate", json_integer(s->max_rate));
+		json_out_int(o, "max-rate", s->max_rate);
 	if (s->has & HAS_LINK_STATE)
-		json_object_set_new(j, "link-state",
-				    json_string(vf_link_state_name(s->link_state)));
+		json_out_text(o, "link-state", vf_link_state_name(s->link_state));
 	if (s->has & HAS_QUERY_RSS)
-		json_object_set_new(j, "query-rss", json_boolean(s->query_rss));
-	return j;
+		json_out_bool(o, "query-rss", s->query_rss);
+	json_out_end(o, '}');
+}
+
+json_t *vf_settings_to_json(const struct vf_settings *s)
+{
+	struct json_out o = JSON_OUT_INIT;
+
+	vf_settings_print(s, NULL, &o);
+	return json_out_parse(&o);
 }
 
 static int json_number(const json_t *v, json_int_t max, json_int_t *out)

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "src/jsonout.h"
 
 /*
  * One attribute is one rtnetlink message. The order is the order in which a VF
@@ -84,7 +85,11 @@ const char *vf_attr_value(enum vf_attr attr, const struct vf_settings *s, char *
 /* All that s has, in one line: "MAC bc:.., VLAN 20, spoofchk on"; "nothing" if empty. */
 const char *vf_settings_describe(const struct vf_settings *s, char *buf, size_t size);
 
-/* To and from JSON (leases, journal). from_json: -EINVAL with err; unknown keys are an error. */
+/*
+ * To and from JSON (leases, journal). print: as a member of something larger. to_json: a new
+ * reference, NULL when memory ran out. from_json: -EINVAL with err; unknown keys are an error.
+ */
+void vf_settings_print(const struct vf_settings *s, const char *key, struct json_out *o);
 json_t *vf_settings_to_json(const struct vf_settings *s);
 int vf_settings_from_json(const json_t *j, struct vf_settings *out, struct error *err);
 

@@ -29,6 +29,7 @@ static void done(struct world *w)
 {
 	config_free(&w->c);
 	guest_config_free(&w->g);
+	entry_free(&w->e);
 }
 
 static void is(uint32_t vmid, const char *guest, const struct raw_vf *raw, enum entry_verdict want,
@@ -40,7 +41,7 @@ static void is(uint32_t vmid, const char *guest, const struct raw_vf *raw, enum 
 	if (w.e.verdict != want)
 		print_error("%s: %s\n", guest, w.e.why);
 	assert_int_equal(w.e.verdict, want);
-	assert_string_equal(w.e.value, value);
+	assert_string_equal(w.e.value ? w.e.value : "", value);
 	if (want == ENTRY_NOT_OURS)
 		assert_string_equal(w.e.why, "");
 	else
@@ -203,12 +204,15 @@ static void test_slots(void **state)
 	      "hostpci0: mapping=vf-100-0\nhostpci1: mapping=vf-100-0\nhostpci15: mapping=wan\n",
 	      NULL);
 	assert_int_equal(w.e.verdict, ENTRY_GOOD);
+	entry_free(&w.e);
 	entry_judge(&w.c, "pve1", &w.g, 1, &none, &w.e);
 	assert_int_equal(w.e.verdict, ENTRY_ADOPT);
 	assert_string_equal(w.e.value, "mapping=vf-100-1");
+	entry_free(&w.e);
 	entry_judge(&w.c, "pve1", &w.g, 15, &none, &w.e);
 	assert_int_equal(w.e.verdict, ENTRY_ADOPT);
 	assert_string_equal(w.e.value, "mapping=vf-100-15");
+	entry_free(&w.e);
 	entry_judge(&w.c, "pve1", &w.g, 2, &none, &w.e);
 	assert_int_equal(w.e.verdict, ENTRY_NOT_OURS);
 	done(&w);
