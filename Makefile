@@ -32,7 +32,8 @@ HARDEN_LD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 SAN        := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 PKGS       := libnl-3.0 jansson
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS    = $(shell pkg-config --libs $(PKGS))
+# libc first: that is where the loader finds most symbols, and it asks in this order.
+PKG_LIBS    = -lc $(shell pkg-config --libs $(PKGS))
 CPPFLAGS_ALL = -D_GNU_SOURCE -DVFHOOK_VERSION='"$(VERSION)"' -I. $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL  = -std=gnu11 $(WARN) $(CFLAGS)
 

@@ -15,18 +15,25 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+static ssize_t read_once(int fd, char *buf, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = read(fd, buf, size);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
 static ssize_t read_full(int fd, char *buf, size_t size)
 {
 	size_t used = 0;
 
 	while (used < size) {
-		ssize_t n = read(fd, buf + used, size - used);
+		ssize_t n = read_once(fd, buf + used, size - used);
 
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
+		if (n < 0)
+			return n;
 		if (!n)
 			break;
 		used += (size_t)n;
@@ -101,7 +108,7 @@ ssize_t attr_read(int root, const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return -errno;
-	n = read_full(fd, buf, size);
+	n = read_once(fd, buf, size);
 	if (n < 0)
 		return n;
 	if ((size_t)n == size)

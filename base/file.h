@@ -26,7 +26,8 @@ ssize_t file_read(int root, const char *path, size_t max, char **data, struct er
 ssize_t file_read_own(int root, const char *path, size_t max, char **data, struct error *err);
 
 /*
- * One sysfs or procfs attribute into buf, without its trailing line break.
+ * One sysfs or procfs attribute into buf, without its trailing line break. The kernel gives
+ * it whole in one read (fs/seq_file.c, fs/kernfs/file.c), so there is only one.
  * Returns its length or a negative errno (-EFBIG if it does not fit). No error
  * text: absence is an answer here.
  */

@@ -30,8 +30,8 @@ static void new_value(const struct guest_config *g, unsigned slot, struct entry 
 	/* PVE's own GUI proposes pcie=1 where the machine type has PCIe. */
 	if (!h->present && g->machine && strstr(g->machine, "q35"))
 		rest = "pcie=1";
-	str_printf(&value, "mapping=%s%s%s", port_mapping_id(g->vmid, slot, id),
-		   rest[0] ? "," : "", rest);
+	str_printf(&value, "mapping=%s%s%s", port_mapping_id(g->vmid, slot, id), rest[0] ? "," : "",
+		   rest);
 	e->value = str_take(&value);
 	if (!e->value)
 		verdict(e, ENTRY_REFUSE, "out of memory");

@@ -26,10 +26,10 @@ struct raw_vf {
 
 struct entry {
 	enum entry_verdict verdict;
-	char why[320];	  /* what is wrong with it, for a person */
-	char *value;	  /* the hostpciN to write (REWRITE, ADOPT), owned; else NULL */
-	bool was_raw;	  /* it holds a raw address: only root@pam may replace that */
-	bool has_vf;	  /* the user named this very VF: prefer it */
+	char why[320]; /* what is wrong with it, for a person */
+	char *value;   /* the hostpciN to write (REWRITE, ADOPT), owned; else NULL */
+	bool was_raw;  /* it holds a raw address: only root@pam may replace that */
+	bool has_vf;   /* the user named this very VF: prefer it */
 	struct pci_addr vf;
 	struct port adopt; /* the port to make (ADOPT); its MAC is always a new one */
 	uint32_t origin;   /* whose clone it seems to be (ADOPT), 0: nobody's */

@@ -245,12 +245,11 @@ static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all, st
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		const struct port_wish *w = &v->wishes[i];
 		struct pci_addr pf;
-		unsigned index;
 
 		if (all) {
 			for (size_t k = 0; k < w->n_pfs; k++)
 				add_pf(pfs, &n, &w->pfs[k]);
-		} else if (w->has_last && !sysfs_vf_identify(h->root, &w->last, &pf, &index)) {
+		} else if (w->has_last && !sysfs_vf_pf(h->root, &w->last, &pf)) {
 			for (size_t k = 0; k < w->n_pfs; k++) {
 				if (!pci_addr_cmp(&w->pfs[k].addr, &pf))
 					add_pf(pfs, &n, &w->pfs[k]);

@@ -147,7 +147,9 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
 {
+	unsigned long long total = 0;
 	char text[PCI_ADDR_LEN];
+	char path[PATH_MAX];
 	bool has_netdev;
 	char buf[32];
 	int bad = 0;
@@ -155,14 +157,15 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
 
 	*out = (struct pf_info){.addr = *addr, .numa_node = -1};
 	pci_addr_format(addr, text);
-	r = dev_has(root, addr, "sriov_totalvfs");
+	r = dev_path(path, addr, "sriov_totalvfs") ? attr_read_u64(root, path, UINT_MAX, &total)
+						   : -ENAMETOOLONG;
 	note_trouble(r, &bad);
-	if (r < 0 && !bad)
+	if (r == -ENOENT || r == -ENOTDIR)
 		return dev_has(root, addr, "vendor") < 0
 			       ? fail(err, ENODEV, "there is no PCI device %s on this node", text)
 			       : fail(err, EOPNOTSUPP,
 				      "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)", text);
-	out->total_vfs = dev_number(root, addr, "sriov_totalvfs", &bad);
+	out->total_vfs = (unsigned)total;
 	out->num_vfs = dev_number(root, addr, "sriov_numvfs", &bad);
 	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
 	if (dev_attr(root, addr, "numa_node", buf, sizeof(buf)) > 0 && buf[0] != '-')
@@ -199,25 +202,35 @@ static bool vf_has_index(int root, const struct pci_addr *vf, const struct pci_a
 	return !sysfs_vf_addr(root, pf, index, &at) && !pci_addr_cmp(&at, vf);
 }
 
-int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index)
+int sysfs_vf_pf(int root, const struct pci_addr *vf, struct pci_addr *pf)
 {
 	char name[PCI_ADDR_LEN];
+	int bad = 0;
+	int r;
+
+	dev_link(root, vf, "physfn", name, sizeof(name), &bad);
+	if (bad)
+		return bad;
+	if (!pci_addr_parse(name, pf))
+		return 0;
+	r = dev_has(root, vf, "vendor");
+	note_trouble(r, &bad);
+	if (bad)
+		return bad;
+	return r < 0 ? -ENODEV : -EINVAL;
+}
+
+int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index)
+{
 	unsigned stride;
 	unsigned guess;
 	unsigned n;
 	long delta;
 	int bad = 0;
-	int r;
+	int r = sysfs_vf_pf(root, vf, pf);
 
-	r = dev_has(root, vf, "vendor");
-	note_trouble(r, &bad);
-	if (r < 0 && !bad)
-		return -ENODEV;
-	dev_link(root, vf, "physfn", name, sizeof(name), &bad);
-	if (bad)
-		return bad;
-	if (pci_addr_parse(name, pf) < 0)
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	/* PCIe SR-IOV 2.1.2: routing id of VF n = the PF's + offset + n * stride. */
 	stride = dev_number(root, pf, "sriov_stride", &bad);
 	delta = (long)(vf->bus << 8 | vf->dev << 3 | vf->fn) -

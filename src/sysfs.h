@@ -65,6 +65,9 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
  */
 int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pci_addr *out);
 
+/* Whose VF is this? Fills pf; errors as below, for a fifth of the reads. */
+int sysfs_vf_pf(int root, const struct pci_addr *vf, struct pci_addr *pf);
+
 /*
  * Whose VF is this, and which one? Fills pf and index. -ENODEV: no such
  * function; -EINVAL: it is not a VF; any other error: that cannot be told now. No
