@@ -27,8 +27,11 @@
 #define BODY_MAX	   4194304
 #define REASON_MAX	   512
 #define MESSAGE_MAX	   700
-#define TOKEN_MAX	   512
-#define AUTH_PREFIX	   "Authorization: PVEAPIToken="
+/* Where more stands beside it. A %.300s would cut a character in two. */
+#define PART_MAX    300
+#define SHORT_MAX   100
+#define TOKEN_MAX   512
+#define AUTH_PREFIX "Authorization: PVEAPIToken="
 
 #define TOKEN_MAKE                                                                                 \
 	"`/usr/lib/vfhook/setup configure`, or by hand: `pveum user token add vfhook@pve hook "    \
@@ -582,8 +585,11 @@ static CURLcode perform(struct rest *r)
 
 /* Replies */
 
-/* One line to show: control characters and runs of blanks become one blank, no stop at its end. */
-static const char *one_line(const char *text, size_t len, char buf[MESSAGE_MAX])
+/*
+ * One line of less than max bytes to show: control characters and runs of blanks become one
+ * blank, no stop at its end.
+ */
+static const char *one_line(const char *text, size_t len, size_t max, char buf[MESSAGE_MAX])
 {
 	CLEANUP(str_free) struct str s = STR_INIT;
 	size_t n;
@@ -596,14 +602,14 @@ static const char *one_line(const char *text, size_t len, char buf[MESSAGE_MAX])
 		else if (s.len && s.data[s.len - 1] != ' ')
 			str_append(&s, " ");
 	}
-	text_clean(str_get(&s), buf, MESSAGE_MAX);
+	text_clean(str_get(&s), buf, max);
 	n = strlen(buf);
 	while (n && (buf[n - 1] == ' ' || buf[n - 1] == '.'))
 		buf[--n] = '\0';
 	return buf;
 }
 
-static bool text_of_errors(json_t *errors, char buf[MESSAGE_MAX])
+static bool text_of_errors(json_t *errors, size_t max, char buf[MESSAGE_MAX])
 {
 	CLEANUP(str_free) struct str s = STR_INIT;
 	const char *key;
@@ -615,24 +621,25 @@ static bool text_of_errors(json_t *errors, char buf[MESSAGE_MAX])
 
 		if (!json_is_string(value) || s.len > MESSAGE_MAX)
 			continue;
-		one_line(json_string_value(value), json_string_length(value), line);
+		one_line(json_string_value(value), json_string_length(value), sizeof(line), line);
 		str_printf(&s, "%s%s: %s", s.len ? "; " : "", key, line);
 	}
-	return *one_line(str_get(&s), s.len, buf);
+	return *one_line(str_get(&s), s.len, max, buf);
 }
 
 /* `errors`, else `message`, else the reason phrase. */
-static void text_of_reply(const struct rest *r, char buf[MESSAGE_MAX])
+static void text_of_reply(const struct rest *r, size_t max, char buf[MESSAGE_MAX])
 {
 	json_t *reply = json_loadb(str_get(&r->body), r->body.len, JSON_ALLOW_NUL, NULL);
 	json_t *message = json_object_get(reply, "message");
-	bool found = text_of_errors(json_object_get(reply, "errors"), buf);
+	bool found = text_of_errors(json_object_get(reply, "errors"), max, buf);
 
 	if (!found && json_is_string(message))
-		found = *one_line(json_string_value(message), json_string_length(message), buf);
+		found = *one_line(json_string_value(message), json_string_length(message), max,
+				  buf);
 	json_decref(reply);
 	if (!found)
-		found = *one_line(r->reason, strlen(r->reason), buf);
+		found = *one_line(r->reason, strlen(r->reason), max, buf);
 	if (!found)
 		memcpy(buf, "no reason given", sizeof("no reason given"));
 }
@@ -670,17 +677,18 @@ static int errno_of(long status, const char *text)
 
 static int fail_status(const struct rest *r, const struct call *c, long status, struct error *err)
 {
+	bool no_answer = status == 595 || status == 596 || status == 599;
 	char text[MESSAGE_MAX];
 
-	text_of_reply(r, text);
+	text_of_reply(r, status == 401 ? SHORT_MAX : no_answer ? PART_MAX : MESSAGE_MAX, text);
 	if (status == 401)
 		return fail(err, EACCES,
 			    "%s %s: pveproxy does not accept the token in /" VFHOOK_TOKEN_PATH
-			    " (401, %.100s): make a new one with " TOKEN_MAKE,
+			    " (401, %s): make a new one with " TOKEN_MAKE,
 			    c->method, c->path, text);
-	if (status == 595 || status == 596 || status == 599)
+	if (no_answer)
 		return fail(err, EREMOTEIO,
-			    "%s %s: %ld %.300s: pveproxy gets no answer from pvedaemon (or the "
+			    "%s %s: %ld %s: pveproxy gets no answer from pvedaemon (or the "
 			    "other node): `systemctl status pvedaemon`",
 			    c->method, c->path, status, text);
 	return fail(err, errno_of(status, text), "%s %s: %ld %s", c->method, c->path, status, text);
@@ -694,15 +702,15 @@ static int fail_curl(const struct rest *r, const struct call *c, CURLcode code, 
 	if (r->too_large)
 		return fail(err, EPROTO, "%s %s: the reply is larger than %d bytes", c->method,
 			    c->path, BODY_MAX);
-	one_line(why, strlen(why), text);
+	one_line(why, strlen(why), PART_MAX, text);
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 		return fail(err, ECONNREFUSED,
-			    "%s %s: pveproxy is not reachable (%.300s): `systemctl status "
+			    "%s %s: pveproxy is not reachable (%s): `systemctl status "
 			    "pveproxy`",
 			    c->method, c->path, text);
 	case CURLE_OPERATION_TIMEDOUT:
-		return fail(err, ETIMEDOUT, "%s %s: pveproxy did not answer in time (%.300s)",
+		return fail(err, ETIMEDOUT, "%s %s: pveproxy did not answer in time (%s)",
 			    c->method, c->path, text);
 	case CURLE_OUT_OF_MEMORY:
 		return fail(err, ENOMEM, "%s %s: out of memory", c->method, c->path);
@@ -710,12 +718,12 @@ static int fail_curl(const struct rest *r, const struct call *c, CURLcode code, 
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_ISSUER_ERROR:
 		return fail(err, EPROTO,
-			    "%s %s: pveproxy's certificate is refused (%.300s; asked for %.253s, "
+			    "%s %s: pveproxy's certificate is refused (%s; asked for %.253s, "
 			    "checked against /%s): `pvecm updatecerts --force && systemctl restart "
 			    "pveproxy` if it is not one of your own",
 			    c->method, c->path, text, r->target.name, r->target.anchor_path);
 	default:
-		return fail(err, EPROTO, "%s %s: no proper reply from pveproxy (%.300s)", c->method,
+		return fail(err, EPROTO, "%s %s: no proper reply from pveproxy (%s)", c->method,
 			    c->path, text);
 	}
 }
@@ -730,13 +738,12 @@ static int parse_reply(const struct rest *r, const struct call *c, long status, 
 	if (!json_is_object(reply)) {
 		char text[MESSAGE_MAX];
 
-		one_line(why.text, strlen(why.text), text);
+		one_line(why.text, strlen(why.text), SHORT_MAX, text);
 		if (reply)
 			memcpy(text, "not an object", sizeof("not an object"));
 		json_decref(reply);
-		return fail(err, EPROTO,
-			    "%s %s: %ld, but the reply is no JSON of PVE's API (%.100s)", c->method,
-			    c->path, status, text);
+		return fail(err, EPROTO, "%s %s: %ld, but the reply is no JSON of PVE's API (%s)",
+			    c->method, c->path, status, text);
 	}
 	found = json_object_get(reply, "data");
 	if (data)
