@@ -86,7 +86,7 @@ int chain_run(struct hook *h, uint32_t vmid, const char *phase)
 	/* An ordinary start has read the file already, and need not do it twice. */
 	if (h->nothing_chained)
 		return 0;
-	if (config_load(h->root, &c, &err) < 0) {
+	if (config_load_for(h->root, &vmid, 1, &c, &err) < 0) {
 		complain("VM %u: whether another hookscript is to be run cannot be told: %s", vmid,
 			 err.text);
 		/* It may be what keeps the VM's network as it should be: no start without it. */

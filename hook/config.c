@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/seen.h"
 #include "hook/cfslock.h"
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
@@ -138,7 +139,6 @@ static int port_id(const char *id, struct port *p, struct error *err)
 {
 	const char *dash = strchr(id, '-');
 	char vmid[16] = "";
-	char again[32];
 	char clean[64];
 	uint32_t slot = 0;
 
@@ -147,8 +147,8 @@ static int port_id(const char *id, struct port *p, struct error *err)
 	if (!parse_u32(vmid, PVE_VMID_MAX, &p->vmid) && p->vmid >= PVE_VMID_MIN &&
 	    !parse_u32(dash + 1, PVE_HOSTPCI_MAX - 1, &slot)) {
 		p->slot = slot;
-		snprintf(again, sizeof(again), "%u-%u", p->vmid, p->slot);
-		if (!strcmp(again, id))
+		/* No second way to write the same. */
+		if (id[0] != '0' && (dash[1] != '0' || !dash[2]))
 			return 0;
 	}
 	return fail(err, EINVAL, "'%s' is no port: it wants <vmid>-<hostpci number>, like 100-0",
@@ -381,6 +381,13 @@ static int parse_port(const char *name, const struct section *s, struct port *p,
 	return why.code && !p->bad ? fail(err, ENOMEM, "out of memory") : 0;
 }
 
+static int guest_id(const char *id, uint32_t *vmid)
+{
+	if (parse_u32(id, PVE_VMID_MAX, vmid) < 0 || *vmid < PVE_VMID_MIN || id[0] == '0')
+		return -EINVAL;
+	return 0;
+}
+
 static int parse_guest(const char *name, const struct section *s, struct guest_note *g,
 		       struct error *err)
 {
@@ -389,8 +396,7 @@ static int parse_guest(const char *name, const struct section *s, struct guest_n
 	char clean[64];
 
 	*g = (struct guest_note){0};
-	if (parse_u32(s->id, PVE_VMID_MAX, &g->vmid) < 0 || g->vmid < PVE_VMID_MIN ||
-	    s->id[0] == '0')
+	if (guest_id(s->id, &g->vmid) < 0)
 		return fail(err, EINVAL, "%s:%u: '%s' is no VM id", name, s->line,
 			    text_clean(s->id, clean, sizeof(clean)));
 	for (size_t i = 0; !why.code && i < s->n_props; i++) {
@@ -403,14 +409,11 @@ static int parse_guest(const char *name, const struct section *s, struct guest_n
 	return why.code && !g->bad ? fail(err, ENOMEM, "out of memory") : 0;
 }
 
-static int by_mac(const void *a, const void *b)
+static bool same_mac(size_t a, size_t b, const void *arg)
 {
-	const struct port *x = *(const struct port *const *)a;
-	const struct port *y = *(const struct port *const *)b;
-	int r = memcmp(x->want.mac, y->want.mac, 6);
+	const struct port *ports = arg;
 
-	/* All are elements of one array: its order is that of the file. */
-	return r ? r : (x > y) - (x < y);
+	return !memcmp(ports[a].want.mac, ports[b].want.mac, 6);
 }
 
 static int tell_double_mac(const char *name, struct port *p, const struct port *a,
@@ -427,42 +430,98 @@ static int tell_double_mac(const char *name, struct port *p, const struct port *
 		       : 0;
 }
 
-/*
- * Two ports with one MAC: both are wrong, and neither VM may start with it. Sorted, so that
- * thousands of ports cost no quadratic time.
- */
+/* Two ports with one MAC: both are wrong, and neither VM may start with it. */
 static int find_double_macs(const char *name, struct config *c)
 {
-	AUTO_FREE struct port **sorted = calloc(c->n_ports + 1, sizeof(struct port *));
-	size_t first = 0; /* of those that have the same */
-	size_t n = 0;
+	CLEANUP(seen_free) struct seen seen;
 
-	if (!sorted)
+	if (seen_init(&seen, c->n_ports, same_mac, c->ports) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_ports; i++) {
-		if (c->ports[i].want.has & HAS_MAC)
-			sorted[n++] = &c->ports[i];
-	}
-	if (n)
-		qsort(sorted, n, sizeof(struct port *), by_mac);
-	for (size_t i = 1; i < n; i++) {
-		if (memcmp(sorted[first]->want.mac, sorted[i]->want.mac, 6) != 0) {
-			first = i;
+		struct port *p = &c->ports[i];
+		size_t first;
+
+		if (!(p->want.has & HAS_MAC))
 			continue;
-		}
-		if (tell_double_mac(name, sorted[i], sorted[first], sorted[i]) < 0 ||
-		    tell_double_mac(name, sorted[first], sorted[first], sorted[i]) < 0)
+		first = seen_add(&seen, seen_hash(&seen, 0, p->want.mac, 6), i);
+		if (first != i &&
+		    (tell_double_mac(name, p, &c->ports[first], p) < 0 ||
+		     tell_double_mac(name, &c->ports[first], &c->ports[first], p) < 0))
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-int config_parse(const char *name, const char *text, size_t len, struct config *out,
-		 struct error *err)
+/* Those VMs whose sections are wanted whole; all NULL. */
+struct concern {
+	const uint32_t *vmids;
+	size_t n;
+};
+
+static bool concerns(const struct concern *c, uint32_t vmid)
 {
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->vmids[i] == vmid)
+			return true;
+	}
+	return !c->vmids;
+}
+
+/* What cannot be a VM's is wanted: it is judged, and found wrong. */
+static const char *of_concern(const char *type, const char *id, const void *arg)
+{
+	struct port p;
+	uint32_t vmid;
+
+	if (!strcmp(type, "port"))
+		return port_id(id, &p, NULL) < 0 || concerns(arg, p.vmid) ? NULL : "mac";
+	if (!strcmp(type, "guest"))
+		return guest_id(id, &vmid) < 0 || concerns(arg, vmid) ? NULL : "";
+	return NULL;
+}
+
+/* Another VM's port: only what no second one may have. */
+static int parse_foreign(const char *name, const struct section *s, struct port *p,
+			 struct error *err)
+{
+	const char *mac = section_get(s, "mac");
+
+	*p = (struct port){.want = {.proto = VLAN_PROTO_8021Q}};
+	if (port_id(s->id, p, err) < 0)
+		return fail_context(err, "%s:%u", name, s->line);
+	if (mac && !mac_parse(mac, p->want.mac))
+		p->want.has = HAS_MAC;
+	return 0;
+}
+
+static int parse_section(const char *name, const struct section *s, const struct concern *whose,
+			 struct config *c, struct error *err)
+{
+	char clean[64];
+
+	if (!strcmp(s->type, "pool"))
+		return parse_pool(name, s, &c->pools[c->n_pools++]) < 0
+			       ? fail(err, ENOMEM, "read %s: out of memory", name)
+			       : 0;
+	if (!strcmp(s->type, "port"))
+		return of_concern(s->type, s->id, whose)
+			       ? parse_foreign(name, s, &c->ports[c->n_ports++], err)
+			       : parse_port(name, s, &c->ports[c->n_ports++], err);
+	if (!strcmp(s->type, "guest"))
+		return of_concern(s->type, s->id, whose)
+			       ? 0
+			       : parse_guest(name, s, &c->guests[c->n_guests++], err);
+	return fail(err, EINVAL, "%s:%u: unknown section type '%s'", name, s->line,
+		    text_clean(s->type, clean, sizeof(clean)));
+}
+
+static int parse_some(const char *name, const char *text, size_t len, const struct concern *whose,
+		      struct config *out, struct error *err)
+{
+	const struct section_filter filter = {of_concern, whose};
 	CLEANUP(section_file_free) struct section_file f = {0};
 	CLEANUP(config_free) struct config c = {0};
-	int r = section_parse(name, text, len, true, &f, err);
+	int r = section_parse(name, text, len, true, &filter, &f, err);
 
 	*out = (struct config){0};
 	if (r < 0)
@@ -473,24 +532,9 @@ int config_parse(const char *name, const char *text, size_t len, struct config *
 	if (!c.pools || !c.ports || !c.guests)
 		return fail(err, ENOMEM, "read %s: out of memory", name);
 	for (size_t i = 0; i < f.n_sections; i++) {
-		const struct section *s = &f.sections[i];
-		char clean[64];
-
-		if (!strcmp(s->type, "pool")) {
-			if (parse_pool(name, s, &c.pools[c.n_pools++]) < 0)
-				return fail(err, ENOMEM, "read %s: out of memory", name);
-		} else if (!strcmp(s->type, "port")) {
-			r = parse_port(name, s, &c.ports[c.n_ports++], err);
-			if (r < 0)
-				return r;
-		} else if (!strcmp(s->type, "guest")) {
-			r = parse_guest(name, s, &c.guests[c.n_guests++], err);
-			if (r < 0)
-				return r;
-		} else {
-			return fail(err, EINVAL, "%s:%u: unknown section type '%s'", name, s->line,
-				    text_clean(s->type, clean, sizeof(clean)));
-		}
+		r = parse_section(name, &f.sections[i], whose, &c, err);
+		if (r < 0)
+			return r;
 	}
 	if (find_double_macs(name, &c) < 0)
 		return fail(err, ENOMEM, "read %s: out of memory", name);
@@ -499,7 +543,13 @@ int config_parse(const char *name, const char *text, size_t len, struct config *
 	return 0;
 }
 
-int config_load(int root, struct config *out, struct error *err)
+int config_parse(const char *name, const char *text, size_t len, struct config *out,
+		 struct error *err)
+{
+	return parse_some(name, text, len, &(struct concern){0}, out, err);
+}
+
+static int load(int root, const struct concern *whose, struct config *out, struct error *err)
 {
 	AUTO_FREE char *text = NULL;
 	ssize_t len = file_read(root, VFHOOK_CFG, PVE_FILE_MAX, &text, err);
@@ -511,7 +561,18 @@ int config_load(int root, struct config *out, struct error *err)
 	}
 	if (len < 0)
 		return (int)len;
-	return config_parse("/" VFHOOK_CFG, text, (size_t)len, out, err);
+	return parse_some("/" VFHOOK_CFG, text, (size_t)len, whose, out, err);
+}
+
+int config_load(int root, struct config *out, struct error *err)
+{
+	return load(root, &(struct concern){0}, out, err);
+}
+
+int config_load_for(int root, const uint32_t *vmids, size_t n, struct config *out,
+		    struct error *err)
+{
+	return load(root, &(struct concern){vmids, n}, out, err);
 }
 
 void config_free(struct config *c)

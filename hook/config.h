@@ -78,6 +78,13 @@ struct config {
  * the file as messages have it, "/etc/pve/vfhook.cfg".
  */
 int config_load(int root, struct config *out, struct error *err);
+/*
+ * What concerns these VMs: their own ports and notes, and all pools. Other ports have only their
+ * id and their MAC (no two may have one), and are not judged, other notes are left out: a start
+ * needs one or two of what may be a thousand sections.
+ */
+int config_load_for(int root, const uint32_t *vmids, size_t n, struct config *out,
+		    struct error *err);
 int config_parse(const char *name, const char *text, size_t len, struct config *out,
 		 struct error *err);
 void config_free(struct config *c);

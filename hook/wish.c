@@ -69,6 +69,22 @@ bool vm_ports_judge(struct hook *h, struct vm_ports *v)
 	return ours;
 }
 
+/* The VM itself, and those whose ports its hostpciN name: it may be a clone of them. */
+static int load_config(struct hook *h, struct vm_ports *v, struct error *err)
+{
+	uint32_t vmids[1 + PVE_HOSTPCI_MAX] = {v->guest.vmid};
+	size_t n = 1;
+
+	for (size_t i = 0; i < PVE_HOSTPCI_MAX; i++) {
+		unsigned slot;
+
+		if (v->guest.hostpci[i].mapping &&
+		    port_mapping_parse(v->guest.hostpci[i].mapping, &vmids[n], &slot))
+			n++;
+	}
+	return config_load_for(h->root, vmids, n, &v->config, err);
+}
+
 int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err)
 {
 	*v = (struct vm_ports){0};
@@ -77,7 +93,7 @@ int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct erro
 	/* PVE drops hostpci when it starts a template for a backup, and calls no post-start. */
 	if (v->guest.is_template)
 		return 0;
-	if (config_load(h->root, &v->config, err) < 0)
+	if (load_config(h, v, err) < 0)
 		return error_code(err);
 	h->nothing_chained = !config_guest(&v->config, vmid);
 	return vm_ports_judge(h, v);
@@ -143,7 +159,11 @@ static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port
 
 int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *err)
 {
-	if (mapping_load(h->root, &v->mappings, err) < 0)
+	char prefix[NAME_LEN];
+
+	snprintf(prefix, sizeof(prefix), "vf-%u-", v->guest.vmid);
+	mapping_file_free(&v->mappings);
+	if (mapping_load_some(h->root, prefix, &v->mappings, err) < 0)
 		return error_code(err);
 	v->n_wishes = 0;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {

@@ -180,7 +180,13 @@ static int mapping_fill(const struct section *s, struct mapping *m)
 	return 0;
 }
 
-static int fill_all(const struct section_file *sections, struct mapping_file *out)
+static bool begins_with(const char *id, const char *prefix)
+{
+	return !strncmp(id, prefix, strlen(prefix));
+}
+
+static int fill_all(const struct section_file *sections, const char *prefix,
+		    struct mapping_file *out)
 {
 	if (!sections->n_sections)
 		return 0;
@@ -188,11 +194,37 @@ static int fill_all(const struct section_file *sections, struct mapping_file *ou
 	if (!out->mappings)
 		return -ENOMEM;
 	for (size_t i = 0; i < sections->n_sections; i++) {
+		const struct section *s = &sections->sections[i];
+
 		/* PVE skips a section with such an id: it is no mapping for anybody. */
-		if (!mapping_id_valid(sections->sections[i].id))
+		if (!begins_with(s->id, prefix) || !mapping_id_valid(s->id))
 			continue;
-		if (mapping_fill(&sections->sections[i], &out->mappings[out->n_mappings++]) < 0)
+		if (mapping_fill(s, &out->mappings[out->n_mappings++]) < 0)
 			return -ENOMEM;
+	}
+	return 0;
+}
+
+static const char *of_prefix(const char *type, const char *id, const void *arg)
+{
+	(void)type;
+	return begins_with(id, arg) ? NULL : "";
+}
+
+static int parse_some(const char *name, const char *text, size_t len, const char *prefix,
+		      struct mapping_file *out, struct error *err)
+{
+	const struct section_filter filter = {of_prefix, prefix};
+	CLEANUP(section_file_free) struct section_file sections = {0};
+	int r;
+
+	*out = (struct mapping_file){NULL, 0, ""};
+	r = section_parse(name, text, len, false, &filter, &sections, err);
+	if (r < 0)
+		return r;
+	if (fill_all(&sections, prefix, out) < 0) {
+		mapping_file_free(out);
+		return fail(err, ENOMEM, "%s: out of memory", name);
 	}
 	return 0;
 }
@@ -200,34 +232,42 @@ static int fill_all(const struct section_file *sections, struct mapping_file *ou
 int mapping_parse(const char *name, const char *text, size_t len, struct mapping_file *out,
 		  struct error *err)
 {
-	CLEANUP(section_file_free) struct section_file sections = {NULL, 0};
-	int r;
+	int r = parse_some(name, text, len, "", out, err);
 
-	*out = (struct mapping_file){NULL, 0, ""};
-	r = section_parse(name, text, len, false, &sections, err);
-	if (r < 0)
-		return r;
-	if (fill_all(&sections, out) < 0) {
-		mapping_file_free(out);
-		return fail(err, ENOMEM, "%s: out of memory", name);
-	}
-	sha1_hex(text, len, out->digest);
-	return 0;
+	if (!r)
+		sha1_hex(text, len, out->digest);
+	return r;
+}
+
+/* *text: owned, "" for a file that is not there. Returns its length or a negative errno. */
+static ssize_t read_file(int root, char **text, struct error *err)
+{
+	ssize_t len = file_read(root, MAPPING_PATH, PVE_FILE_MAX, text, err);
+
+	if (len != -ENOENT)
+		return len;
+	error_clear(err);
+	*text = strdup("");
+	return *text ? 0 : fail(err, ENOMEM, "/" MAPPING_PATH ": out of memory");
 }
 
 int mapping_load(int root, struct mapping_file *out, struct error *err)
 {
 	AUTO_FREE char *text = NULL;
-	ssize_t len = file_read(root, MAPPING_PATH, PVE_FILE_MAX, &text, err);
+	ssize_t len = read_file(root, &text, err);
 
-	if (len == -ENOENT) {
-		error_clear(err);
-		return mapping_parse("/" MAPPING_PATH, "", 0, out, err);
-	}
 	*out = (struct mapping_file){NULL, 0, ""};
-	if (len < 0)
-		return (int)len;
-	return mapping_parse("/" MAPPING_PATH, text, (size_t)len, out, err);
+	return len < 0 ? (int)len : mapping_parse("/" MAPPING_PATH, text, (size_t)len, out, err);
+}
+
+int mapping_load_some(int root, const char *prefix, struct mapping_file *out, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	ssize_t len = read_file(root, &text, err);
+
+	*out = (struct mapping_file){NULL, 0, ""};
+	return len < 0 ? (int)len
+		       : parse_some("/" MAPPING_PATH, text, (size_t)len, prefix, out, err);
 }
 
 const struct mapping *mapping_find(const struct mapping_file *f, const char *id)

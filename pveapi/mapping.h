@@ -44,6 +44,11 @@ struct mapping_file {
 
 /* Load the file; a missing one is an empty one. Errors name file and line. */
 int mapping_load(int root, struct mapping_file *out, struct error *err);
+/*
+ * Only mappings whose id begins with prefix, and without digest: a start needs one or two of what
+ * may be thousands, and writes none. Others are not judged.
+ */
+int mapping_load_some(int root, const char *prefix, struct mapping_file *out, struct error *err);
 int mapping_parse(const char *name, const char *text, size_t len, struct mapping_file *out,
 		  struct error *err);
 /* PVE's configid: a letter, then at least one letter, digit, '-' or '_'. NULL is not valid. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/seen.h"
 #include "pveapi/lines.h"
 
 #define LINE_MAX_LEN 8192
@@ -16,31 +17,21 @@ struct parser {
 	const char *name;
 	unsigned line;
 	bool typed;
-	bool open; /* the last section still takes properties */
+	bool open;	  /* the last section still takes properties */
+	const char *only; /* of the last section, as section_filter has it */
+	const struct section_filter *filter;
 	struct section_file *out;
 	size_t cap_sections;
-	size_t cap_props; /* of the last section */
+	size_t cap_props;
 	struct error *err;
 };
 
-static void section_clear(struct section *s)
-{
-	for (size_t i = 0; i < s->n_props; i++) {
-		free(s->props[i].key);
-		free(s->props[i].value);
-	}
-	free(s->props);
-	free(s->type);
-	free(s->id);
-}
-
 void section_file_free(struct section_file *f)
 {
-	for (size_t i = 0; i < f->n_sections; i++)
-		section_clear(&f->sections[i]);
 	free(f->sections);
-	f->sections = NULL;
-	f->n_sections = 0;
+	free(f->props);
+	free(f->text);
+	*f = (struct section_file){0};
 }
 
 static int fail_memory(const struct parser *p)
@@ -106,6 +97,15 @@ static bool is_type(struct span s)
 	return s.len > 0;
 }
 
+/* The copy of the text is ours: a span of it becomes a string in its place. */
+static const char *terminate(struct span s)
+{
+	char *p = (char *)(uintptr_t)s.p;
+
+	p[s.len] = '\0';
+	return p;
+}
+
 /* Takes "type: id" or "id" apart, as PVE/SectionConfig.pm: parse_section_header. */
 static int split_header(const struct parser *p, struct span line, struct span *type,
 			struct span *id)
@@ -160,21 +160,19 @@ static int add_section(struct parser *p, struct span line)
 	if (!grow((void **)&f->sections, f->n_sections, &p->cap_sections, sizeof(*s)))
 		return fail_memory(p);
 	s = &f->sections[f->n_sections++];
-	*s = (struct section){.line = p->line};
-	s->type = strndup(type.p, type.len);
-	s->id = strndup(id.p, id.len);
-	p->cap_props = 0;
+	*s = (struct section){.line = p->line, .first_prop = f->n_props};
+	s->type = type.len ? terminate(type) : "";
+	s->id = terminate(id);
 	p->open = true;
-	if (!s->type || !s->id)
-		return fail_memory(p);
+	p->only = p->filter ? p->filter->only(s->type, s->id, p->filter->arg) : NULL;
 	return 0;
 }
 
 static int add_property(struct parser *p, struct span line)
 {
 	struct span rest = span_trim(line);
+	struct section_file *f = p->out;
 	struct section_prop *prop;
-	struct section *s;
 	struct span key;
 
 	if (!rest.len)
@@ -186,28 +184,44 @@ static int add_property(struct parser *p, struct span line)
 		return fail(p->err, EINVAL,
 			    "%s:%u: a property (indented line) outside of a section", p->name,
 			    p->line);
-	s = &p->out->sections[p->out->n_sections - 1];
-	if (!grow((void **)&s->props, s->n_props, &p->cap_props, sizeof(*prop)))
+	if (!grow((void **)&f->props, f->n_props, &p->cap_props, sizeof(*prop)))
 		return fail_memory(p);
 	key = (struct span){rest.p, word_len(rest)};
 	rest = span_trim((struct span){rest.p + key.len, rest.len - key.len});
-	prop = &s->props[s->n_props++];
+	prop = &f->props[f->n_props++];
+	f->sections[f->n_sections - 1].n_props++;
 	prop->line = p->line;
-	prop->key = strndup(key.p, key.len);
-	prop->value = strndup(rest.p, rest.len);
-	if (!prop->key || !prop->value)
-		return fail_memory(p);
+	prop->value = terminate(rest);
+	prop->key = terminate(key);
 	return 0;
+}
+
+/* A property of a section that nobody wants, told as fast as that can be. */
+static bool is_unwanted(const struct parser *p, struct span line)
+{
+	size_t i = 0;
+	size_t len;
+
+	if (!p->open || !p->only || !line.len || !is_blank(line.p[0]))
+		return false;
+	len = strlen(p->only);
+	while (i < line.len && is_blank(line.p[i]))
+		i++;
+	return !len || line.len - i <= len || memcmp(line.p + i, p->only, len) != 0 ||
+	       !is_blank(line.p[i + len]);
 }
 
 static int parse_line(struct parser *p, struct span line)
 {
-	struct span text = span_trim(line);
+	struct span text;
 	int r;
 
 	if (p->line > LINES_MAX)
 		return fail(p->err, EINVAL, "%s:%u: more than %d lines", p->name, p->line,
 			    LINES_MAX);
+	if (is_unwanted(p, line))
+		return 0;
+	text = span_trim(line);
 	r = check_bytes(p, line);
 	if (r < 0)
 		return r;
@@ -220,41 +234,29 @@ static int parse_line(struct parser *p, struct span line)
 	return is_blank(line.p[0]) ? add_property(p, line) : add_section(p, line);
 }
 
-static int by_name(const void *a, const void *b)
+static bool same_section(size_t a, size_t b, const void *arg)
 {
-	const struct section *x = *(const struct section *const *)a;
-	const struct section *y = *(const struct section *const *)b;
-	int r = strcmp(x->type, y->type);
+	const struct section *s = arg;
 
-	if (!r)
-		r = strcmp(x->id, y->id);
-	if (!r)
-		r = x->line < y->line ? -1 : 1;
-	return r;
+	return !strcmp(s[a].id, s[b].id) && !strcmp(s[a].type, s[b].type);
 }
 
-/* Sorted, so that a file of tens of thousands of sections costs no quadratic time. */
 static int check_unique(struct parser *p)
 {
-	AUTO_FREE const struct section **sorted = NULL;
-	size_t n = p->out->n_sections;
+	const struct section *all = p->out->sections;
+	CLEANUP(seen_free) struct seen seen;
 
-	if (n < 2)
-		return 0;
-	sorted = calloc(n, sizeof(const struct section *));
-	if (!sorted)
+	if (seen_init(&seen, p->out->n_sections, same_section, all) < 0)
 		return fail_memory(p);
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &p->out->sections[i];
-	qsort(sorted, n, sizeof(const struct section *), by_name);
-	for (size_t i = 1; i < n; i++) {
-		const struct section *old = sorted[i - 1];
-		const struct section *s = sorted[i];
+	for (size_t i = 0; i < p->out->n_sections; i++) {
+		const struct section *s = &all[i];
+		uint64_t hash = seen_hash(&seen, 0, s->type, strlen(s->type));
+		size_t old = seen_add(&seen, seen_hash(&seen, hash, s->id, strlen(s->id)), i);
 
-		if (!strcmp(old->type, s->type) && !strcmp(old->id, s->id))
+		if (old != i)
 			return fail(p->err, EINVAL,
 				    "%s:%u: \"%.128s\" is there already, in line %u", p->name,
-				    s->line, s->id, old->line);
+				    s->line, s->id, all[old].line);
 	}
 	return 0;
 }
@@ -275,16 +277,25 @@ static int parse_lines(struct parser *p, struct lines lines)
 }
 
 int section_parse(const char *name, const char *text, size_t len, bool typed,
-		  struct section_file *out, struct error *err)
+		  const struct section_filter *filter, struct section_file *out, struct error *err)
 {
-	struct parser p = {.name = name, .typed = typed, .out = out, .err = err};
+	struct parser p = {.name = name, .typed = typed, .filter = filter, .out = out, .err = err};
 	int r;
 
-	*out = (struct section_file){NULL, 0};
-	r = parse_lines(&p, lines_of(text, len));
-	if (r < 0)
+	*out = (struct section_file){0};
+	out->text = malloc(len + 1);
+	if (!out->text)
+		return fail(err, ENOMEM, "%s: out of memory", name);
+	memcpy(out->text, text, len);
+	out->text[len] = '\0';
+	r = parse_lines(&p, lines_of(out->text, len));
+	if (r < 0) {
 		section_file_free(out);
-	return r;
+		return r;
+	}
+	for (size_t i = 0; out->n_props && i < out->n_sections; i++)
+		out->sections[i].props = out->props + out->sections[i].first_prop;
+	return 0;
 }
 
 const struct section *section_find(const struct section_file *f, const char *type, const char *id)

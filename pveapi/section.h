@@ -16,23 +16,36 @@
 #define PVE_FILE_MAX 1048576
 
 struct section_prop {
-	char *key;
-	char *value; /* "" for a key alone */
+	const char *key;
+	const char *value; /* "" for a key alone */
 	unsigned line;
 };
 
 struct section {
-	char *type; /* "pool" of "pool: wan"; "" in files without types (mapping/pci.cfg) */
-	char *id;
+	const char *type; /* "pool" of "pool: wan"; "" in files without types (mapping/pci.cfg) */
+	const char *id;
 	unsigned line;
 	struct section_prop *props; /* in the order of the file; a key may repeat */
 	size_t n_props;
+	size_t first_prop; /* in the file's */
 };
 
 /* Owns everything below it; release with section_file_free(). */
 struct section_file {
 	struct section *sections;
 	size_t n_sections;
+	struct section_prop *props; /* of all sections, one after the other */
+	size_t n_props;
+	char *text; /* a copy that all strings point into */
+};
+
+/*
+ * Whose properties are wanted, of a file that may have a thousand sections: NULL for all of a
+ * section's, a key for those with that key alone, "" for none. What is not wanted is not judged.
+ */
+struct section_filter {
+	const char *(*only)(const char *type, const char *id, const void *arg);
+	const void *arg;
 };
 
 /*
@@ -43,10 +56,10 @@ struct section_file {
  * line longer than 8192 bytes, control characters other than tab (so CR LF line
  * ends too), more than 65536 lines; if not typed, also a header without an empty
  * line before it (PVE would take it for rubbish in the section above).
- * Returns 0 or a negative errno; on error *out is empty.
+ * filter may be NULL: everything. Returns 0 or a negative errno; on error *out is empty.
  */
 int section_parse(const char *name, const char *text, size_t len, bool typed,
-		  struct section_file *out, struct error *err);
+		  const struct section_filter *filter, struct section_file *out, struct error *err);
 
 /* The section with that type and id, or NULL. type is ignored when NULL. */
 const struct section *section_find(const struct section_file *f, const char *type, const char *id);

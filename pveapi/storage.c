@@ -37,7 +37,7 @@ static int read_sections(int root, struct section_file *f, struct error *err)
 		error_clear(err);
 		len = 0;
 	}
-	return section_parse("/" STORAGE_CFG, text ? text : "", (size_t)len, true, f, err);
+	return section_parse("/" STORAGE_CFG, text ? text : "", (size_t)len, true, NULL, f, err);
 }
 
 /* The folder of a section; s may be NULL: then it is "local" or nothing. malloc'd, or NULL. */

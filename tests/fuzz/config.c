@@ -229,6 +229,32 @@ static void check_facts(const struct config *c)
 		NEED(!c->guests[i].chain[0] || hookscript_valid(c->guests[i].chain));
 }
 
+/* What one VM's start reads of the file is what all of it says of that VM. */
+static void check_one_vm(const struct config *all, const char *text, size_t size)
+{
+	uint32_t vmid = all->n_ports ? all->ports[0].vmid : PVE_VMID_MIN;
+	CLEANUP(config_free) struct config some = {0};
+	struct error err = ERROR_INIT;
+	bool bad = false;
+
+	NEED(!parse_some("/" VFHOOK_CFG, text, size, &(struct concern){&vmid, 1}, &some, &err));
+	NEED(some.n_ports == all->n_ports && some.n_pools == all->n_pools);
+	NEED(!config_guest(&some, vmid) == !config_guest(all, vmid));
+	for (size_t i = 0; i < all->n_ports; i++)
+		bad = bad || all->ports[i].bad;
+	for (size_t i = 0; i < all->n_ports; i++) {
+		const struct port *p = &all->ports[i];
+		const struct port *q = &some.ports[i];
+
+		NEED(p->vmid == q->vmid && p->slot == q->slot);
+		NEED(bad || (p->want.has & HAS_MAC) == (q->want.has & HAS_MAC));
+		NEED(bad || !q->bad);
+		if (p->vmid == vmid && !bad)
+			NEED(!memcmp(p->pool, q->pool, sizeof(p->pool)) &&
+			     p->want.has == q->want.has && p->want.vlan == q->want.vlan);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned what = last_byte(data, &size);
@@ -243,6 +269,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	check_facts(&e.now);
+	check_one_vm(&e.now, exact, size);
 	e.text = text_of(data, size);
 	edit_with(&e, what);
 	edit_end(&e);

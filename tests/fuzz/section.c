@@ -39,7 +39,7 @@ static void parse(const char *text, size_t len, bool typed)
 	CLEANUP(section_file_free) struct section_file again = {0};
 	CLEANUP(str_free) struct str out = STR_INIT;
 	struct error err = ERROR_INIT;
-	int r = section_parse("/etc/pve/x.cfg", text, len, typed, &f, &err);
+	int r = section_parse("/etc/pve/x.cfg", text, len, typed, NULL, &f, &err);
 
 	if (r < 0) {
 		check_error(r, &err);
@@ -47,7 +47,7 @@ static void parse(const char *text, size_t len, bool typed)
 		return;
 	}
 	format(&f, typed, &out);
-	NEED(!section_parse("again", str_get(&out), out.len, typed, &again, &err));
+	NEED(!section_parse("again", str_get(&out), out.len, typed, NULL, &again, &err));
 	check_equal(&f, &again);
 }
 

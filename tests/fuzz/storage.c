@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP(section_file_free) struct section_file f = {0};
 	CLEANUP(storages_free) struct storages all = {0};
 	struct error err = ERROR_INIT;
-	int r = section_parse("/" STORAGE_CFG, text, size, true, &f, &err);
+	int r = section_parse("/" STORAGE_CFG, text, size, true, NULL, &f, &err);
 
 	if (r < 0) {
 		check_error(r, &err);

@@ -445,6 +445,51 @@ static void test_load(void **state)
 	assert_null(c.pools);
 }
 
+#define SECTION(id, rest) "port: " id "\n\tpool wan\n" rest "\n"
+
+/* A start looks at what concerns its VM; the rest is not even judged, but for its MACs. */
+static void test_load_for(void **state)
+{
+	static const uint32_t vmids[] = {100, 103};
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	const struct port *p;
+	struct config c;
+
+	tree_write(
+		t->root, VFHOOK_CFG,
+		POOL SECTION("100-0", "\tmac bc:24:11:00:00:01\n\tvlan 20\n")
+			SECTION("100-1", "\tmac bc:24:11:00:00:02\n") SECTION(
+				"101-0", "\tvlan 9999\n\tmac BC-24-11-00-00-02\n")
+				SECTION("102-0", "\tnonsense\n \n") SECTION(
+					"103-0", "\tmac bc:24:11:00:00:03\n") "guest: 101\n\tchain "
+									      "rubbish\n\nguest: "
+									      "103\n\tchain "
+									      "local:snippets/x\n");
+	assert_int_equal(config_load_for(t->root, vmids, 2, &c, &err), 0);
+	assert_int_equal(c.n_pools, 1);
+	assert_int_equal(c.n_ports, 5);
+	p = config_port(&c, 100, 0);
+	assert_null(p->bad);
+	assert_int_equal(p->want.vlan, 20);
+	assert_string_equal(p->pool, "wan");
+	p = config_port(&c, 100, 1);
+	assert_string_equal(p->bad,
+			    NAME ": ports 100-1 and 101-0 have the same MAC bc:24:11:00:00:02");
+	p = config_port(&c, 102, 0);
+	assert_null(p->bad);
+	assert_int_equal(p->want.has, 0);
+	assert_string_equal(config_port(&c, 103, 0)->pool, "wan");
+	assert_null(config_guest(&c, 101));
+	assert_string_equal(config_guest(&c, 103)->chain, "local:snippets/x");
+	config_free(&c);
+	tree_write(t->root, VFHOOK_CFG, POOL SECTION("101-x", ""));
+	assert_int_equal(config_load_for(t->root, vmids, 2, &c, &err), -EINVAL);
+	tree_write(t->root, VFHOOK_CFG, POOL SECTION("101-0", "") SECTION("101-0", ""));
+	assert_int_equal(config_load_for(t->root, vmids, 2, &c, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "is there already, in line"));
+}
+
 static void test_add(void **state)
 {
 	static const struct {
@@ -900,6 +945,7 @@ int main(void)
 		cmocka_unit_test(test_large_files),
 		cmocka_unit_test(test_key_is_shown_clean),
 		ram_test(test_load),
+		ram_test(test_load_for),
 		ram_test(test_add),
 		ram_test(test_add_everything),
 		ram_test(test_add_to_a_broken_file),

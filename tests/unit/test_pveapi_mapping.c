@@ -126,6 +126,28 @@ static void test_load(void **state)
 	mapping_file_free(&f);
 }
 
+static void test_some(void **state)
+{
+	static const char text[] = "gpu\n\tmap nonsense\n\n"
+				   "vf-100-0\n\tmap id=8086:10ca,node=pve1,path=0000:06:10.1\n\n"
+				   "vf-1000-0\n\tmap id=8086:10ca,node=pve1,path=0000:06:10.3\n\n"
+				   "vf-100-1\n\tmap id=8086:10ca,node=pve1,path=0000:06:10.5\n";
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	struct mapping_file f;
+	size_t n;
+
+	tree_write(t->root, PATH, text);
+	assert_int_equal(mapping_load_some(t->root, "vf-100-", &f, &err), 0);
+	assert_int_equal(f.n_mappings, 2);
+	assert_string_equal(f.mappings[0].id, "vf-100-0");
+	assert_int_equal(f.mappings[1].line, 10);
+	assert_string_equal(mapping_node_entry(&f.mappings[1], "pve1", &n)->path, "0000:06:10.5");
+	mapping_file_free(&f);
+	tree_write(t->root, PATH, "gpu\n\tmap a\n\ngpu\n\tmap b\n");
+	assert_int_equal(mapping_load_some(t->root, "vf-100-", &f, &err), -EINVAL);
+}
+
 static void test_no_file(void **state)
 {
 	const struct tree *t = *state;
@@ -243,10 +265,15 @@ static void test_format(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sha1),   tree_test(test_sha1_lengths),
-		tree_test(test_load),	       tree_test(test_no_file),
-		tree_test(test_hostile_files), cmocka_unit_test(test_foreign_rubbish),
-		cmocka_unit_test(test_id),     cmocka_unit_test(test_format),
+		cmocka_unit_test(test_sha1),
+		tree_test(test_sha1_lengths),
+		tree_test(test_load),
+		tree_test(test_no_file),
+		tree_test(test_some),
+		tree_test(test_hostile_files),
+		cmocka_unit_test(test_foreign_rubbish),
+		cmocka_unit_test(test_id),
+		cmocka_unit_test(test_format),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

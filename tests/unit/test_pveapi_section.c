@@ -20,7 +20,7 @@ static struct section_file parse_ok(const char *text, bool typed)
 {
 	struct error err = ERROR_INIT;
 	struct section_file f;
-	int r = section_parse(NAME, text, strlen(text), typed, &f, &err);
+	int r = section_parse(NAME, text, strlen(text), typed, NULL, &f, &err);
 
 	if (r)
 		print_error("%s\n", err.text);
@@ -36,7 +36,7 @@ static void refused_len(const char *text, size_t len, bool typed, unsigned line,
 	struct section_file f;
 	char begin[64];
 
-	assert_int_equal(section_parse(NAME, text, len, typed, &f, &err), -EINVAL);
+	assert_int_equal(section_parse(NAME, text, len, typed, NULL, &f, &err), -EINVAL);
 	assert_int_equal(err.code, EINVAL);
 	snprintf(begin, sizeof(begin), NAME ":%u: ", line);
 	if (strncmp(err.text, begin, strlen(begin)) != 0 || !strstr(err.text, part))
