@@ -227,13 +227,24 @@ static bool str_grow(struct str *s, size_t more)
 	return true;
 }
 
+char *str_extend(struct str *s, size_t n)
+{
+	char *at;
+
+	if (!str_grow(s, n))
+		return NULL;
+	at = s->data + s->len;
+	s->len += n;
+	s->data[s->len] = '\0';
+	return at;
+}
+
 void str_append_len(struct str *s, const char *text, size_t len)
 {
-	if (!str_grow(s, len) || !s->data)
-		return;
-	memcpy(s->data + s->len, text, len);
-	s->len += len;
-	s->data[s->len] = '\0';
+	char *at = str_extend(s, len);
+
+	if (at)
+		memcpy(at, text, len);
 }
 
 void str_append(struct str *s, const char *text)
@@ -329,17 +340,14 @@ const char *text_clean(const char *text, char *buf, size_t size)
 		return buf;
 	while (*text) {
 		size_t n = utf8_len(text);
+		bool shown = n && (unsigned char)*text >= 0x20 && *text != 0x7f;
 
 		if (used + (n ? n : 1) >= size)
 			break;
-		if (!n || (unsigned char)*text < 0x20 || *text == 0x7f) {
-			buf[used++] = '?';
+		do {
+			buf[used++] = shown ? *text : '?';
 			text++;
-			continue;
-		}
-		memcpy(buf + used, text, n);
-		used += n;
-		text += n;
+		} while (n-- > 1);
 	}
 	buf[used] = '\0';
 	return buf;

@@ -67,6 +67,8 @@ struct str {
 	}
 
 void str_append(struct str *s, const char *text);
+/* n more bytes for the caller to fill, NULL when memory ran out. */
+char *str_extend(struct str *s, size_t n);
 void str_append_len(struct str *s, const char *text, size_t len);
 void str_printf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool str_ok(const struct str *s);

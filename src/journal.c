@@ -38,6 +38,21 @@ static void journal_path(char path[64], uint32_t vmid)
 	snprintf(path, 64, JOURNAL_DIR "/%u", vmid);
 }
 
+/* The way back to a MAC may lead over spoofchk (src/execute.c: clear_mac). */
+static uint32_t bits_to_undo(enum vf_attr attr)
+{
+	return vf_attr_bits(attr) | (attr == VF_MAC ? (uint32_t)HAS_SPOOFCHK : 0);
+}
+
+static void print_part(const struct vf_settings *s, uint32_t bits, const char *key,
+		       struct json_out *o)
+{
+	struct vf_settings part = *s;
+
+	part.has &= bits;
+	vf_settings_print(&part, key, o);
+}
+
 static void step_print(const struct step *s, struct json_out *o)
 {
 	char addr[PCI_ADDR_LEN];
@@ -49,6 +64,10 @@ static void step_print(const struct step *s, struct json_out *o)
 	json_out_int(o, "index", s->index);
 	switch (s->kind) {
 	case STEP_SET:
+		json_out_int(o, "attr", s->attr);
+		print_part(&s->from, bits_to_undo(s->attr), "from", o);
+		print_part(&s->to, vf_attr_bits(s->attr), "to", o);
+		break;
 	case STEP_GUARD:
 	case STEP_CUT:
 	case STEP_CLEAR_MAC:
@@ -78,6 +97,19 @@ static void step_print(const struct step *s, struct json_out *o)
 	json_out_end(o, '}');
 }
 
+static void plan_print(const struct plan *p, struct json_out *o)
+{
+	json_out_begin(o, NULL, '{');
+	json_out_int(o, "version", JOURNAL_VERSION);
+	json_out_text(o, "kind", plan_kinds[p->kind]);
+	json_out_int(o, "vmid", p->vmid);
+	json_out_begin(o, "steps", '[');
+	for (size_t i = 0; i < p->n_steps; i++)
+		step_print(&p->steps[i], o);
+	json_out_end(o, ']');
+	json_out_end(o, '}');
+}
+
 int journal_write(int root, const struct plan *p, struct error *err)
 {
 	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
@@ -87,15 +119,7 @@ int journal_write(int root, const struct plan *p, struct error *err)
 	if (p->n_steps > JOURNAL_STEPS)
 		return fail(err, E2BIG, "the plan has %zu steps, more than %d", p->n_steps,
 			    JOURNAL_STEPS);
-	json_out_begin(&o, NULL, '{');
-	json_out_int(&o, "version", JOURNAL_VERSION);
-	json_out_text(&o, "kind", plan_kinds[p->kind]);
-	json_out_int(&o, "vmid", p->vmid);
-	json_out_begin(&o, "steps", '[');
-	for (size_t i = 0; i < p->n_steps; i++)
-		step_print(&p->steps[i], &o);
-	json_out_end(&o, ']');
-	json_out_end(&o, '}');
+	plan_print(p, &o);
 	if (!str_ok(&o.text))
 		return fail(err, ENOMEM, "journal: out of memory");
 	if (o.text.len > JOURNAL_MAX)

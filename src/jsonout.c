@@ -3,16 +3,22 @@
 
 #include <string.h>
 
+/* What stands before a value: a comma, the key. In one go: a journal has a hundred members. */
 static void start(struct json_out *o, const char *key)
 {
+	size_t len = key ? strlen(key) : 0;
+	char *at = str_extend(&o->text, (size_t)o->more + (key ? len + 3 : 0));
+
+	if (!at)
+		return;
 	if (o->more)
-		str_append_len(&o->text, ",", 1);
+		*at++ = ',';
 	o->more = true;
 	if (!key)
 		return;
-	str_append_len(&o->text, "\"", 1);
-	str_append(&o->text, key);
-	str_append_len(&o->text, "\":", 2);
+	*at++ = '"';
+	memcpy(at, key, len);
+	memcpy(at + len, "\":", 2);
 }
 
 static void escape(struct str *out, unsigned char c)
@@ -28,28 +34,36 @@ static void escape(struct str *out, unsigned char c)
 	}
 }
 
+/* How many bytes at the beginning of a text stand in JSON as they are. */
+static size_t plain_len(const char *text)
+{
+	const char *at = text;
+	size_t n;
+
+	while (*at && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20) {
+		n = (unsigned char)*at < 0x80 ? 1 : utf8_len(at);
+		if (!n)
+			break;
+		at += n;
+	}
+	return (size_t)(at - text);
+}
+
 void json_out_text(struct json_out *o, const char *key, const char *value)
 {
-	const char *plain = value; /* from here on nothing had to be changed yet */
-
 	start(o, key);
 	str_append_len(&o->text, "\"", 1);
-	while (*value) {
-		size_t n = utf8_len(value);
-		unsigned char c = (unsigned char)*value;
-
-		if (n && c >= 0x20 && c != '"' && c != '\\') {
-			value += n;
-			continue;
-		}
-		str_append_len(&o->text, plain, (size_t)(value - plain));
-		if (n)
-			escape(&o->text, c);
+	for (size_t n = plain_len(value);; n = plain_len(value)) {
+		str_append_len(&o->text, value, n);
+		value += n;
+		if (!*value)
+			break;
+		if ((unsigned char)*value < 0x80)
+			escape(&o->text, (unsigned char)*value);
 		else
 			str_append_len(&o->text, "?", 1);
-		plain = ++value;
+		value++;
 	}
-	str_append_len(&o->text, plain, (size_t)(value - plain));
 	str_append_len(&o->text, "\"", 1);
 }
 

@@ -30,6 +30,7 @@
 
 /* A VF is 196 bytes in the list; 334 of them, the most a list can hold, fit with room to spare. */
 #define RECV_BUF      (256 * 1024)
+#define REQUEST_SIZE  256 /* the longest that we send has 80; libnl's default is a page */
 #define VFS_MAX	      65535
 #define SET_RETRY_MS  10000
 #define REPLY_WAIT_MS 10000
@@ -46,6 +47,17 @@ static void cleanup_msg(struct nl_msg **m)
 		nlmsg_free(*m);
 }
 #define AUTO_MSG CLEANUP(cleanup_msg)
+
+/* A message with its fixed part, NULL when memory ran out. */
+static struct nl_msg *request(int type, int flags, const void *head, size_t size)
+{
+	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_size(REQUEST_SIZE);
+
+	if (!msg || !nlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, type, 0, flags) ||
+	    nlmsg_append(msg, (void *)(uintptr_t)head, size, NLMSG_ALIGNTO) < 0)
+		return NULL;
+	return STEAL(msg);
+}
 
 int kernel_open(int root, struct kernel **out, struct error *err)
 {
@@ -344,12 +356,11 @@ static int read_link(struct nlmsghdr *h, void *arg)
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
+	AUTO_MSG struct nl_msg *msg = request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	int r = -ENOBUFS;
 
 	*out = (struct pf_link){.ifindex = ifindex};
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0 ||
-	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
+	if (!msg || nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
 		return fail(err, ENOMEM, "rtnetlink: out of memory");
 	for (int tries = 0; tries < 3 && r == -ENOBUFS; tries++) {
 		pf_link_free(out);
@@ -449,14 +460,13 @@ int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_
 		    struct error *err)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
+	AUTO_MSG struct nl_msg *msg = request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	struct stats_reply rep = {.ifindex = ifindex};
 	int r;
 
 	*list = NULL;
 	*n = 0;
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0 ||
-	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF) < 0)
+	if (!msg || nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF) < 0)
 		return fail(err, ENOMEM, "rtnetlink: out of memory");
 	r = talk(k, msg, read_link_stats, &rep);
 	if (!r) {
@@ -522,11 +532,11 @@ static struct nl_msg *set_message(int ifindex, unsigned vf, enum vf_attr attr,
 				  const struct vf_settings *to)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
+	AUTO_MSG struct nl_msg *msg = request(RTM_SETLINK, NLM_F_ACK, &ifi, sizeof(ifi));
 	struct nlattr *list;
 	struct nlattr *info;
 
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+	if (!msg)
 		return NULL;
 	list = nla_nest_start(msg, IFLA_VFINFO_LIST);
 	info = list ? nla_nest_start(msg, IFLA_VF_INFO) : NULL;
@@ -597,11 +607,11 @@ static int see_address(struct nlmsghdr *h, void *arg)
 int kernel_has_address(struct kernel *k, int ifindex, struct error *err)
 {
 	struct ifaddrmsg ifa = {.ifa_family = AF_UNSPEC, .ifa_index = (unsigned)ifindex};
-	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETADDR, NLM_F_DUMP);
+	AUTO_MSG struct nl_msg *msg = request(RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
 	struct address_search s = {.ifindex = ifindex};
 	int r;
 
-	if (!msg || nlmsg_append(msg, &ifa, sizeof(ifa), NLMSG_ALIGNTO) < 0)
+	if (!msg)
 		return fail(err, ENOMEM, "rtnetlink: out of memory");
 	r = talk(k, msg, see_address, &s);
 	if (r < 0)
@@ -615,10 +625,10 @@ int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
 				.ifi_index = ifindex,
 				.ifi_flags = IFF_UP,
 				.ifi_change = IFF_UP};
-	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_ACK);
+	AUTO_MSG struct nl_msg *msg = request(RTM_NEWLINK, NLM_F_ACK, &ifi, sizeof(ifi));
 	int r;
 
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+	if (!msg)
 		return fail(err, ENOMEM, "rtnetlink: out of memory");
 	r = talk(k, msg, NULL, NULL);
 	if (r < 0)

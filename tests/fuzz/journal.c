@@ -5,12 +5,10 @@
 
 static json_t *to_json(const struct plan *p)
 {
-	json_t *steps = json_array();
+	struct json_out o = JSON_OUT_INIT;
 
-	for (size_t i = 0; i < p->n_steps; i++)
-		NEED(!json_array_append_new(steps, step_to_json(&p->steps[i])));
-	return json_pack("{s:i s:s s:I s:o}", "version", JOURNAL_VERSION, "kind",
-			 plan_kinds[p->kind], "vmid", (json_int_t)p->vmid, "steps", steps);
+	plan_print(p, &o);
+	return json_out_parse(&o);
 }
 
 static void check_again(const struct plan *p)
