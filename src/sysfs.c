@@ -19,10 +19,16 @@
 /* "sys/bus/pci/devices/<addr>/<name>" into path; false if it does not fit (it always does). */
 static bool dev_path(char path[PATH_MAX], const struct pci_addr *a, const char *name)
 {
-	char text[PCI_ADDR_LEN];
-	int n = snprintf(path, PATH_MAX, PCI_DEVICES "%s/%s", pci_addr_format(a, text), name);
+	size_t len = strlen(name);
+	char *at = stpcpy(path, PCI_DEVICES);
 
-	return n > 0 && n < PATH_MAX;
+	pci_addr_format(a, at);
+	at += strlen(at);
+	if (len >= PATH_MAX - (size_t)(at - path) - 1)
+		return false;
+	*at++ = '/';
+	memcpy(at, name, len + 1);
+	return true;
 }
 
 static ssize_t dev_attr(int root, const struct pci_addr *a, const char *name, char *buf,
