@@ -231,7 +231,7 @@ char *str_extend(struct str *s, size_t n)
 {
 	char *at;
 
-	if (!str_grow(s, n))
+	if (!str_grow(s, n) || !s->data)
 		return NULL;
 	at = s->data + s->len;
 	s->len += n;
@@ -345,7 +345,10 @@ const char *text_clean(const char *text, char *buf, size_t size)
 		if (used + (n ? n : 1) >= size)
 			break;
 		do {
-			buf[used++] = shown ? *text : '?';
+			buf[used] = '?';
+			if (shown)
+				buf[used] = *text;
+			used++;
 			text++;
 		} while (n-- > 1);
 	}

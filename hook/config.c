@@ -144,7 +144,7 @@ static int port_id(const char *id, struct port *p, struct error *err)
 
 	if (dash && (size_t)(dash - id) < sizeof(vmid))
 		memcpy(vmid, id, (size_t)(dash - id));
-	if (!parse_u32(vmid, PVE_VMID_MAX, &p->vmid) && p->vmid >= PVE_VMID_MIN &&
+	if (dash && !parse_u32(vmid, PVE_VMID_MAX, &p->vmid) && p->vmid >= PVE_VMID_MIN &&
 	    !parse_u32(dash + 1, PVE_HOSTPCI_MAX - 1, &slot)) {
 		p->slot = slot;
 		/* No second way to write the same. */
@@ -470,7 +470,7 @@ static bool concerns(const struct concern *c, uint32_t vmid)
 /* What cannot be a VM's is wanted: it is judged, and found wrong. */
 static const char *of_concern(const char *type, const char *id, const void *arg)
 {
-	struct port p;
+	struct port p = {0};
 	uint32_t vmid;
 
 	if (!strcmp(type, "port"))

@@ -98,12 +98,10 @@ static bool is_type(struct span s)
 }
 
 /* The copy of the text is ours: a span of it becomes a string in its place. */
-static const char *terminate(struct span s)
+static const char *terminate(const struct section_file *f, struct span s)
 {
-	char *p = (char *)(uintptr_t)s.p;
-
-	p[s.len] = '\0';
-	return p;
+	f->text[(size_t)(s.p - f->text) + s.len] = '\0';
+	return s.p;
 }
 
 /* Takes "type: id" or "id" apart, as PVE/SectionConfig.pm: parse_section_header. */
@@ -161,8 +159,8 @@ static int add_section(struct parser *p, struct span line)
 		return fail_memory(p);
 	s = &f->sections[f->n_sections++];
 	*s = (struct section){.line = p->line, .first_prop = f->n_props};
-	s->type = type.len ? terminate(type) : "";
-	s->id = terminate(id);
+	s->type = type.len ? terminate(f, type) : "";
+	s->id = terminate(f, id);
 	p->open = true;
 	p->only = p->filter ? p->filter->only(s->type, s->id, p->filter->arg) : NULL;
 	return 0;
@@ -191,8 +189,8 @@ static int add_property(struct parser *p, struct span line)
 	prop = &f->props[f->n_props++];
 	f->sections[f->n_sections - 1].n_props++;
 	prop->line = p->line;
-	prop->value = terminate(rest);
-	prop->key = terminate(key);
+	prop->value = terminate(f, rest);
+	prop->key = terminate(f, key);
 	return 0;
 }
 

@@ -17,8 +17,9 @@ static void start(struct json_out *o, const char *key)
 	if (!key)
 		return;
 	*at++ = '"';
-	memcpy(at, key, len);
-	memcpy(at + len, "\":", 2);
+	at = stpcpy(at, key);
+	at[0] = '"';
+	at[1] = ':';
 }
 
 static void escape(struct str *out, unsigned char c)

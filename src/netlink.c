@@ -49,12 +49,12 @@ static void cleanup_msg(struct nl_msg **m)
 #define AUTO_MSG CLEANUP(cleanup_msg)
 
 /* A message with its fixed part, NULL when memory ran out. */
-static struct nl_msg *request(int type, int flags, const void *head, size_t size)
+static struct nl_msg *request(int type, int flags, void *head, size_t size)
 {
 	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_size(REQUEST_SIZE);
 
 	if (!msg || !nlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, type, 0, flags) ||
-	    nlmsg_append(msg, (void *)(uintptr_t)head, size, NLMSG_ALIGNTO) < 0)
+	    nlmsg_append(msg, head, size, NLMSG_ALIGNTO) < 0)
 		return NULL;
 	return STEAL(msg);
 }
