@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# apt-sources.sh - where this machine gets its Debian from. To be sourced.
+# apt-sources.sh - where this machine gets its Debian from, and getting it. To be sourced.
 
 # Print every apt source entry of the machine, one a line, as
 # suite<TAB>URI<TAB>name of the keyring, whichever of the two formats it was
@@ -61,4 +61,12 @@ list_sources() {
 			printf "%s\t%s\t%s\n", w[i + 2], w[i + 1], key
 		}' "$f"
 	done
+}
+
+# apt-get, silent unless it fails.
+run_apt() {
+	local log rc=0
+	log=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o APT::Sandbox::User=root "$@" 2>&1) || rc=$?
+	((rc == 0)) || printf '%s\n' "$log" | tail -n 15 >&2
+	return "$rc"
 }

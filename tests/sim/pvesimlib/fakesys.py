@@ -17,6 +17,8 @@ CARDS = {
     "ice": ("8086", "1592", "0002", "1889", "iavf", 0x08, 1),
     "mlx5_core": ("15b3", "1017", "0020", "1018", "mlx5_core", 0x02, 1),
     "bnxt_en": ("14e4", "16d7", "1402", "16dc", "bnxt_en", 0x08, 1),
+    # has no PCI functions of its own; these ids are nobody's
+    "netdevsim": ("1d0f", "fff0", "0001", "fff1", "netdevsim", 0x10, 1),
 }
 
 
@@ -144,9 +146,9 @@ class Tree:
 
     # -- network interfaces -------------------------------------------------
 
-    def netdev(self, addr, name, mac, up=False, mtu=1500, port=0, port_name=None):
+    def netdev(self, addr, name, mac, up=False, mtu=1500, port=0, port_name=None, index=None):
         base = f"{self.dev(addr)}/net/{name}"
-        index = self.next_ifindex()
+        index = index or self.next_ifindex()
         files = {
             "ifindex": index, "iflink": index,
             "flags": "0x1003" if up else "0x1002", "operstate": "up" if up else "down",
@@ -195,7 +197,7 @@ class Tree:
         name = opts.get("ifname", f"enp{rid >> 8}s{rid >> 3 & 31}f{rid & 7}")
         self.netdev(addr, name, opts.get("mac", f"52:54:00:{rid >> 8:02x}:{rid & 255:02x}:01"),
                     opts.get("up", "0") == "1", port=rid & 7,
-                    port_name=opts.get("phys_port_name"))
+                    port_name=opts.get("phys_port_name"), index=opts.get("ifindex"))
         self.set_numvfs(addr, int(opts.get("numvfs", 0)))
 
     def attr(self, addr, name):
