@@ -34,10 +34,18 @@ int kernel_open(int root, struct kernel **out, struct error *err);
 void kernel_close(struct kernel *k);
 
 /*
+ * The most VFs of a PF that the kernel can list without statistics (net/core/rtnetlink.c:
+ * rtnl_fill_vfinfo; 196 bytes each, in an attribute whose length has 16 bits). There is no other
+ * way to read what a VF is set to.
+ */
+#define PF_VFS_LISTED 334
+
+/*
  * Read a PF with all its VFs in one request, statistics left out: with them the
  * kernel's 16-bit attribute length wraps from 222 VFs on, without from 335 on,
  * and what follows is garbage. IFLA_NUM_VF stays right, so a list that does not
- * have as many VFs as that is refused (-EMSGSIZE). -ENODEV: no such interface.
+ * have as many VFs as that is refused: -EMSGSIZE, and then out has no VFs and no
+ * permanent MAC, but the rest is right. -ENODEV: no such interface.
  */
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err);
 void pf_link_free(struct pf_link *l);

@@ -28,7 +28,7 @@
 #define RTEXT_FILTER_SKIP_STATS (1 << 3)
 #endif
 
-/* A VF is 196 bytes in the list; 334 of them, the most a list can hold, fit with room to spare. */
+/* A VF is 196 bytes in the list; PF_VFS_LISTED of them fit with room to spare. */
 #define RECV_BUF      (256 * 1024)
 #define REQUEST_SIZE  256 /* the longest that we send has 80; libnl's default is a page */
 #define VFS_MAX	      65535
@@ -303,47 +303,42 @@ static uint32_t vf_count(struct nlattr **tb)
 	return tb[IFLA_NUM_VF] && nla_len(tb[IFLA_NUM_VF]) >= 4 ? nla_get_u32(tb[IFLA_NUM_VF]) : 0;
 }
 
-static int read_link(struct nlmsghdr *h, void *arg)
+/*
+ * The attributes of an interface, of each kind the first. Behind a list of VFs that wrapped come
+ * pieces of it as if they were attributes, and guests choose some of what is in them (MACs);
+ * nla_parse() would let them replace the kernel's own.
+ */
+static void parse_link(struct nlmsghdr *h, struct nlattr *tb[IFLA_MAX + 1])
 {
-	struct pf_link *l = arg;
-	const struct ifinfomsg *ifi = nlmsg_data(h);
-	struct nlattr *tb[IFLA_MAX + 1];
-	struct nlattr *info;
-	size_t seen = 0;
-	uint32_t num;
+	const size_t head = sizeof(struct ifinfomsg);
+	struct nlattr *a;
 	int left;
 
-	if (h->nlmsg_type != RTM_NEWLINK || nlmsg_datalen(h) < (int)sizeof(*ifi))
-		return 0;
-	if (ifi->ifi_index != l->ifindex)
-		return 0;
-	/* nlmsg_parse() would refuse a wrapped list as a whole; it is told apart below. */
-	nla_parse(tb, IFLA_MAX, nlmsg_attrdata(h, sizeof(*ifi)), nlmsg_attrlen(h, sizeof(*ifi)),
-		  NULL);
-	l->up = ifi->ifi_flags & IFF_UP;
-	l->carrier = ifi->ifi_flags & IFF_LOWER_UP;
-	if (tb[IFLA_IFNAME])
-		nla_strlcpy(l->ifname, tb[IFLA_IFNAME], sizeof(l->ifname));
-	if (tb[IFLA_MTU] && nla_len(tb[IFLA_MTU]) >= 4)
-		l->mtu = nla_get_u32(tb[IFLA_MTU]);
-	/* Since Linux 5.6; drivers that know none send none. */
-	if (tb[IFLA_PERM_ADDRESS] && nla_len(tb[IFLA_PERM_ADDRESS]) == 6) {
-		memcpy(l->perm_mac, nla_data(tb[IFLA_PERM_ADDRESS]), 6);
-		l->has_perm_mac = true;
+	memset(tb, 0, (IFLA_MAX + 1) * sizeof(tb[0]));
+	nla_for_each_attr(a, nlmsg_attrdata(h, (int)head), nlmsg_attrlen(h, (int)head), left)
+	{
+		if (nla_type(a) <= IFLA_MAX && !tb[nla_type(a)])
+			tb[nla_type(a)] = a;
 	}
-	num = vf_count(tb);
-	if (num > VFS_MAX)
-		return -EBADMSG;
+}
+
+/* The list has num VFs, or it is not whole: -EMSGSIZE. */
+static int read_vfs(struct nlattr *list, uint32_t num, struct pf_link *l)
+{
+	struct nlattr *info;
+	size_t seen = 0;
+	int left;
+
+	pf_link_free(l); /* should the kernel answer twice */
 	if (!num)
 		return 0;
-	pf_link_free(l); /* should the kernel answer twice */
 	l->vfs = calloc(num, sizeof(*l->vfs));
 	if (!l->vfs)
 		return -ENOMEM;
 	l->n_vfs = num;
-	if (!tb[IFLA_VFINFO_LIST])
+	if (!list)
 		return -EMSGSIZE;
-	nla_for_each_nested(info, tb[IFLA_VFINFO_LIST], left)
+	nla_for_each_nested(info, list, left)
 	{
 		int r = nla_type(info) == IFLA_VF_INFO ? read_vf(info, l, &seen) : -EMSGSIZE;
 
@@ -351,6 +346,37 @@ static int read_link(struct nlmsghdr *h, void *arg)
 			return r == -EBADMSG ? -EMSGSIZE : r;
 	}
 	return seen == num ? 0 : -EMSGSIZE;
+}
+
+static int read_link(struct nlmsghdr *h, void *arg)
+{
+	struct pf_link *l = arg;
+	const struct ifinfomsg *ifi = nlmsg_data(h);
+	struct nlattr *tb[IFLA_MAX + 1];
+	uint32_t num;
+	int r;
+
+	if (h->nlmsg_type != RTM_NEWLINK || nlmsg_datalen(h) < (int)sizeof(*ifi))
+		return 0;
+	if (ifi->ifi_index != l->ifindex)
+		return 0;
+	parse_link(h, tb);
+	l->up = ifi->ifi_flags & IFF_UP;
+	l->carrier = ifi->ifi_flags & IFF_LOWER_UP;
+	if (tb[IFLA_IFNAME])
+		nla_strlcpy(l->ifname, tb[IFLA_IFNAME], sizeof(l->ifname));
+	if (tb[IFLA_MTU] && nla_len(tb[IFLA_MTU]) >= 4)
+		l->mtu = nla_get_u32(tb[IFLA_MTU]);
+	num = vf_count(tb);
+	if (num > VFS_MAX)
+		return -EBADMSG;
+	r = read_vfs(tb[IFLA_VFINFO_LIST], num, l);
+	/* Since Linux 5.6; drivers that know none send none. It comes behind the VFs. */
+	if (!r && tb[IFLA_PERM_ADDRESS] && nla_len(tb[IFLA_PERM_ADDRESS]) == 6) {
+		memcpy(l->perm_mac, nla_data(tb[IFLA_PERM_ADDRESS]), 6);
+		l->has_perm_mac = true;
+	}
+	return r;
 }
 
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err)
@@ -370,9 +396,9 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 		return 0;
 	if (r == -EMSGSIZE)
 		fail(err, EMSGSIZE,
-		     "interface %d: the kernel says it has %zu VFs, but its list of them is not "
-		     "whole (the list wraps from 335 VFs on): lower sriov_numvfs",
-		     ifindex, out->n_vfs);
+		     "PF %s has %zu VFs, and the kernel's list of them is not whole (it holds %d "
+		     "at most): lower sriov_numvfs",
+		     out->ifname, out->n_vfs, PF_VFS_LISTED);
 	else
 		fail_errno(err, -r, "read interface %d with its VFs", ifindex);
 	pf_link_free(out);
@@ -432,8 +458,7 @@ static int read_link_stats(struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWLINK || nlmsg_datalen(h) < (int)sizeof(*ifi) ||
 	    ifi->ifi_index != rep->ifindex)
 		return 0;
-	nla_parse(tb, IFLA_MAX, nlmsg_attrdata(h, sizeof(*ifi)), nlmsg_attrlen(h, sizeof(*ifi)),
-		  NULL);
+	parse_link(h, tb);
 	free(rep->list); /* should the kernel answer twice */
 	rep->list = NULL;
 	rep->n = vf_count(tb);
