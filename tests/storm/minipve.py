@@ -313,7 +313,7 @@ class Node:
         self.tree.skeleton()
         self.tree.add_pf(PF, {"driver": "igb", "ifname": IFNAME, "vfs": vfs, "numvfs": vfs,
                               "up": "1", "autoprobe": 0})
-        self.addrs = [self.tree.vf_addr(PF, i) for i in range(vfs)]
+        self.addrs = self.tree.vf_addrs(PF, vfs)
 
     def _folders(self):
         for name in ("etc/pve", "run/qemu-server", "run/lock/qemu-server", "usr/sbin",

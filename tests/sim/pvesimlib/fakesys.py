@@ -39,8 +39,13 @@ def put(path, text):
 
 
 def link(path, target):
-    """A RELATIVE symbolic link at path to target, as sysfs has them."""
-    relative = os.path.relpath(target, os.path.dirname(path))
+    """A RELATIVE symbolic link at path to target, as sysfs has them. Both absolute and plain."""
+    here = path.split("/")[:-1]
+    there = target.split("/")
+    same = 0
+    while same < len(here) and same < len(there) and here[same] == there[same]:
+        same += 1
+    relative = "/".join([".."] * (len(here) - same) + there[same:])
     try:
         os.symlink(relative, path)
     except FileNotFoundError:
@@ -66,7 +71,7 @@ class Tree:
 
     def __init__(self, host):
         self.host = host
-        self.sys = host.path("/sys")
+        self.sys = os.path.normpath(host.path("/sys"))
         self._last_group = None
         self._last_ifindex = None
 
@@ -133,12 +138,12 @@ class Tree:
         self._last_ifindex += 1
         return self._last_ifindex
 
-    def join_group(self, addr, group):
+    def join_group(self, addr, group, folder=None):
         base = f"{self.sys}/kernel/iommu_groups/{group}"
-        os.makedirs(f"{base}/devices", exist_ok=True)
+        folder = folder or self.dev(addr)
+        link(f"{base}/devices/{addr}", folder)
         put(f"{base}/type", "DMA\n")
-        link(f"{base}/devices/{addr}", self.dev(addr))
-        link(f"{self.dev(addr)}/iommu_group", base)
+        link(f"{folder}/iommu_group", base)
 
     def group_of(self, addr):
         path = f"{self.dev(addr)}/iommu_group"
@@ -217,10 +222,36 @@ class Tree:
             self._add_vfs(pf, count)
         put(f"{self.dev(pf)}/sriov_numvfs", f"{count}\n")
 
+    def vf_addrs(self, pf, count):
+        domain, rid = addr_to_rid(pf)
+        rid += int(self.attr(pf, "sriov_offset"))
+        stride = int(self.attr(pf, "sriov_stride"))
+        if rid + (count - 1) * stride > 0xffff:
+            raise OutOfAddresses(f"{pf}: no address for VF {count - 1}")
+        return [rid_to_addr(domain, rid + index * stride) for index in range(count)]
+
     def _add_vfs(self, pf, count):
-        shared = self.next_group()
-        for index in range(count):
-            self._add_vf(pf, index, shared)
+        """What all of them have in common is looked up once: there may be hundreds."""
+        pfdir = self.dev(pf)
+        addresses = self.vf_addrs(pf, count)
+        vendor = self.attr(pf, "vendor")[2:]
+        ids = vendor, self.attr(pf, "sriov_vf_device"), (vendor, "0000")
+        numa = self.attr(pf, "numa_node")
+        with open(self.host.state("groups", pf), encoding="utf-8") as fh:
+            groups = fh.read()
+        group = {"own": None, "shared": self.next_group(), "withpf": self.group_of(pf)}[groups]
+        driver = None
+        if self.attr(pf, "sriov_drivers_autoprobe") == "1":
+            driver = CARDS.get(os.path.basename(os.readlink(f"{pfdir}/driver")), CARDS["igb"])[4]
+        for index, addr in enumerate(addresses):
+            folder = f"{os.path.dirname(pfdir)}/{addr}"
+            self.device(addr, folder, *ids, numa=numa)
+            link(f"{folder}/physfn", pfdir)
+            link(f"{pfdir}/virtfn{index}", folder)
+            self.join_group(addr, self.next_group() if group is None else group, folder)
+            if driver:
+                self.bind(addr, driver)
+                self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{index}", "00:00:00:00:00:00")
 
     def catch_up(self, pf):
         """Somebody may have written sriov_numvfs: have as many VFs as it says. To him that was
@@ -245,32 +276,6 @@ class Tree:
             for pf in os.listdir(base):
                 self.catch_up(pf)
             time.sleep(0.02)
-
-    def vf_addr(self, pf, index):
-        domain, rid = addr_to_rid(pf)
-        rid += int(self.attr(pf, "sriov_offset")) + index * int(self.attr(pf, "sriov_stride"))
-        if rid > 0xffff:
-            raise OutOfAddresses(f"{pf}: no address for VF {index}")
-        return rid_to_addr(domain, rid)
-
-    def _add_vf(self, pf, index, shared_group):
-        addr = self.vf_addr(pf, index)
-        pfdir = self.dev(pf)
-        folder = f"{os.path.dirname(pfdir)}/{addr}"
-        vendor = self.attr(pf, "vendor")[2:]
-        self.device(addr, folder, vendor, self.attr(pf, "sriov_vf_device"), (vendor, "0000"),
-                    numa=self.attr(pf, "numa_node"))
-        link(f"{folder}/physfn", pfdir)
-        link(f"{pfdir}/virtfn{index}", folder)
-        with open(self.host.state("groups", pf), encoding="utf-8") as fh:
-            groups = fh.read()
-        group = {"own": None, "shared": shared_group, "withpf": self.group_of(pf)}[groups]
-        self.join_group(addr, group if group is not None else self.next_group())
-        if self.attr(pf, "sriov_drivers_autoprobe") == "1":
-            driver = os.path.basename(os.readlink(f"{pfdir}/driver"))
-            self.bind(addr, CARDS.get(driver, CARDS["igb"])[4])
-            pfnet = os.listdir(f"{pfdir}/net")[0]
-            self.netdev(addr, f"{pfnet}v{index}", "00:00:00:00:00:00")
 
     def remove_vfs(self, pf):
         pfdir = self.dev(pf)
