@@ -130,18 +130,16 @@ static void tell_notes(struct hook *h, const struct plan *p)
 	size_t told = 0;
 
 	for (size_t i = 0; i < p->n_notes; i++) {
-		if (p->notes[i].taken)
+		if (p->notes[i].taken || told++ >= MAX_NOTES)
 			continue;
-		if (told++ == MAX_NOTES) {
-			complain("  ... and more");
-			return;
-		}
 		snprintf(line, sizeof(line), "%s: %s", pci_addr_format(&p->notes[i].vf, addr),
 			 p->notes[i].text);
 		complain("  %s", line);
 		if (told <= EVENT_NOTES)
 			remember(h, line);
 	}
+	if (told > MAX_NOTES)
+		complain("  ... and %zu more: vfhook status", told - MAX_NOTES);
 }
 
 static void tell_success(struct hook *h, const struct vm_ports *v, const struct snapshot *s,

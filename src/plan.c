@@ -308,8 +308,9 @@ static int scan_pf(const struct snapshot *s, const struct port_wish *w,
 	int free_vfs = 0;
 	char why[320];
 
-	if (pf->broken) {
-		add_note(p, false, &pf->info.addr, "PF: %s", pf->why);
+	/* Once, not for each of its VFs. */
+	if (why_not_pf(pf, w, why, sizeof(why))) {
+		add_note(p, false, &pf->info.addr, "%s", why);
 		return 0;
 	}
 	if (!pf->n_vfs)
@@ -727,6 +728,26 @@ static int check_wishes(const struct port_wish *wishes, size_t n, struct error *
 	return 0;
 }
 
+/*
+ * No VF for that wish. -ENOSPC: all are taken, so that other VMs' stopping would help; -ENETDOWN:
+ * no PF of the pool can be used, and err has why of each.
+ */
+static int refuse_wish(const struct snapshot *s, const struct port_wish *w, struct error *err)
+{
+	CLEANUP(str_free) struct str all = STR_INIT;
+	char why[320];
+
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		if (!pf_wanted(w, &s->pfs[i].info.addr))
+			continue;
+		if (!why_not_pf(&s->pfs[i], w, why, sizeof(why)))
+			return fail(err, ENOSPC, "no VF of pool '%s' is free for hostpci%u",
+				    w->pool, w->slot);
+		str_printf(&all, "%s%s", all.len ? "; " : "", why);
+	}
+	return fail(err, ENETDOWN, "pool '%s' of hostpci%u: %s", w->pool, w->slot, str_get(&all));
+}
+
 int plan_start(const struct snapshot *s, const struct port_wish *wishes, size_t n, int64_t now,
 	       struct port_choice *choices, struct plan *p, struct error *err)
 {
@@ -746,8 +767,7 @@ int plan_start(const struct snapshot *s, const struct port_wish *wishes, size_t 
 		if (!s->complete)
 			return -EAGAIN;
 		if (!choose_best(s, &wishes[i], choices, n, &c, p))
-			return fail(err, ENOSPC, "no VF of pool '%s' is free for hostpci%u",
-				    wishes[i].pool, wishes[i].slot);
+			return refuse_wish(s, &wishes[i], err);
 		choices[i] = c;
 	}
 	for (size_t i = 0; i < n; i++) {

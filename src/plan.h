@@ -109,7 +109,8 @@ bool plan_changes_vfs(const struct plan *p);
  * choices[i] belongs to wishes[i]. Returns 0; -EAGAIN if the snapshot is not
  * complete and the answer is not in it (read everything and ask again); -ENOSPC
  * if no VF is free for some wish (err says for which; the notes say why not,
- * VF by VF); -EINVAL if the wishes contradict each other or the facts.
+ * VF by VF); -ENETDOWN if no PF of its pool can be used (err says why); -EINVAL
+ * if the wishes contradict each other or the facts.
  */
 int plan_start(const struct snapshot *s, const struct port_wish *wishes, size_t n, int64_t now,
 	       struct port_choice *choices, struct plan *p, struct error *err);
