@@ -218,6 +218,11 @@ static const char *who_uses(const struct inventory *inv, const struct pci_addr *
 
 			if (pci_addr_cmp(&r->pf->info.addr, pf) != 0)
 				continue;
+			if (r->pf->broken || r->pf->n_unread) {
+				snprintf(buf, size, "its VFs cannot be looked at%s%s",
+					 r->pf->broken ? ": " : "", r->pf->why);
+				return buf;
+			}
 			for (size_t v = 0; v < r->n_vfs; v++) {
 				const struct vf_report *vf = &r->vfs[v];
 				const struct vf_info *info = &vf->vf->info;
@@ -268,13 +273,13 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 	const struct nic_driver *driver = nic_driver(pf->driver);
 	struct error err = ERROR_INIT;
 	struct vfs_plan plan;
-	char who[256];
+	char who[320];
 	struct vfs_facts facts = {
 		.wanted = w->pool->vfs,
 		.now = pf->num_vfs,
 		.total = pf->total_vfs,
 		.autoprobe = sysfs_autoprobe(b->h->root, &pf->addr),
-		.pf_up = w->nic->up,
+		.pf_up = w->nic->up || !w->nic->link_known,
 		.pf_up_first = driver && driver->pf_up_first,
 		.raise = !b->early && !w->pool->allow_pf_down,
 		.in_use = inv ? who_uses(inv, &pf->addr, who, sizeof(who)) : "nobody can tell yet",

@@ -10,9 +10,13 @@
 static void read_nic(struct hook *h, const struct pf_info *info, struct nic *out)
 {
 	CLEANUP(pf_link_free) struct pf_link link = {0};
+	int r = -ENODEV;
 
 	*out = (struct nic){.info = *info};
-	if (!info->ifindex || kernel_pf_read(h->kernel, info->ifindex, &link, NULL) < 0)
+	if (info->ifindex)
+		r = kernel_pf_read(h->kernel, info->ifindex, &link, NULL);
+	out->link_known = !r || r == -EMSGSIZE;
+	if (!out->link_known)
 		return;
 	out->up = link.up;
 	out->has_mac = link.has_perm_mac;

@@ -13,7 +13,8 @@
 struct nic {
 	struct pf_info info; /* ifindex 0: no interface, so nothing of what follows */
 	bool has_mac;
-	uint8_t mac[6]; /* permanent */
+	uint8_t mac[6];	 /* permanent */
+	bool link_known; /* up is told by the kernel */
 	bool up;
 };
 

@@ -85,6 +85,12 @@ is "$(vf_get enp6s0f0 "$index" mac) $(vf_get enp6s0f0 "$index" vlan)" "bc:24:11:
 sed -i 's/^\tvfs 4/\tvfs 6/' "$node_root/etc/pve/vfhook.cfg"
 out=$(vfhook boot 2>&1)
 like "$? $out" "^1 .*enp6s0f0\): it has 4 VFs, the pool wants 6.*VM 100 has VF $vf.*reboot" "more VFs while a VM has one: refused, and by whom"
+fake_set enp6s0f0 "p['quirks']=['gone']"
+out=$(vfhook boot 2>&1)
+like "$? $(vfs_of 0000:06:00.0) $out" "^1 4 .*it has 4 VFs, the pool wants 6.*its VFs cannot be looked at.*No such device" \
+	"more VFs while nobody can tell who has one: refused as well"
+[[ $out != *'is down'* ]] && ok "what cannot be read is not said to be down" || not_ok "what cannot be read is not said to be down" "$out"
+fake_set enp6s0f0 "p['quirks']=[]"
 is "$(vfs_of 0000:06:00.0) $(qm status 100)" "4 status: running" "nothing was taken from it"
 qm stop 100 >/dev/null 2>&1
 out=$(vfhook boot 2>&1)
