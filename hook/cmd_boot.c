@@ -251,7 +251,11 @@ static void tell_vfs(struct boot *b, const struct pf_where *w, const struct vfs_
 {
 	const struct pf_info *pf = &w->nic->info;
 
-	if (p->clamped)
+	if (p->clamped && f->total > PF_VFS_LISTED)
+		say("pool '%s': PF %s gets no more than %d VFs, not %u: the kernel can list no "
+		    "more",
+		    w->pool->name, pf->ifname, PF_VFS_LISTED, f->wanted);
+	else if (p->clamped)
 		say("pool '%s': PF %s can have %u VFs, not %u: it gets all it can", w->pool->name,
 		    pf->ifname, f->total, f->wanted);
 	if (p->what == VFS_IN_USE && b->early)

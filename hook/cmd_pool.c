@@ -115,6 +115,12 @@ static int check_vfs(struct addition *add, struct error *err)
 	if (parse_u32(add->a.vfs, 65535, &n) < 0 || !n)
 		return fail(err, EINVAL, "--vfs is a number of VFs for each PF, not '%s'",
 			    add->a.vfs);
+	if (n > PF_VFS_LISTED)
+		return fail(
+			err, EINVAL,
+			"--vfs %u: %d is the most: the kernel can list no more VFs of a PF, and "
+			"then none of them could be used",
+			n, PF_VFS_LISTED);
 	for (size_t i = 0; i < add->a.n_pfs; i++) {
 		if (n > add->infos[i].total_vfs)
 			return fail(err, EINVAL, "--vfs %u: PF %s has at most %u", n,

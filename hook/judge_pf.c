@@ -144,7 +144,14 @@ static void judge_link(struct pf_judge *j)
 {
 	const struct pf_facts *f = j->f;
 
-	if (!f->link_known)
+	if (!f->link_known && f->info.num_vfs > PF_VFS_LISTED)
+		PF_ADD(j, CHECK_FAIL, "pf-up",
+		       remedy(j,
+			      "stop the VMs that use them, echo 0 "
+			      ">/sys/bus/pci/devices/%s/sriov_numvfs, then: vfhook boot",
+			      f->addr),
+		       "%s", f->link_trouble);
+	else if (!f->link_known)
 		PF_ADD(j, CHECK_FAIL, "pf-up", "ip link show", "its link cannot be read: %s",
 		       f->link_trouble);
 	else if (!f->up)
@@ -167,14 +174,16 @@ static void judge_vf_count(struct pf_judge *j)
 {
 	const struct pf_facts *f = j->f;
 	unsigned have = f->info.num_vfs;
+	bool listed = f->info.total_vfs > PF_VFS_LISTED;
+	unsigned most = listed ? PF_VFS_LISTED : f->info.total_vfs;
 
-	if (f->vfs_wanted > f->info.total_vfs)
+	if (f->vfs_wanted > most)
 		PF_ADD(j, CHECK_WARN, "vfs",
 		       remedy(j, "vfhook pool add %s --pf %s --vfs %u", f->pool, f->info.ifname,
-			      f->info.total_vfs),
-		       "the pool wants %u VFs, but the PF can have %u only", f->vfs_wanted,
-		       f->info.total_vfs);
-	if (f->vfs_wanted > f->info.total_vfs && have == f->info.total_vfs)
+			      most),
+		       "the pool wants %u VFs, but %s %u only", f->vfs_wanted,
+		       listed ? "the kernel can list" : "the PF can have", most);
+	if (f->vfs_wanted > most && have >= most)
 		return;
 	if (have < f->vfs_wanted)
 		PF_ADD(j, CHECK_FAIL, "vfs", "vfhook boot", "it has %u VFs, and should have %u",

@@ -14,13 +14,15 @@
 
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p)
 {
+	unsigned most = f->total < PF_VFS_LISTED ? f->total : PF_VFS_LISTED;
+
 	*p = (struct vfs_plan){.what = VFS_KEEP, .to = f->now};
 	p->raise = f->raise && !f->pf_up;
 	if (!f->wanted)
 		return;
 	p->no_probe = f->autoprobe;
-	p->clamped = f->wanted > f->total;
-	p->to = p->clamped ? f->total : f->wanted;
+	p->clamped = f->wanted > most;
+	p->to = p->clamped ? most : f->wanted;
 	if (!f->total)
 		p->what = VFS_NONE;
 	else if (f->now >= p->to)

@@ -12,7 +12,7 @@ struct vfs_facts {
 	unsigned now;
 	unsigned total;
 	bool autoprobe;
-	bool pf_up;
+	bool pf_up;	    /* or nobody can tell */
 	bool pf_up_first;   /* its driver makes none while it is down */
 	bool raise;	    /* it may be set up for that */
 	const char *in_use; /* who has one of its VFs, NULL: nobody */
@@ -32,10 +32,10 @@ struct vfs_plan {
 	unsigned to;
 	bool raise;    /* the PF, first */
 	bool no_probe; /* sriov_drivers_autoprobe 1 -> 0, first */
-	bool clamped;  /* the pool wants more than the PF can have */
+	bool clamped;  /* the pool wants more than there can be */
 };
 
-/* Looks at nothing but the facts. */
+/* Looks at nothing but the facts. Never makes more than PF_VFS_LISTED. */
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p);
 
 /*

@@ -179,6 +179,14 @@ static void test_how_many(void **state)
 		 false,
 		 false},
 		{{.wanted = 4, .total = 0, .pf_up = true}, VFS_NONE, 0, false, false, true},
+		/* More than the kernel can list would make all of them useless. */
+		{{.wanted = 400, .total = 512, .pf_up = true}, VFS_MAKE, 334, false, false, true},
+		{{.wanted = 400, .now = 335, .total = 512, .pf_up = true},
+		 VFS_KEEP,
+		 335,
+		 false,
+		 false,
+		 true},
 	};
 
 	(void)state;

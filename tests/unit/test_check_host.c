@@ -363,6 +363,23 @@ static void test_pf_groups(void **state)
 	expect("iommu-group", CHECK_FAIL, "IOMMU");
 }
 
+static void test_pf_more_than_listed(void **state)
+{
+	struct pf_facts f = good_pf();
+
+	(void)state;
+	f.info.total_vfs = 512;
+	f.info.num_vfs = 334;
+	f.vfs_wanted = 400;
+	pf(&f);
+	expect("vfs", CHECK_WARN, "--vfs 334");
+	f.info.num_vfs = 400;
+	f.link_known = false;
+	strcpy(f.link_trouble, "PF enp6s0f0 has 400 VFs, and the kernel's list is not whole");
+	pf(&f);
+	expect("pf-up", CHECK_FAIL, "sriov_numvfs");
+}
+
 static void test_pf_resources(void **state)
 {
 	struct pf_facts f = good_pf();
@@ -534,7 +551,8 @@ int main(void)
 		test(test_pf_presence),	    test(test_pf_stranger),
 		test(test_pf_link),	    test(test_pf_vfs),
 		test(test_pf_host_drivers), test(test_pf_groups),
-		test(test_pf_resources),    test(test_iov_bars),
+		test(test_pf_resources),    test(test_pf_more_than_listed),
+		test(test_iov_bars),
 		test(test_drivers),	    test(test_ports),
 		test(test_leftover_lines),  ram_test(test_leftover_shown),
 	};
