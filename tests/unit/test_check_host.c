@@ -544,17 +544,27 @@ static void test_leftover_shown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_host_good),	    test(test_cpu),
-		test(test_iommu),	    test(test_cmdline),
-		test(test_intremap),	    test(test_modules),
-		test(test_vfio_ids),	    test(test_pf_good),
-		test(test_pf_presence),	    test(test_pf_stranger),
-		test(test_pf_link),	    test(test_pf_vfs),
-		test(test_pf_host_drivers), test(test_pf_groups),
-		test(test_pf_resources),    test(test_pf_more_than_listed),
+		test(test_host_good),
+		test(test_cpu),
+		test(test_iommu),
+		test(test_cmdline),
+		test(test_intremap),
+		test(test_modules),
+		test(test_vfio_ids),
+		test(test_pf_good),
+		test(test_pf_presence),
+		test(test_pf_stranger),
+		test(test_pf_link),
+		test(test_pf_vfs),
+		test(test_pf_host_drivers),
+		test(test_pf_groups),
+		test(test_pf_resources),
+		test(test_pf_more_than_listed),
 		test(test_iov_bars),
-		test(test_drivers),	    test(test_ports),
-		test(test_leftover_lines),  ram_test(test_leftover_shown),
+		test(test_drivers),
+		test(test_ports),
+		test(test_leftover_lines),
+		ram_test(test_leftover_shown),
 	};
 
 	return cmocka_run_group_tests_name("check_host", tests, NULL, NULL);
