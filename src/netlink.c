@@ -163,6 +163,20 @@ static int on_message(struct nlmsghdr *h, struct reply *rep)
 	return rep->each(h, rep->arg);
 }
 
+/*
+ * A datagram longer than k->reply: an interface with more than 1,300 VFs. Their list has wrapped,
+ * but what comes before it is whole, the interface's name and how many VFs it has.
+ */
+static int cut_short(struct kernel *k)
+{
+	struct nlmsghdr *h = (struct nlmsghdr *)k->reply;
+
+	if (h->nlmsg_type != RTM_NEWLINK)
+		return -EMSGSIZE;
+	h->nlmsg_len = sizeof(k->reply);
+	return (int)sizeof(k->reply);
+}
+
 /* The next datagram from the kernel into k->reply: its length, or a negative errno. */
 static int receive(struct kernel *k)
 {
@@ -176,10 +190,9 @@ static int receive(struct kernel *k)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		if ((size_t)n > sizeof(k->reply))
-			return -EMSGSIZE;
-		if (!from.nl_pid) /* only the kernel is believed */
-			return (int)n;
+		if (from.nl_pid) /* only the kernel is believed */
+			continue;
+		return (size_t)n > sizeof(k->reply) ? cut_short(k) : (int)n;
 	}
 }
 
