@@ -327,7 +327,8 @@ static void parse_link(struct nlmsghdr *h, struct nlattr *tb[IFLA_MAX + 1])
 	struct nlattr *a;
 	int left;
 
-	memset(tb, 0, (IFLA_MAX + 1) * sizeof(tb[0]));
+	for (int i = 0; i <= IFLA_MAX; i++)
+		tb[i] = NULL;
 	nla_for_each_attr(a, nlmsg_attrdata(h, (int)head), nlmsg_attrlen(h, (int)head), left)
 	{
 		if (nla_type(a) <= IFLA_MAX && !tb[nla_type(a)])
