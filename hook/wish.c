@@ -282,7 +282,8 @@ static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all, st
 int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf_claim **claims,
 		   struct snapshot *s, struct error *err)
 {
-	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = v->guest.vmid};
+	struct observer o = {
+		.root = h->root, .kernel = h->kernel, .vmid = v->guest.vmid, .glance = !all};
 	struct pci_addr last[PVE_HOSTPCI_MAX];
 	AUTO_FREE struct pf_id *pfs = NULL;
 	size_t n_pfs = 0;

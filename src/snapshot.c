@@ -128,6 +128,19 @@ static int check_identity(const struct pf_id *id, const struct pf_state *pf, str
 		    mac_format(pf->link.perm_mac, is), mac_format(id->mac, was));
 }
 
+/* By what was read so far: then everything is looked at, and the list is not read twice. */
+static bool is_in_vain(const struct observer *o, const struct pf_state *pf)
+{
+	for (size_t i = 0; i < pf->n_vfs; i++) {
+		const struct vf_state *v = &pf->vfs[i];
+
+		if ((v->leased && (v->lease_broken || v->lease.vmid != o->vmid)) ||
+		    (v->claim && v->claim->firm))
+			return o->glance;
+	}
+	return false;
+}
+
 /* The kernel's list, and out of it what the VFs that were found are set to. */
 static int read_link(const struct observer *o, const struct pf_id *id, struct pf_state *pf,
 		     struct error *err)
@@ -175,6 +188,8 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 			snapshot_free(out);
 			return r;
 		}
+		if (is_in_vain(o, pf))
+			continue;
 		/*
 		 * Behind the leases: who gives a VF back cleans it first, so one without a lease
 		 * is seen as it was left.

@@ -56,7 +56,8 @@ struct observer {
 	struct kernel *kernel;
 	const struct vf_claim *claims;
 	size_t n_claims;
-	uint32_t vmid;	/* who asks: VFs it holds itself are not asked about in vain */
+	uint32_t vmid; /* who asks: VFs it holds itself are not asked about in vain */
+	bool glance; /* a VF that is another's ends it: its PF's list is not read, and seems down */
 	bool look_only; /* do not open VFIO groups, which others would find busy meanwhile */
 };
 

@@ -564,6 +564,8 @@ class Node:
                 for key in ("taken", "before") if lease else ():
                     lease.pop(key, None)
                 out[name] = json.dumps(lease, sort_keys=True)
+            elif name.startswith("sys/"):
+                out[name] = self.read(name).strip()  # the kernel writes the line's end itself
             else:
                 out[name] = self.read(name)
             out[name] = re.sub(r"bc:24:11:[0-9a-f:]{8}",

@@ -230,13 +230,46 @@ static void test_statistics(void **state)
 	kernel_close(v.kernel);
 }
 
+/* One list of a PF's VFs is enough: not one for a glance in vain, and one for the look at all. */
+static void test_glance(void **state)
+{
+	const struct tree *t = *state;
+	struct pf_id pf = {.addr = addr_of(PF0)};
+	struct pci_addr vf = addr_of(VF1);
+	struct lease l = lease_of(VF1, 101);
+	struct observer o = {.root = t->root, .vmid = 100, .glance = true};
+	struct snapshot s;
+
+	assert_int_equal(kernel_open(t->root, &o.kernel, NULL), 0);
+	assert_int_equal(snapshot_read(&o, &pf, 1, &vf, 1, false, &s, NULL), 0);
+	assert_int_equal(s.pfs[0].link.n_vfs, 7);
+	snapshot_free(&s);
+	assert_int_equal(run_dirs_make(t->root, NULL), 0);
+	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	assert_int_equal(snapshot_read(&o, &pf, 1, &vf, 1, false, &s, NULL), 0);
+	assert_int_equal(s.pfs[0].link.n_vfs, 0);
+	assert_false(s.pfs[0].link.up);
+	assert_int_equal(s.pfs[0].vfs[0].lease.vmid, 101);
+	snapshot_free(&s);
+	o.vmid = 101;
+	assert_int_equal(snapshot_read(&o, &pf, 1, &vf, 1, false, &s, NULL), 0);
+	assert_int_equal(s.pfs[0].link.n_vfs, 7);
+	snapshot_free(&s);
+	kernel_close(o.kernel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		nic_test(test_everything),   nic_test(test_one),
-		nic_test(test_another_card), nic_test(test_bad_pf_hides_no_other),
-		nic_test(test_leases),	     nic_test(test_claims),
-		nic_test(test_address),	     nic_test(test_fewer_functions),
+		nic_test(test_glance),
+		nic_test(test_everything),
+		nic_test(test_one),
+		nic_test(test_another_card),
+		nic_test(test_bad_pf_hides_no_other),
+		nic_test(test_leases),
+		nic_test(test_claims),
+		nic_test(test_address),
+		nic_test(test_fewer_functions),
 		nic_test(test_statistics),
 	};
 
