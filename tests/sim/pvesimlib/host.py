@@ -31,6 +31,7 @@ KNOBS = {
     "guest-ignores-shutdown": (0, "1: an ACPI shutdown does nothing"),
     "storage-error": (0, "1: volume activation fails after pre-start"),
     "stop-step": (0.05, "seconds of PVE's one-second steps while it waits for a QEMU"),
+    "request-times": (0, "1: write to times.log how long each request took"),
     "debug": (1, "1: write cfs cache decisions to debug.log"),
 }
 
@@ -96,6 +97,11 @@ class Host:
 
     def log_request(self, record):
         self._append("requests.jsonl", json.dumps(record) + "\n")
+
+    def log_time(self, method, path, request, opening):
+        """Seconds from the first byte of a request to the last of the answer, and our part of
+        opening the connection, for its first request."""
+        self._append("times.log", f"{method} {path} {request * 1e6:.0f} {opening * 1e6:.0f}\n")
 
     def _append(self, name, text):
         fd = os.open(self.state(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

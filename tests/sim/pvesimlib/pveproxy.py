@@ -84,9 +84,11 @@ class Noise:
 class Conn:
     """A client's connection: buffered reads, sends that tell whether they worked."""
 
-    def __init__(self, sock):
+    def __init__(self, sock, opening=0.0):
         self.sock = sock
         self.buffer = b""
+        self.opening = opening  # seconds it took us to get here from the client's connect
+        self.since = 0.0        # when the first bytes of a request came
 
     def line(self):
         while b"\n" not in self.buffer:
@@ -95,6 +97,8 @@ class Conn:
             data = self.sock.recv(65536)
             if not data:
                 return None
+            if not self.buffer:
+                self.since = time.monotonic()
             self.buffer += data
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line.rstrip(b"\r").decode("latin-1")
@@ -158,7 +162,8 @@ class Proxy:
         while True:
             for sock in select.select(listeners, [], [])[0]:
                 conn, _peer = sock.accept()
-                threading.Thread(target=self._client, args=(conn,), daemon=True).start()
+                threading.Thread(target=self._client, args=(conn, time.monotonic()),
+                                 daemon=True).start()
 
     def _context(self):
         """The certificate is looked at again when its file changes."""
@@ -172,15 +177,17 @@ class Proxy:
                 self.tls_key = key
             return self.tls
 
-    def _client(self, raw):
+    def _client(self, raw, accepted):
         raw.settimeout(60)
         try:
             fault = self.faults.take("", "", kinds=("plain", "reset"))
             if fault:
                 self._no_tls(raw, fault)
                 return
+            waited, cpu = time.monotonic() - accepted, time.thread_time()
             with self._context().wrap_socket(raw, server_side=True) as tls:
-                conn = Conn(tls)
+                # of the handshake what we do, not what the client does
+                conn = Conn(tls, waited + time.thread_time() - cpu)
                 while self._request(conn):
                     pass
                 # A reply without a length ends with the connection: newer clients want to
@@ -210,6 +217,7 @@ class Proxy:
             return False
         if line == "":
             return True
+        since = conn.since
         match = re.fullmatch(r"(\S+) (\S+) HTTP/(\d+)\.(\d+)", line)
         if not match:
             conn.send(text_error(400, "bad request").head() + b"bad request")
@@ -248,6 +256,9 @@ class Proxy:
         if fault and faults.apply(fault, conn, reply):
             return False
         sent = conn.send(reply.head() + reply.body)
+        if self.host.knob("request-times"):
+            self.host.log_time(method, record["path"], time.monotonic() - since, conn.opening)
+            conn.opening = 0.0
         if sent and reply.code in (501, 506):
             conn.wait_for_close(0.2)  # closing with unread data would be a TCP reset
         return sent and reply.keep_alive
