@@ -17,7 +17,7 @@
  *   create=FILE:BYTES  append=FILE:BYTES           write so many bytes
  *   set=FILE:TEXT  unlink=FILE                     write a sysfs attribute, remove
  *   try-unlink=FILE                                the same; it need not be there
- *   dev=INTERFACE                                  for the requests that follow
+ *   dev=IFINDEX                                    for the requests that follow
  *   get                                            RTM_GETLINK with the list of VFs
  *   mac=VF:MAC  vlan=VF:ID:QOS  spoofchk=VF:0|1    RTM_SETLINK with this attribute
  *   trust=VF:0|1  rate=VF:MIN:MAX  state=VF:N
@@ -28,7 +28,7 @@
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -299,9 +299,7 @@ static void do_word(char *word)
 	} else if (value) {
 		*value++ = '\0';
 		if (!strcmp(word, "dev")) {
-			device = if_nametoindex(value);
-			if (!device)
-				die(value);
+			device = (unsigned)strtoul(value, NULL, 10);
 		} else if (*value == '/') {
 			do_file(word, value);
 		} else {

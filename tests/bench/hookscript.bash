@@ -9,13 +9,13 @@
 # Table, /etc/pve/vf-table: a line for each VM:
 #   VMID PF MAC VLAN QOS SPOOFCHK TRUST MAX_TX_RATE
 #
-# In the environment, for the benchmark's variants:
-#   ONE_CALL=1     all attributes in one call of ip
-#   ALWAYS_PUT=1   write the mapping at each start
+# The benchmark has two variants of it, as a third word:
+#   one-call     all attributes in one call of ip
+#   always-put   write the mapping at each start
 
 set -euo pipefail
 
-readonly vmid=$1 phase=$2
+readonly vmid=$1 phase=$2 variant=${3:-}
 readonly table=/etc/pve/vf-table state=/run/hookscript mappings=/etc/pve/mapping/pci.cfg
 readonly token=/etc/pve/priv/vfhook.token ca=/etc/pve/pve-root-ca.pem
 
@@ -51,7 +51,7 @@ find_vf() {
 }
 
 set_vf() {
-	if [[ -n ${ONE_CALL:-} ]]; then
+	if [[ $variant == one-call ]]; then
 		ip link set "$pf" vf "$vf" mac "$mac" vlan "$vlan" qos "$qos" spoofchk "$spoofchk" \
 			trust "$trust" max_tx_rate "$rate"
 		return
@@ -78,7 +78,7 @@ check_vf() {
 set_mapping() {
 	local dev id sub map group
 	dev=$(readlink -f "/sys/class/net/$pf/device/virtfn$vf")
-	if [[ -z ${ALWAYS_PUT:-} && $(<"$mappings") == *"path=${dev##*/}"* ]]; then
+	if [[ $variant != always-put && $(<"$mappings") == *"path=${dev##*/}"* ]]; then
 		return 0
 	fi
 	id=$(<"$dev/vendor"):$(<"$dev/device")
