@@ -46,7 +46,7 @@ jail_up() {
 		mount --rbind "/$d" "$jail/$d"
 	done
 	cp /etc/{hosts,passwd,group,nsswitch.conf,ld.so.cache} "$jail/etc/"
-	bring bash cp "$bench"/{vfhook,floor,spawn}
+	bring bash cp strace "$bench"/{vfhook,floor,spawn}
 	for d in vfhook floor spawn; do
 		mv "$jail$bench/$d" "$jail/usr/sbin/$d"
 	done
@@ -73,29 +73,32 @@ stopwatch() {
 trace() {
 	local file=$1
 	shift
-	strace -y -s 4096 -o "$file" "$@" >"$file.said" 2>&1 || die "$* failed: $(cat "$file.said")"
+	in_jail strace -y -s 4096 -o "$file" "$@" >"$file.said" 2>&1 || die "$* failed: $(<"$file.said")"
 }
 
-# words FILE - of a trace: what floor is to do.
-words() { "$RIG_TOP/tests/bench/floorwords" "$1" || die "no words from $1"; }
+words() { "$RIG_TOP/tests/bench/floorwords" "$@"; }
 
-counts() { "$RIG_TOP/tests/bench/floorwords" --count "$1"; }
+# dumps COMMAND... - how many RTM_GETLINK it sends. Only what is asked for is traced: a start that
+# looks at a thousand VFs has a hundred thousand other calls.
+dumps() {
+	in_jail strace -f --seccomp-bpf -e trace=bind,sendto,sendmsg -o "$dir/dumps" "$@" >"$dir/said" 2>&1 ||
+		die "$* failed: $(<"$dir/said")"
+	grep -c 'nlmsg_type=RTM_GETLINK' "$dir/dumps"
+}
 
-# park WORDS... - words that make floor put back what words say it sets and creates: the VFs as
-# they are when parked, no lease. All competitors begin from there.
-park() {
-	local w out='' vf
-	for w; do
-		case $w in
-		dev=*) out+=" $w" ;;
-		create=*/leases/*) out+=" try-unlink=${w:7}"; out=${out%:*} ;;
-		vlan=*) out+=" ${w%%:*}:0:0 send" ;;
-		mac=*) out+=" ${w%%:*}:00:00:00:00:00:00 send" ;;
-		trust=*) out+=" ${w%%:*}:0 send" ;;
-		rate=*) out+=" ${w%%:*}:0:0 send" ;;
-		spoofchk=*) vf=${w%%:*} ;;
-		esac
-	done
-	# A zero MAC comes before the spoof check.
-	echo "floor$out${vf:+ $vf:1 send}"
+# trace_floor VFHOOK... - vfhook with its options and the VM's id: trace a hot start and the
+# stop after it, in the files ID.start and ID.stop below $dir. The VF is parked before and after.
+trace_floor() {
+	local id=${*: -1}
+	trace "$dir/$id.start" "$@" pre-start
+	trace "$dir/$id.stop" "$@" post-stop
+}
+
+# read_floor ID - set floor and reset: the command that does what that start did, and the one
+# that puts the VF back and takes the lease away. All competitors begin from there.
+read_floor() {
+	floor=$(words "$dir/$1.start") || die "no words from the start of VM $1"
+	reset=$(words --back "$dir/$1.stop") || die "no words from the stop of VM $1"
+	floor="floor $floor"
+	reset="floor $reset"
 }

@@ -20,7 +20,7 @@
  *   dev=IFINDEX                                    for the requests that follow
  *   get                                            RTM_GETLINK with the list of VFs
  *   mac=VF:MAC  vlan=VF:ID:QOS  spoofchk=VF:0|1    RTM_SETLINK with this attribute
- *   trust=VF:0|1  rate=VF:MIN:MAX  state=VF:N
+ *   trust=VF:0|1  rate=VF:MIN:MAX  state=VF:auto|enable|disable
  *   send                                           send the requests so far, read all answers
  */
 #include <errno.h>
@@ -254,6 +254,17 @@ static void send_all(void)
 	request_len = 0;
 }
 
+static void set_state(unsigned vf, const char *text)
+{
+	struct ifla_vf_link_state v = {.vf = vf};
+
+	if (!strcmp(text, "enable"))
+		v.link_state = IFLA_VF_LINK_STATE_ENABLE;
+	else if (!strcmp(text, "disable"))
+		v.link_state = IFLA_VF_LINK_STATE_DISABLE;
+	set_vf(IFLA_VF_LINK_STATE, &v, sizeof(v));
+}
+
 static void set_mac(unsigned vf, const char *text)
 {
 	struct ifla_vf_mac v = {.vf = vf};
@@ -263,7 +274,7 @@ static void set_mac(unsigned vf, const char *text)
 	set_vf(IFLA_VF_MAC, &v, sizeof(v));
 }
 
-/* VF:A or VF:A:B of an attribute; all but the MAC are numbers of 32 bits. */
+/* VF:A or VF:A:B of an attribute; numbers of 32 bits but for MAC and state. */
 static void do_set(const char *verb, const char *text)
 {
 	char *rest;
@@ -272,6 +283,10 @@ static void do_set(const char *verb, const char *text)
 
 	if (!strcmp(verb, "mac")) {
 		set_mac(v.vf, rest + 1);
+		return;
+	}
+	if (!strcmp(verb, "state")) {
+		set_state(v.vf, rest + 1);
 		return;
 	}
 	v.vlan = (uint32_t)strtoul(rest + 1, &rest, 10);
@@ -284,8 +299,6 @@ static void do_set(const char *verb, const char *text)
 		set_vf(IFLA_VF_SPOOFCHK, &v, pair);
 	else if (!strcmp(verb, "trust"))
 		set_vf(IFLA_VF_TRUST, &v, pair);
-	else if (!strcmp(verb, "state"))
-		set_vf(IFLA_VF_LINK_STATE, &v, pair);
 }
 
 static void do_word(char *word)
