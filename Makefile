@@ -7,6 +7,7 @@
 #   make crash      killed and failing at every system call (an hour; QUICK=1: minutes)
 #   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
 #   make fuzz       libFuzzer on every parser: RUNS=10000000 each, JOBS=2, FUZZ_SECONDS=
+#   make bench      what it costs, side by side with others: a table (ROUNDS=5 is quick)
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
 #   make install    DESTDIR= PREFIX=/usr
 #   make deb        a Debian package in build/deb
@@ -107,6 +108,10 @@ $(BUILD)/tests/vfmbx: tests/e2e/vfmbx.c
 	$(Q)mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
 
+$(BUILD)/bench/%: tests/bench/%.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
+
 -include $(PROG_OBJ:.o=.d) $(PLAIN_OBJ:.o=.d) $(SAN_OBJ:.o=.d) $(wildcard $(BUILD)/san/tests/*/*.d)
 
 unit: $(UNIT_BIN)
@@ -136,6 +141,12 @@ crash: deps-test
 demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
 	$(Q)tests/e2e/demo
+
+# Never a test: it fails only if something could not be measured.
+bench:
+	$(Q)tests/deps bench
+	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/bench/floor $(BUILD)/bench/spawn $(BUILD)/tests/pvesim-standin
+	$(Q)tests/bench/bench
 
 # Needs root: namespaces of its own. Without OPS all of it, about ten minutes on two cores.
 storm: $(BUILD)/tests/vfhook-plain $(BUILD)/tests/pvesim-standin
@@ -213,7 +224,7 @@ deb:
 	$(Q)BUILD=$(BUILD) packaging/mkdeb $(BUILD)/deb $(VERSION)
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/vfhook $(BUILD)/deb
+	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test hostile crash storm fuzz fuzz-bin demo lint lint-all install list-files deb clean
+.PHONY: all unit test-tools deps deps-test test bench hostile crash storm fuzz fuzz-bin demo lint lint-all install list-files deb clean
 .SECONDARY:

@@ -12,6 +12,9 @@ bench=$RIG_TOP/build/bench
 dir=/run/bench
 jail=$dir/root
 
+# The jail has no locales.
+export LC_ALL=C
+
 result() { local IFS=$'\t'; printf 'bench\t%s\n' "$*"; }
 fact() { result fact "$@"; }
 note() { printf '# %s\n' "$*"; }
