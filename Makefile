@@ -70,6 +70,9 @@ $(BUILD)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(SMALL) $(HARDEN) -MMD -MP -c -o $@ $<
 
+# But for what goes over thousands of lines at a start.
+$(BUILD)/obj/pveapi/section.o: SMALL := $(filter-out -Os,$(SMALL))
+
 $(BUILD)/san/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(call quiet,CC-SAN,$<)$(CC) $(CPPFLAGS_ALL) -std=gnu11 $(WARN) -O1 -g $(SAN) -MMD -MP -c -o $@ $<

@@ -452,7 +452,45 @@ static int find_double_macs(const char *name, struct config *c)
 	return 0;
 }
 
-/* Those VMs whose sections are wanted whole; all NULL. */
+/* In either case of letters, with either sign between. mac: as mac_format() makes it. */
+static bool is_mac_text(const char *value, const char mac[MAC_LEN])
+{
+	size_t i = MAC_LEN - 1;
+
+	if (strlen(value) != i)
+		return false;
+	/* From the end, where they differ. */
+	while (i-- > 0) {
+		if ((value[i] | 0x20) != mac[i] && !(mac[i] == ':' && value[i] == '-') &&
+		    value[i] != mac[i])
+			return false;
+	}
+	return true;
+}
+
+/* The same with the ports of other VMs, of which only the MACs were read. */
+static int find_others_macs(const char *name, const struct section_file *f, struct config *c)
+{
+	for (size_t i = 0; i < c->n_ports; i++) {
+		struct port *p = &c->ports[i];
+		char mac[MAC_LEN];
+
+		if (!(p->want.has & HAS_MAC))
+			continue;
+		mac_format(p->want.mac, mac);
+		for (size_t k = 0; k < f->n_others; k++) {
+			struct port other = {0};
+
+			if (is_mac_text(f->others[k].value, mac) &&
+			    !port_id(f->others[k].id, &other, NULL) &&
+			    tell_double_mac(name, p, p, &other) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* Those VMs whose sections are wanted. */
 struct concern {
 	const uint32_t *vmids;
 	size_t n;
@@ -464,7 +502,7 @@ static bool concerns(const struct concern *c, uint32_t vmid)
 		if (c->vmids[i] == vmid)
 			return true;
 	}
-	return !c->vmids;
+	return false;
 }
 
 /* What cannot be a VM's is wanted: it is judged, and found wrong. */
@@ -480,22 +518,8 @@ static const char *of_concern(const char *type, const char *id, const void *arg)
 	return NULL;
 }
 
-/* Another VM's port: only what no second one may have. */
-static int parse_foreign(const char *name, const struct section *s, struct port *p,
+static int parse_section(const char *name, const struct section *s, struct config *c,
 			 struct error *err)
-{
-	const char *mac = section_get(s, "mac");
-
-	*p = (struct port){.want = {.proto = VLAN_PROTO_8021Q}};
-	if (port_id(s->id, p, err) < 0)
-		return fail_context(err, "%s:%u", name, s->line);
-	if (mac && !mac_parse(mac, p->want.mac))
-		p->want.has = HAS_MAC;
-	return 0;
-}
-
-static int parse_section(const char *name, const struct section *s, const struct concern *whose,
-			 struct config *c, struct error *err)
 {
 	char clean[64];
 
@@ -504,39 +528,30 @@ static int parse_section(const char *name, const struct section *s, const struct
 			       ? fail(err, ENOMEM, "read %s: out of memory", name)
 			       : 0;
 	if (!strcmp(s->type, "port"))
-		return of_concern(s->type, s->id, whose)
-			       ? parse_foreign(name, s, &c->ports[c->n_ports++], err)
-			       : parse_port(name, s, &c->ports[c->n_ports++], err);
+		return parse_port(name, s, &c->ports[c->n_ports++], err);
 	if (!strcmp(s->type, "guest"))
-		return of_concern(s->type, s->id, whose)
-			       ? 0
-			       : parse_guest(name, s, &c->guests[c->n_guests++], err);
+		return parse_guest(name, s, &c->guests[c->n_guests++], err);
 	return fail(err, EINVAL, "%s:%u: unknown section type '%s'", name, s->line,
 		    text_clean(s->type, clean, sizeof(clean)));
 }
 
-static int parse_some(const char *name, const char *text, size_t len, const struct concern *whose,
-		      struct config *out, struct error *err)
+static int parse_sections(const char *name, const struct section_file *f, struct config *out,
+			  struct error *err)
 {
-	const struct section_filter filter = {of_concern, whose};
-	CLEANUP(section_file_free) struct section_file f = {0};
 	CLEANUP(config_free) struct config c = {0};
-	int r = section_parse(name, text, len, true, &filter, &f, err);
 
-	*out = (struct config){0};
-	if (r < 0)
-		return r;
-	c.pools = calloc(f.n_sections + 1, sizeof(*c.pools));
-	c.ports = calloc(f.n_sections + 1, sizeof(*c.ports));
-	c.guests = calloc(f.n_sections + 1, sizeof(*c.guests));
+	c.pools = calloc(f->n_sections + 1, sizeof(*c.pools));
+	c.ports = calloc(f->n_sections + 1, sizeof(*c.ports));
+	c.guests = calloc(f->n_sections + 1, sizeof(*c.guests));
 	if (!c.pools || !c.ports || !c.guests)
 		return fail(err, ENOMEM, "read %s: out of memory", name);
-	for (size_t i = 0; i < f.n_sections; i++) {
-		r = parse_section(name, &f.sections[i], whose, &c, err);
+	for (size_t i = 0; i < f->n_sections; i++) {
+		int r = parse_section(name, &f->sections[i], &c, err);
+
 		if (r < 0)
 			return r;
 	}
-	if (find_double_macs(name, &c) < 0)
+	if (find_double_macs(name, &c) < 0 || find_others_macs(name, f, &c) < 0)
 		return fail(err, ENOMEM, "read %s: out of memory", name);
 	*out = c;
 	c = (struct config){0};
@@ -546,13 +561,21 @@ static int parse_some(const char *name, const char *text, size_t len, const stru
 int config_parse(const char *name, const char *text, size_t len, struct config *out,
 		 struct error *err)
 {
-	return parse_some(name, text, len, &(struct concern){0}, out, err);
+	CLEANUP(section_file_free) struct section_file f = {0};
+	int r = section_parse(name, text, len, true, NULL, &f, err);
+
+	*out = (struct config){0};
+	return r < 0 ? r : parse_sections(name, &f, out, err);
 }
 
+/* whose: NULL for everything. */
 static int load(int root, const struct concern *whose, struct config *out, struct error *err)
 {
-	AUTO_FREE char *text = NULL;
+	const struct section_filter filter = {of_concern, whose};
+	CLEANUP(section_file_free) struct section_file f = {0};
+	char *text = NULL;
 	ssize_t len = file_read(root, VFHOOK_CFG, PVE_FILE_MAX, &text, err);
+	int r;
 
 	*out = (struct config){0};
 	if (len == -ENOENT) {
@@ -561,12 +584,13 @@ static int load(int root, const struct concern *whose, struct config *out, struc
 	}
 	if (len < 0)
 		return (int)len;
-	return parse_some("/" VFHOOK_CFG, text, (size_t)len, whose, out, err);
+	r = section_take("/" VFHOOK_CFG, text, (size_t)len, true, whose ? &filter : NULL, &f, err);
+	return r < 0 ? r : parse_sections("/" VFHOOK_CFG, &f, out, err);
 }
 
 int config_load(int root, struct config *out, struct error *err)
 {
-	return load(root, &(struct concern){0}, out, err);
+	return load(root, NULL, out, err);
 }
 
 int config_load_for(int root, const uint32_t *vmids, size_t n, struct config *out,

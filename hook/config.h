@@ -79,9 +79,9 @@ struct config {
  */
 int config_load(int root, struct config *out, struct error *err);
 /*
- * What concerns these VMs: their own ports and notes, and all pools. Other ports have only their
- * id and their MAC (no two may have one), and are not judged, other notes are left out: a start
- * needs one or two of what may be a thousand sections.
+ * What concerns these VMs: their own ports and notes, and all pools. Nothing else is in *out or
+ * judged, except that no other port may have the MAC of one of theirs: a start needs one or two
+ * of what may be a thousand sections.
  */
 int config_load_for(int root, const uint32_t *vmids, size_t n, struct config *out,
 		    struct error *err);

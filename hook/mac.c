@@ -8,13 +8,8 @@
 #include "base/cleanup.h"
 #include "pveapi/guest.h"
 
-static bool is_used(const struct config *c, const struct guest_mac *macs, size_t n,
-		    const uint8_t mac[6])
+static bool is_ports(const struct config *c, const uint8_t mac[6])
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!memcmp(macs[i].mac, mac, 6))
-			return true;
-	}
 	for (size_t i = 0; i < c->n_ports; i++) {
 		if ((c->ports[i].want.has & HAS_MAC) && !memcmp(c->ports[i].want.mac, mac, 6))
 			return true;
@@ -22,20 +17,31 @@ static bool is_used(const struct config *c, const struct guest_mac *macs, size_t
 	return false;
 }
 
+static bool is_guests(const struct guest_mac *macs, size_t n, const uint8_t mac[6])
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!memcmp(macs[i].mac, mac, 6))
+			return true;
+	}
+	return false;
+}
+
 int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err)
 {
+	CLEANUP(config_free) struct config all = {0};
 	AUTO_FREE struct guest_mac *macs = NULL;
 	size_t n_macs = 0;
 	size_t fixed = 0;
 
-	if (pve_mac_prefix(root, mac, &fixed, err) < 0 ||
+	if (pve_mac_prefix(root, mac, &fixed, err) < 0 || config_load(root, &all, err) < 0 ||
 	    guest_all_macs(root, &macs, &n_macs, err) < 0)
 		return error_code(err);
 	/* The prefix leaves 3 bytes or fewer: with one byte a crowded cluster may run out. */
 	for (int tries = 0; tries < 4096; tries++) {
 		if (getrandom(mac + fixed, 6 - fixed, 0) != (ssize_t)(6 - fixed))
 			return fail_errno(err, errno, "get random bytes for a MAC");
-		if (!mac_is_zero(mac) && !mac_is_multicast(mac) && !is_used(c, macs, n_macs, mac))
+		if (!mac_is_zero(mac) && !mac_is_multicast(mac) && !is_ports(c, mac) &&
+		    !is_ports(&all, mac) && !is_guests(macs, n_macs, mac))
 			return 0;
 	}
 	return fail(err, ENOSPC,

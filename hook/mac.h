@@ -9,7 +9,7 @@
 
 /*
  * Make an address that no guest's netN and no port in the cluster has: the
- * datacenter's mac_prefix and random bytes behind it.
+ * datacenter's mac_prefix and random bytes behind it. c: ports that may not be in the file yet.
  */
 int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err);
 

@@ -180,13 +180,7 @@ static int mapping_fill(const struct section *s, struct mapping *m)
 	return 0;
 }
 
-static bool begins_with(const char *id, const char *prefix)
-{
-	return !strncmp(id, prefix, strlen(prefix));
-}
-
-static int fill_all(const struct section_file *sections, const char *prefix,
-		    struct mapping_file *out)
+static int fill_all(const struct section_file *sections, struct mapping_file *out)
 {
 	if (!sections->n_sections)
 		return 0;
@@ -194,12 +188,10 @@ static int fill_all(const struct section_file *sections, const char *prefix,
 	if (!out->mappings)
 		return -ENOMEM;
 	for (size_t i = 0; i < sections->n_sections; i++) {
-		const struct section *s = &sections->sections[i];
-
 		/* PVE skips a section with such an id: it is no mapping for anybody. */
-		if (!begins_with(s->id, prefix) || !mapping_id_valid(s->id))
+		if (!mapping_id_valid(sections->sections[i].id))
 			continue;
-		if (mapping_fill(s, &out->mappings[out->n_mappings++]) < 0)
+		if (mapping_fill(&sections->sections[i], &out->mappings[out->n_mappings++]) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -208,32 +200,28 @@ static int fill_all(const struct section_file *sections, const char *prefix,
 static const char *of_prefix(const char *type, const char *id, const void *arg)
 {
 	(void)type;
-	return begins_with(id, arg) ? NULL : "";
+	return strncmp(id, arg, strlen(arg)) ? "" : NULL;
 }
 
-static int parse_some(const char *name, const char *text, size_t len, const char *prefix,
-		      struct mapping_file *out, struct error *err)
+static int take_sections(const struct section_file *sections, struct mapping_file *out,
+			 struct error *err)
 {
-	const struct section_filter filter = {of_prefix, prefix};
-	CLEANUP(section_file_free) struct section_file sections = {0};
-	int r;
-
 	*out = (struct mapping_file){NULL, 0, ""};
-	r = section_parse(name, text, len, false, &filter, &sections, err);
-	if (r < 0)
-		return r;
-	if (fill_all(&sections, prefix, out) < 0) {
-		mapping_file_free(out);
-		return fail(err, ENOMEM, "%s: out of memory", name);
-	}
-	return 0;
+	if (!fill_all(sections, out))
+		return 0;
+	mapping_file_free(out);
+	return fail(err, ENOMEM, "/" MAPPING_PATH ": out of memory");
 }
 
 int mapping_parse(const char *name, const char *text, size_t len, struct mapping_file *out,
 		  struct error *err)
 {
-	int r = parse_some(name, text, len, "", out, err);
+	CLEANUP(section_file_free) struct section_file sections = {0};
+	int r = section_parse(name, text, len, false, NULL, &sections, err);
 
+	*out = (struct mapping_file){NULL, 0, ""};
+	if (!r)
+		r = take_sections(&sections, out, err);
 	if (!r)
 		sha1_hex(text, len, out->digest);
 	return r;
@@ -262,12 +250,17 @@ int mapping_load(int root, struct mapping_file *out, struct error *err)
 
 int mapping_load_some(int root, const char *prefix, struct mapping_file *out, struct error *err)
 {
-	AUTO_FREE char *text = NULL;
+	const struct section_filter filter = {of_prefix, prefix};
+	CLEANUP(section_file_free) struct section_file sections = {0};
+	char *text = NULL;
 	ssize_t len = read_file(root, &text, err);
 
 	*out = (struct mapping_file){NULL, 0, ""};
-	return len < 0 ? (int)len
-		       : parse_some("/" MAPPING_PATH, text, (size_t)len, prefix, out, err);
+	if (len < 0)
+		return (int)len;
+	if (section_take("/" MAPPING_PATH, text, (size_t)len, false, &filter, &sections, err) < 0)
+		return error_code(err);
+	return take_sections(&sections, out, err);
 }
 
 const struct mapping *mapping_find(const struct mapping_file *f, const char *id)

@@ -19,10 +19,12 @@ struct parser {
 	bool typed;
 	bool open;	  /* the last section still takes properties */
 	const char *only; /* of the last section, as section_filter has it */
+	const char *id;	  /* the last section's */
 	const struct section_filter *filter;
 	struct section_file *out;
 	size_t cap_sections;
 	size_t cap_props;
+	size_t cap_others;
 	struct error *err;
 };
 
@@ -30,6 +32,7 @@ void section_file_free(struct section_file *f)
 {
 	free(f->sections);
 	free(f->props);
+	free(f->others);
 	free(f->text);
 	*f = (struct section_file){0};
 }
@@ -155,14 +158,18 @@ static int add_section(struct parser *p, struct span line)
 	if (p->open && !p->typed)
 		return fail(p->err, EINVAL, "%s:%u: PVE wants an empty line before a new section",
 			    p->name, p->line);
+	if (type.len)
+		terminate(f, type);
+	p->id = terminate(f, id);
+	p->only = p->filter ? p->filter->only(type.p, id.p, p->filter->arg) : NULL;
+	p->open = true;
+	if (p->only)
+		return 0;
 	if (!grow((void **)&f->sections, f->n_sections, &p->cap_sections, sizeof(*s)))
 		return fail_memory(p);
 	s = &f->sections[f->n_sections++];
-	*s = (struct section){.line = p->line, .first_prop = f->n_props};
-	s->type = type.len ? terminate(f, type) : "";
-	s->id = terminate(f, id);
-	p->open = true;
-	p->only = p->filter ? p->filter->only(s->type, s->id, p->filter->arg) : NULL;
+	*s = (struct section){
+		.type = type.p, .id = id.p, .line = p->line, .first_prop = f->n_props};
 	return 0;
 }
 
@@ -194,19 +201,26 @@ static int add_property(struct parser *p, struct span line)
 	return 0;
 }
 
-/* A property of a section that nobody wants, told as fast as that can be. */
-static bool is_unwanted(const struct parser *p, struct span line)
+/* A property of a section that is passed over: as fast as that can be, there may be thousands. */
+static int see_other(struct parser *p, struct span line)
 {
-	size_t i = 0;
+	struct section_file *f = p->out;
 	size_t len;
 
-	if (!p->open || !p->only || !line.len || !is_blank(line.p[0]))
-		return false;
+	while (line.len && is_blank(line.p[0])) {
+		line.p++;
+		line.len--;
+	}
+	if (!line.len || line.p[0] != p->only[0])
+		return 0;
 	len = strlen(p->only);
-	while (i < line.len && is_blank(line.p[i]))
-		i++;
-	return !len || line.len - i <= len || memcmp(line.p + i, p->only, len) != 0 ||
-	       !is_blank(line.p[i + len]);
+	if (line.len <= len || memcmp(line.p, p->only, len) != 0 || !is_blank(line.p[len]))
+		return 0;
+	if (!grow((void **)&f->others, f->n_others, &p->cap_others, sizeof(*f->others)))
+		return fail_memory(p);
+	line = span_trim((struct span){line.p + len, line.len - len});
+	f->others[f->n_others++] = (struct section_other){p->id, terminate(f, line)};
+	return 0;
 }
 
 static int parse_line(struct parser *p, struct span line)
@@ -217,8 +231,8 @@ static int parse_line(struct parser *p, struct span line)
 	if (p->line > LINES_MAX)
 		return fail(p->err, EINVAL, "%s:%u: more than %d lines", p->name, p->line,
 			    LINES_MAX);
-	if (is_unwanted(p, line))
-		return 0;
+	if (p->open && p->only && line.len && is_blank(line.p[0]))
+		return p->only[0] ? see_other(p, line) : 0;
 	text = span_trim(line);
 	r = check_bytes(p, line);
 	if (r < 0)
@@ -274,19 +288,15 @@ static int parse_lines(struct parser *p, struct lines lines)
 	return check_unique(p);
 }
 
-int section_parse(const char *name, const char *text, size_t len, bool typed,
-		  const struct section_filter *filter, struct section_file *out, struct error *err)
+int section_take(const char *name, char *text, size_t len, bool typed,
+		 const struct section_filter *filter, struct section_file *out, struct error *err)
 {
 	struct parser p = {.name = name, .typed = typed, .filter = filter, .out = out, .err = err};
 	int r;
 
-	*out = (struct section_file){0};
-	out->text = malloc(len + 1);
-	if (!out->text)
-		return fail(err, ENOMEM, "%s: out of memory", name);
-	memcpy(out->text, text, len);
-	out->text[len] = '\0';
-	r = parse_lines(&p, lines_of(out->text, len));
+	*out = (struct section_file){.text = text};
+	text[len] = '\0';
+	r = parse_lines(&p, lines_of(text, len));
 	if (r < 0) {
 		section_file_free(out);
 		return r;
@@ -294,6 +304,18 @@ int section_parse(const char *name, const char *text, size_t len, bool typed,
 	for (size_t i = 0; out->n_props && i < out->n_sections; i++)
 		out->sections[i].props = out->props + out->sections[i].first_prop;
 	return 0;
+}
+
+int section_parse(const char *name, const char *text, size_t len, bool typed,
+		  const struct section_filter *filter, struct section_file *out, struct error *err)
+{
+	char *copy = malloc(len + 1);
+
+	*out = (struct section_file){0};
+	if (!copy)
+		return fail(err, ENOMEM, "%s: out of memory", name);
+	memcpy(copy, text, len);
+	return section_take(name, copy, len, typed, filter, out, err);
 }
 
 const struct section *section_find(const struct section_file *f, const char *type, const char *id)

@@ -30,18 +30,27 @@ struct section {
 	size_t first_prop; /* in the file's */
 };
 
+/* A value in a section that was passed over. */
+struct section_other {
+	const char *id; /* the section's */
+	const char *value;
+};
+
 /* Owns everything below it; release with section_file_free(). */
 struct section_file {
 	struct section *sections;
 	size_t n_sections;
 	struct section_prop *props; /* of all sections, one after the other */
 	size_t n_props;
-	char *text; /* a copy that all strings point into */
+	struct section_other *others;
+	size_t n_others;
+	char *text; /* that all strings point into */
 };
 
 /*
- * Whose properties are wanted, of a file that may have a thousand sections: NULL for all of a
- * section's, a key for those with that key alone, "" for none. What is not wanted is not judged.
+ * What is wanted of a file that may have a thousand sections. only() says of each: NULL, it is
+ * wanted; a key, only the values of that key, as others; "", nothing. What is not wanted is
+ * passed over: it is not among the sections, and not judged.
  */
 struct section_filter {
 	const char *(*only)(const char *type, const char *id, const void *arg);
@@ -60,6 +69,10 @@ struct section_filter {
  */
 int section_parse(const char *name, const char *text, size_t len, bool typed,
 		  const struct section_filter *filter, struct section_file *out, struct error *err);
+/* The same of a text that is ours to write into, with room for a NUL behind it; it belongs to *out
+ * from now on, to be freed in any case. */
+int section_take(const char *name, char *text, size_t len, bool typed,
+		 const struct section_filter *filter, struct section_file *out, struct error *err);
 
 /* The section with that type and id, or NULL. type is ignored when NULL. */
 const struct section *section_find(const struct section_file *f, const char *type, const char *id);

@@ -144,7 +144,7 @@ static void test_some(void **state)
 	assert_int_equal(f.mappings[1].line, 10);
 	assert_string_equal(mapping_node_entry(&f.mappings[1], "pve1", &n)->path, "0000:06:10.5");
 	mapping_file_free(&f);
-	tree_write(t->root, PATH, "gpu\n\tmap a\n\ngpu\n\tmap b\n");
+	tree_write(t->root, PATH, "vf-100-1\n\tmap a\n\nvf-100-1\n\tmap b\n");
 	assert_int_equal(mapping_load_some(t->root, "vf-100-", &f, &err), -EINVAL);
 }
 
