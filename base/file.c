@@ -25,7 +25,8 @@ static ssize_t read_once(int fd, char *buf, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t read_full(int fd, char *buf, size_t size)
+/* Until the end, or until exactly `enough` bytes are there. */
+static ssize_t read_full(int fd, char *buf, size_t size, size_t enough)
 {
 	size_t used = 0;
 
@@ -34,9 +35,9 @@ static ssize_t read_full(int fd, char *buf, size_t size)
 
 		if (n < 0)
 			return n;
-		if (!n)
-			break;
 		used += (size_t)n;
+		if (!n || used == enough)
+			break;
 	}
 	return (ssize_t)used;
 }
@@ -80,7 +81,8 @@ static ssize_t read_whole(int root, const char *path, int flags, size_t max, cha
 	buf = malloc(cap + 2);
 	if (!buf)
 		return fail(err, ENOMEM, "read /%s: out of memory", path);
-	n = read_full(fd, buf, cap + 1);
+	/* A read that could have had one byte more than the size has seen the end. */
+	n = read_full(fd, buf, cap + 1, st.st_size > 0 ? cap : SIZE_MAX);
 	if (n < 0)
 		return fail_errno(err, (int)-n, "read /%s", path);
 	if ((size_t)n > cap)

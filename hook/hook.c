@@ -72,6 +72,7 @@ int hook_rest(struct hook *h, struct error *err)
 int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
 {
 	char path[64];
+	int r;
 
 	snprintf(path, sizeof(path), RUN_DIR "/locks/%u", vmid);
 	if (h->dry_run) {
@@ -83,6 +84,10 @@ int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *er
 			    vmid);
 		return fd < 0 ? fail_errno(err, errno, "open the root directory") : fd;
 	}
+	r = lock_take(h->root, path, timeout_ms, err);
+	if (r != -ENOENT)
+		return r;
+	error_clear(err);
 	if (run_dirs_make(h->root, err) < 0)
 		return error_code(err);
 	return lock_take(h->root, path, timeout_ms, err);
