@@ -4,7 +4,7 @@
 #   make demo       a VM started and stopped on a real VF, in an emulated machine
 #   make test       all tests (installs what they need, as root)
 #   make hostile    hostile servers, files and names
-#   make crash      killed and failing at every system call (an hour; QUICK=1: minutes)
+#   make crash      killed and failing at every system call (half an hour; QUICK=1: minutes)
 #   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
 #   make fuzz       libFuzzer on every parser: RUNS=10000000 each, JOBS=2, FUZZ_SECONDS=
 #   make bench      what it costs, side by side with others: a table (ROUNDS=5 is quick)
