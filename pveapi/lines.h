@@ -41,7 +41,7 @@ static inline bool lines_next(struct lines *l, struct span *line)
 
 static inline bool is_blank(char c)
 {
-	/* ' ', \t, \v, \f, \r: short enough to be inlined where thousands of lines are passed over */
+	/* ' ', \t, \v, \f, \r: short, for thousands of lines are passed over */
 	return c == ' ' || ((unsigned char)(c - '\t') < 5 && c != '\n');
 }
 
