@@ -513,18 +513,19 @@ static void repair_running(struct repair *r)
 			struct pci_addr vf;
 			int has = vm_hostpci_actual(r->h->root, &qemu, slot, &vf, &err);
 
-			if (has < 0 || (has && add_used(r, &vf, &err) < 0))
+			if (has == -ESRCH) /* it ended this moment, as in check_running() */
+				runs = 0;
+			else if (has < 0 || (has && add_used(r, &vf, &err) < 0))
 				runs = -1;
 		}
 		/* What a VM may run on is not to be parked as nobody's. */
 		if (runs < 0) {
 			r->unsure = true;
 			leave(r, "VM %u: what it runs on cannot be told: %s", r->vms[i], err.text);
-			error_clear(&err);
 		}
-		if (runs <= 0)
-			continue;
-		check_running(r, r->vms[i]);
+		error_clear(&err);
+		if (runs > 0)
+			check_running(r, r->vms[i]);
 	}
 }
 
