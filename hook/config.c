@@ -461,8 +461,7 @@ static bool is_mac_text(const char *value, const char mac[MAC_LEN])
 		return false;
 	/* From the end, where they differ. */
 	while (i-- > 0) {
-		if ((value[i] | 0x20) != mac[i] && !(mac[i] == ':' && value[i] == '-') &&
-		    value[i] != mac[i])
+		if ((value[i] | 0x20) != mac[i] && !(mac[i] == ':' && value[i] == '-'))
 			return false;
 	}
 	return true;

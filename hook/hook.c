@@ -93,9 +93,17 @@ int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *er
 	return lock_take(h->root, path, timeout_ms, err);
 }
 
+const char *port_mapping_prefix(uint32_t vmid, char buf[NAME_LEN])
+{
+	snprintf(buf, NAME_LEN, "vf-%u-", vmid);
+	return buf;
+}
+
 const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN])
 {
-	snprintf(buf, NAME_LEN, "vf-%u-%u", vmid, slot);
+	size_t len = strlen(port_mapping_prefix(vmid, buf));
+
+	snprintf(buf + len, NAME_LEN - len, "%u", slot);
 	return buf;
 }
 

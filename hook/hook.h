@@ -65,6 +65,8 @@ int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *er
 const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN]);
 /* The reverse; false if id is no mapping of ours. */
 bool port_mapping_parse(const char *id, uint32_t *vmid, unsigned *slot);
+/* "vf-100-": what the ids of a VM's mappings begin with. Returns buf. */
+const char *port_mapping_prefix(uint32_t vmid, char buf[NAME_LEN]);
 
 /*
  * The absolute path of a file below the root, to give to execv(). For a child that fork()

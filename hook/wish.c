@@ -161,7 +161,7 @@ int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *
 {
 	char prefix[NAME_LEN];
 
-	snprintf(prefix, sizeof(prefix), "vf-%u-", v->guest.vmid);
+	port_mapping_prefix(v->guest.vmid, prefix);
 	mapping_file_free(&v->mappings);
 	if (mapping_load_some(h->root, prefix, &v->mappings, err) < 0)
 		return error_code(err);

@@ -100,7 +100,7 @@ static bool is_type(struct span s)
 	return s.len > 0;
 }
 
-/* The copy of the text is ours: a span of it becomes a string in its place. */
+/* The text is ours: a span of it becomes a string in its place. */
 static const char *terminate(const struct section_file *f, struct span s)
 {
 	f->text[(size_t)(s.p - f->text) + s.len] = '\0';

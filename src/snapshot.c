@@ -41,15 +41,20 @@ static int read_lease(const struct observer *o, struct vf_state *v, struct error
 	return 0;
 }
 
+/* By its lease or a claim: certainly not to be had. */
+static bool is_anothers(const struct observer *o, const struct vf_state *v)
+{
+	return (v->leased && (v->lease_broken || v->lease.vmid != o->vmid)) ||
+	       (v->claim && v->claim->firm);
+}
+
 /*
  * Opening a VFIO group makes it busy for others for that moment, so it is never
  * tried on a VF that another VM may be starting with.
  */
 static bool may_probe_group(const struct observer *o, const struct vf_state *v)
 {
-	if (o->look_only || v->info.iommu_group < 0 || (v->claim && v->claim->firm))
-		return false;
-	return !v->leased || (!v->lease_broken && v->lease.vmid == o->vmid);
+	return !o->look_only && v->info.iommu_group >= 0 && !is_anothers(o, v);
 }
 
 static int read_vf(const struct observer *o, const struct pf_state *pf, const struct pci_addr *addr,
@@ -131,12 +136,9 @@ static int check_identity(const struct pf_id *id, const struct pf_state *pf, str
 /* By what was read so far: then everything is looked at, and the list is not read twice. */
 static bool is_in_vain(const struct observer *o, const struct pf_state *pf)
 {
-	for (size_t i = 0; i < pf->n_vfs; i++) {
-		const struct vf_state *v = &pf->vfs[i];
-
-		if ((v->leased && (v->lease_broken || v->lease.vmid != o->vmid)) ||
-		    (v->claim && v->claim->firm))
-			return o->glance;
+	for (size_t i = 0; o->glance && i < pf->n_vfs; i++) {
+		if (is_anothers(o, &pf->vfs[i]))
+			return true;
 	}
 	return false;
 }
