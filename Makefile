@@ -57,7 +57,8 @@ PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/netlink.o,$(PROG_OBJ)) $(BUILD)/o
 UNIT_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_LIB_OBJ)) $(BUILD)/san/tests/fake/kernel.o
 UNIT_BIN      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/restprobe $(BUILD)/tests/pvesim-standin \
-                 $(BUILD)/tests/vfmbx $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat
+                 $(BUILD)/tests/vfmbx $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat \
+                 $(BUILD)/tests/stopat.so
 
 CRASH_TOOLS   := $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat
 
@@ -106,6 +107,10 @@ $(BUILD)/tests/pvesim-standin: tests/sim/standin.c
 $(BUILD)/tests/killat: tests/crash/killat.c
 	$(Q)mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -o $@ $<
+
+$(BUILD)/tests/stopat.so: tests/component/stopat.c
+	$(Q)mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
 
 $(BUILD)/tests/vfmbx: tests/e2e/vfmbx.c
 	$(Q)mkdir -p $(@D)

@@ -82,10 +82,10 @@ static bool has_call(const struct plan *p)
 	return false;
 }
 
-int apply_plan(struct hook *h, const struct plan *p, struct error *err)
+int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err)
 {
 	if (!h->dry_run)
-		return execute(&h->exec, p, err);
+		return execute(&h->exec, o, p, err);
 	if (p->n_steps)
 		say("would do, in this order:");
 	plan_print(h, p);
@@ -146,27 +146,28 @@ static int foresee_recovery(struct hook *h, uint32_t vmid, struct error *err)
 	return foresee(h, &todo, err) < 0 ? error_code(err) : 1;
 }
 
-int apply_recovery(struct hook *h, uint32_t vmid, struct error *err)
+int apply_recovery(struct hook *h, const struct owner *o, struct error *err)
 {
+	uint32_t vmid = owner_vmid(o);
 	int r;
 
 	if (h->dry_run)
 		return foresee_recovery(h, vmid, err);
-	r = recover(&h->exec, vmid, err);
+	r = recover(&h->exec, o, err);
 	if (r > 0)
 		event_add(h, vmid, EVENT_REPAIR,
 			  "what a run that was cut off in the middle had left was put right");
 	return r;
 }
 
-int apply_lease(struct hook *h, const struct lease *l, struct error *err)
+int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, struct error *err)
 {
 	struct step s = {.kind = STEP_LEASE_WRITE, .vf = l->vf, .pf = l->pf, .lease = *l};
 	const struct plan p = {.steps = &s, .n_steps = 1};
 	char addr[PCI_ADDR_LEN];
 
 	if (!h->dry_run)
-		return lease_write(h->root, l, err);
+		return lease_write(h->root, o, l, err);
 	if (seen_lease(h, &l->vf, &s.old_lease, NULL) < 0 || s.old_lease.qemu_pid != l->qemu_pid ||
 	    s.old_lease.phase != l->phase)
 		say("  VF %s: lease of VM %u hostpci%u -> %s, QEMU process %d",

@@ -12,11 +12,11 @@
 #include "hook/wish.h"
 
 /* Carry a plan out: execute(). */
-int apply_plan(struct hook *h, const struct plan *p, struct error *err);
-/* What a crashed run left for that VM: recover(). */
-int apply_recovery(struct hook *h, uint32_t vmid, struct error *err);
-/* Replace a lease: lease_write(). */
-int apply_lease(struct hook *h, const struct lease *l, struct error *err);
+int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err);
+/* What a crashed run left for the owner's VM: recover(). */
+int apply_recovery(struct hook *h, const struct owner *o, struct error *err);
+/* Replace a lease of the owner's: lease_write(). */
+int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, struct error *err);
 /* Set one attribute of a VF outside of any plan: kernel_vf_set(). */
 int apply_setting(struct hook *h, const struct pci_addr *vf, int ifindex, unsigned index,
 		  enum vf_attr attr, const struct vf_settings *to, struct error *err);

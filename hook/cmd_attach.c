@@ -287,9 +287,15 @@ static int judge(struct hook *h, struct attach *a, struct error *err)
 	    check_hookscripts(h, a, err) < 0 || mapping_load(h->root, &m, err) < 0)
 		return error_code(err);
 	a->had_mapping = mapping_find(&m, port_mapping_id(a->vmid, a->port.slot, id)) != NULL;
-	r = vm_process(h->root, a->vmid, &qemu, err);
-	a->running = r == 1;
-	return r < 0 ? r : 0;
+	switch (vm_runs(h->root, a->vmid, &qemu, err)) {
+	case ANSWER_UNKNOWN:
+		return error_code(err);
+	case ANSWER_YES:
+		a->running = true;
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 /* --- Doing, and undoing --- */

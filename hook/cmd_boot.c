@@ -34,7 +34,8 @@
 
 struct boot {
 	struct hook *h;
-	bool early; /* before the network: no /etc/pve, nothing set up, nothing parked */
+	struct owner *self; /* of what vfhook itself holds */
+	bool early;	    /* before the network: no /etc/pve, nothing set up, nothing parked */
 	struct config config;
 	struct nic *nics;
 	size_t n_nics;
@@ -48,6 +49,7 @@ static void boot_free(struct boot *b)
 	config_free(&b->config);
 	free(b->nics);
 	free(b->where);
+	owner_unlock(b->self);
 }
 
 static void nap(void)
@@ -282,7 +284,7 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 		.wanted = w->pool->vfs,
 		.now = pf->num_vfs,
 		.total = pf->total_vfs,
-		.autoprobe = sysfs_autoprobe(b->h->root, &pf->addr),
+		.autoprobe = sysfs_autoprobe(b->h->root, &pf->addr) != ANSWER_NO,
 		.pf_up = w->nic->up || !w->nic->link_known,
 		.pf_up_first = driver && driver->pf_up_first,
 		.raise = !b->early && !w->pool->allow_pf_down,
@@ -322,7 +324,7 @@ static bool park_one(struct boot *b, const struct pf_report *pf, const struct vf
 	plan_init(&p, PLAN_START, LEASE_SELF);
 	r = plan_park(pf->pf, vf->vf, time(NULL), &p, &err);
 	if (!r && p.n_steps)
-		r = apply_plan(b->h, &p, &err);
+		r = apply_plan(b->h, b->self, &p, &err);
 	/* Somebody took it meanwhile, and sets it as he wants it. */
 	if (r < 0 && r != -EEXIST) {
 		b->failed++;
@@ -381,8 +383,9 @@ static int park_all(struct boot *b, struct error *err)
 {
 	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
 
-	if (recover_all(b->h, LEASE_SELF, err) < 0 || reclaim_stale(b->h, LEASE_SELF, err) < 0 ||
-	    release_vm(b->h, LEASE_SELF, NULL, 0, NULL, err) < 0 ||
+	if (recover_own(b->h, b->self, err) < 0 || recover_others(b->h, LEASE_SELF, err) < 0 ||
+	    reclaim_stale(b->h, LEASE_SELF, err) < 0 ||
+	    release_vm(b->h, b->self, NULL, 0, NULL, err) < 0 ||
 	    inventory_read(b->h, false, &inv, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < inv.n_pools; i++) {
@@ -484,15 +487,13 @@ static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(boot_free) struct boot b = {.h = h};
 	const struct opt opts[] = {{"early", NULL, &b.early}};
-	AUTO_CLOSE int lock = -1;
 	struct error err = ERROR_INIT;
 	const char *args[1];
 	size_t n_args;
 
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 0, &n_args))
 		return EXIT_USAGE;
-	lock = hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &err);
-	if (lock < 0 || boot(&b, &err) < 0) {
+	if (hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &b.self, &err) < 0 || boot(&b, &err) < 0) {
 		complain("boot: %s", err.text);
 		return EXIT_REFUSED;
 	}

@@ -41,17 +41,25 @@ static int settle(struct hook *h, uint32_t vmid, struct error *err)
 {
 	/* In the order of a start, whose parent has PVE's lock: neither waits for the other. */
 	AUTO_CLOSE int pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
-	AUTO_CLOSE int ours = pve < 0 ? -1 : hook_lock_vm(h, vmid, LOCK_WAIT_MS, err);
+	AUTO_OWNER struct owner *ours = NULL;
 	struct proc_id qemu;
-	int r = ours < 0 ? error_code(err) : vm_process(h->root, vmid, &qemu, err);
+	int r = pve < 0 ? pve : hook_lock_vm(h, vmid, LOCK_WAIT_MS, &ours, err);
 
-	if (r == 1)
-		return refuse_running(vmid, err);
-	if (r < 0 || h->dry_run)
+	if (r < 0)
 		return r;
-	r = recover_all(h, vmid, err);
-	if (r >= 0)
-		r = release_vm(h, vmid, NULL, 0, NULL, err);
+	switch (vm_runs(h->root, vmid, &qemu, err)) {
+	case ANSWER_YES:
+		return refuse_running(vmid, err);
+	case ANSWER_UNKNOWN:
+		return error_code(err);
+	default:
+		break;
+	}
+	if (h->dry_run)
+		return 0;
+	r = recover_own(h, ours, err);
+	if (!r)
+		r = release_vm(h, ours, NULL, 0, NULL, err);
 	return r < 0 ? r : 0;
 }
 
@@ -85,7 +93,7 @@ static int remove_hostpci(struct hook *h, const struct detach *d, struct error *
 	/* A start may have been faster: then PVE only keeps the deletion in mind. */
 	if (guest_here(h, d->vmid, &after, err) < 0)
 		return error_code(err);
-	if (vm_process(h->root, d->vmid, &qemu, NULL) != 1 || !e->present) {
+	if (vm_runs(h->root, d->vmid, &qemu, NULL) == ANSWER_NO || !e->present) {
 		say("VM %u hostpci%u: removed", d->vmid, d->slot);
 		return 0;
 	}
@@ -218,8 +226,14 @@ static int judge(struct hook *h, const struct detach *d, const struct guest_conf
 	if (r < 0)
 		return r;
 	*has_hostpci = r;
-	if (vm_process(h->root, d->vmid, &qemu, err) == 1)
+	switch (vm_runs(h->root, d->vmid, &qemu, err)) {
+	case ANSWER_YES:
 		return refuse_running(d->vmid, err);
+	case ANSWER_UNKNOWN:
+		return error_code(err);
+	default:
+		break;
+	}
 	if (rest_token_check(h->root, err) < 0)
 		return error_code(err);
 	return settle(h, d->vmid, err);

@@ -65,10 +65,15 @@ static int facts_read(struct hook *h, struct facts *f, struct error *err)
 	f->ours = r > 0;
 	if (f->ours && mapping_load(h->root, &f->ports.mappings, err) < 0)
 		return error_code(err);
-	r = vm_process(h->root, f->vmid, &f->qemu, err);
-	if (r < 0)
-		return r;
-	f->running = r;
+	switch (vm_runs(h->root, f->vmid, &f->qemu, err)) {
+	case ANSWER_UNKNOWN:
+		return error_code(err);
+	case ANSWER_YES:
+		f->running = true;
+		break;
+	default:
+		break;
+	}
 	f->job = job_state(h, f->vmid);
 	if (read_leases(h, f, err) < 0 ||
 	    events_read(h, f->vmid, &f->events, &f->n_events, err) < 0)

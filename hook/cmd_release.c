@@ -25,9 +25,7 @@ static bool lock_vm(struct hook *h, uint32_t vmid, struct vm_locks *l)
 		return false;
 	}
 	l->pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, &err);
-	if (l->pve >= 0)
-		l->ours = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
-	if (l->pve >= 0 && l->ours >= 0)
+	if (l->pve >= 0 && !hook_lock_vm(h, vmid, LOCK_WAIT_MS, &l->ours, &err))
 		return true;
 	if (err.code == EWOULDBLOCK)
 		complain("VM %u is being started, stopped or changed just now: try again later",
@@ -42,22 +40,22 @@ static int release(struct hook *h, uint32_t vmid)
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	struct error err = ERROR_INIT;
 	struct proc_id qemu;
+	enum answer runs;
 	size_t found = 0;
 	int r;
 
 	if (!lock_vm(h, vmid, &locks))
 		return EXIT_REFUSED;
-	r = vm_process(h->root, vmid, &qemu, &err);
-	if (r == 1) {
+	runs = vm_runs(h->root, vmid, &qemu, &err);
+	if (runs == ANSWER_YES) {
 		complain("VM %u runs (QEMU process %d): its VFs stay with it; stop it first: "
 			 "qm stop %u",
 			 vmid, (int)qemu.pid, vmid);
 		return EXIT_REFUSED;
 	}
+	r = runs == ANSWER_NO ? recover_own(h, locks.ours, &err) : error_code(&err);
 	if (!r)
-		r = recover_all(h, vmid, &err);
-	if (!r)
-		r = release_vm(h, vmid, NULL, 0, &found, &err);
+		r = release_vm(h, locks.ours, NULL, 0, &found, &err);
 	if (r < 0) {
 		complain("%s", err.text);
 		return EXIT_REFUSED;

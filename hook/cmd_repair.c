@@ -25,6 +25,7 @@
 #include "pveapi/api.h"
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
+#include "src/journal.h"
 #include "src/lease.h"
 
 #define LOCK_WAIT_MS 5000
@@ -34,6 +35,7 @@
 
 struct repair {
 	struct hook *h;
+	struct owner *self; /* of what vfhook itself holds: one repair at a time, and no boot */
 	unsigned done;
 	unsigned left; /* wrong, and not repaired */
 	uint32_t *vms; /* with a config on any node */
@@ -47,6 +49,7 @@ static void repair_free(struct repair *r)
 {
 	free(r->vms);
 	free(r->used);
+	owner_unlock(r->self);
 }
 
 /* What is about to be done. vmid 0: it is nobody's. */
@@ -137,13 +140,33 @@ static void sweep(struct repair *r)
 
 /* --- Journals --- */
 
-/* Those of numbers that no VM has are repair's own. */
 static bool lock_vm(struct repair *r, uint32_t vmid, struct vm_locks *l)
 {
-	if (vmid < PVE_VMID_MIN || try_vm_locks(r->h, vmid, l))
+	if (try_vm_locks(r->h, vmid, l))
 		return true;
 	say("VM %u is being started, stopped or changed just now: left alone", vmid);
 	return false;
+}
+
+static void repair_journal(struct repair *r, uint32_t vmid)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	const struct owner *o = r->self;
+	struct error err = ERROR_INIT;
+
+	if (vmid != LEASE_SELF) {
+		if (!lock_vm(r, vmid, &locks))
+			return;
+		o = locks.ours;
+	}
+	/* It may have been recovered until we had the locks. */
+	if (!journal_exists(r->h->root, vmid))
+		return;
+	announce(r, vmid,
+		 "journal of VM %u: a run that was cut off in the middle is undone or finished",
+		 vmid);
+	if (apply_recovery(r->h, o, &err) < 0)
+		take_back(r, &err);
 }
 
 static void repair_journals(struct repair *r)
@@ -156,19 +179,8 @@ static void repair_journals(struct repair *r)
 		leave(r, "%s", err.text);
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-
-		if (!lock_vm(r, vms[i], &locks))
-			continue;
-		announce(r, vms[i],
-			 "journal of VM %u: a run that was cut off in the middle is "
-			 "undone or finished",
-			 vms[i]);
-		error_clear(&err);
-		if (apply_recovery(r->h, vms[i], &err) < 0)
-			take_back(r, &err);
-	}
+	for (size_t i = 0; i < n; i++)
+		repair_journal(r, vms[i]);
 }
 
 /* One that is there even now: a release of ours that could not take its own away. */
@@ -182,7 +194,7 @@ static void check_journals(struct repair *r)
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 
-		if (vms[i] < PVE_VMID_MIN || try_vm_locks(r->h, vms[i], &locks))
+		if (vms[i] == LEASE_SELF || try_vm_locks(r->h, vms[i], &locks))
 			leave(r, "the journal of VM %u is still there: run this again", vms[i]);
 	}
 }
@@ -211,15 +223,6 @@ static int list_vms(struct repair *r, struct error *err)
 	return 0;
 }
 
-static bool vm_exists(const struct repair *r, uint32_t vmid)
-{
-	for (size_t i = 0; i < r->n_vms; i++) {
-		if (r->vms[i] == vmid)
-			return true;
-	}
-	return false;
-}
-
 static bool is_used(const struct repair *r, const struct pci_addr *vf)
 {
 	for (size_t i = 0; i < r->n_used; i++) {
@@ -242,57 +245,31 @@ static int add_used(struct repair *r, const struct pci_addr *vf, struct error *e
 
 /* --- Broken leases --- */
 
-static void lease_file(const struct pci_addr *vf, const char *end, char path[160])
+/*
+ * A VF whose lease file cannot be used becomes vfhook's own first, in one step, so that nobody gets
+ * it meanwhile: whose it was is not known. Then it is parked and given back like any other.
+ */
+static int adopt_broken(struct repair *r, const struct pci_addr *vf, struct error *err)
 {
-	char addr[PCI_ADDR_LEN];
-
-	snprintf(path, 160, LEASE_DIR "/%s%s", pci_addr_format(vf, addr), end);
-}
-
-static int drop_lease(struct repair *r, const struct pci_addr *vf, bool put_aside,
-		      struct error *err)
-{
-	struct step s = {.kind = STEP_LEASE_DROP, .vf = *vf};
+	struct lease l = {.vf = *vf, .vmid = LEASE_SELF, .taken = time(NULL)};
+	struct step s = {.kind = STEP_LEASE_WRITE, .vf = *vf};
 	const struct plan p = {.steps = &s, .n_steps = 1};
-	char from[160];
-	char to[160];
+	int found = sysfs_vf_identify(r->h->root, vf, &l.pf, &l.index);
 
+	if (found < 0 && found != -ENODEV && found != -EINVAL)
+		return fail_errno(err, -found, "look at the VF");
+	l.before.proto = l.want.proto = VLAN_PROTO_8021Q;
+	s.lease = l;
 	if (r->h->dry_run)
 		return foresee(r->h, &p, err);
-	if (!put_aside)
-		return lease_drop(r->h->root, vf, err);
-	lease_file(vf, "", from);
-	lease_file(vf, ".broken", to);
-	return renameat(r->h->root, from, r->h->root, to) < 0
-		       ? fail_errno(err, errno, "rename /%s", from)
-		       : 0;
+	return lease_replace_broken(r->h->root, r->self, &l, err);
 }
 
-/* Still under its broken lease, so that nobody gets it: whose it was is not known. */
-static int park(struct repair *r, const struct pci_addr *vf, struct error *err)
+static bool is_broken(struct repair *r, const struct pci_addr *vf)
 {
-	struct observer o = {.root = r->h->root, .kernel = r->h->kernel};
-	CLEANUP(snapshot_free) struct snapshot s = {0};
-	CLEANUP(plan_free) struct plan p;
-	struct lease l = {.vf = *vf};
-	const struct pf_state *pf;
-	const struct vf_state *v;
+	struct lease l;
 
-	plan_init(&p, PLAN_RELEASE, 0);
-	if (sysfs_vf_identify(r->h->root, vf, &l.pf, &l.index) < 0)
-		return 0; /* gone: nothing to park */
-	if (seen_snapshot(r->h, &o, &(struct pf_id){.addr = l.pf}, 1, vf, 1, false, &s, err) < 0)
-		return error_code(err);
-	v = snapshot_find(&s, vf, &pf);
-	if (!v)
-		return fail(err, EIO, "%s", s.pfs[0].why);
-	if (vfio_group_busy(r->h->root, v->info.iommu_group))
-		return fail(err, EBUSY, "/dev/vfio/%d is in use by some process",
-			    v->info.iommu_group);
-	if (plan_release(pf, v, &l, &p, err) < 0)
-		return error_code(err);
-	p.n_steps--; /* the lease: that file is put aside instead */
-	return p.n_steps ? apply_plan(r->h, &p, err) : 0;
+	return seen_lease(r->h, vf, &l, NULL) == -EINVAL;
 }
 
 static bool is_reserved(struct repair *r, const struct pci_addr *vf)
@@ -312,11 +289,34 @@ static bool is_reserved(struct repair *r, const struct pci_addr *vf)
 	return false;
 }
 
+static void repair_one_broken(struct repair *r, const struct lease_entry *e)
+{
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+
+	pci_addr_format(&e->vf, addr);
+	if (r->unsure) {
+		leave(r, "%s", e->why);
+		return;
+	}
+	if (is_used(r, &e->vf) || is_reserved(r, &e->vf)) {
+		leave(r, "%s, and a VM has that VF now: stop it first", e->why);
+		return;
+	}
+	if (!is_broken(r, &e->vf))
+		return;
+	announce(r, 0, "%s: the VF is parked, the file kept as %s.broken", e->why, addr);
+	if (adopt_broken(r, &e->vf, &err) < 0 ||
+	    release_vm(r->h, r->self, NULL, 0, NULL, &err) < 0) {
+		fail_context(&err, "VF %s", addr);
+		take_back(r, &err);
+	}
+}
+
 static void repair_broken(struct repair *r)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
 	struct error err = ERROR_INIT;
-	char addr[PCI_ADDR_LEN];
 	size_t n;
 
 	if (seen_leases(r->h, &all, &n, &err) < 0) {
@@ -324,61 +324,90 @@ static void repair_broken(struct repair *r)
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (!all[i].broken)
-			continue;
-		error_clear(&err);
-		pci_addr_format(&all[i].vf, addr);
-		if (r->unsure) {
-			leave(r, "%s", all[i].why);
-			continue;
-		}
-		if (is_used(r, &all[i].vf) || is_reserved(r, &all[i].vf)) {
-			leave(r, "%s, and a VM has that VF now: stop it first", all[i].why);
-			continue;
-		}
-		announce(r, 0, "%s: the VF is parked, the file renamed to %s.broken", all[i].why,
-			 addr);
-		if (park(r, &all[i].vf, &err) < 0 || drop_lease(r, &all[i].vf, true, &err) < 0) {
-			fail_context(&err, "VF %s", addr);
-			take_back(r, &err);
-		}
+		if (all[i].broken)
+			repair_one_broken(r, &all[i]);
 	}
 }
 
 /* --- Running VMs --- */
 
-/* A lease of somebody else on a VF that this VM runs on: true if it is out of the way. */
-static bool clear_foreign_lease(struct repair *r, uint32_t vmid, const struct pci_addr *vf)
+static int drop_foreign(struct repair *r, const struct owner *o, const struct lease *l,
+			struct error *err)
+{
+	struct step s = {.kind = STEP_LEASE_DROP, .vf = l->vf, .old_lease = *l};
+	const struct plan p = {.steps = &s, .n_steps = 1};
+
+	return r->h->dry_run ? foresee(r->h, &p, err) : lease_drop(r->h->root, o, &l->vf, err);
+}
+
+/*
+ * A lease of somebody else on a VF that this VM runs on: true if it is out of the way. It is
+ * judged and dropped under the locks of the VM that it is of.
+ */
+static bool clear_foreign_lease(struct repair *r, uint32_t vmid, const struct lease *seen)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 	struct lease l;
-	int found = seen_lease(r->h, vf, &l, &err);
 
-	pci_addr_format(vf, addr);
-	if (found == -ENOENT || (!found && l.vmid == vmid))
-		return true;
-	if (found < 0 && found != -EINVAL) {
-		leave(r, "VM %u runs on VF %s: %s", vmid, addr, err.text);
-		return false;
-	}
-	if (found < 0) {
-		announce(r, vmid, "%s: renamed to %s.broken", err.text, addr);
-	} else if (lease_is_live(r->h, &l) || !try_vm_locks(r->h, l.vmid, &locks)) {
+	pci_addr_format(&seen->vf, addr);
+	if (!try_vm_locks(r->h, seen->vmid, &locks) || seen_lease(r->h, &seen->vf, &l, &err) < 0 ||
+	    l.vmid != seen->vmid || lease_is_live(r->h, &l) != ANSWER_NO) {
 		leave(r, "VM %u runs on VF %s, which is leased to VM %u: qm stop %u", vmid, addr,
-		      l.vmid, vmid);
+		      seen->vmid, vmid);
 		return false;
-	} else {
-		announce(r, vmid,
-			 "VF %s: lease of VM %u, which is over, is dropped: VM %u runs on "
-			 "that VF",
-			 addr, l.vmid, vmid);
 	}
-	error_clear(&err);
-	if (!drop_lease(r, vf, found < 0, &err))
+	announce(r, vmid, "VF %s: lease of VM %u, which is over, is dropped: VM %u runs on that VF",
+		 addr, l.vmid, vmid);
+	if (!drop_foreign(r, locks.ours, &l, &err))
 		return true;
 	take_back(r, &err);
+	return false;
+}
+
+/* A file that is no lease, on a VF that this VM runs on: the VM's, for all that is known. */
+static bool clear_broken_lease(struct repair *r, const struct owner *o, const struct pci_addr *vf)
+{
+	struct lease l = {.vf = *vf, .vmid = owner_vmid(o), .taken = time(NULL)};
+	struct step s = {.kind = STEP_LEASE_WRITE, .vf = *vf};
+	const struct plan p = {.steps = &s, .n_steps = 1};
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+
+	l.before.proto = l.want.proto = VLAN_PROTO_8021Q;
+	announce(r, l.vmid,
+		 "VF %s, which VM %u runs on, has a lease file that cannot be used: kept as "
+		 "%s.broken",
+		 pci_addr_format(vf, addr), l.vmid, addr);
+	if (sysfs_vf_identify(r->h->root, vf, &l.pf, &l.index) < 0) {
+		fail(&err, EIO, "VF %s cannot be looked at", addr);
+		take_back(r, &err);
+		return false;
+	}
+	s.lease = l;
+	if (r->h->dry_run ? !foresee(r->h, &p, &err)
+			  : !lease_replace_broken(r->h->root, o, &l, &err))
+		return true;
+	take_back(r, &err);
+	return false;
+}
+
+/* Whatever lease is on a VF that this VM runs on becomes this VM's, or none: false if it cannot. */
+static bool clear_lease(struct repair *r, const struct owner *o, const struct pci_addr *vf)
+{
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l;
+	int found = seen_lease(r->h, vf, &l, &err);
+
+	if (found == -ENOENT || (!found && l.vmid == owner_vmid(o)))
+		return true;
+	if (!found)
+		return clear_foreign_lease(r, owner_vmid(o), &l);
+	if (found == -EINVAL)
+		return clear_broken_lease(r, o, vf);
+	leave(r, "VM %u runs on VF %s: %s", owner_vmid(o), pci_addr_format(vf, addr), err.text);
 	return false;
 }
 
@@ -391,8 +420,9 @@ static bool plan_has(const struct plan *p, enum step_kind kind)
 	return false;
 }
 
-static void check_port(struct repair *r, const struct vm_ports *v, const struct port_wish *w,
-		       const struct pci_addr *vf, const struct proc_id *qemu)
+static void check_port(struct repair *r, const struct owner *o, const struct vm_ports *v,
+		       const struct port_wish *w, const struct pci_addr *vf,
+		       const struct proc_id *qemu)
 {
 	CLEANUP(plan_free) struct plan p;
 	struct error err = ERROR_INIT;
@@ -402,7 +432,7 @@ static void check_port(struct repair *r, const struct vm_ports *v, const struct 
 
 	plan_init(&p, PLAN_MEND, w->vmid);
 	pci_addr_format(vf, addr);
-	if (!clear_foreign_lease(r, w->vmid, vf))
+	if (!clear_lease(r, o, vf))
 		return;
 	leased = !seen_lease(r->h, vf, &l, NULL);
 	if (plan_take_over(r->h, v, w, vf, &p, &err) < 0) {
@@ -419,14 +449,16 @@ static void check_port(struct repair *r, const struct vm_ports *v, const struct 
 					   : ", whose lease is out of date: written again");
 	if (!r->h->dry_run)
 		plan_print(r->h, &p);
-	if (apply_plan(r->h, &p, &err) < 0 || seen_lease(r->h, vf, &l, &err) < 0 ||
-	    mark_running(r->h, &l, qemu, &err) < 0)
+	if (apply_plan(r->h, o, &p, &err) < 0 || seen_lease(r->h, vf, &l, &err) < 0 ||
+	    mark_running(r->h, o, &l, qemu, &err) < 0)
 		take_back(r, &err);
 }
 
 /* Leases of a running VM on VFs that it does not run on. */
-static void drop_others(struct repair *r, uint32_t vmid, const struct pci_addr *keep, size_t n_keep)
+static void drop_others(struct repair *r, const struct owner *o, const struct pci_addr *keep,
+			size_t n_keep)
 {
+	uint32_t vmid = owner_vmid(o);
 	AUTO_FREE struct lease_entry *all = NULL;
 	struct error err = ERROR_INIT;
 	bool any = false;
@@ -448,41 +480,42 @@ static void drop_others(struct repair *r, uint32_t vmid, const struct pci_addr *
 		announce(r, vmid, "VF %s is leased to VM %u, which runs without it: released",
 			 pci_addr_format(&all[i].vf, addr), vmid);
 	}
-	if (any && release_vm(r->h, vmid, keep, n_keep, NULL, &err) < 0)
+	if (any && release_vm(r->h, o, keep, n_keep, NULL, &err) < 0)
 		take_back(r, &err);
+}
+
+/* 1: it runs, and what it has is known; 0: it does not run, or that cannot be told: said. */
+static int look_at_qemu(struct repair *r, uint32_t vmid, struct proc_id *qemu,
+			struct vm_hostpci *has)
+{
+	struct error err = ERROR_INIT;
+	enum answer runs = vm_runs(r->h->root, vmid, qemu, &err);
+	int found;
+
+	if (runs == ANSWER_UNKNOWN)
+		leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
+	if (runs != ANSWER_YES)
+		return 0;
+	found = vm_hostpci_all(r->h->root, qemu, has, &err);
+	/* It ended this moment: its VFs are taken back below. */
+	if (found < 0 && found != -ESRCH)
+		leave(r, "VM %u: what it runs on cannot be told: %s", vmid, err.text);
+	return !found;
 }
 
 static void check_running(struct repair *r, uint32_t vmid)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
-	struct pci_addr vf[PVE_HOSTPCI_MAX];
 	struct pci_addr keep[PVE_HOSTPCI_MAX];
-	bool has[PVE_HOSTPCI_MAX];
 	struct error err = ERROR_INIT;
+	struct vm_hostpci has;
 	struct proc_id qemu;
 	size_t n_keep = 0;
 	int found;
 
-	if (!lock_vm(r, vmid, &locks))
+	if (!lock_vm(r, vmid, &locks) || !look_at_qemu(r, vmid, &qemu, &has))
 		return;
-	found = vm_process(r->h->root, vmid, &qemu, &err);
-	if (found < 0)
-		leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
-	if (found != 1)
-		return;
-	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		found = vm_hostpci_actual(r->h->root, &qemu, slot, &vf[slot], &err);
-		if (found == -ESRCH) /* it ended this moment: its VFs are taken back below */
-			return;
-		if (found < 0) {
-			leave(r, "VM %u hostpci%u: %s", vmid, slot, err.text);
-			return;
-		}
-		has[slot] = found;
-		if (found)
-			keep[n_keep++] = vf[slot];
-	}
 	found = vm_ports_load(r->h, vmid, &v, &err);
 	if (found == -ENOENT) {
 		say("VM %u runs here, but its config is not this node's (a migration under way?): "
@@ -495,43 +528,56 @@ static void check_running(struct repair *r, uint32_t vmid)
 		return;
 	}
 	for (size_t i = 0; i < v.n_wishes; i++) {
-		if (has[v.wishes[i].slot])
-			check_port(r, &v, &v.wishes[i], &vf[v.wishes[i].slot], &qemu);
+		const struct port_wish *w = &v.wishes[i];
+
+		if (has.has[w->slot])
+			check_port(r, locks.ours, &v, w, &has.vf[w->slot], &qemu);
 	}
-	drop_others(r, vmid, keep, n_keep);
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (has.has[slot])
+			keep[n_keep++] = has.vf[slot];
+	}
+	drop_others(r, locks.ours, keep, n_keep);
+}
+
+/* The VFs of a VM that runs are not to be parked as nobody's, also where not all can be told. */
+static enum answer note_used(struct repair *r, uint32_t vmid, struct error *err)
+{
+	struct vm_hostpci has;
+	struct proc_id qemu;
+	enum answer runs = vm_runs(r->h->root, vmid, &qemu, err);
+	int found;
+
+	if (runs != ANSWER_YES)
+		return runs;
+	found = vm_hostpci_all(r->h->root, &qemu, &has, err);
+	if (found < 0)
+		return found == -ESRCH ? ANSWER_NO : ANSWER_UNKNOWN;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (has.has[slot] && add_used(r, &has.vf[slot], err) < 0)
+			return ANSWER_UNKNOWN;
+	}
+	return ANSWER_YES;
 }
 
 static void repair_running(struct repair *r)
 {
-	struct error err = ERROR_INIT;
-
 	for (size_t i = 0; i < r->n_vms; i++) {
-		struct proc_id qemu;
-		int runs = vm_process(r->h->root, r->vms[i], &qemu, &err);
+		struct error err = ERROR_INIT;
+		enum answer runs = note_used(r, r->vms[i], &err);
 
-		for (unsigned slot = 0; runs > 0 && slot < PVE_HOSTPCI_MAX; slot++) {
-			struct pci_addr vf;
-			int has = vm_hostpci_actual(r->h->root, &qemu, slot, &vf, &err);
-
-			if (has == -ESRCH) /* it ended this moment, as in check_running() */
-				runs = 0;
-			else if (has < 0 || (has && add_used(r, &vf, &err) < 0))
-				runs = -1;
-		}
-		/* What a VM may run on is not to be parked as nobody's. */
-		if (runs < 0) {
+		if (runs == ANSWER_UNKNOWN) {
 			r->unsure = true;
 			leave(r, "VM %u: what it runs on cannot be told: %s", r->vms[i], err.text);
 		}
-		error_clear(&err);
-		if (runs > 0)
+		if (runs == ANSWER_YES)
 			check_running(r, r->vms[i]);
 	}
 }
 
 /* --- Leases of VMs that are over --- */
 
-/* A lease of a VM that was over when all were looked at. */
+/* A lease that was there when all were looked at: of a VM that is over, for all that was seen. */
 static void check_over(struct repair *r, const struct lease *seen)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
@@ -539,19 +585,31 @@ static void check_over(struct repair *r, const struct lease *seen)
 	char addr[PCI_ADDR_LEN];
 	struct lease l;
 
-	if (lease_is_live(r->h, seen) || !lock_vm(r, seen->vmid, &locks))
+	if (lease_is_live(r->h, seen) != ANSWER_NO || !lock_vm(r, seen->vmid, &locks))
 		return;
 	/* A start or stop that was under way then is over now, and may have used it or not. */
 	if (seen_lease(r->h, &seen->vf, &l, NULL) < 0 || l.vmid != seen->vmid ||
-	    lease_is_live(r->h, &l))
+	    lease_is_live(r->h, &l) != ANSWER_NO)
 		return;
 	pci_addr_format(&l.vf, addr);
 	announce(r, l.vmid, "VF %s is leased to VM %u, which is over: released", addr, l.vmid);
-	if (recover_all(r->h, l.vmid, &err) < 0 ||
-	    release_vm(r->h, l.vmid, NULL, 0, NULL, &err) < 0) {
+	if (recover_own(r->h, locks.ours, &err) < 0 ||
+	    release_vm(r->h, locks.ours, NULL, 0, NULL, &err) < 0) {
 		fail_context(&err, "VF %s stays leased to VM %u, which is over", addr, l.vmid);
 		take_back(r, &err);
 	}
+}
+
+/* What vfhook itself held when it was cut off: nobody else holds its lock now. */
+static void repair_self(struct repair *r)
+{
+	struct error err = ERROR_INIT;
+	int released = release_vm(r->h, r->self, NULL, 0, NULL, &err);
+
+	if (released > 0)
+		r->done += (unsigned)released;
+	if (released < 0)
+		leave(r, "%s", err.text);
 }
 
 static void repair_stale(struct repair *r)
@@ -559,7 +617,7 @@ static void repair_stale(struct repair *r)
 	AUTO_FREE struct lease_entry *all = NULL;
 	struct error err = ERROR_INIT;
 	size_t n;
-	int released = reclaim_stale(r->h, 0, &err);
+	int released = reclaim_stale(r->h, LEASE_SELF, &err);
 
 	if (released > 0)
 		r->done += (unsigned)released;
@@ -568,7 +626,7 @@ static void repair_stale(struct repair *r)
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (!all[i].broken)
+		if (!all[i].broken && all[i].lease.vmid != LEASE_SELF)
 			check_over(r, &all[i].lease);
 	}
 }
@@ -609,19 +667,27 @@ static int is_named(struct repair *r, const char *id)
 	return d && !errno ? 0 : -EIO;
 }
 
+/*
+ * Is the VM gone from the cluster, with nobody left who needs this port? Asked right before each
+ * removal, of one atomic list: a VM that moves to another node is in no folder for whoever
+ * looks into one after the other.
+ */
 static bool is_gone(struct repair *r, uint32_t vmid, unsigned slot)
 {
 	struct error err = ERROR_INIT;
+	enum answer exists = guest_exists(r->h->root, vmid, &err);
+	enum answer runs = ANSWER_NO;
 	struct proc_id qemu;
 	char id[NAME_LEN];
 	int named;
 
-	if (vm_exists(r, vmid))
-		return false;
-	named = vm_process(r->h->root, vmid, &qemu, &err);
-	if (named < 0)
+	if (exists == ANSWER_UNKNOWN)
+		leave(r, "VM %u: whether it is gone cannot be told: %s", vmid, err.text);
+	if (exists == ANSWER_NO)
+		runs = vm_runs(r->h->root, vmid, &qemu, &err);
+	if (runs == ANSWER_UNKNOWN)
 		leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
-	if (named)
+	if (exists != ANSWER_NO || runs != ANSWER_NO)
 		return false;
 	port_mapping_id(vmid, slot, id);
 	named = is_named(r, id);
@@ -713,11 +779,14 @@ static int repair_all(struct hook *h)
 {
 	CLEANUP(repair_free) struct repair r = {.h = h};
 	struct error err = ERROR_INIT;
-	/* Of a number that no VM has: one repair at a time. */
-	AUTO_CLOSE int lock = hook_lock_vm(h, 0, LOCK_WAIT_MS, &err);
+	int lock = hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &r.self, &err);
 
 	if (lock < 0 || hook_kernel(h, &err) < 0 || list_vms(&r, &err) < 0) {
-		complain("%s", err.text);
+		if (lock == -EWOULDBLOCK)
+			complain("another `vfhook repair` or `vfhook boot` is running: try again "
+				 "when it is done");
+		else
+			complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
 	sweep(&r);
@@ -725,6 +794,7 @@ static int repair_all(struct hook *h)
 	/* Before stale leases: a VF that a VM runs on is not to be parked. */
 	repair_running(&r);
 	repair_broken(&r);
+	repair_self(&r);
 	repair_stale(&r);
 	repair_mappings(&r);
 	repair_ports(&r);

@@ -70,10 +70,11 @@ static int find_running(struct hook *h, const struct set *s, struct lease *l, st
 	struct pci_addr actual;
 	struct proc_id qemu;
 	size_t n;
-	int r = vm_process(h->root, s->vmid, &qemu, err);
+	enum answer runs = vm_runs(h->root, s->vmid, &qemu, err);
+	int r;
 
-	if (r <= 0)
-		return r;
+	if (runs != ANSWER_YES)
+		return runs == ANSWER_NO ? 0 : error_code(err);
 	if (lease_list(h->root, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
@@ -108,17 +109,19 @@ static void tell_live(const struct set *s, const struct plan *p)
 }
 
 /* Bring the VF to those wishes. quiet: it is the way back. */
-static int change_live(struct hook *h, const struct set *s, const struct lease *l,
-		       const struct vf_settings *want, bool quiet, struct error *err)
+static int change_live(struct hook *h, const struct owner *o, const struct set *s,
+		       const struct lease *l, const struct vf_settings *want, bool quiet,
+		       struct error *err)
 {
-	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = s->vmid};
+	struct observer look = {.root = h->root, .kernel = h->kernel, .vmid = s->vmid};
 	CLEANUP(snapshot_free) struct snapshot snap = {0};
 	CLEANUP(plan_free) struct plan p;
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v;
 
 	plan_init(&p, PLAN_START, s->vmid);
-	if (snapshot_read(&o, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, &snap, err) < 0)
+	if (snapshot_read(&look, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, &snap, err) <
+	    0)
 		return error_code(err);
 	v = snapshot_find(&snap, &l->vf, &pf);
 	if (!v || !v->leased || v->lease_broken)
@@ -126,7 +129,7 @@ static int change_live(struct hook *h, const struct set *s, const struct lease *
 			    snap.n_pfs && snap.pfs[0].broken ? snap.pfs[0].why : "it is gone");
 	if (plan_change(pf, v, want, &p, err) < 0)
 		return error_code(err);
-	if (!h->dry_run && execute(&h->exec, &p, err) < 0)
+	if (!h->dry_run && execute(&h->exec, o, &p, err) < 0)
 		return error_code(err);
 	if (!quiet)
 		tell_live(s, &p);
@@ -142,7 +145,7 @@ static int write_changes(struct hook *h, struct set *s, bool check_only, struct 
 			       after, err);
 }
 
-static int change(struct hook *h, struct set *s, struct error *err)
+static int change(struct hook *h, const struct owner *o, struct set *s, struct error *err)
 {
 	struct lease l = {0};
 	struct port after;
@@ -154,12 +157,12 @@ static int change(struct hook *h, struct set *s, struct error *err)
 		return error_code(err);
 	running = find_running(h, s, &l, err);
 	if (running > 0 &&
-	    (hook_kernel(h, err) < 0 || change_live(h, s, &l, &after.want, false, err) < 0))
+	    (hook_kernel(h, err) < 0 || change_live(h, o, s, &l, &after.want, false, err) < 0))
 		return fail_context(err, "the running VM's VF does not take it");
 	if (running < 0)
 		return running;
 	if (!h->dry_run && write_changes(h, s, false, NULL, err) < 0) {
-		if (running && change_live(h, s, &l, &l.want, true, &undo) < 0)
+		if (running && change_live(h, o, s, &l, &l.want, true, &undo) < 0)
 			complain("VM %u hostpci%u: could not undo the live change: %s", s->vmid,
 				 s->slot, undo.text);
 		return error_code(err);
@@ -180,7 +183,7 @@ static int set(struct hook *h, struct set *s)
 	CLEANUP(config_free) struct config c = {0};
 	struct error err = ERROR_INIT;
 	AUTO_CLOSE int pve = -1;
-	AUTO_CLOSE int ours = -1;
+	AUTO_OWNER struct owner *ours = NULL;
 	const struct port *p;
 	int status;
 	int r = guest_here(h, s->vmid, &g, &err);
@@ -194,8 +197,9 @@ static int set(struct hook *h, struct set *s)
 		r = pve < 0 ? pve : 0;
 	}
 	if (!r) {
-		ours = hook_lock_vm(h, s->vmid, LOCK_WAIT_MS, &err);
-		r = ours < 0 ? ours : recover_all(h, s->vmid, &err);
+		r = hook_lock_vm(h, s->vmid, LOCK_WAIT_MS, &ours, &err);
+		if (!r)
+			r = recover_own(h, ours, &err);
 	}
 	if (!r)
 		r = config_load(h->root, &c, &err);
@@ -211,7 +215,7 @@ static int set(struct hook *h, struct set *s)
 			     s->vmid, s->slot, s->vmid, s->slot);
 	}
 	if (!r)
-		r = change(h, s, &err);
+		r = change(h, ours, s, &err);
 	if (r < 0) {
 		complain("VM %u: nothing is changed: %s", s->vmid, err.text);
 		return EXIT_REFUSED;

@@ -69,28 +69,18 @@ int hook_rest(struct hook *h, struct error *err)
 	return h->rest ? 0 : rest_open(h->root, REST_TIMEOUT_MS, &h->rest, err);
 }
 
-int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
+int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
+		 struct error *err)
 {
 	char path[64];
-	int r;
 
-	snprintf(path, sizeof(path), RUN_DIR "/locks/%u", vmid);
-	if (h->dry_run) {
-		int fd = openat(h->root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-		if (!lock_is_free(h->root, path))
-			say("note: another run of vfhook for VM %u is at work just now; what "
-			    "follows is how things stand at this moment",
-			    vmid);
-		return fd < 0 ? fail_errno(err, errno, "open the root directory") : fd;
-	}
-	r = lock_take(h->root, path, timeout_ms, err);
-	if (r != -ENOENT)
-		return r;
-	error_clear(err);
-	if (run_dirs_make(h->root, err) < 0)
-		return error_code(err);
-	return lock_take(h->root, path, timeout_ms, err);
+	if (!h->dry_run)
+		return owner_lock(h->root, vmid, timeout_ms, out, err);
+	if (!lock_is_free(h->root, owner_lock_path(vmid, path)))
+		say("note: another run of vfhook for VM %u is busy just now; what follows is how "
+		    "things stand at this moment",
+		    vmid);
+	return owner_pretend(vmid, out, err);
 }
 
 const char *port_mapping_prefix(uint32_t vmid, char buf[NAME_LEN])

@@ -54,12 +54,13 @@ int hook_kernel(struct hook *h, struct error *err);
 int hook_rest(struct hook *h, struct error *err);
 
 /*
- * Our own lock on a VM, /run/vfhook/locks/<vmid>: two runs for one VM come one
- * after the other. PVE's lock is held by our parent during a phase and cannot
- * serve for that. Returns a descriptor, or a negative errno with err. A dry run
- * takes no lock and makes no file: it tells if somebody is at work.
+ * Our own lock on a VM: two runs for one VM come one after the other. PVE's lock is held by our
+ * parent during a phase and cannot serve for that. 0 and *out, released with owner_unlock(), or a
+ * negative errno with err (-EWOULDBLOCK: somebody holds it). A dry run takes no lock and makes no
+ * file: it tells if another run holds it.
  */
-int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err);
+int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
+		 struct error *err);
 
 /* "vf-100-0": the id of a port's mapping. Returns buf. */
 const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN]);

@@ -139,8 +139,9 @@ static bool vm_is_over(const struct hook *h, const struct lease *l, const char *
 	struct error ignored = ERROR_INIT;
 	struct proc_id now;
 
-	return vm_process(h->root, l->vmid, &now, &ignored) == 0 &&
-	       !(qemu.pid && proc_alive(h->root, &qemu)) && !vm_lock_held(h->root, l->vmid, locks);
+	return vm_runs(h->root, l->vmid, &now, &ignored) == ANSWER_NO &&
+	       !(qemu.pid && proc_alive(h->root, &qemu) != ANSWER_NO) &&
+	       !vm_lock_held(h->root, l->vmid, locks);
 }
 
 /* The whole of /proc/locks: it has no size that file_read() could go by. malloc'd. */
@@ -226,7 +227,7 @@ static void report_lease(const struct reader *rd, struct vf_report *r)
 		vm_name(rd->h, l->vmid, r->name);
 	r->stale = l->phase != LEASE_DIRTY && vm_is_over(rd->h, l, rd->locks);
 	/* Only of a VM that runs: before that, and after, a VF is on its way. */
-	if (r->use == USE_DIRTY || vm_process(rd->h->root, l->vmid, &qemu, &ignored) <= 0)
+	if (r->use == USE_DIRTY || vm_runs(rd->h->root, l->vmid, &qemu, &ignored) != ANSWER_YES)
 		return;
 	for (unsigned a = 0; a < VF_ATTR_COUNT; a++) {
 		if ((l->want.has & vf_attr_bits((enum vf_attr)a)) &&

@@ -113,15 +113,16 @@ struct globals {
 /* A start that the chained script refuses is over: nothing else would take the VFs back. */
 static void give_back(struct hook *h, uint32_t vmid)
 {
+	AUTO_OWNER struct owner *o = NULL;
 	struct error err = ERROR_INIT;
-	AUTO_CLOSE int lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
 	struct proc_id qemu;
-	int r = lock < 0 ? lock : vm_process(h->root, vmid, &qemu, &err);
+	int r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err);
+	enum answer runs = r < 0 ? ANSWER_UNKNOWN : vm_runs(h->root, vmid, &qemu, &err);
 
 	/* A call by hand may find the VM running. */
-	if (!r)
-		r = release_vm(h, vmid, NULL, 0, NULL, &err);
-	if (r < 0)
+	if (runs == ANSWER_NO)
+		r = release_vm(h, o, NULL, 0, NULL, &err);
+	if (runs == ANSWER_UNKNOWN || r < 0)
 		complain("%s", err.text);
 	complain("VM %u is not started: its other hookscript refused", vmid);
 }

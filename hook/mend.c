@@ -8,35 +8,36 @@
 #include "base/cleanup.h"
 #include "hook/apply.h"
 
-bool port_lease(struct hook *h, const struct port_wish *w, struct lease *out)
+enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,
+		       struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
 	size_t n;
 
 	if (w->has_last && !seen_lease(h, &w->last, out, NULL) && out->vmid == w->vmid &&
 	    out->slot == w->slot)
-		return true;
-	if (seen_leases(h, &all, &n, NULL) < 0)
-		return false;
+		return ANSWER_YES;
+	if (seen_leases(h, &all, &n, err) < 0)
+		return ANSWER_UNKNOWN;
 	for (size_t i = 0; i < n; i++) {
 		if (!all[i].broken && all[i].lease.vmid == w->vmid &&
 		    all[i].lease.slot == w->slot) {
 			*out = all[i].lease;
-			return true;
+			return ANSWER_YES;
 		}
 	}
-	return false;
+	return ANSWER_NO;
 }
 
-int mark_running(struct hook *h, const struct lease *l, const struct proc_id *qemu,
-		 struct error *err)
+int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
+		 const struct proc_id *qemu, struct error *err)
 {
 	struct lease running = *l;
 
 	running.phase = LEASE_RUNNING;
 	running.qemu_pid = qemu->pid;
 	running.qemu_start = qemu->start;
-	return apply_lease(h, &running, err);
+	return apply_lease(h, o, &running, err);
 }
 
 int plan_take_over(struct hook *h, const struct vm_ports *v, const struct port_wish *w,

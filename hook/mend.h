@@ -6,12 +6,13 @@
 #include "hook/wish.h"
 #include "pveapi/vmstate.h"
 
-/* The lease of a port: on the VF its mapping names, or wherever it is. */
-bool port_lease(struct hook *h, const struct port_wish *w, struct lease *out);
+/* The lease of a port: on the VF its mapping names, or wherever it is. UNKNOWN with err. */
+enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,
+		       struct error *err);
 
 /* Write into a lease that this process runs with it. */
-int mark_running(struct hook *h, const struct lease *l, const struct proc_id *qemu,
-		 struct error *err);
+int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
+		 const struct proc_id *qemu, struct error *err);
 
 /*
  * The steps by which a port takes the VF that its VM runs on: lease, settings,

@@ -51,22 +51,32 @@ static void cut_off(struct hook *h, uint32_t vmid, const struct pci_addr *vf, co
 		 vmid, addr, err.code ? err.text : "it is no VF", vmid);
 }
 
-static int take_over(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
+/* What post-start works with: the VM's ports, its process, and what that has. */
+struct started {
+	struct hook *h;
+	const struct owner *o;
+	const struct vm_ports *v;
+	struct proc_id qemu;
+	struct vm_hostpci has;
+};
+
+static int take_over(const struct started *st, const struct port_wish *w,
 		     const struct pci_addr *actual, struct error *err)
 {
 	CLEANUP(plan_free) struct plan p;
 
 	plan_init(&p, PLAN_MEND, w->vmid);
-	return plan_take_over(h, v, w, actual, &p, err) < 0 ? error_code(err)
-							    : apply_plan(h, &p, err);
+	return plan_take_over(st->h, st->v, w, actual, &p, err) < 0
+		       ? error_code(err)
+		       : apply_plan(st->h, st->o, &p, err);
 }
 
-/* 0: mended. 1: not; it was told. */
-static int mend(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
-		const struct lease *meant, const struct pci_addr *actual,
-		const struct proc_id *qemu)
+/* 0: mended. 1: not; it was told. meant may be NULL. */
+static int mend(const struct started *st, const struct port_wish *w, const struct lease *meant,
+		const struct pci_addr *actual)
 {
 	struct error err = ERROR_INIT;
+	struct hook *h = st->h;
 	struct lease lease;
 	char want[PCI_ADDR_LEN];
 	char got[PCI_ADDR_LEN];
@@ -76,13 +86,14 @@ static int mend(struct hook *h, const struct vm_ports *v, const struct port_wish
 	complain("VM %u hostpci%u: QEMU has VF %s, meant was %s (PVE served an old mapping from a "
 		 "worker's cache)",
 		 w->vmid, w->slot, got, meant ? pci_addr_format(&meant->vf, want) : "none");
-	if (take_over(h, v, w, actual, &err) < 0) {
+	if (take_over(st, w, actual, &err) < 0) {
 		complain("VM %u hostpci%u: %s: %s", w->vmid, w->slot,
 			 h->dry_run ? "could NOT be mended" : "NOT mended", err.text);
 		cut_off(h, w->vmid, actual, err.text);
 		return 1;
 	}
-	if (seen_lease(h, actual, &lease, &err) < 0 || mark_running(h, &lease, qemu, &err) < 0) {
+	if (seen_lease(h, actual, &lease, &err) < 0 ||
+	    mark_running(h, st->o, &lease, &st->qemu, &err) < 0) {
 		complain("VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return 1;
 	}
@@ -94,67 +105,86 @@ static int mend(struct hook *h, const struct vm_ports *v, const struct port_wish
 	return 0;
 }
 
-/* 0 or 1, as the exit status. *actual receives the VF that QEMU has. */
-static int check_port(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
-		      const struct proc_id *qemu, struct pci_addr *actual, bool *has_actual)
+/* 0 or 1, as the exit status. *unsure: whose its VF is cannot be told. */
+static int check_port(const struct started *st, const struct port_wish *w, bool *unsure)
 {
+	const struct pci_addr *actual = &st->has.vf[w->slot];
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 	struct lease lease;
-	bool leased = port_lease(h, w, &lease);
-	int r = vm_hostpci_actual(h->root, qemu, w->slot, actual, &err);
+	enum answer leased = port_lease(st->h, w, &lease, &err);
 
-	*has_actual = r == 1;
-	if (r < 0) {
-		complain("VM %u hostpci%u: cannot tell which VF QEMU has: %s", w->vmid, w->slot,
-			 err.text);
+	if (leased == ANSWER_UNKNOWN) {
+		*unsure = true;
+		complain("VM %u hostpci%u: which VF was meant for it cannot be told: %s", w->vmid,
+			 w->slot, err.text);
 		return 1;
 	}
-	if (!r) {
+	if (!st->has.has[w->slot]) {
 		complain("VM %u hostpci%u: QEMU runs without this device", w->vmid, w->slot);
 		return 1;
 	}
-	if (!leased || pci_addr_cmp(&lease.vf, actual) != 0)
-		return mend(h, v, w, leased ? &lease : NULL, actual, qemu);
-	if (h->dry_run)
+	if (leased == ANSWER_NO || pci_addr_cmp(&lease.vf, actual) != 0)
+		return mend(st, w, leased == ANSWER_YES ? &lease : NULL, actual);
+	if (st->h->dry_run)
 		say("VM %u hostpci%u: QEMU has VF %s, as leased", w->vmid, w->slot,
 		    pci_addr_format(actual, addr));
-	if (mark_running(h, &lease, qemu, &err) < 0) {
+	if (mark_running(st->h, st->o, &lease, &st->qemu, &err) < 0) {
 		complain("VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return 1;
 	}
 	return 0;
 }
 
-static int check_ports(struct hook *h, const struct vm_ports *v, const struct proc_id *qemu)
+/* What was set up for this VM and is not what it runs on. Every VF that it has is kept. */
+static int give_others_back(const struct started *st)
 {
 	struct pci_addr keep[PVE_HOSTPCI_MAX];
 	struct error err = ERROR_INIT;
-	size_t n_keep = 0;
+	size_t n = 0;
+
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (st->has.has[slot])
+			keep[n++] = st->has.vf[slot];
+	}
+	return release_vm(st->h, st->o, keep, n, NULL, &err) < 0;
+}
+
+static int check_ports(const struct started *st)
+{
+	bool unsure = false;
 	bool moved = false;
 	int status = 0;
 
-	for (size_t i = 0; i < v->n_wishes; i++) {
-		const struct port_wish *w = &v->wishes[i];
-		bool has_actual;
+	for (size_t i = 0; i < st->v->n_wishes; i++) {
+		const struct port_wish *w = &st->v->wishes[i];
 
-		status |= check_port(h, v, w, qemu, &keep[n_keep], &has_actual);
-		moved = moved || !has_actual || !w->has_last ||
-			pci_addr_cmp(&w->last, &keep[n_keep]) != 0;
-		n_keep += has_actual;
+		status |= check_port(st, w, &unsure);
+		moved = moved || !st->has.has[w->slot] || !w->has_last ||
+			pci_addr_cmp(&w->last, &st->has.vf[w->slot]) != 0;
 	}
-	/* What was set up for this VM and is not what it runs on goes back. */
-	if (moved && release_vm(h, v->guest.vmid, keep, n_keep, NULL, &err) < 0)
-		status = 1;
-	return status;
+	return moved && !unsure ? status | give_others_back(st) : status;
+}
+
+/* The process, and all that it has: with less nothing can be compared, and nothing given back. */
+static int look_at_qemu(struct started *st, uint32_t vmid, struct error *err)
+{
+	switch (vm_runs(st->h->root, vmid, &st->qemu, err)) {
+	case ANSWER_YES:
+		return vm_hostpci_all(st->h->root, &st->qemu, &st->has, err);
+	case ANSWER_NO:
+		return fail(err, ESRCH, "no QEMU process of it is running");
+	default:
+		return error_code(err);
+	}
 }
 
 int phase_post_start(struct hook *h, uint32_t vmid)
 {
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+	AUTO_OWNER struct owner *o = NULL;
+	struct started st = {.h = h, .v = &v};
 	struct error err = ERROR_INIT;
-	AUTO_CLOSE int lock = -1;
-	struct proc_id qemu;
 	int r = vm_ports_load(h, vmid, &v, &err);
 
 	if (!r) {
@@ -162,21 +192,22 @@ int phase_post_start(struct hook *h, uint32_t vmid)
 			say("VM %u: nothing to do: it has no port, or is a template", vmid);
 		return 0;
 	}
-	if (r > 0) {
-		lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
-		r = lock < 0 ? lock : recover_all(h, vmid, &err);
-	}
-	if (r >= 0)
-		r = vm_process(h->root, vmid, &qemu, &err);
-	if (!r)
-		r = fail(&err, ESRCH, "no QEMU process of it is running");
 	if (r > 0)
+		r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err);
+	if (!r)
+		r = recover_own(h, o, &err);
+	if (!r)
+		r = look_at_qemu(&st, vmid, &err);
+	if (!r)
 		r = vm_ports_wishes(h, &v, false, &err);
 	if (!r)
 		r = hook_kernel(h, &err);
 	if (r < 0) {
-		complain("VM %u: cannot check which VF it got: %s", vmid, err.text);
+		complain("VM %u: which VFs it got cannot be checked, and nothing is changed: %s; "
+			 "once that is right: vfhook repair",
+			 vmid, err.text);
 		return 1;
 	}
-	return check_ports(h, &v, &qemu);
+	st.o = o;
+	return check_ports(&st);
 }

@@ -22,32 +22,51 @@ int phase_pre_stop(struct hook *h, uint32_t vmid)
 	return 0;
 }
 
-int phase_post_stop(struct hook *h, uint32_t vmid)
+/* 0: it has stopped. 1: it runs, or may: told. */
+static int check_stopped(struct hook *h, uint32_t vmid)
 {
-	AUTO_CLOSE int lock = -1;
 	struct error err = ERROR_INIT;
 	struct proc_id qemu;
-	size_t found = 0;
-	int r;
 
-	lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
-	r = lock < 0 ? lock : recover_all(h, vmid, &err);
-	if (r >= 0 && vm_process(h->root, vmid, &qemu, &err) == 1) {
-		if (!h->dry_run) {
-			complain("VM %u still runs (QEMU process %d): its VFs stay with it", vmid,
-				 (int)qemu.pid);
-			return 1;
-		}
-		say("the VM runs now; once it has stopped:");
-		h->thought_stopped = vmid;
+	switch (vm_runs(h->root, vmid, &qemu, &err)) {
+	case ANSWER_NO:
+		return 0;
+	case ANSWER_UNKNOWN:
+		complain("VM %u: whether it still runs cannot be told (%s): its VFs stay with it; "
+			 "once it can: vfhook release %u",
+			 vmid, err.text, vmid);
+		return 1;
+	default:
+		break;
 	}
-	if (r >= 0)
-		r = release_vm(h, vmid, NULL, 0, &found, &err);
+	if (!h->dry_run) {
+		complain("VM %u still runs (QEMU process %d): its VFs stay with it", vmid,
+			 (int)qemu.pid);
+		return 1;
+	}
+	say("the VM runs now; once it has stopped:");
+	h->thought_stopped = vmid;
+	return 0;
+}
+
+int phase_post_stop(struct hook *h, uint32_t vmid)
+{
+	AUTO_OWNER struct owner *o = NULL;
+	struct error err = ERROR_INIT;
+	size_t found = 0;
+	int r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err);
+
+	if (!r && check_stopped(h, vmid))
+		return 1;
+	if (!r)
+		r = recover_own(h, o, &err);
+	if (!r)
+		r = release_vm(h, o, NULL, 0, &found, &err);
 	if (h->dry_run && r >= 0 && !found)
 		say("VM %u: nothing to release", vmid);
 	if (r < 0) {
-		complain("%s; the next start that needs a VF tries again, or run: vfhook %u "
-			 "post-stop",
+		complain("%s; the next start that needs a VF tries again, or run: vfhook release "
+			 "%u",
 			 err.text, vmid);
 		return 1;
 	}

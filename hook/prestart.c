@@ -175,7 +175,8 @@ static void tell_success(struct hook *h, const struct vm_ports *v, const struct 
  * One look, one plan, one try. -EAGAIN: look at everything. -EEXIST: a race was lost. -ENOSPC:
  * the pool is full; with last set it is told who has it.
  */
-static int try_start(struct hook *h, struct vm_ports *v, bool all, bool last, struct error *err)
+static int try_start(struct hook *h, const struct owner *o, struct vm_ports *v, bool all, bool last,
+		     struct error *err)
 {
 	struct port_choice choices[PVE_HOSTPCI_MAX];
 	CLEANUP(snapshot_free) struct snapshot s = {0};
@@ -198,7 +199,7 @@ static int try_start(struct hook *h, struct vm_ports *v, bool all, bool last, st
 	if (!r && h->dry_run)
 		notes_print(&p);
 	if (!r)
-		r = apply_plan(h, &p, err);
+		r = apply_plan(h, o, &p, err);
 	if (!r)
 		tell_success(h, v, &s, choices);
 	return r;
@@ -211,7 +212,7 @@ static void spread_wishes(struct vm_ports *v, unsigned race)
 }
 
 /* Before anyone chooses anew: what failed starts of this VM and dead VMs left behind. */
-static void take_back(struct hook *h, const struct vm_ports *v)
+static void take_back(struct hook *h, const struct owner *o, const struct vm_ports *v)
 {
 	struct pci_addr keep[PVE_HOSTPCI_MAX];
 	struct error err = ERROR_INIT;
@@ -222,7 +223,7 @@ static void take_back(struct hook *h, const struct vm_ports *v)
 			keep[n++] = v->wishes[i].last;
 	}
 	/* Told as it happens; a VF that stays out of use is no reason not to start with another. */
-	release_vm(h, v->guest.vmid, keep, n, NULL, &err);
+	release_vm(h, o, keep, n, NULL, &err);
 	error_clear(&err);
 	if (reclaim_stale(h, v->guest.vmid, &err) < 0)
 		complain("%s", err.text);
@@ -238,17 +239,17 @@ static void wait_for_others(struct hook *h, uint32_t own_vmid)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid == own_vmid ||
-		    lease_is_live(h, &all[i].lease))
+		    lease_is_live(h, &all[i].lease) != ANSWER_NO)
 			continue;
 		nanosleep(&(struct timespec){0, FULL_WAIT_MS * 1000000L}, NULL);
 		return;
 	}
 }
 
-static int get_vfs(struct hook *h, struct vm_ports *v, struct error *err)
+static int get_vfs(struct hook *h, const struct owner *o, struct vm_ports *v, struct error *err)
 {
 	bool last = h->dry_run;
-	int r = try_start(h, v, false, last, err);
+	int r = try_start(h, o, v, false, last, err);
 
 	for (unsigned race = 0; r == -EAGAIN || r == -EEXIST || (r == -ENOSPC && !last); race++) {
 		if (race == MAX_RACES)
@@ -260,38 +261,49 @@ static int get_vfs(struct hook *h, struct vm_ports *v, struct error *err)
 			last = true;
 		}
 		if (!race || r == -ENOSPC)
-			take_back(h, v);
+			take_back(h, o, v);
 		if (race)
 			spread_wishes(v, race);
 		error_clear(err);
-		r = try_start(h, v, true, last, err);
+		r = try_start(h, o, v, true, last, err);
 	}
 	return r;
 }
 
-static int start_ports(struct hook *h, struct vm_ports *v, struct error *err)
+/* A VM that runs, or may, is not to be started: what it runs on would be set anew. */
+static int check_stopped(struct hook *h, uint32_t vmid, struct error *err)
 {
 	struct proc_id qemu;
 
-	if (vm_process(h->root, v->guest.vmid, &qemu, err) == 1) {
+	switch (vm_runs(h->root, vmid, &qemu, err)) {
+	case ANSWER_NO:
+		return 0;
+	case ANSWER_UNKNOWN:
+		return fail_context(err, "whether it runs already cannot be told");
+	default:
 		if (!h->dry_run)
 			return fail(err, EBUSY, "it is running already (QEMU process %d)",
 				    (int)qemu.pid);
 		say("the VM runs now; at its next start:");
-		if (foresee_stop(h, v->guest.vmid, err) < 0)
-			return error_code(err);
+		return foresee_stop(h, vmid, err);
 	}
+}
+
+static int start_ports(struct hook *h, const struct owner *o, struct vm_ports *v, struct error *err)
+{
+	if (check_stopped(h, v->guest.vmid, err) < 0)
+		return error_code(err);
 	if (settle_macs(h, v, err) < 0 || vm_ports_wishes(h, v, false, err) < 0 ||
 	    hook_kernel(h, err) < 0)
 		return error_code(err);
-	return get_vfs(h, v, err);
+	return get_vfs(h, o, v, err);
 }
 
 int phase_pre_start(struct hook *h, uint32_t vmid)
 {
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
 	struct error err = ERROR_INIT;
-	AUTO_CLOSE int lock = -1;
+	AUTO_OWNER struct owner *o = NULL;
 	int slot;
 	int r = vm_ports_load(h, vmid, &v, &err);
 
@@ -302,15 +314,15 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 			say("VM %u: nothing to do: it has no port, or is a template", vmid);
 		return 0;
 	}
-	lock = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &err);
-	if (lock < 0 || recover_all(h, vmid, &err) < 0)
+	if (hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err) < 0 || recover_own(h, o, &err) < 0 ||
+	    recover_others(h, vmid, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
 	slot = vm_ports_first(&v, ENTRY_REFUSE);
 	if (slot >= 0)
 		return refuse(h, vmid, "hostpci%d: %s", slot, v.entries[slot].why);
 	if (vm_ports_first(&v, ENTRY_REWRITE) >= 0 || vm_ports_first(&v, ENTRY_ADOPT) >= 0)
 		return hand_over(h, vmid, &v);
-	if (start_ports(h, &v, &err) < 0)
+	if (start_ports(h, o, &v, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "hook/events.h"
 #include "hook/say.h"
 #include "pveapi/vmstate.h"
+#include "src/journal.h"
 #include "src/lease.h"
 #include "src/sysfs.h"
 
@@ -22,7 +23,7 @@
 
 void vm_locks_drop(struct vm_locks *l)
 {
-	cleanup_close(&l->ours);
+	cleanup_owner(&l->ours);
 	cleanup_close(&l->pve);
 }
 
@@ -32,13 +33,11 @@ bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 	char pve[64];
 	struct error busy = ERROR_INIT; /* or any other reason: then it is not our turn either */
 
-	if (h->dry_run) {
-		snprintf(ours, sizeof(ours), RUN_DIR "/locks/%u", vmid);
-		vm_lock_path(vmid, pve);
-		return lock_is_free(h->root, ours) && lock_is_free(h->root, pve);
-	}
-	l->ours = hook_lock_vm(h, vmid, 0, &busy);
-	if (l->ours < 0)
+	if (h->dry_run)
+		return lock_is_free(h->root, owner_lock_path(vmid, ours)) &&
+		       lock_is_free(h->root, vm_lock_path(vmid, pve)) &&
+		       !owner_pretend(vmid, &l->ours, &busy);
+	if (hook_lock_vm(h, vmid, 0, &l->ours, &busy) < 0)
 		return false;
 	/* No VM has our own number: there is nothing of PVE's to wait for. */
 	if (vmid == LEASE_SELF)
@@ -47,7 +46,19 @@ bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 	return l->pve >= 0;
 }
 
-int recover_all(struct hook *h, uint32_t own_vmid, struct error *err)
+int recover_own(struct hook *h, const struct owner *o, struct error *err)
+{
+	int r;
+
+	if (!journal_exists(h->root, owner_vmid(o)))
+		return 0;
+	r = hook_kernel(h, err);
+	if (!r)
+		r = apply_recovery(h, o, err);
+	return r < 0 ? r : 0;
+}
+
+int recover_others(struct hook *h, uint32_t own_vmid, struct error *err)
 {
 	AUTO_FREE uint32_t *vms = NULL;
 	size_t n;
@@ -56,29 +67,27 @@ int recover_all(struct hook *h, uint32_t own_vmid, struct error *err)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+		struct error why = ERROR_INIT;
 
-		if (vms[i] != own_vmid && !try_vm_locks(h, vms[i], &locks))
+		if (vms[i] == own_vmid || !try_vm_locks(h, vms[i], &locks))
 			continue;
-		if (hook_kernel(h, err) < 0)
-			return error_code(err);
-		if (apply_recovery(h, vms[i], err) < 0) {
-			if (vms[i] == own_vmid)
-				return error_code(err);
-			complain("%s", err->text);
-			error_clear(err);
-		}
+		if (recover_own(h, locks.ours, &why) < 0)
+			complain("%s", why.text);
 	}
 	return 0;
 }
 
-static bool group_stays_busy(struct hook *h, int group)
+/* Is the group still open, once a QEMU that is just gone has had its moment? */
+static enum answer group_stays_busy(struct hook *h, int group)
 {
-	for (int waited = 0; group >= 0 && vfio_group_busy(h->root, group); waited += BUSY_NAP_MS) {
-		if (waited >= BUSY_WAIT_MS || h->dry_run)
-			return true;
+	enum answer busy = group < 0 ? ANSWER_NO : vfio_group_busy(h->root, group);
+
+	for (int waited = 0; busy == ANSWER_YES && waited < BUSY_WAIT_MS && !h->dry_run;
+	     waited += BUSY_NAP_MS) {
 		nanosleep(&(struct timespec){0, BUSY_NAP_MS * 1000000L}, NULL);
+		busy = vfio_group_busy(h->root, group);
 	}
-	return false;
+	return busy;
 }
 
 static const char *parked_text(const struct plan *p, char *buf, size_t size)
@@ -101,17 +110,23 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = l->vmid};
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v;
+	enum answer busy = ANSWER_NO;
 	char addr[PCI_ADDR_LEN];
 
 	pci_addr_format(&l->vf, addr);
 	if (seen_snapshot(h, &o, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, s, err) < 0)
 		return error_code(err);
 	v = snapshot_find(s, &l->vf, &pf);
-	if (v && h->thought_stopped != l->vmid && group_stays_busy(h, v->info.iommu_group))
+	if (v && h->thought_stopped != l->vmid)
+		busy = group_stays_busy(h, v->info.iommu_group);
+	if (busy != ANSWER_NO)
 		return fail(err, EBUSY,
-			    "VM %u: VF %s is still open in some process (/dev/vfio/%d): not "
-			    "released, the next start that needs a VF tries again",
-			    l->vmid, addr, v->info.iommu_group);
+			    "VM %u: VF %s %s (/dev/vfio/%d): not released, the next start that "
+			    "needs a VF tries again",
+			    l->vmid, addr,
+			    busy == ANSWER_YES ? "is still open in some process"
+					       : "may still be open in some process",
+			    v->info.iommu_group);
 	if (!v) {
 		struct pci_addr of;
 		unsigned index;
@@ -131,25 +146,32 @@ static void tell_release(struct hook *h, const struct lease *l, const struct sna
 {
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v = snapshot_find(s, &l->vf, &pf);
+	const char *would = h->dry_run ? "would be " : "";
+	bool self = l->vmid == LEASE_SELF;
 	char addr[PCI_ADDR_LEN];
 	char text[80];
 	char line[256];
 
 	pci_addr_format(&l->vf, addr);
 	if (v)
-		snprintf(line, sizeof(line), "hostpci%u: VF %s (VF %u of %s) %sreleased: %s",
-			 l->slot, addr, l->index, pf->info.ifname, h->dry_run ? "would be " : "",
+		snprintf(line, sizeof(line), "VF %s (VF %u of %s) %s%s: %s", addr, l->index,
+			 pf->info.ifname, would, self ? "parked" : "released",
 			 parked_text(p, text, sizeof(text)));
 	else
-		snprintf(line, sizeof(line),
-			 "hostpci%u: VF %s is no longer there, its lease %s dropped", l->slot, addr,
+		snprintf(line, sizeof(line), "VF %s is no longer there, its lease %s dropped", addr,
 			 h->dry_run ? "would be" : "is");
-	say("VM %u %s", l->vmid, line);
-	event_add(h, l->vmid, kind, "%s", line);
+	if (self)
+		say("%s", line);
+	else
+		say("VM %u hostpci%u: %s", l->vmid, l->slot, line);
+	if (self)
+		event_add(h, 0, kind, "%s", line);
+	else
+		event_add(h, l->vmid, kind, "hostpci%u: %s", l->slot, line);
 }
 
-static int release_one(struct hook *h, const struct lease *l, enum event_kind kind,
-		       struct error *err)
+static int release_one(struct hook *h, const struct owner *o, const struct lease *l,
+		       enum event_kind kind, struct error *err)
 {
 	CLEANUP(snapshot_free) struct snapshot s = {0};
 	CLEANUP(plan_free) struct plan p;
@@ -158,7 +180,7 @@ static int release_one(struct hook *h, const struct lease *l, enum event_kind ki
 	plan_init(&p, PLAN_RELEASE, l->vmid);
 	if (release_plan(h, l, &s, &p, err) < 0)
 		return error_code(err);
-	if (apply_plan(h, &p, err) < 0)
+	if (apply_plan(h, o, &p, err) < 0)
 		return fail_context(err, "VM %u: VF %s is not clean and stays out of use", l->vmid,
 				    pci_addr_format(&l->vf, addr));
 	tell_release(h, l, &s, &p, kind);
@@ -195,10 +217,11 @@ static bool is_kept(const struct pci_addr *vf, const struct pci_addr *keep, size
 	return false;
 }
 
-static int release_leases(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_t n_keep,
-			  size_t *found, enum event_kind kind, struct error *err)
+static int release_leases(struct hook *h, const struct owner *o, const struct pci_addr *keep,
+			  size_t n_keep, size_t *found, enum event_kind kind, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
+	uint32_t vmid = owner_vmid(o);
 	size_t n;
 	int released = 0;
 	int bad = 0;
@@ -214,7 +237,7 @@ static int release_leases(struct hook *h, uint32_t vmid, const struct pci_addr *
 			++*found;
 		if (hook_kernel(h, err) < 0)
 			return error_code(err);
-		if (!release_one(h, &all[i].lease, kind, err)) {
+		if (!release_one(h, o, &all[i].lease, kind, err)) {
 			released++;
 			continue;
 		}
@@ -230,40 +253,41 @@ static int release_leases(struct hook *h, uint32_t vmid, const struct pci_addr *
 	return released;
 }
 
-int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_t n_keep,
+int release_vm(struct hook *h, const struct owner *o, const struct pci_addr *keep, size_t n_keep,
 	       size_t *found, struct error *err)
 {
-	return release_leases(h, vmid, keep, n_keep, found, EVENT_RELEASE, err);
+	return release_leases(h, o, keep, n_keep, found, EVENT_RELEASE, err);
 }
 
-bool lease_is_live(struct hook *h, const struct lease *l)
+enum answer lease_is_live(struct hook *h, const struct lease *l)
 {
-	struct proc_id qemu = {.pid = l->qemu_pid, .start = l->qemu_start};
+	const struct proc_id qemu = {.pid = l->qemu_pid, .start = l->qemu_start};
 	struct proc_id now;
+	enum answer runs = vm_runs(h->root, l->vmid, &now, NULL);
 
-	/* Not knowing is no reason to take a VF away. */
-	return vm_process(h->root, l->vmid, &now, NULL) != 0 ||
-	       (qemu.pid && proc_alive(h->root, &qemu));
+	/* The process that post-start saw may live on without its pid file. */
+	return runs == ANSWER_NO && qemu.pid ? proc_alive(h->root, &qemu) : runs;
 }
 
 /*
- * Does the VM run, without that VF? A post-start that was cut off may have moved it to another
- * one. To be asked under the VM's locks: a start that is under way has no devices yet.
+ * Does the VM, which runs, do so without that VF? A post-start that was cut off may have moved it
+ * to another one. To be asked under the VM's locks: a start that is under way has no devices yet.
  */
-static bool runs_without(struct hook *h, const struct lease *l)
+static enum answer runs_without(struct hook *h, const struct lease *l)
 {
+	struct vm_hostpci has;
 	struct proc_id qemu;
+	enum answer runs = vm_runs(h->root, l->vmid, &qemu, NULL);
 
-	if (vm_process(h->root, l->vmid, &qemu, NULL) != 1)
-		return false;
+	if (runs != ANSWER_YES)
+		return runs;
+	if (vm_hostpci_all(h->root, &qemu, &has, NULL) < 0)
+		return ANSWER_UNKNOWN;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		struct pci_addr vf;
-		int r = vm_hostpci_actual(h->root, &qemu, slot, &vf, NULL);
-
-		if (r < 0 || (r && !pci_addr_cmp(&vf, &l->vf)))
-			return false;
+		if (has.has[slot] && !pci_addr_cmp(&has.vf[slot], &l->vf))
+			return ANSWER_NO;
 	}
-	return true;
+	return ANSWER_YES;
 }
 
 static void tell_stale(const struct hook *h, uint32_t vmid)
@@ -278,7 +302,7 @@ static void tell_stale(const struct hook *h, uint32_t vmid)
 		    vmid, what);
 }
 
-static int take_back_one(struct hook *h, const struct lease *l)
+static int take_back_one(struct hook *h, const struct owner *o, const struct lease *l)
 {
 	struct error why = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
@@ -289,18 +313,88 @@ static int take_back_one(struct hook *h, const struct lease *l)
 	    h->dry_run ? "it would be taken back" : "taking it back");
 	r = hook_kernel(h, &why);
 	if (!r)
-		r = apply_recovery(h, l->vmid, &why);
-	if (r >= 0)
-		r = release_one(h, l, EVENT_RECLAIM, &why);
+		r = release_one(h, o, l, EVENT_RECLAIM, &why);
 	if (r < 0)
 		complain("%s", why.text);
 	return r;
 }
 
+/* Those of a running VM on VFs that it runs without. */
+static int take_back_some(struct hook *h, const struct owner *o, const struct lease_entry *all,
+			  size_t n)
+{
+	int released = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!all[i].broken && all[i].lease.vmid == owner_vmid(o) &&
+		    runs_without(h, &all[i].lease) == ANSWER_YES &&
+		    !take_back_one(h, o, &all[i].lease))
+			released++;
+	}
+	return released;
+}
+
+/*
+ * A VM that seemed to be over, or to run without a VF of its own, as it is under its locks: its
+ * leases are read again, for what was read before may be another VM's by now.
+ */
+static int take_back_vm(struct hook *h, const struct owner *o)
+{
+	AUTO_FREE struct lease_entry *now = NULL;
+	struct error why = ERROR_INIT;
+	uint32_t vmid = owner_vmid(o);
+	enum answer live = ANSWER_NO;
+	bool any = false;
+	size_t n = 0;
+	int r = recover_own(h, o, &why);
+
+	if (!r)
+		r = seen_leases(h, &now, &n, &why);
+	for (size_t i = 0; !r && i < n; i++) {
+		if (now[i].broken || now[i].lease.vmid != vmid)
+			continue;
+		any = true;
+		/* One that lives, or may, is enough. */
+		if (live == ANSWER_NO)
+			live = lease_is_live(h, &now[i].lease);
+	}
+	if (r < 0)
+		complain("%s", why.text);
+	if (r < 0 || !any || live == ANSWER_UNKNOWN)
+		return 0;
+	if (live == ANSWER_YES)
+		return take_back_some(h, o, now, n);
+	tell_stale(h, vmid);
+	r = release_leases(h, o, NULL, 0, NULL, EVENT_RECLAIM, &why);
+	return r < 0 ? 0 : r;
+}
+
+static bool was_before(const struct lease_entry *all, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (!all[k].broken && all[k].lease.vmid == all[i].lease.vmid)
+			return true;
+	}
+	return false;
+}
+
+/* Without any lock, and so only a reason to look again under them. */
+static bool seems_stale(struct hook *h, const struct lease_entry *all, size_t n, uint32_t vmid)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct lease *l = &all[i].lease;
+
+		if (all[i].broken || l->vmid != vmid)
+			continue;
+		if (lease_is_live(h, l) == ANSWER_NO || runs_without(h, l) == ANSWER_YES)
+			return true;
+	}
+	return false;
+}
+
 int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
-	uint32_t seen = 0;
 	int released = 0;
 	size_t n;
 
@@ -308,34 +402,16 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-		const struct lease *l = &all[i].lease;
-		struct error why = ERROR_INIT;
-		int r;
+		uint32_t vmid = all[i].lease.vmid;
 
 		if (all[i].broken) {
-			complain("%s: VF stays out of use until the file is removed", all[i].why);
+			complain("%s: VF stays out of use: vfhook repair", all[i].why);
 			continue;
 		}
-		if (l->vmid == own_vmid || l->vmid == seen ||
-		    (lease_is_live(h, l) && !runs_without(h, l)))
+		if (vmid == own_vmid || was_before(all, i) || !seems_stale(h, all, n, vmid) ||
+		    !try_vm_locks(h, vmid, &locks))
 			continue;
-		if (!try_vm_locks(h, l->vmid, &locks))
-			continue;
-		/* It may have started, or ended properly, until we had its locks. */
-		if (lease_is_live(h, l)) {
-			if (runs_without(h, l) && !take_back_one(h, l))
-				released++;
-			continue;
-		}
-		seen = l->vmid;
-		tell_stale(h, l->vmid);
-		if (hook_kernel(h, &why) < 0 || apply_recovery(h, l->vmid, &why) < 0) {
-			complain("%s", why.text);
-			continue;
-		}
-		r = release_leases(h, l->vmid, NULL, 0, NULL, EVENT_RECLAIM, &why);
-		if (r > 0)
-			released += r;
+		released += take_back_vm(h, locks.ours);
 	}
 	return released;
 }

@@ -10,21 +10,30 @@
 #include "hook/hook.h"
 
 /*
- * Mend what crashed runs left for any VM. own_vmid's lock is held by the
- * caller; a VM that somebody is at work on is left to him.
+ * Put right what a crashed run left for the owner's VM. 0 or a negative errno with err. Other VMs'
+ * journals are left to starts, boot and repair (recover_others()): a stop must not wait for them.
  */
-int recover_all(struct hook *h, uint32_t own_vmid, struct error *err);
+int recover_own(struct hook *h, const struct owner *o, struct error *err);
 
 /*
- * Release every lease of a VM whose lock the caller holds, except those on the
- * n_keep VFs of keep. Goes on past failures; they are told as they happen. Returns how many
- * VFs were released, or a negative errno if any could not be. *found, if not NULL,
- * counts the leases there were.
+ * The same for all VMs but this one; a VM that somebody else holds a lock of is left to him. What
+ * cannot be put right is told.
  */
-int release_vm(struct hook *h, uint32_t vmid, const struct pci_addr *keep, size_t n_keep,
+int recover_others(struct hook *h, uint32_t own_vmid, struct error *err);
+
+/*
+ * Release every lease of the owner's VM, except those on the n_keep VFs of keep. Goes on past
+ * failures; they are told as they happen. Returns how many VFs were released, or a negative errno
+ * if any could not be. *found, if not NULL, counts the leases there were.
+ */
+int release_vm(struct hook *h, const struct owner *o, const struct pci_addr *keep, size_t n_keep,
 	       size_t *found, struct error *err);
 
-/* Release the VFs of all other VMs that are over without a post-stop. Returns how many. */
+/*
+ * Release the VFs of all other VMs that are over without a post-stop, and those that a running VM
+ * runs without. What is done is decided by leases that are read under the locks of their VM.
+ * Returns how many.
+ */
 int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err);
 
 /* In a dry run: go on as if the VM, which runs, had been stopped and its VFs released. */
@@ -32,20 +41,20 @@ int foresee_stop(struct hook *h, uint32_t vmid, struct error *err);
 
 /* Both locks of a VM, ours and PVE's. */
 struct vm_locks {
-	int ours;
+	struct owner *ours;
 	int pve;
 };
 
 #define VM_LOCKS_INIT                                                                              \
 	{                                                                                          \
-		-1, -1                                                                             \
+		.pve = -1                                                                          \
 	}
 
-/* False at once if anybody is at work on that VM. A dry run only looks whether it could. */
+/* False at once if anybody else holds one of them. A dry run only looks whether it could. */
 bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l);
 void vm_locks_drop(struct vm_locks *l);
 
-/* Does the lease's VM run, as far as can be known? */
-bool lease_is_live(struct hook *h, const struct lease *l);
+/* Does the lease's VM run? */
+enum answer lease_is_live(struct hook *h, const struct lease *l);
 
 #endif

@@ -198,8 +198,8 @@ static int change(struct hook *h, const struct port *port, const char *id, const
 		    port->vmid);
 		return 1;
 	}
-	if (vm_process(h->root, port->vmid, &qemu, NULL) != 0) {
-		say("mapping %s: VM %u runs, and PVE needs it as it is: left alone", id,
+	if (vm_runs(h->root, port->vmid, &qemu, NULL) != ANSWER_NO) {
+		say("mapping %s: VM %u runs, or may, and PVE needs it as it is: left alone", id,
 		    port->vmid);
 		return 1;
 	}

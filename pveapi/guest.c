@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "pveapi/section.h"
 
 #define DATACENTER_CFG	  "etc/pve/datacenter.cfg"
+#define VMLIST_MAX	  (16 << 20) /* about 60 bytes a guest */
 #define NODE_MAX_LEN	  63
 #define NUMA_MAX	  8 /* PVE/QemuServer/Memory.pm: $MAX_NUMA */
 #define HOSTPCI_MAX_LEN	  4096
@@ -704,6 +706,52 @@ static int is_vmid(const void *key, const void *item)
 const struct guest_ref *guest_find(const struct guest_ref *list, size_t n, uint32_t vmid)
 {
 	return n ? bsearch(&vmid, list, n, sizeof(*list), is_vmid) : NULL;
+}
+
+/* The member of /etc/pve/.vmlist: 1, 0, -ENOENT if there is no such file, or another errno. */
+static int vmlist_has(int root, uint32_t vmid, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	json_t *j;
+	const json_t *ids;
+	char key[16];
+	bool has;
+	bool good;
+	ssize_t len = file_read(root, "etc/pve/.vmlist", VMLIST_MAX, &text, err);
+
+	if (len < 0)
+		return (int)len;
+	j = json_loadb(text, (size_t)len, 0, NULL);
+	ids = json_object_get(j, "ids");
+	snprintf(key, sizeof(key), "%u", vmid);
+	good = json_is_object(ids);
+	has = json_object_get(ids, key) != NULL;
+	json_decref(j);
+	return good ? has : fail(err, EBADMSG, "/etc/pve/.vmlist cannot be understood");
+}
+
+static enum answer folders_have(int root, uint32_t vmid, struct error *err)
+{
+	AUTO_FREE struct guest_ref *list = NULL;
+	size_t n;
+
+	if (guest_list(root, &list, &n, err) < 0)
+		return ANSWER_UNKNOWN;
+	return guest_find(list, n, vmid) ? ANSWER_YES : ANSWER_NO;
+}
+
+enum answer guest_exists(int root, uint32_t vmid, struct error *err)
+{
+	int listed = vmlist_has(root, vmid, err);
+	enum answer found;
+
+	if (listed > 0)
+		return ANSWER_YES;
+	if (listed < 0 && listed != -ENOENT)
+		return ANSWER_UNKNOWN;
+	error_clear(err);
+	found = folders_have(root, vmid, err);
+	return listed == -ENOENT && found == ANSWER_NO ? folders_have(root, vmid, err) : found;
 }
 
 /* MAC addresses */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/answer.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -109,6 +110,15 @@ struct guest_ref {
 int guest_list(int root, struct guest_ref **list, size_t *n, struct error *err);
 /* The guest with that id in what guest_list() gave, or NULL. */
 const struct guest_ref *guest_find(const struct guest_ref *list, size_t n, uint32_t vmid);
+
+/*
+ * Does the cluster have a guest with that id, on any node? Of pmxcfs's own list, /etc/pve/.vmlist,
+ * which changes in one step with the rename by which a guest moves to another node (pve-cluster:
+ * status.c cfs_create_vmlist_msg), and of the folders: NO only if both know of none. Where there is
+ * no such list the folders are looked into twice, since a guest that moves meanwhile can be missed
+ * once. UNKNOWN with err.
+ */
+enum answer guest_exists(int root, uint32_t vmid, struct error *err);
 
 /* A MAC and the guest whose config has it. */
 struct guest_mac {

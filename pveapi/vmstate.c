@@ -95,12 +95,14 @@ int proc_id_get(int root, pid_t pid, struct proc_id *out)
 	return 0;
 }
 
-bool proc_alive(int root, const struct proc_id *p)
+enum answer proc_alive(int root, const struct proc_id *p)
 {
 	struct proc_id now;
 	int r = proc_id_get(root, p->pid, &now);
 
-	return r < 0 ? r != -ESRCH : now.start == p->start;
+	if (r < 0)
+		return r == -ESRCH ? ANSWER_NO : ANSWER_UNKNOWN;
+	return now.start == p->start ? ANSWER_YES : ANSWER_NO;
 }
 
 /*
@@ -209,7 +211,7 @@ static int pid_of_vm(int root, uint32_t vmid, pid_t *pid)
 	return 1;
 }
 
-int vm_process(int root, uint32_t vmid, struct proc_id *out, struct error *err)
+enum answer vm_runs(int root, uint32_t vmid, struct proc_id *out, struct error *err)
 {
 	AUTO_FREE char *cmdline = NULL;
 	struct proc_id id;
@@ -219,21 +221,27 @@ int vm_process(int root, uint32_t vmid, struct proc_id *out, struct error *err)
 
 	*out = (struct proc_id){0};
 	if (!r)
-		return 0;
-	if (r < 0)
-		return fail_errno(err, -r, "read /run/qemu-server/%u.pid", vmid);
+		return ANSWER_NO;
+	if (r < 0) {
+		fail_errno(err, -r, "read /run/qemu-server/%u.pid", vmid);
+		return ANSWER_UNKNOWN;
+	}
 	r = proc_id_get(root, pid, &id);
 	if (r == -ESRCH)
-		return 0;
-	if (r < 0)
-		return fail_errno(err, -r, "read /proc/%d/stat", (int)pid);
+		return ANSWER_NO;
+	if (r < 0) {
+		fail_errno(err, -r, "read /proc/%d/stat", (int)pid);
+		return ANSWER_UNKNOWN;
+	}
 	len = read_cmdline(root, &id, &cmdline);
-	if (len < 0)
-		return fail_errno(err, (int)-len, "read /proc/%d/cmdline", (int)pid);
+	if (len < 0) {
+		fail_errno(err, (int)-len, "read /proc/%d/cmdline", (int)pid);
+		return ANSWER_UNKNOWN;
+	}
 	if (!len || !is_qemu(cmdline) || !is_of_vm(cmdline, (size_t)len, vmid))
-		return 0;
+		return ANSWER_NO;
 	*out = id;
-	return 1;
+	return ANSWER_YES;
 }
 
 /* Into a string, if it fits. */
@@ -303,20 +311,44 @@ static int cmdline_hostpci(const char *cmdline, size_t len, unsigned slot, struc
 	return 0;
 }
 
+/* The command line of a process that is to be there: *out is the caller's to free(). */
+static ssize_t need_cmdline(int root, const struct proc_id *p, char **out, struct error *err)
+{
+	ssize_t len;
+
+	if (proc_alive(root, p) == ANSWER_NO)
+		return fail(err, ESRCH, "process %d is gone", (int)p->pid);
+	len = read_cmdline(root, p, out);
+	if (len < 0)
+		return fail_errno(err, (int)-len, "read /proc/%d/cmdline", (int)p->pid);
+	return len ? len : fail(err, ESRCH, "process %d is gone", (int)p->pid);
+}
+
 int vm_hostpci_actual(int root, const struct proc_id *p, unsigned slot, struct pci_addr *out,
 		      struct error *err)
 {
 	AUTO_FREE char *cmdline = NULL;
-	ssize_t len;
+	ssize_t len = need_cmdline(root, p, &cmdline, err);
 
-	if (!proc_alive(root, p))
-		return fail(err, ESRCH, "process %d is gone", (int)p->pid);
-	len = read_cmdline(root, p, &cmdline);
+	return len < 0 ? (int)len : cmdline_hostpci(cmdline, (size_t)len, slot, out, err);
+}
+
+int vm_hostpci_all(int root, const struct proc_id *p, struct vm_hostpci *out, struct error *err)
+{
+	AUTO_FREE char *cmdline = NULL;
+	ssize_t len = need_cmdline(root, p, &cmdline, err);
+
+	*out = (struct vm_hostpci){0};
 	if (len < 0)
-		return fail_errno(err, (int)-len, "read /proc/%d/cmdline", (int)p->pid);
-	if (!len)
-		return fail(err, ESRCH, "process %d is gone", (int)p->pid);
-	return cmdline_hostpci(cmdline, (size_t)len, slot, out, err);
+		return (int)len;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		int r = cmdline_hostpci(cmdline, (size_t)len, slot, &out->vf[slot], err);
+
+		if (r < 0)
+			return r;
+		out->has[slot] = r;
+	}
+	return 0;
 }
 
 /* Reservations */
@@ -437,5 +469,14 @@ bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now
 
 	if (r->expires > now)
 		return true;
-	return r->pid > 0 && vm_process(root, r->vmid, &qemu, NULL) == 1 && qemu.pid == r->pid;
+	if (r->pid <= 0)
+		return false;
+	switch (vm_runs(root, r->vmid, &qemu, NULL)) {
+	case ANSWER_YES:
+		return qemu.pid == r->pid;
+	case ANSWER_UNKNOWN:
+		return true;
+	default:
+		return false;
+	}
 }

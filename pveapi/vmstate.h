@@ -11,8 +11,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/answer.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "pveapi/guest.h"
 
 /*
  * Try PVE's own lock on the VM's config, /var/lock/qemu-server/lock-<vmid>.conf
@@ -32,19 +34,18 @@ struct proc_id {
 	unsigned long long start; /* clock ticks after boot: field 22 of /proc/<pid>/stat */
 };
 
-/* True if that very process lives (a zombie does not), or if that cannot be told now. */
-bool proc_alive(int root, const struct proc_id *p);
+/* Does that very process live? A zombie does not. UNKNOWN: it cannot be told now. */
+enum answer proc_alive(int root, const struct proc_id *p);
 /* Fills start for pid; -ESRCH if there is no such process. */
 int proc_id_get(int root, pid_t pid, struct proc_id *out);
 
 /*
- * The QEMU process of a VM: the pid of /run/qemu-server/<vmid>.pid if it lives
- * and its command line is a QEMU's with "-id <vmid>" or that file as "-pidfile"
- * (PVE::QemuServer::Helpers vm_running_locally). Returns 1 and fills *out, or
- * 0: not running; a negative errno only for what should never happen (unreadable
- * /proc).
+ * Does the VM run on this node? The pid of /run/qemu-server/<vmid>.pid lives, and its command line
+ * is a QEMU's with "-id <vmid>" or that file as "-pidfile" (PVE::QemuServer::Helpers
+ * vm_running_locally): YES, and *out is that process. UNKNOWN with err: the pid file or /proc
+ * cannot be read now, and the VM may run.
  */
-int vm_process(int root, uint32_t vmid, struct proc_id *out, struct error *err);
+enum answer vm_runs(int root, uint32_t vmid, struct proc_id *out, struct error *err);
 
 /*
  * The host functions that the QEMU process has on its command line for slot N:
@@ -53,6 +54,18 @@ int vm_process(int root, uint32_t vmid, struct proc_id *out, struct error *err);
  */
 int vm_hostpci_actual(int root, const struct proc_id *p, unsigned slot, struct pci_addr *out,
 		      struct error *err);
+
+/* The host functions of a QEMU process, by slot. */
+struct vm_hostpci {
+	bool has[PVE_HOSTPCI_MAX];
+	struct pci_addr vf[PVE_HOSTPCI_MAX];
+};
+
+/*
+ * The same for all slots, of one look at the command line. 0, or a negative errno with err: -ESRCH
+ * if the process is gone, another if what it has for some slot cannot be told.
+ */
+int vm_hostpci_all(int root, const struct proc_id *p, struct vm_hostpci *out, struct error *err);
 
 /* One line of /run/qemu-server/pci-id-reservations. */
 struct pci_reservation {
@@ -71,7 +84,10 @@ int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct 
 int pci_reservations_parse(const char *text, size_t len, struct pci_reservation **list, size_t *n,
 			   struct error *err);
 
-/* As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU. */
+/*
+ * As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU. True as
+ * well if it cannot be told whether that runs.
+ */
 bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now);
 
 #endif

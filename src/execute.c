@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "src/journal.h"
+#include "src/steps.h"
 
 static void __attribute__((format(printf, 2, 3)))
 say(const struct executor *x, const char *fmt, ...)
@@ -32,133 +33,79 @@ static const char *vf_name(const struct step *s, char *buf, size_t size)
 	return buf;
 }
 
-static int read_now(const struct executor *x, const struct step *s, struct vf_settings *now,
-		    struct error *err)
-{
-	struct pf_link link;
-	int r = kernel_pf_read(x->kernel, s->ifindex, &link, err);
-
-	if (r < 0)
-		return r;
-	if (s->index >= link.n_vfs) {
-		pf_link_free(&link);
-		return fail(err, ENODEV, "the PF has no VF %u any more", s->index);
-	}
-	*now = link.vfs[s->index];
-	pf_link_free(&link);
-	return 0;
-}
-
-static int set(const struct executor *x, const struct step *s, enum vf_attr attr,
-	       const struct vf_settings *to, struct error *err)
-{
-	return kernel_vf_set(x->kernel, s->ifindex, s->index, attr, to, err);
-}
-
-static int set_spoofchk(const struct executor *x, const struct step *s, bool on, struct error *err)
-{
-	return set(x, s, VF_SPOOFCHK, &(struct vf_settings){.has = HAS_SPOOFCHK, .spoofchk = on},
-		   err);
-}
-
-static int set_parking_mac(const struct executor *x, const struct step *s, struct error *err)
-{
-	struct vf_settings parked = {.has = HAS_MAC};
-
-	vf_parking_mac(&s->vf, parked.mac);
-	return set(x, s, VF_MAC, &parked, err);
-}
+/* A plan under way: who carries it out, in whose name, and what of its leases was seen. */
+struct run {
+	const struct executor *x;
+	const struct owner *owner;
+	const struct plan *p;
+	struct lease_stamp seen;
+};
 
 /*
- * MAC to zero. Drivers differ: some refuse zero while spoofchk is on, some
- * refuse it always; then the VF gets an address that nobody else has.
+ * Asked before each step that touches a VF, since a lease can go in two ways only: by its owner's
+ * hand, and we are that, or by a person's, who removes the file.
  */
-static int clear_mac(const struct executor *x, const struct step *s, struct error *err)
+static enum answer is_ours(struct run *r, const struct pci_addr *vf, struct error *err)
 {
-	struct vf_settings zero = {.has = HAS_MAC};
-	int r = set(x, s, VF_MAC, &zero, err);
-
-	if (!r || r == -ENODEV)
-		return r;
-	if ((s->from.has & HAS_SPOOFCHK) && s->from.spoofchk && !set_spoofchk(x, s, false, NULL)) {
-		r = set(x, s, VF_MAC, &zero, err);
-		if (!r)
-			return 0;
-		set_spoofchk(x, s, true, NULL);
-	}
-	return set_parking_mac(x, s, err);
+	return lease_owned(r->x->root, r->owner, vf, &r->seen, err);
 }
 
-/* spoofchk on; where the driver wants an address for that, one that nobody else has. */
-static int guard(const struct executor *x, const struct step *s, struct error *err)
-{
-	int r = set_spoofchk(x, s, true, err);
-
-	if (!r || r == -ENODEV)
-		return r;
-	r = set_parking_mac(x, s, err);
-	return r < 0 ? r : set_spoofchk(x, s, true, err);
-}
-
-/* Not every driver can, and a VF is as clean without. */
-static int cut(const struct executor *x, const struct step *s, struct error *err)
-{
-	int r = set(x, s, VF_LINK_STATE,
-		    &(struct vf_settings){.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE},
-		    err);
-
-	if (r != -EOPNOTSUPP)
-		return r;
-	error_clear(err);
-	return 0;
-}
-
-static int verify(const struct executor *x, const struct step *s, struct error *err)
-{
-	struct vf_settings now;
-	int r = read_now(x, s, &now, err);
-
-	if (r < 0)
-		return r;
-	for (int a = 0; a < VF_ATTR_COUNT; a++) {
-		enum vf_attr attr = (enum vf_attr)a;
-		char want[64];
-		char got[64];
-
-		if (!(s->to.has & vf_attr_bits(attr)) || vf_attr_equal(attr, &s->to, &now))
-			continue;
-		return fail(err, EIO,
-			    "the driver accepted %s %s, but reads back %s: it does not really "
-			    "support it",
-			    vf_attr_name(attr), vf_attr_value(attr, &s->to, want, sizeof(want)),
-			    (now.has & vf_attr_bits(attr))
-				    ? vf_attr_value(attr, &now, got, sizeof(got))
-				    : "nothing");
-	}
-	return 0;
-}
-
-static int do_step(const struct executor *x, const struct step *s, struct error *err)
+static bool touches_vf(const struct step *s)
 {
 	switch (s->kind) {
+	case STEP_OVERRIDE:
+	case STEP_SET:
+	case STEP_CLEAR_MAC:
+	case STEP_GUARD:
+	case STEP_CUT:
+		return true;
+	default: /* leases ask for themselves, and reading harms nobody */
+		return false;
+	}
+}
+
+/* 0, -EEXIST if the VF is not the owner's (any more), or that cannot be told. */
+static int check_ours(struct run *r, const struct step *s, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (!touches_vf(s))
+		return 0;
+	switch (is_ours(r, &s->vf, &why)) {
+	case ANSWER_YES:
+		return 0;
+	case ANSWER_NO:
+		return fail(err, EEXIST, "%s", why.text);
+	default:
+		return fail(err, why.code, "%s", why.text);
+	}
+}
+
+static int do_step(struct run *r, const struct step *s, struct error *err)
+{
+	const struct executor *x = r->x;
+
+	if (check_ours(r, s, err) < 0)
+		return error_code(err);
+	switch (s->kind) {
 	case STEP_LEASE_TAKE:
-		return lease_take(x->root, &s->lease, err);
+		return lease_take(x->root, r->owner, &s->lease, err);
 	case STEP_LEASE_WRITE:
-		return lease_write(x->root, &s->lease, err);
+		return lease_write(x->root, r->owner, &s->lease, err);
 	case STEP_LEASE_DROP:
-		return lease_drop(x->root, &s->vf, err);
+		return lease_drop(x->root, r->owner, &s->vf, err);
 	case STEP_OVERRIDE:
 		return sysfs_set_driver_override(x->root, &s->vf, s->to_text, err);
 	case STEP_SET:
-		return set(x, s, s->attr, &s->to, err);
+		return r->p->kind == PLAN_START ? step_set(x, s, err) : step_set_surely(x, s, err);
 	case STEP_CLEAR_MAC:
-		return clear_mac(x, s, err);
+		return step_clear_mac(x, s, err);
 	case STEP_GUARD:
-		return guard(x, s, err);
+		return step_guard(x, s, err);
 	case STEP_CUT:
-		return cut(x, s, err);
+		return step_cut(x, s, err);
 	case STEP_VERIFY:
-		return verify(x, s, err);
+		return step_verify(x, s, err);
 	case STEP_CALL:
 		return x->call(x->arg, s, err);
 	}
@@ -166,61 +113,6 @@ static int do_step(const struct executor *x, const struct step *s, struct error 
 }
 
 /* --- Undo --- */
-
-/* MAC back to zero; the way there may have led over spoofchk off. */
-static int undo_mac(const struct executor *x, const struct step *s, struct error *err)
-{
-	struct vf_settings now;
-	int r = clear_mac(x, s, err);
-
-	if (r < 0 || !(s->from.has & HAS_SPOOFCHK) || !s->from.spoofchk)
-		return r;
-	r = read_now(x, s, &now, err);
-	return r < 0 || now.spoofchk ? r : guard(x, s, err);
-}
-
-/* Put one attribute back, if it is not what it was. */
-static int undo_set(const struct executor *x, const struct step *s, struct error *err)
-{
-	struct vf_settings from = s->from;
-	struct vf_settings now;
-	int r;
-
-	from.has &= vf_attr_bits(s->attr);
-	if (!from.has) /* the driver does not tell what it was */
-		return 0;
-	r = read_now(x, s, &now, err);
-	if (r < 0 || vf_attr_equal(s->attr, &from, &now))
-		return r;
-	if (s->attr == VF_MAC && mac_is_zero(from.mac))
-		return undo_mac(x, s, err);
-	r = set(x, s, s->attr, &from, err);
-	/* What the driver cannot set, it has not changed either. */
-	return r == -EOPNOTSUPP ? 0 : r;
-}
-
-/*
- * Only VFs that are leased to this VM are touched: another one's may be anybody's by now.
- * 1: it is, 0: it is not, or a negative errno: that cannot be told now.
- */
-static int ask_owner(const struct executor *x, const struct plan *p, const struct pci_addr *vf,
-		     struct error *err)
-{
-	struct error why = ERROR_INIT;
-	struct lease l;
-	int r = lease_read(x->root, vf, &l, &why);
-
-	if (!r)
-		return l.vmid == p->vmid;
-	if (r == -ENOENT || r == -EINVAL)
-		return 0;
-	return fail(err, why.code, "%s", why.text);
-}
-
-static bool is_ours(const struct executor *x, const struct plan *p, const struct pci_addr *vf)
-{
-	return ask_owner(x, p, vf, NULL) == 1;
-}
 
 static bool vf_is_gone(const struct executor *x, const struct pci_addr *vf)
 {
@@ -231,28 +123,28 @@ static bool vf_is_gone(const struct executor *x, const struct pci_addr *vf)
 }
 
 /* Nobody may have a VF in an unknown state: its lease stays, marked. */
-static int mark_dirty(const struct executor *x, const struct lease *lease, struct error *err)
+static int mark_dirty(struct run *r, const struct lease *lease, struct error *err)
 {
 	struct lease l = *lease;
 
 	l.phase = LEASE_DIRTY;
 	l.qemu_pid = 0;
 	l.qemu_start = 0;
-	return lease_write(x->root, &l, err);
+	return lease_write(r->x->root, r->owner, &l, err);
 }
 
-static int undo_lease(const struct executor *x, const struct step *s, bool clean, struct error *err)
+static int undo_lease(struct run *r, const struct step *s, bool clean, struct error *err)
 {
 	bool was_running = s->kind == STEP_LEASE_WRITE && s->has_old_lease &&
 			   s->old_lease.phase == LEASE_RUNNING;
 
 	/* A VM that runs on it has it, however it is set: nobody else gets it, and repair sets it.
 	 */
-	if (!clean && !was_running && !vf_is_gone(x, &s->vf))
-		return mark_dirty(x, &s->lease, err);
+	if (!clean && !was_running && !vf_is_gone(r->x, &s->vf))
+		return mark_dirty(r, &s->lease, err);
 	if (s->kind == STEP_LEASE_WRITE && s->has_old_lease)
-		return lease_write(x->root, &s->old_lease, err);
-	return lease_drop(x->root, &s->vf, err);
+		return lease_write(r->x->root, r->owner, &s->old_lease, err);
+	return lease_drop(r->x->root, r->owner, &s->vf, err);
 }
 
 static bool same_vf_failed(const struct plan *p, const bool *failed, size_t i)
@@ -264,55 +156,75 @@ static bool same_vf_failed(const struct plan *p, const bool *failed, size_t i)
 	return false;
 }
 
-static int undo_step(const struct executor *x, const struct plan *p, const bool *failed, size_t i,
-		     struct error *err)
+static int undo_override(struct run *r, const struct step *s, struct error *err)
 {
-	const struct step *s = &p->steps[i];
-	int ours = s->kind == STEP_CALL ? 0 : ask_owner(x, p, &s->vf, err);
+	int done = sysfs_set_driver_override(r->x->root, &s->vf, s->from_text, err);
 
-	/* A step that is passed over for nothing would leave a VF free that is not clean. */
-	if (ours < 0)
-		return ours;
+	/* Without that file nothing was overridden. */
+	return done == -ENOENT ? 0 : done;
+}
+
+static int undo_owned(struct run *r, const bool *failed, size_t i, struct error *err)
+{
+	const struct step *s = &r->p->steps[i];
+
 	switch (s->kind) {
 	case STEP_LEASE_TAKE:
 	case STEP_LEASE_WRITE:
-		return ours ? undo_lease(x, s, !same_vf_failed(p, failed, i), err) : 0;
+		return undo_lease(r, s, !same_vf_failed(r->p, failed, i), err);
 	case STEP_OVERRIDE:
-		return ours ? sysfs_set_driver_override(x->root, &s->vf, s->from_text, err) : 0;
+		return undo_override(r, s, err);
 	case STEP_SET:
-		return ours ? undo_set(x, s, err) : 0;
-	case STEP_CALL:
-		/* What a call did outside is harmless without a lease, and the next start sees it.
-		 */
-		say(x, "kept, and harmless: %s", s->what);
-		return 0;
-	case STEP_LEASE_DROP:
-	case STEP_CLEAR_MAC:
-	case STEP_GUARD:
-	case STEP_CUT:
-	case STEP_VERIFY:
+		return step_undo_set(r->x, s, err);
+	default: /* what cleans a VF, or only looks at it */
 		return 0;
 	}
-	return 0;
+}
+
+/*
+ * Only VFs that are leased to this VM are touched: another one's may be anybody's by now. Where
+ * that cannot be told the step counts as not undone: passed over, it would leave a VF free that
+ * is not clean.
+ */
+static int undo_step(struct run *r, const bool *failed, size_t i, struct error *err)
+{
+	const struct step *s = &r->p->steps[i];
+	struct error why = ERROR_INIT;
+
+	if (s->kind == STEP_CALL) {
+		/* Without a lease what a call did outside harms nobody, and the next start sees it.
+		 */
+		say(r->x, "kept, and harmless: %s", s->what);
+		return 0;
+	}
+	switch (is_ours(r, &s->vf, &why)) {
+	case ANSWER_YES:
+		return undo_owned(r, failed, i, err);
+	case ANSWER_NO:
+		return 0;
+	default:
+		return fail(err, why.code, "%s", why.text);
+	}
 }
 
 /* Undo the first n steps, last one first. Returns how many could not be undone. */
-static unsigned undo(const struct executor *x, const struct plan *p, size_t n)
+static unsigned undo(struct run *r, size_t n)
 {
 	bool failed[JOURNAL_STEPS] = {false};
 	unsigned bad = 0;
 
 	for (size_t i = n; i-- > 0;) {
+		const struct step *s = &r->p->steps[i];
 		struct error why = ERROR_INIT;
 		char what[600];
 
-		if (undo_step(x, p, failed, i, &why) >= 0)
+		if (undo_step(r, failed, i, &why) >= 0)
 			continue;
 		failed[i] = true;
-		if (vf_is_gone(x, &p->steps[i].vf))
+		if (vf_is_gone(r->x, &s->vf))
 			continue;
 		bad++;
-		say(x, "could not undo \"%s\": %s", step_describe(&p->steps[i], what, sizeof(what)),
+		say(r->x, "could not undo \"%s\": %s", step_describe(s, what, sizeof(what)),
 		    why.text);
 	}
 	return bad;
@@ -352,31 +264,39 @@ static bool is_clean(const struct pci_addr *vf, const struct vf_settings *s)
  * planned from that: it is a race lost, and the next look is a fresh one. A VF that was
  * seen clean is clean: who had it in between has left it so again.
  */
-static int take(const struct executor *x, const struct step *s, struct error *err)
+static int take(struct run *run, const struct step *s, struct error *err)
 {
+	const struct executor *x = run->x;
 	struct vf_settings now;
-	int r = lease_take(x->root, &s->lease, err);
+	int r = lease_take(x->root, run->owner, &s->lease, err);
 
 	if (r < 0)
 		return r;
+	lease_stamp_read(x->root, &s->vf, &run->seen);
 	if (is_clean(&s->vf, &s->lease.before))
 		return 0;
-	r = read_now(x, s, &now, err);
+	r = step_read_now(x, s, &now, err);
 	if (!r && !same_settings(&s->lease.before, &now))
 		r = fail(err, EEXIST, "its settings were changed while it was looked at");
 	if (r < 0)
-		lease_drop(x->root, &s->vf, NULL);
+		lease_drop(x->root, run->owner, &s->vf, NULL);
 	return r;
 }
 
-static int start_step(const struct executor *x, const struct step *s, struct error *err)
+/*
+ * What is undone when step i failed. That step too: it may have been done all the same. Not a
+ * lease that was not taken, which is another's, and not what is outside.
+ */
+static size_t to_undo(const struct plan *p, size_t i)
 {
-	return s->kind == STEP_LEASE_TAKE ? take(x, s, err) : do_step(x, s, err);
+	enum step_kind kind = p->steps[i].kind;
+
+	return kind == STEP_LEASE_TAKE || kind == STEP_CALL ? i : i + 1;
 }
 
-static int failed_at(const struct executor *x, const struct plan *p, size_t i, struct error *err)
+static int failed_at(struct run *r, size_t i, struct error *err)
 {
-	const struct step *s = &p->steps[i];
+	const struct step *s = &r->p->steps[i];
 	int code = err->code;
 	char name[128];
 	unsigned bad;
@@ -394,21 +314,23 @@ static int failed_at(const struct executor *x, const struct plan *p, size_t i, s
 	 */
 	if (s->kind != STEP_LEASE_TAKE && (code == EAGAIN || code == EEXIST))
 		code = err->code = EBUSY;
-	/* A single attribute that was refused has not changed; nothing else is done by halves. */
-	bad = undo(x, p, i);
+	bad = undo(r, to_undo(r->p, i));
 	if (bad)
-		say(x,
-		    "%u step%s could not be undone: the VF stays out of use until `vfhook %u "
-		    "post-stop` or a later start cleans it",
-		    bad, bad == 1 ? "" : "s", p->vmid);
+		say(r->x,
+		    "%u step%s could not be undone: the VF stays out of use until `vfhook release "
+		    "%u` or a later start cleans it",
+		    bad, bad == 1 ? "" : "s", r->p->vmid);
 	return -code;
 }
 
-static int execute_start(const struct executor *x, const struct plan *p, struct error *err)
+static int execute_start(struct run *r, struct error *err)
 {
-	for (size_t i = 0; i < p->n_steps; i++) {
-		if (start_step(x, &p->steps[i], err) < 0)
-			return failed_at(x, p, i, err);
+	for (size_t i = 0; i < r->p->n_steps; i++) {
+		const struct step *s = &r->p->steps[i];
+		int done = s->kind == STEP_LEASE_TAKE ? take(r, s, err) : do_step(r, s, err);
+
+		if (done < 0)
+			return failed_at(r, i, err);
 	}
 	return 0;
 }
@@ -418,113 +340,94 @@ static int execute_start(const struct executor *x, const struct plan *p, struct 
 /* A kernel that does not answer costs its time-out each time: a VM's stop is kept from that. */
 static bool needs_kernel(const struct step *s)
 {
-	return s->kind == STEP_SET || s->kind == STEP_CLEAR_MAC || s->kind == STEP_GUARD ||
-	       s->kind == STEP_CUT || s->kind == STEP_VERIFY;
+	return touches_vf(s) ? s->kind != STEP_OVERRIDE : s->kind == STEP_VERIFY;
 }
 
-static int execute_release(const struct executor *x, const struct plan *p, struct error *err)
+static void tell_failed(const struct executor *x, const struct step *s, const struct error *why,
+			int *result, struct error *err)
+{
+	char what[600];
+
+	step_describe(s, what, sizeof(what));
+	if (!*result)
+		*result = fail(err, why->code, "%s: %s", what, why->text);
+	else
+		say(x, "%s: %s", what, why->text);
+}
+
+static int execute_release(struct run *r, struct error *err)
 {
 	bool stuck = false;
 	int result = 0;
 
-	for (size_t i = 0; i < p->n_steps; i++) {
-		const struct step *s = &p->steps[i];
+	for (size_t i = 0; i < r->p->n_steps; i++) {
+		const struct step *s = &r->p->steps[i];
 		struct error why = ERROR_INIT;
-		char what[600];
+		int done;
 
-		if (s->kind == STEP_LEASE_DROP && result < 0 && !vf_is_gone(x, &s->vf)) {
-			mark_dirty(x, &s->old_lease, NULL);
+		if (s->kind == STEP_LEASE_DROP && result < 0 && !vf_is_gone(r->x, &s->vf)) {
+			mark_dirty(r, &s->old_lease, NULL);
 			return result;
 		}
-		if ((stuck && needs_kernel(s)) || do_step(x, s, &why) >= 0)
-			continue;
-		if (vf_is_gone(x, &s->vf))
+		done = stuck && needs_kernel(s) ? 0 : do_step(r, s, &why);
+		/* Not this VM's any more: whoever has it now cleans it in his turn. */
+		if (done == -EEXIST)
+			return fail(err, EEXIST, "%s: left alone", why.text);
+		if (done >= 0 || vf_is_gone(r->x, &s->vf))
 			continue;
 		stuck = stuck || why.code == ETIMEDOUT;
-		if (!result) {
-			result = fail(err, why.code, "%s: %s", step_describe(s, what, sizeof(what)),
-				      why.text);
-		} else {
-			say(x, "%s: %s", step_describe(s, what, sizeof(what)), why.text);
-		}
+		tell_failed(r->x, s, &why, &result, err);
 	}
 	return result;
 }
 
 /* --- Mend: the VM runs on it already --- */
 
-/* -EEXIST: it is somebody else's, or its lease tells nobody whose. */
-static int check_not_anothers(const struct executor *x, const struct plan *p,
-			      const struct pci_addr *vf, struct error *err)
-{
-	struct error why = ERROR_INIT;
-	struct lease l;
-	int r = lease_read(x->root, vf, &l, &why);
-
-	if (r == -ENOENT || (!r && l.vmid == p->vmid))
-		return 0;
-	if (!r || r == -EINVAL)
-		return fail(err, EEXIST, "the VF is another VM's by now");
-	return fail(err, why.code, "%s", why.text);
-}
-
-/* Between a crash and its recovery a VF of the plan may have gone to another VM. */
-static int mend_step(const struct executor *x, const struct plan *p, const struct step *s,
-		     struct error *err)
-{
-	bool touches = s->kind != STEP_LEASE_TAKE && s->kind != STEP_VERIFY && s->kind != STEP_CALL;
-
-	if (touches && check_not_anothers(x, p, &s->vf, err) < 0)
-		return error_code(err);
-	return do_step(x, s, err);
-}
-
-static int execute_mend(const struct executor *x, const struct plan *p, struct error *err)
+static int execute_mend(struct run *r, struct error *err)
 {
 	int result = 0;
 
-	for (size_t i = 0; i < p->n_steps; i++) {
-		const struct step *s = &p->steps[i];
+	for (size_t i = 0; i < r->p->n_steps; i++) {
+		const struct step *s = &r->p->steps[i];
 		struct error why = ERROR_INIT;
-		char what[600];
-		int r = mend_step(x, p, s, &why);
+		int done = do_step(r, s, &why);
 
 		/* A mend that is finished after a crash finds its own lease. */
-		if (r >= 0 || (r == -EEXIST && is_ours(x, p, &s->vf)))
+		if (done >= 0 || (done == -EEXIST && is_ours(r, &s->vf, NULL) == ANSWER_YES))
 			continue;
-		if (!result)
-			result = fail(err, why.code, "%s: %s", step_describe(s, what, sizeof(what)),
-				      why.text);
-		else
-			say(x, "%s: %s", step_describe(s, what, sizeof(what)), why.text);
-		if (r == -EEXIST)
+		tell_failed(r->x, s, &why, &result, err);
+		if (done == -EEXIST)
 			break;
 	}
 	return result;
 }
 
-static int carry_out(const struct executor *x, const struct plan *p, struct error *err)
+static int carry_out(struct run *r, struct error *err)
 {
-	switch (p->kind) {
+	switch (r->p->kind) {
 	case PLAN_START:
-		return execute_start(x, p, err);
+		return execute_start(r, err);
 	case PLAN_RELEASE:
-		return execute_release(x, p, err);
+		return execute_release(r, err);
 	case PLAN_MEND:
-		return execute_mend(x, p, err);
+		return execute_mend(r, err);
 	}
 	return fail(err, EINVAL, "unknown plan");
 }
 
-int execute(const struct executor *x, const struct plan *p, struct error *err)
+int execute(const struct executor *x, const struct owner *owner, const struct plan *p,
+	    struct error *err)
 {
+	struct run run = {.x = x, .owner = owner, .p = p};
 	struct error late = ERROR_INIT;
 	int r;
 
 	if (!p->n_steps)
 		return 0;
+	if (!owner_is_real(owner) || owner_vmid(owner) != p->vmid)
+		return fail(err, EPERM, "a plan for VM %u without its lock", p->vmid);
 	r = journal_write(x->root, p, err);
-	/* -EEXIST would be taken for a lost race, and tried again in vain. */
+	/* -EEXIST would be taken for a lost race, and tried again for nothing. */
 	if (r == -EEXIST)
 		return fail(err, EBUSY,
 			    "an earlier run for VM %u left its journal, and it could not "
@@ -532,11 +435,11 @@ int execute(const struct executor *x, const struct plan *p, struct error *err)
 			    p->vmid);
 	if (r < 0)
 		return r;
-	r = carry_out(x, p, err);
+	r = carry_out(&run, err);
 	/* A journal that stays would undo a good start: this failure is the start's. */
 	if (journal_drop(x->root, p->vmid, &late) < 0 && !r) {
 		if (p->kind == PLAN_START)
-			undo(x, p, p->n_steps);
+			undo(&run, p->n_steps);
 		*err = late;
 		return -late.code;
 	}
@@ -587,20 +490,35 @@ static void forget_calls(const struct executor *x, struct plan *p)
 	p->n_steps = kept;
 }
 
-static int finish_release(const struct executor *x, const struct plan *p, struct error *err)
+/* Undo or finish what the journal says. Told, and never a reason to stop what comes after it. */
+static void recover_plan(const struct executor *x, const struct owner *owner, struct plan *p)
 {
-	for (size_t i = 0; i < p->n_steps; i++) {
-		/* The lease went last: without it the release was over, and the VF may be
-		 * another's. */
-		if (p->steps[i].kind == STEP_LEASE_DROP && !is_ours(x, p, &p->steps[i].vf))
-			return 0;
+	struct run run = {.x = x, .owner = owner, .p = p};
+	struct error why = ERROR_INIT;
+	int r;
+
+	if (p->kind == PLAN_START) {
+		if (p->vmid == LEASE_SELF)
+			say(x, "earlier parking of VFs was cut off in the middle: undoing it");
+		else
+			say(x, "an earlier start of VM %u was cut off in the middle: undoing it",
+			    p->vmid);
+		undo(&run, p->n_steps);
+		return;
 	}
-	return execute_release(x, p, err);
+	say(x, "an earlier %s for VM %u was cut off in the middle: finishing it",
+	    p->kind == PLAN_MEND ? "mending" : "release", p->vmid);
+	forget_calls(x, p);
+	r = carry_out(&run, &why);
+	/* The lease goes last: without it the release was over, and the VF may be another's. */
+	if (r < 0 && !(p->kind == PLAN_RELEASE && r == -EEXIST))
+		say(x, "%s", why.text);
 }
 
-int recover(const struct executor *x, uint32_t vmid, struct error *err)
+int recover(const struct executor *x, const struct owner *owner, struct error *err)
 {
 	CLEANUP(plan_free) struct plan p;
+	uint32_t vmid = owner_vmid(owner);
 	int r = journal_read(x->root, vmid, &p, err);
 
 	if (r == -ENOENT) {
@@ -609,6 +527,8 @@ int recover(const struct executor *x, uint32_t vmid, struct error *err)
 	}
 	if (r < 0 && r != -EINVAL)
 		return r;
+	if (!owner_is_real(owner))
+		return fail(err, EPERM, "the journal of VM %u without its lock", vmid);
 	if (r < 0) {
 		say(x, "%s; put aside as %u.broken", err->text, vmid);
 		error_clear(err);
@@ -616,21 +536,7 @@ int recover(const struct executor *x, uint32_t vmid, struct error *err)
 	}
 	refresh(x, &p);
 	sweep(x, &p);
-	if (p.kind == PLAN_START) {
-		if (vmid == LEASE_SELF)
-			say(x, "earlier parking of VFs was cut off in the middle: undoing it");
-		else
-			say(x, "an earlier start of VM %u was cut off in the middle: undoing it",
-			    vmid);
-		undo(x, &p, p.n_steps);
-	} else {
-		say(x, "an earlier %s for VM %u was cut off in the middle: finishing it",
-		    p.kind == PLAN_MEND ? "mending" : "release", vmid);
-		forget_calls(x, &p);
-		r = p.kind == PLAN_MEND ? execute_mend(x, &p, err) : finish_release(x, &p, err);
-		if (r < 0)
-			say(x, "%s", err->text);
-	}
+	recover_plan(x, owner, &p);
 	if (journal_drop(x->root, vmid, err) < 0)
 		return error_code(err);
 	return 1;

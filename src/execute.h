@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "src/kernel.h"
+#include "src/owner.h"
 #include "src/plan.h"
 
 struct executor {
@@ -36,18 +37,21 @@ struct executor {
  * PLAN_MEND: goes on past failures and undoes nothing, since the VM already runs
  * on that VF; only a lease that somebody else has (-EEXIST) ends it.
  *
- * The caller holds the lock of p->vmid. Returns 0 or a negative errno with err
- * saying what failed, and whether all was undone.
+ * owner is p->vmid's. Before each step that touches a VF its lease is asked for: one that is not
+ * this VM's (any more) is left alone, and one that cannot be read is touched by nobody. A step that
+ * failed is undone like those before it: a driver may do what it refuses. Returns 0 or a negative
+ * errno with err saying what failed, and whether all was undone.
  */
-int execute(const struct executor *x, const struct plan *p, struct error *err);
+int execute(const struct executor *x, const struct owner *owner, const struct plan *p,
+	    struct error *err);
 
 /*
- * Is there a plan that a crashed run left for this VM? Undo or finish it. The
- * caller holds the VM's lock. 1: something was found and mended; 0: nothing there.
+ * Is there a plan that a crashed run left for the owner's VM? Undo or finish it, as far as its VFs
+ * are still leased to that VM. 1: something was found and mended; 0: nothing there.
  * A journal that cannot be read is put aside as <name>.broken and told: its
  * VF keeps its lease and is released like any other leftover.
  */
-int recover(const struct executor *x, uint32_t vmid, struct error *err);
+int recover(const struct executor *x, const struct owner *owner, struct error *err);
 
 /* The VMs that have a journal, *list is the caller's to free(). */
 int journal_list(int root, uint32_t **list, size_t *n, struct error *err);

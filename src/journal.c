@@ -249,6 +249,14 @@ int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err)
 	return 0;
 }
 
+bool journal_exists(int root, uint32_t vmid)
+{
+	char path[64];
+
+	journal_path(path, vmid);
+	return !faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) || errno != ENOENT;
+}
+
 int journal_drop(int root, uint32_t vmid, struct error *err)
 {
 	char path[64];

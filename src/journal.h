@@ -3,6 +3,8 @@
 #ifndef VFHOOK_SRC_JOURNAL_H
 #define VFHOOK_SRC_JOURNAL_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "src/plan.h"
 
@@ -11,6 +13,8 @@
 
 /* Write the plan down before it starts. -EEXIST: an earlier one was not recovered. */
 int journal_write(int root, const struct plan *p, struct error *err);
+/* Is there one, or may there be? For who needs not read it. */
+bool journal_exists(int root, uint32_t vmid);
 /* -ENOENT: none. -EINVAL: it is there but cannot be used; others: it cannot be read now. Release
  * *out with plan_free(). */
 int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err);

@@ -135,35 +135,86 @@ int run_dirs_make(int root, struct error *err)
 	return r ? r : dir_make(root, RUN_DIR "/locks", 0755, err);
 }
 
-int lease_take(int root, const struct lease *l, struct error *err)
+/* May the owner change this lease at all? */
+static int check_owner(const struct owner *o, const struct lease *l, struct error *err)
 {
-	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
-	char path[128];
+	char addr[PCI_ADDR_LEN];
 
-	lease_print(l, NULL, &o);
-	if (!str_ok(&o.text))
-		return fail(err, ENOMEM, "write a lease: out of memory");
-	lease_path(path, &l->vf);
-	return file_create(root, path, 0644, str_get(&o.text), o.text.len, err);
+	if (owner_is_real(o) && (!l || owner_vmid(o) == l->vmid))
+		return 0;
+	return fail(err, EPERM, "the lease of VF %s is not to be changed for VM %u",
+		    l ? pci_addr_format(&l->vf, addr) : "of a dry run", owner_vmid(o));
 }
 
-int lease_write(int root, const struct lease *l, struct error *err)
+static int print_lease(const struct lease *l, struct json_out *o, struct error *err)
 {
-	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
-	char path[128];
-
-	lease_print(l, NULL, &o);
-	if (!str_ok(&o.text))
-		return fail(err, ENOMEM, "write a lease: out of memory");
-	lease_path(path, &l->vf);
-	return file_replace(root, path, 0644, str_get(&o.text), o.text.len, err);
+	lease_print(l, NULL, o);
+	return str_ok(&o->text) ? 0 : fail(err, ENOMEM, "write a lease: out of memory");
 }
 
-int lease_drop(int root, const struct pci_addr *vf, struct error *err)
+int lease_take(int root, const struct owner *o, const struct lease *l, struct error *err)
+{
+	CLEANUP(json_out_free) struct json_out out = JSON_OUT_INIT;
+	char path[128];
+
+	if (check_owner(o, l, err) < 0 || print_lease(l, &out, err) < 0)
+		return error_code(err);
+	lease_path(path, &l->vf);
+	return file_create(root, path, 0644, str_get(&out.text), out.text.len, err);
+}
+
+static int replace_lease(int root, const struct lease *l, struct error *err)
+{
+	CLEANUP(json_out_free) struct json_out out = JSON_OUT_INIT;
+	char path[128];
+
+	if (print_lease(l, &out, err) < 0)
+		return error_code(err);
+	lease_path(path, &l->vf);
+	return file_replace(root, path, 0644, str_get(&out.text), out.text.len, err);
+}
+
+/* 0: the owner's; -ENOENT: nobody's; -EEXIST: another's, or nobody can tell whose; others: unknown.
+ */
+static int check_whose(int root, const struct owner *o, const struct pci_addr *vf,
+		       struct error *err)
+{
+	struct error why = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l;
+	int r = lease_read(root, vf, &l, &why);
+
+	if (!r && l.vmid == owner_vmid(o))
+		return 0;
+	pci_addr_format(vf, addr);
+	if (!r)
+		return fail(err, EEXIST, "VF %s is leased to VM %u by now", addr, l.vmid);
+	if (r == -EINVAL)
+		return fail(err, EEXIST, "%s", why.text);
+	if (r == -ENOENT)
+		return fail(err, ENOENT, "VF %s is not leased any more", addr);
+	return fail(err, why.code, "%s", why.text);
+}
+
+int lease_write(int root, const struct owner *o, const struct lease *l, struct error *err)
+{
+	if (check_owner(o, l, err) < 0 || check_whose(root, o, &l->vf, err) < 0)
+		return error_code(err);
+	return replace_lease(root, l, err);
+}
+
+int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struct error *err)
 {
 	char text[PCI_ADDR_LEN];
 	char path[128];
+	int r = check_owner(o, NULL, err);
 
+	if (!r)
+		r = check_whose(root, o, vf, err);
+	if (r == -ENOENT)
+		error_clear(err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	/* What a writer that was killed may have left beside it. */
 	snprintf(path, sizeof(path), LEASE_DIR "/.tmp-%s", pci_addr_format(vf, text));
 	unlinkat(root, path, 0);
@@ -171,6 +222,79 @@ int lease_drop(int root, const struct pci_addr *vf, struct error *err)
 	if (unlinkat(root, path, 0) < 0 && errno != ENOENT)
 		return fail_errno(err, errno, "remove /%s", path);
 	return 0;
+}
+
+/* False: there is no such file, or it cannot be looked at. */
+static bool stamp_of(int root, const struct pci_addr *vf, struct lease_stamp *out)
+{
+	char path[128];
+	struct stat st;
+
+	lease_path(path, vf);
+	if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	*out = (struct lease_stamp){.known = true,
+				    .vf = *vf,
+				    .ino = st.st_ino,
+				    .sec = st.st_ctim.tv_sec,
+				    .nsec = st.st_ctim.tv_nsec};
+	return true;
+}
+
+void lease_stamp_read(int root, const struct pci_addr *vf, struct lease_stamp *out)
+{
+	if (!stamp_of(root, vf, out))
+		*out = (struct lease_stamp){.known = false};
+}
+
+static bool same_stamp(const struct lease_stamp *a, const struct lease_stamp *b)
+{
+	return a->known && b->known && !pci_addr_cmp(&a->vf, &b->vf) && a->ino == b->ino &&
+	       a->sec == b->sec && a->nsec == b->nsec;
+}
+
+enum answer lease_owned(int root, const struct owner *o, const struct pci_addr *vf,
+			struct lease_stamp *seen, struct error *err)
+{
+	struct lease_stamp now = {0};
+	struct error why = ERROR_INIT;
+	int r;
+
+	/* Looked at before it is read: what is written in between is read again the next time. */
+	if (seen && stamp_of(root, vf, &now) && same_stamp(seen, &now))
+		return ANSWER_YES;
+	r = check_whose(root, o, vf, &why);
+	if (!r) {
+		if (seen)
+			*seen = now;
+		return ANSWER_YES;
+	}
+	fail(err, why.code, "%s", why.text);
+	return r == -ENOENT || r == -EEXIST ? ANSWER_NO : ANSWER_UNKNOWN;
+}
+
+int lease_replace_broken(int root, const struct owner *o, const struct lease *l, struct error *err)
+{
+	struct lease now;
+	char path[128];
+	char aside[140];
+	int r = check_owner(o, l, err);
+
+	if (r < 0)
+		return r;
+	r = lease_read(root, &l->vf, &now, err);
+	if (!r || r == -ENOENT)
+		return fail(err, EEXIST, "it is %s by now", r ? "not leased" : "leased");
+	if (r != -EINVAL)
+		return r;
+	error_clear(err);
+	lease_path(path, &l->vf);
+	snprintf(aside, sizeof(aside), "%s.broken", path);
+	if (unlinkat(root, aside, 0) < 0 && errno != ENOENT)
+		return fail_errno(err, errno, "remove /%s", aside);
+	if (linkat(root, path, root, aside, 0) < 0)
+		return fail_errno(err, errno, "keep /%s as /%s", path, aside);
+	return replace_lease(root, l, err);
 }
 
 int lease_read(int root, const struct pci_addr *vf, struct lease *out, struct error *err)

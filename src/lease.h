@@ -3,7 +3,7 @@
  * Leases: /run/vfhook/leases/<pci address>, one file per VF that somebody
  * holds. Taking one is a single link(2) of a finished file: whoever wins has
  * the VF, there is no half-written lease and no global lock. Only who holds the
- * owner's VM lock may change or drop a lease.
+ * owner's lock may change or drop a lease (src/owner.h).
  */
 #ifndef VFHOOK_SRC_LEASE_H
 #define VFHOOK_SRC_LEASE_H
@@ -12,8 +12,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/answer.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "src/owner.h"
 #include "src/sysfs.h"
 #include "src/vf.h"
 
@@ -21,8 +23,8 @@
 #define LEASE_DIR RUN_DIR "/leases"
 
 /*
- * The owner of a VF that vfhook itself is at work on, as if it were a VM: no VM
- * has this number (PVE::JSONSchema: VM ids begin at 100).
+ * The owner of a VF that vfhook itself holds for a moment, as if it were a VM: no VM has this
+ * number (PVE::JSONSchema: VM ids begin at 100).
  */
 #define LEASE_SELF 1
 
@@ -59,12 +61,47 @@ int lease_from_json(const json_t *j, struct lease *out, struct error *err);
 /* Make /run/vfhook and what is in it (0755, root). */
 int run_dirs_make(int root, struct error *err);
 
-/* -EEXIST (err filled): somebody has it. */
-int lease_take(int root, const struct lease *l, struct error *err);
-/* Replace the lease of l->vf in one step. */
-int lease_write(int root, const struct lease *l, struct error *err);
-/* One that is not there is fine. */
-int lease_drop(int root, const struct pci_addr *vf, struct error *err);
+/*
+ * The lease is taken for the owner's VM. -EEXIST (err filled): somebody has the VF; -EPERM: the
+ * lease is not the owner's, or the owner is a dry run's.
+ */
+int lease_take(int root, const struct owner *o, const struct lease *l, struct error *err);
+/*
+ * Replace the owner's lease of l->vf in one step. -EEXIST: it is another's by now, or nobody can
+ * tell whose; -ENOENT: it is not leased any more; -EPERM as above; others: that cannot be read now.
+ */
+int lease_write(int root, const struct owner *o, const struct lease *l, struct error *err);
+/* Drop the owner's lease on a VF, as above; one that is not there is fine. */
+int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struct error *err);
+
+/* A lease file as it was looked at: another one in its place has another number or time. */
+struct lease_stamp {
+	bool known;
+	struct pci_addr vf;
+	uint64_t ino;
+	int64_t sec;
+	int64_t nsec;
+};
+
+/* Look at a lease that was just taken, so that lease_owned() need not read it. */
+void lease_stamp_read(int root, const struct pci_addr *vf, struct lease_stamp *out);
+
+/*
+ * Is the VF leased to the owner's VM at this moment? Under the owner's lock the answer stays what
+ * it is, for only that lock's holder changes such a lease. NO with err: it is not leased (-ENOENT),
+ * or to another, or its file is no lease (-EEXIST); UNKNOWN with err: that cannot be read now. seen
+ * may be NULL: with it, a file that was read before is only looked at (one system call).
+ */
+enum answer lease_owned(int root, const struct owner *o, const struct pci_addr *vf,
+			struct lease_stamp *seen, struct error *err);
+
+/*
+ * Take over a VF whose lease file cannot be used (-EINVAL of lease_read()): the file is kept as
+ * <address>.broken, and l, a lease of the owner's, is in its place, without a moment in which the
+ * VF had none. -EEXIST: it has a good lease by now, or none.
+ */
+int lease_replace_broken(int root, const struct owner *o, const struct lease *l, struct error *err);
+
 /* -ENOENT: not leased; -EINVAL: there is a file, but it is no lease of this VF; others: unknown. */
 int lease_read(int root, const struct pci_addr *vf, struct lease *out, struct error *err);
 

@@ -233,8 +233,10 @@ const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
 		why = why_not_group(s, vf, wish->vmid, buf, size);
 	if (!why)
 		why = why_not_netdev(vf, buf, size);
-	if (!why && vf->busy) {
-		snprintf(buf, size, "/dev/vfio/%d is in use by some process", vf->info.iommu_group);
+	if (!why && vf->busy != ANSWER_NO) {
+		snprintf(buf, size, "/dev/vfio/%d %s", vf->info.iommu_group,
+			 vf->busy == ANSWER_YES ? "is in use by some process"
+						: "cannot be opened: it may be in use");
 		why = buf;
 	}
 	return why;
@@ -962,7 +964,7 @@ static void foresee_vf(struct vf_state *v, const struct step *step)
 		/* Nobody gives back what some process still has open. */
 		v->leased = false;
 		v->lease_broken = false;
-		v->busy = false;
+		v->busy = ANSWER_NO;
 		break;
 	case STEP_OVERRIDE:
 		memcpy(v->info.driver_override, step->to_text, sizeof(v->info.driver_override));

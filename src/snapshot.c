@@ -68,7 +68,7 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 		return error_code(err);
 	v->claim = find_claim(o, addr);
 	if (may_probe_group(o, v))
-		v->busy = vfio_group_busy(o->root, v->info.iommu_group) > 0;
+		v->busy = vfio_group_busy(o->root, v->info.iommu_group);
 	if (v->info.ifindex)
 		v->has_address = kernel_has_address(o->kernel, v->info.ifindex, NULL) == 1;
 	return 0;

@@ -30,7 +30,7 @@ struct vf_state {
 	char lease_why[256];	      /* when lease_broken */
 	struct lease lease;	      /* when leased && !lease_broken */
 	const struct vf_claim *claim; /* or NULL */
-	bool busy;		      /* its VFIO group is open in some process */
+	enum answer busy;	      /* its VFIO group is open in some process */
 	bool has_address;	      /* its host netdev has an IP address */
 };
 

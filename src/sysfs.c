@@ -398,14 +398,16 @@ int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf
 	return bad ? fail_errno(err, -bad, "read VF %s in sysfs", pci_addr_format(vf, text)) : 0;
 }
 
-int vfio_group_busy(int root, int group)
+enum answer vfio_group_busy(int root, int group)
 {
 	AUTO_CLOSE int fd = -1;
 	char path[64];
 
 	snprintf(path, sizeof(path), "dev/vfio/%d", group);
 	fd = openat(root, path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	return fd < 0 && errno == EBUSY;
+	if (fd >= 0 || errno == ENOENT || errno == ENODEV || errno == ENXIO)
+		return ANSWER_NO;
+	return errno == EBUSY ? ANSWER_YES : ANSWER_UNKNOWN;
 }
 
 int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *driver,
@@ -498,12 +500,14 @@ int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeou
 	return r < 0 ? fail_errno(err, -r, "write %u to sriov_numvfs", n) : 0;
 }
 
-bool sysfs_autoprobe(int root, const struct pci_addr *pf)
+enum answer sysfs_autoprobe(int root, const struct pci_addr *pf)
 {
 	char text[8];
 	ssize_t n = dev_attr(root, pf, "sriov_drivers_autoprobe", text, sizeof(text));
 
-	return n < 0 ? n != -ENOENT : text[0] == '1';
+	if (n < 0)
+		return n == -ENOENT ? ANSWER_NO : ANSWER_UNKNOWN;
+	return text[0] == '1' ? ANSWER_YES : ANSWER_NO;
 }
 
 int sysfs_set_autoprobe(int root, const struct pci_addr *pf, bool on, struct error *err)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/answer.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -90,11 +91,12 @@ int sysfs_group_members(int root, int group, struct pci_addr *members, size_t ma
 
 /*
  * Is somebody using the group through VFIO right now? The kernel lets a group
- * be opened once (drivers/vfio/group.c: -EBUSY). 1: busy, 0: no, or there is no
- * /dev/vfio/<group> because nothing in it is bound to vfio-pci. Opening it makes
+ * be opened once (drivers/vfio/group.c: -EBUSY). NO as well where there is no
+ * /dev/vfio/<group> because nothing in it is bound to vfio-pci; UNKNOWN if it cannot be opened for
+ * another reason (-EMFILE, -EACCES...): then who would take the VF leaves it. Opening it makes
  * the group busy for that moment: ask only about VFs that nobody is starting with.
  */
-int vfio_group_busy(int root, int group);
+enum answer vfio_group_busy(int root, int group);
 
 /*
  * Make vfio-pci the VF's only driver ("" clears it). Needed where the PF has
@@ -123,10 +125,10 @@ int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeou
 
 /*
  * With sriov_drivers_autoprobe 0 VFs come without the host's own driver and
- * network interface. Set before the VFs are made. True as well if it could not
- * be read: it may be on. False where there is no such file.
+ * network interface. Set before the VFs are made. NO where there is no such file; UNKNOWN if it
+ * could not be read: it may be on.
  */
-bool sysfs_autoprobe(int root, const struct pci_addr *pf);
+enum answer sysfs_autoprobe(int root, const struct pci_addr *pf);
 int sysfs_set_autoprobe(int root, const struct pci_addr *pf, bool on, struct error *err);
 
 #endif

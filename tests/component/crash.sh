@@ -48,9 +48,10 @@ for ((n = 0; ; n++)); do
 	((rc == 137)) || break
 	killed=$((killed + 1))
 	is "$(journals)" 1 "start killed before setting $((n + 1)): the journal is there"
-	out=$(vfhook 101 post-stop 2>&1)
-	like "$out" 'an earlier start of VM 100 was cut off in the middle: undoing it' "the next run of another VM undoes it"
+	out=$(vfhook 101 pre-start 2>&1)
+	like "$out" 'an earlier start of VM 100 was cut off in the middle: undoing it' "the next start of another VM undoes it"
 	is "$(vf0)" "$clean" "the VF is as it was"
+	vfhook 101 post-stop >/dev/null 2>&1
 	is "$(lease_count) $(journals)" "0 0" "no lease and no journal is left"
 done
 is "$rc" 0 "without a kill it starts"

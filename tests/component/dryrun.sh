@@ -186,9 +186,8 @@ for n in 0 1 2; do
 	is $? $((n < 2 ? 137 : 0)) "start killed before setting $((n + 1)), if there is one"
 	fake_set enp6s0f0 "p['quirks']=[]"
 	((n < 2)) || break
-	dry crashed 101 post-stop
-	like "$out" 'an earlier start of VM 100 was cut off in the middle: would be undone:.*drop the lease' "what recovery would do"
 	dry crashed 101 pre-start
+	like "$out" 'an earlier start of VM 100 was cut off in the middle: would be undone:.*drop the lease' "what recovery would do"
 	want=$rc
 	like "$out" 'would be undone:.*0000:06:10.0 would be taken' "it comes first, and what it frees is free"
 	vfhook 101 pre-start >/dev/null 2>&1

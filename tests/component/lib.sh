@@ -155,3 +155,27 @@ host_netdev() {
 
 # is_locked FILE - somebody has a flock on it.
 is_locked() { ! flock -n "$1" true; }
+
+# stopped NAME PATH-END COMMAND... - run the program in the background, stopped before it opens a
+# file whose path ends so (STOP_MODE=w: for writing); its output goes to $node_root/NAME.out.
+# Returns when it is there; go_on NAME lets it go and waits for its end, whose status it returns.
+declare -A stopped_pid=()
+stopped() {
+	local name=$1 end=$2
+	shift 2
+	STOP_PATH=$end STOP_FLAG=$node_root/$name LD_PRELOAD=$BUILD/tests/stopat.so \
+		"$BUILD/tests/vfhook-plain" --root "$node_root" "$@" >"$node_root/$name.out" 2>&1 &
+	stopped_pid[$name]=$!
+	wait_for 30 test -e "$node_root/$name.reached" -o ! -d "/proc/${stopped_pid[$name]}"
+	[[ -e $node_root/$name.reached ]]
+}
+go_on() {
+	: >"$node_root/$1.go"
+	wait "${stopped_pid[$1]}"
+}
+
+# lease_of ADDRESS - "VM phase", or nothing.
+lease_of() {
+	python3 -c 'import json,sys
+l=json.load(open(sys.argv[1])); print(l["vmid"], l["phase"])' "$node_root/run/vfhook/leases/$1" 2>/dev/null
+}

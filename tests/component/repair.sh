@@ -147,7 +147,7 @@ is "$(find "$(run_dir)/journal" -type f | wc -l) $(lease_count) $(vf_get enp6s0f
 # A broken lease: the VF is cleaned under it.
 echo '{"version":1' >"$(run_dir)/leases/0000:06:10.6"
 fake_set enp6s0f0 "p['vfs'][3]['vlan']=77; p['vfs'][3]['trust']=True"
-repair "a broken lease" '.*0000:06:10.6.*renamed to 0000:06:10.6.broken'
+repair "a broken lease" '.*0000:06:10.6.*kept as 0000:06:10.6.broken'
 is "$(leases) $(vf_get enp6s0f0 3 vlan) $(vf_get enp6s0f0 3 trust)" "./0000:06:10.6.broken 0 off" "it is put aside, the VF parked"
 out=$(vfhook --dry-run 101 pre-start 2>&1)
 if grep -q broken <<<"$out"; then not_ok "which is no VF's name" "$out"; else ok "which is no VF's name"; fi
@@ -180,7 +180,7 @@ sed -i "s/path=$vf/path=0000:06:10.6/" "$node_root/etc/pve/mapping/pci.cfg"
 repair "another mapping" "VM 100 hostpci0 runs on VF $vf, which its mapping does not name"
 like "$(grep -A3 '^vf-100-0' "$node_root/etc/pve/mapping/pci.cfg")" "path=$vf" "it is written again"
 echo rubbish >"$(run_dir)/leases/$vf"
-repair "a broken lease of a running VM" ".*renamed to $vf.broken"
+repair "a broken lease of a running VM" ".*kept as $vf.broken"
 like "$(cat "$(run_dir)/leases/$vf")" '"vmid":100' "it has a good one"
 rm "$(run_dir)/leases/$vf.broken"
 qm stop 100 >/dev/null 2>&1

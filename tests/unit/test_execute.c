@@ -9,6 +9,7 @@
 #include "src/journal.h"
 #include "src/json.h"
 #include "tests/unit/tree.h"
+#include "tests/unit/locked.h"
 
 #define VM	100
 #define NOW	1790000000
@@ -323,7 +324,7 @@ static void start(struct rig *r, const struct vf_settings *want)
 	struct plan p;
 
 	plan_one(r, PLAN_START, want, &p);
-	if (execute(&r->x, &p, &err) < 0)
+	if (locked_execute(&r->x, &p, &err) < 0)
 		print_error("%s\n", err.text);
 	assert_int_equal(err.code, 0);
 	plan_free(&p);
@@ -335,7 +336,7 @@ static int release(struct rig *r, struct error *err)
 	int e;
 
 	plan_back(r, &p);
-	e = execute(&r->x, &p, err);
+	e = locked_execute(&r->x, &p, err);
 	plan_free(&p);
 	return e;
 }
@@ -364,7 +365,7 @@ static void test_start(void **state)
 
 	rig_open(&r, *state);
 	plan_two(&r, &want, &p);
-	assert_int_equal(execute(&r.x, &p, &err), 0);
+	assert_int_equal(locked_execute(&r.x, &p, &err), 0);
 	now = vf_get(r.t, PAGE0, 0);
 	equal(&want, &now);
 	now = vf_get(r.t, PAGE1, 0);
@@ -389,8 +390,8 @@ static void test_nothing_to_do(void **state)
 
 	rig_open(&r, *state);
 	plan_init(&p, PLAN_START, VM);
-	assert_int_equal(execute(&r.x, &p, NULL), 0);
-	assert_int_equal(recover(&r.x, VM, &(struct error){0}), 0);
+	assert_int_equal(locked_execute(&r.x, &p, NULL), 0);
+	assert_int_equal(locked_recover(&r.x, VM, &(struct error){0}), 0);
 	rig_close(&r);
 }
 
@@ -435,7 +436,7 @@ static void test_start_is_all_or_nothing(void **state)
 				plan_two(&r, &want, &p);
 				before = world(r.t);
 				quirksf(r.t, PAGE1, "%s,fail:%s", manners[m], name);
-				assert_int_equal(execute(&r.x, &p, &err), -EIO);
+				assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 				assert_has(err.text, "firmware said no");
 				assert_has(err.text, "VF 0 of enp7s0, i40e");
 				assert_has(err.text, name);
@@ -461,7 +462,7 @@ static void test_undo_where_zero_is_refused(void **state)
 	rig_open(&r, *state);
 	quirks(r.t, PAGE0, "refuse-zero-mac,fail:query_rss");
 	plan_one(&r, PLAN_START, &want, &p);
-	assert_int_equal(execute(&r.x, &p, &err), -EIO);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 	now = vf_get(r.t, PAGE0, 0);
 	vf_parking_mac(&vf, parking);
 	assert_memory_equal(now.mac, parking, 6);
@@ -490,7 +491,7 @@ static void test_undo_leaves_spoofchk_on(void **state)
 		quirks(r.t, PAGE0, manners[m]);
 		plan_one(&r, PLAN_START, &want, &p);
 		quirksf(r.t, PAGE0, "%s,fail:trust", manners[m]);
-		assert_int_equal(execute(&r.x, &p, &err), -EIO);
+		assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 		now = vf_get(r.t, PAGE0, 0);
 		assert_true(now.spoofchk);
 		assert_memory_not_equal(now.mac, want.mac, 6);
@@ -511,9 +512,9 @@ static void test_lost_race(void **state)
 
 	rig_open(&r, *state);
 	plan_two(&r, &want, &p);
-	assert_int_equal(lease_take(r.t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(r.t->root, &l, NULL), 0);
 	before = world(r.t);
-	assert_int_equal(execute(&r.x, &p, &err), -EEXIST);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EEXIST);
 	same_world(before, r.t, "race");
 	plan_free(&p);
 	rig_close(&r);
@@ -541,7 +542,7 @@ static void test_changed_before_the_lease(void **state)
 	plan_one(&r, PLAN_START, &want, &p);
 	vf_put(r.t, PAGE0, 0, &parked);
 	/* Planned on what is no longer so: as a race that was lost, with nothing done. */
-	assert_int_equal(execute(&r.x, &p, &err), -EEXIST);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EEXIST);
 	assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
 	assert_false(path_exists(r.t->root, JOURNAL));
 	now = vf_get(r.t, PAGE0, 0);
@@ -565,7 +566,7 @@ static void test_override_fails(void **state)
 	plan_one(&r, PLAN_START, &want, &p);
 	unlinkat(r.t->root, DEV "0000:06:10.0/driver_override", 0);
 	before = world(r.t);
-	assert_true(execute(&r.x, &p, &err) < 0);
+	assert_true(locked_execute(&r.x, &p, &err) < 0);
 	assert_has(err.text, "driver_override");
 	same_world(before, r.t, "override");
 	plan_free(&p);
@@ -606,7 +607,7 @@ static void test_unsupported(void **state)
 		quirks(r.t, PAGE0, cases[i].quirk);
 		before = world(r.t);
 		plan_one(&r, PLAN_START, &want, &p);
-		assert_true(execute(&r.x, &p, &err) < 0);
+		assert_true(locked_execute(&r.x, &p, &err) < 0);
 		assert_has(err.text, "igb");
 		assert_has(err.text, cases[i].name);
 		same_world(before, r.t, cases[i].quirk);
@@ -631,7 +632,7 @@ static void test_accepted_but_ignored(void **state)
 	quirks(r.t, PAGE0, "ignore-link-state");
 	before = world(r.t);
 	plan_one(&r, PLAN_START, &want, &p);
-	assert_true(execute(&r.x, &p, &err) < 0);
+	assert_true(locked_execute(&r.x, &p, &err) < 0);
 	assert_has(err.text, "link state enable");
 	assert_has(err.text, "auto");
 	assert_has(err.text, "igb");
@@ -679,13 +680,13 @@ static void test_call(void **state)
 	assert_int_equal(plan_add_call(&p, 0, "first thing", &err), 0);
 	assert_int_equal(plan_add_call(&p, 1, "second thing", &err), 0);
 	r.on_call = refuse_call;
-	assert_int_equal(execute(&r.x, &p, &err), -EIO);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 	assert_has(err.text, "the cluster said no");
 	assert_int_equal(r.calls, 1);
 	same_world(before, r.t, "call");
 	r.on_call = NULL;
 	error_clear(&err);
-	assert_int_equal(execute(&r.x, &p, &err), 0);
+	assert_int_equal(locked_execute(&r.x, &p, &err), 0);
 	assert_int_equal(r.calls, 3);
 	plan_free(&p);
 	rig_close(&r);
@@ -724,7 +725,7 @@ static void dirty_start(struct rig *r, int (*on_call)(struct rig *r))
 	plan_one(r, PLAN_START, &want, &p);
 	assert_int_equal(plan_add_call(&p, 0, "a thing", &err), 0);
 	r->on_call = on_call;
-	assert_int_equal(execute(&r->x, &p, &err), -EIO);
+	assert_int_equal(locked_execute(&r->x, &p, &err), -EIO);
 	plan_free(&p);
 	assert_has(str_get(&r->said), "could not undo");
 	assert_int_equal(lease_read(r->t->root, &vf, &l, &err), 0);
@@ -769,7 +770,7 @@ static void test_nic_gone_in_the_middle(void **state)
 	plan_one(&r, PLAN_START, &want, &p);
 	assert_int_equal(plan_add_call(&p, 0, "a thing", &err), 0);
 	r.on_call = remove_nic;
-	assert_int_equal(execute(&r.x, &p, &err), -EIO);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 	assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
 	assert_int_equal(tree_count(r.t->root, RUN_DIR "/journal"), 0);
 	plan_free(&p);
@@ -805,7 +806,9 @@ static void test_release_with_every_manner(void **state)
 		assert_int_equal(now.max_rate, 0);
 		assert_int_equal(now.link_state, VF_LINK_AUTO);
 		assert_false(now.query_rss);
-		if (by_parking(manner) || strstr(manner, "needs-mac"))
+		if (by_parking(manner) ||
+		    (strstr(manner, "needs-mac") &&
+		     (!want.spoofchk || strstr(manner, "refuse-zero-mac-spoofchk"))))
 			assert_memory_equal(now.mac, parking, 6);
 		else
 			assert_true(mac_is_zero(now.mac));
@@ -868,7 +871,7 @@ static void test_release_of_a_vf_that_is_gone(void **state)
 	start(&r, &want);
 	plan_back(&r, &p);
 	assert_int_equal(remove_nic(&r), 1);
-	assert_int_equal(execute(&r.x, &p, &err), 0);
+	assert_int_equal(locked_execute(&r.x, &p, &err), 0);
 	assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
 	plan_free(&p);
 	rig_close(&r);
@@ -889,7 +892,7 @@ static void test_mend_goes_on(void **state)
 	rig_open(&r, *state);
 	quirks(r.t, PAGE0, "fail:trust");
 	plan_one(&r, PLAN_MEND, &want, &p);
-	assert_int_equal(execute(&r.x, &p, &err), -EIO);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 	assert_has(err.text, "trust");
 	now = vf_get(r.t, PAGE0, 0);
 	want.trust = false;
@@ -912,10 +915,105 @@ static void test_mend_ends_at_anothers_lease(void **state)
 
 	rig_open(&r, *state);
 	plan_one(&r, PLAN_MEND, &want, &p);
-	assert_int_equal(lease_take(r.t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(r.t->root, &l, NULL), 0);
 	before = world(r.t);
-	assert_int_equal(execute(&r.x, &p, &err), -EEXIST);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EEXIST);
 	same_world(before, r.t, "mend");
+	plan_free(&p);
+	rig_close(&r);
+}
+
+/* --- Whose it is, asked where the deed is done --- */
+
+/* VM 105 gets the VF, as when a person removes our lease in the middle and a start takes it. */
+static int lose_it(struct rig *r)
+{
+	struct lease l = {.vf = igb_vf(0), .pf = addr_of(PF0), .vmid = 105, .pool = "wan"};
+	struct vf_settings his = something_else();
+
+	l.before.proto = l.want.proto = VLAN_PROTO_8021Q;
+	wipe_lease(r->t->root, &l.vf);
+	assert_int_equal(locked_take(r->t->root, &l, NULL), 0);
+	vf_put(r->t, PAGE0, 0, &his);
+	return 0;
+}
+
+/* The same plan with a call in front of step n: what it does comes between two steps. */
+static void call_before(struct plan *p, size_t n)
+{
+	struct error err = ERROR_INIT;
+	struct step last;
+
+	assert_int_equal(plan_add_call(p, 0, "something between", &err), 0);
+	last = p->steps[p->n_steps - 1];
+	memmove(&p->steps[n + 1], &p->steps[n], (p->n_steps - 1 - n) * sizeof(last));
+	p->steps[n] = last;
+}
+
+/* Wherever in a plan it is lost, nothing of it is done to the VF that is another's now. */
+static void test_lost_in_the_middle(void **state)
+{
+	static const enum plan_kind kinds[] = {PLAN_START, PLAN_RELEASE, PLAN_MEND};
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		for (size_t n = 1;; n++) {
+			struct vf_settings want = everything();
+			struct vf_settings his = something_else();
+			struct vf_settings now;
+			struct pci_addr vf = igb_vf(0);
+			struct error err = ERROR_INIT;
+			struct lease l;
+			struct plan p;
+			struct rig r;
+			bool over;
+
+			rig_open(&r, *state);
+			unlinkat(r.t->root, PAGE0, 0);
+			wipe_lease(r.t->root, &vf);
+			if (kinds[k] == PLAN_RELEASE) {
+				start(&r, &want);
+				plan_back(&r, &p);
+			} else {
+				plan_one(&r, kinds[k], &want, &p);
+			}
+			/* The last step is the lease's own, or only reads. */
+			over = n + 1 >= p.n_steps;
+			call_before(&p, n);
+			r.on_call = lose_it;
+			assert_true(locked_execute(&r.x, &p, &err) < 0);
+			now = vf_get(r.t, PAGE0, 0);
+			equal(&his, &now);
+			assert_int_equal(lease_read(r.t->root, &vf, &l, NULL), 0);
+			assert_int_equal(l.vmid, 105);
+			plan_free(&p);
+			rig_close(&r);
+			if (over)
+				break;
+		}
+	}
+}
+
+/* A plan is carried out with the lock of its VM, and with no other. */
+static void test_wrong_lock(void **state)
+{
+	struct vf_settings want = everything();
+	struct error err = ERROR_INIT;
+	AUTO_FREE char *before = NULL;
+	struct owner *other;
+	struct owner *none;
+	struct plan p;
+	struct rig r;
+
+	rig_open(&r, *state);
+	plan_one(&r, PLAN_START, &want, &p);
+	other = owner_of(r.t->root, 105);
+	assert_int_equal(owner_pretend(VM, &none, &err), 0);
+	before = world(r.t);
+	assert_int_equal(execute(&r.x, other, &p, &err), -EPERM);
+	assert_int_equal(execute(&r.x, none, &p, &err), -EPERM);
+	same_world(before, r.t, "wrong lock");
+	owner_unlock(other);
+	owner_unlock(none);
 	plan_free(&p);
 	rig_close(&r);
 }
@@ -939,7 +1037,7 @@ static void prepare(struct rig *r, enum job job, const char *manner, struct plan
 	unlinkat(r->t->root, PAGE0, 0);
 	unlinkat(r->t->root, PAGE1, 0);
 	unlinkat(r->t->root, JOURNAL, 0);
-	lease_drop(r->t->root, &vf, NULL);
+	wipe_lease(r->t->root, &vf);
 	sys_write(r->t->root, DEV "0000:06:10.0/driver_override", "(null)\n");
 	vf_put(r->t, PAGE0, 0, &else_);
 	quirks(r->t, PAGE0, manner);
@@ -957,14 +1055,14 @@ static void prepare(struct rig *r, enum job job, const char *manner, struct plan
 
 static int run_plan(struct rig *r, const struct plan *p)
 {
-	return execute(&r->x, p, NULL) ? 1 : 0;
+	return locked_execute(&r->x, p, NULL) ? 1 : 0;
 }
 
 static int run_recover(struct rig *r)
 {
 	struct error err = ERROR_INIT;
 
-	return recover(&r->x, VM, &err) < 0;
+	return locked_recover(&r->x, VM, &err) < 0;
 }
 
 /* True if a child that carries the plan out (or recovers) is killed before its nth set. */
@@ -990,14 +1088,14 @@ static bool dies(struct rig *r, const struct plan *p, const char *manner, unsign
 static void recovered(struct rig *r, const char *want, const char *when)
 {
 	struct error err = ERROR_INIT;
-	int e = recover(&r->x, VM, &err);
+	int e = locked_recover(&r->x, VM, &err);
 
 	if (e < 0)
 		print_error("%s\n", err.text);
 	assert_int_equal(e, 1);
 	same_world(want, r->t, when);
 	/* Twice is harmless. */
-	assert_int_equal(recover(&r->x, VM, &err), 0);
+	assert_int_equal(locked_recover(&r->x, VM, &err), 0);
 	same_world(want, r->t, when);
 }
 
@@ -1162,13 +1260,13 @@ static void test_never_anothers_vf(void **state)
 				plan_free(&p);
 				break;
 			}
-			lease_drop(r.t->root, &l.vf, NULL);
-			assert_int_equal(lease_take(r.t->root, &l, NULL), 0);
+			locked_drop(r.t->root, 100, &l.vf, NULL);
+			assert_int_equal(locked_take(r.t->root, &l, NULL), 0);
 			vf_put(r.t, PAGE0, 0, &his);
 			assert_int_equal(renameat(r.t->root, JOURNAL, r.t->root, "aside"), 0);
 			want = world(r.t);
 			assert_int_equal(renameat(r.t->root, "aside", r.t->root, JOURNAL), 0);
-			assert_int_equal(recover(&r.x, VM, &err), 1);
+			assert_int_equal(locked_recover(&r.x, VM, &err), 1);
 			same_world(want, r.t, "another VM's");
 			plan_free(&p);
 		}
@@ -1189,12 +1287,12 @@ static void test_one_of_two(void **state)
 
 	rig_open(&r, *state);
 	plan_two(&r, &want, &p);
-	assert_int_equal(execute(&r.x, &p, &err), 0);
+	assert_int_equal(locked_execute(&r.x, &p, &err), 0);
 	assert_int_equal(journal_write(r.t->root, &p, &err), 0);
-	assert_int_equal(lease_drop(r.t->root, &l.vf, NULL), 0);
-	assert_int_equal(lease_take(r.t->root, &l, NULL), 0);
+	assert_int_equal(locked_drop(r.t->root, 100, &l.vf, NULL), 0);
+	assert_int_equal(locked_take(r.t->root, &l, NULL), 0);
 	his = vf_get(r.t, PAGE0, 0);
-	assert_int_equal(recover(&r.x, VM, &err), 1);
+	assert_int_equal(locked_recover(&r.x, VM, &err), 1);
 	now = vf_get(r.t, PAGE0, 0);
 	equal(&his, &now);
 	now = vf_get(r.t, PAGE1, 0);
@@ -1253,7 +1351,7 @@ static void test_recovery_makes_no_calls(void **state)
 		assert_int_equal(plan_add_call(&p, 1, "mapping vf-100-0 on pve1 -> x", &err), 0);
 		assert_int_equal(journal_write(r.t->root, &p, &err), 0);
 		str_free(&r.said);
-		assert_int_equal(recover(&r.x, VM, &err), 1);
+		assert_int_equal(locked_recover(&r.x, VM, &err), 1);
 		assert_int_equal(r.calls, 0);
 		assert_has(str_get(&r.said), "mapping vf-100-0 on pve1 -> x");
 		plan_free(&p);
@@ -1273,7 +1371,7 @@ static void test_broken_journal(void **state)
 	rig_open(&r, *state);
 	start(&r, &want);
 	tree_write(r.t->root, JOURNAL, "{\"version\":1");
-	assert_int_equal(recover(&r.x, VM, &err), 1);
+	assert_int_equal(locked_recover(&r.x, VM, &err), 1);
 	assert_has(str_get(&r.said), JOURNAL);
 	assert_has(str_get(&r.said), "100.broken");
 	assert_true(path_exists(r.t->root, JOURNAL ".broken"));
@@ -1281,7 +1379,7 @@ static void test_broken_journal(void **state)
 	now = vf_get(r.t, PAGE0, 0);
 	equal(&want, &now);
 	assert_int_equal(lease_read(r.t->root, &vf, &l, &err), 0);
-	assert_int_equal(recover(&r.x, VM, &err), 0);
+	assert_int_equal(locked_recover(&r.x, VM, &err), 0);
 	assert_int_equal(release(&r, &err), 0);
 	rig_close(&r);
 }
@@ -1303,7 +1401,7 @@ static void test_recovery_fails(void **state)
 		prepare(&r, (enum job)job, "", &p);
 		assert_true(dies(&r, &p, "", 2));
 		quirks(r.t, PAGE0, "fail:VLAN");
-		recover(&r.x, VM, &err);
+		locked_recover(&r.x, VM, &err);
 		if (job == JOB_RELEASE) /* its VLAN had gone already */
 			quirks(r.t, PAGE0, "");
 		if (!lease_read(r.t->root, &vf, &l, NULL)) {
@@ -1334,7 +1432,7 @@ static void test_double_mac(void **state)
 		struct plan p;
 
 		unlinkat(r.t->root, PAGE0, 0);
-		lease_drop(r.t->root, &used, NULL);
+		locked_drop(r.t->root, 100, &used, NULL);
 		other = (struct vf_settings){.has = 0xff, .spoofchk = true};
 		memcpy(other.mac, want.mac, 6);
 		vf_put(r.t, PAGE0, 3, &other);
@@ -1343,7 +1441,7 @@ static void test_double_mac(void **state)
 		observe(&r, &s);
 		plan_init(&p, PLAN_START, VM);
 		assert_int_equal(plan_start(&s, &w, 1, NOW, &choice, &p, &err), 0);
-		assert_int_equal(execute(&r.x, &p, &err), 0);
+		assert_int_equal(locked_execute(&r.x, &p, &err), 0);
 		other = vf_get(r.t, PAGE0, 3);
 		assert_memory_not_equal(other.mac, want.mac, 6);
 		assert_true(other.spoofchk);
@@ -1377,6 +1475,8 @@ int main(void)
 		nic_test(test_release_of_a_vf_that_is_gone),
 		nic_test(test_mend_goes_on),
 		nic_test(test_mend_ends_at_anothers_lease),
+		nic_test(test_lost_in_the_middle),
+		nic_test(test_wrong_lock),
 		nic_test(test_crash),
 		nic_test(test_crash_in_the_recovery),
 		nic_test(test_order),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hook/hook.h"
 #include "tests/unit/tree.h"
+#include "tests/unit/locked.h"
 
 static void test_mapping_ids(void **state)
 {
@@ -67,15 +68,19 @@ static void test_vm_lock(void **state)
 	const struct tree *t = *state;
 	struct hook h = {.root = t->root};
 	struct error err = ERROR_INIT;
-	int a = hook_lock_vm(&h, 100, 0, &err);
-	int b;
+	struct owner *a;
+	struct owner *b;
+	struct owner *c;
 
-	assert_true(a >= 0);
-	assert_int_equal(hook_lock_vm(&h, 100, 0, &err), -EWOULDBLOCK);
-	b = hook_lock_vm(&h, 101, 0, &err);
-	assert_true(b >= 0);
-	close(a);
-	close(b);
+	assert_int_equal(hook_lock_vm(&h, 100, 0, &a, &err), 0);
+	assert_int_equal(owner_vmid(a), 100);
+	assert_int_equal(hook_lock_vm(&h, 100, 0, &b, &err), -EWOULDBLOCK);
+	assert_null(b);
+	assert_int_equal(hook_lock_vm(&h, 101, 0, &b, &err), 0);
+	owner_unlock(a);
+	assert_int_equal(hook_lock_vm(&h, 100, 0, &c, &err), 0);
+	owner_unlock(b);
+	owner_unlock(c);
 }
 
 static void test_init(void **state)

@@ -4,6 +4,7 @@
 #include "src/json.h"
 #include "src/lease.h"
 #include "tests/unit/tree.h"
+#include "tests/unit/locked.h"
 
 #define VF	 "0000:06:10.0"
 #define VF_LEASE LEASE_DIR "/" VF
@@ -60,21 +61,21 @@ static void test_life(void **state)
 	struct lease back;
 
 	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), -ENOENT);
-	assert_int_equal(lease_take(t->root, &l, &err), 0);
+	assert_int_equal(locked_take(t->root, &l, &err), 0);
 	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), 0);
 	same(&l, &back);
 	for (int p = LEASE_STARTING; p <= LEASE_DIRTY; p++) {
 		l.phase = (enum lease_phase)p;
-		assert_int_equal(lease_write(t->root, &l, &err), 0);
+		assert_int_equal(locked_write(t->root, &l, &err), 0);
 		assert_int_equal(lease_read(t->root, &l.vf, &back, &err), 0);
 		same(&l, &back);
 	}
 	l.vmid = 101;
-	assert_int_equal(lease_take(t->root, &l, &err), -EEXIST);
+	assert_int_equal(locked_take(t->root, &l, &err), -EEXIST);
 	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), 0);
 	assert_int_equal(back.vmid, 100);
-	assert_int_equal(lease_drop(t->root, &l.vf, &err), 0);
-	assert_int_equal(lease_drop(t->root, &l.vf, &err), 0);
+	assert_int_equal(locked_drop(t->root, 100, &l.vf, &err), 0);
+	assert_int_equal(locked_drop(t->root, 100, &l.vf, &err), 0);
 	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), -ENOENT);
 	assert_int_equal(tree_count(t->root, LEASE_DIR), 0);
 }
@@ -90,7 +91,7 @@ static void test_empty_names(void **state)
 	l.qemu_pid = 0;
 	l.qemu_start = 0;
 	l.slot = 15;
-	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
 	assert_int_equal(lease_read(t->root, &l.vf, &back, NULL), 0);
 	same(&l, &back);
 }
@@ -109,7 +110,7 @@ static int take_once(const struct racer *r)
 
 	if (read(r->go, &c, 1) < 0)
 		return 9;
-	e = lease_take(r->root, &l, NULL);
+	e = locked_take(r->root, &l, NULL);
 	return !e ? 0 : e == -EEXIST ? 1 : 9;
 }
 
@@ -149,7 +150,7 @@ static void test_race(void **state)
 		}
 		assert_int_equal(lease_read(t->root, &vf, &l, NULL), 0);
 		assert_int_equal(l.vmid, winner);
-		lease_drop(t->root, &vf, NULL);
+		wipe_lease(t->root, &vf);
 		assert_int_equal(tree_count(t->root, LEASE_DIR), 0);
 	}
 }
@@ -174,7 +175,7 @@ static void is_broken(const struct tree *t)
 	free(list);
 	/* Whoever made that file has the VF. */
 	l = sample(100);
-	assert_int_equal(lease_take(t->root, &l, NULL), -EEXIST);
+	assert_int_equal(locked_take(t->root, &l, NULL), -EEXIST);
 }
 
 static void test_truncated(void **state)
@@ -184,7 +185,7 @@ static void test_truncated(void **state)
 	size_t len;
 	char *text;
 
-	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
 	text = tree_read(t->root, VF_LEASE);
 	len = strlen(text);
 	for (size_t cut = 0; cut < len; cut++) {
@@ -259,7 +260,7 @@ static void test_foreign_things(void **state)
 	is_broken(t);
 	/* A whole lease, but of another VF. */
 	assert_int_equal(unlinkat(t->root, VF_LEASE, 0), 0);
-	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
 	text = tree_read(t->root, VF_LEASE);
 	memcpy(strstr(text, VF), "0000:06:10.2", 12);
 	tree_write(t->root, VF_LEASE, text);
@@ -273,7 +274,7 @@ static void test_foreign_things(void **state)
 	is_broken(t);
 	assert_int_equal(unlinkat(t->root, VF_LEASE, AT_REMOVEDIR), 0);
 	tree_link(t->root, VF_LEASE, "nowhere");
-	assert_int_equal(lease_take(t->root, &l, NULL), -EEXIST);
+	assert_int_equal(locked_take(t->root, &l, NULL), -EEXIST);
 }
 
 /* A name out of a file must not reach the terminal as it is. */
@@ -311,7 +312,7 @@ static void test_list(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		l.vf = addr_of(vfs[i]);
 		l.vmid = 100 + (uint32_t)i;
-		assert_int_equal(lease_take(t->root, &l, NULL), 0);
+		assert_int_equal(locked_take(t->root, &l, NULL), 0);
 	}
 	tree_write(t->root, LEASE_DIR "/.tmp-0000:06:10.6", "{");
 	tree_write(t->root, LEASE_DIR "/README", "x");
@@ -352,10 +353,69 @@ static void test_drop_sweeps(void **state)
 	const struct tree *t = *state;
 	struct lease l = sample(100);
 
-	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
 	tree_write(t->root, LEASE_DIR "/.tmp-" VF, "{");
-	assert_int_equal(lease_drop(t->root, &l.vf, NULL), 0);
+	assert_int_equal(locked_drop(t->root, 100, &l.vf, NULL), 0);
 	assert_int_equal(tree_count(t->root, LEASE_DIR), 0);
+}
+
+static void test_only_the_owner(void **state)
+{
+	const struct tree *t = *state;
+	struct lease l = sample(100);
+	struct lease_stamp seen = {0};
+	struct error err = ERROR_INIT;
+	struct lease back;
+	AUTO_OWNER struct owner *mine = owner_of(t->root, 100);
+	AUTO_OWNER struct owner *his = owner_of(t->root, 105);
+	AUTO_OWNER struct owner *dry = NULL;
+
+	assert_int_equal(owner_pretend(100, &dry, &err), 0);
+	assert_int_equal(lease_take(t->root, his, &l, &err), -EPERM);
+	assert_int_equal(lease_take(t->root, dry, &l, &err), -EPERM);
+	assert_int_equal(lease_owned(t->root, mine, &l.vf, &seen, &err), ANSWER_NO);
+	assert_int_equal(lease_take(t->root, mine, &l, &err), 0);
+	assert_int_equal(lease_owned(t->root, mine, &l.vf, &seen, &err), ANSWER_YES);
+	assert_int_equal(lease_owned(t->root, his, &l.vf, NULL, &err), ANSWER_NO);
+	assert_has(err.text, "VM 100");
+	assert_int_equal(lease_drop(t->root, his, &l.vf, &err), -EEXIST);
+	l.vmid = 105;
+	assert_int_equal(lease_write(t->root, his, &l, &err), -EEXIST);
+	assert_int_equal(lease_write(t->root, mine, &l, &err), -EPERM);
+	/* Removed by hand, and taken by another: what was seen before does not count. */
+	wipe_lease(t->root, &l.vf);
+	assert_int_equal(lease_take(t->root, his, &l, &err), 0);
+	assert_int_equal(lease_owned(t->root, mine, &l.vf, &seen, &err), ANSWER_NO);
+	assert_int_equal(lease_drop(t->root, dry, &l.vf, &err), -EPERM);
+	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), 0);
+	assert_int_equal(back.vmid, 105);
+	l.vmid = 100;
+	wipe_lease(t->root, &l.vf);
+	assert_int_equal(lease_write(t->root, mine, &l, &err), -ENOENT);
+}
+
+/* A file that is no lease becomes one in one step, and what it held is kept. */
+static void test_replace_broken(void **state)
+{
+	const struct tree *t = *state;
+	const char *path = LEASE_DIR "/" VF;
+	struct lease l = sample(LEASE_SELF);
+	struct error err = ERROR_INIT;
+	AUTO_FREE char *kept = NULL;
+	struct lease back;
+	AUTO_OWNER struct owner *self = owner_of(t->root, LEASE_SELF);
+
+	assert_int_equal(lease_replace_broken(t->root, self, &l, &err), -EEXIST);
+	tree_write(t->root, path, "{\"version\":1");
+	assert_int_equal(lease_replace_broken(t->root, self, &l, &err), 0);
+	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), 0);
+	assert_int_equal(back.vmid, LEASE_SELF);
+	kept = tree_read(t->root, LEASE_DIR "/" VF ".broken");
+	assert_string_equal(kept, "{\"version\":1");
+	assert_int_equal(lease_replace_broken(t->root, self, &l, &err), -EEXIST);
+	/* One of before is no hindrance. */
+	tree_write(t->root, path, "x");
+	assert_int_equal(lease_replace_broken(t->root, self, &l, &err), 0);
 }
 
 int main(void)
@@ -371,6 +431,8 @@ int main(void)
 		dirs_test(test_list),
 		ram_test(test_list_of_nothing),
 		dirs_test(test_drop_sweeps),
+		dirs_test(test_only_the_owner),
+		dirs_test(test_replace_broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,12 +97,12 @@ static void test_identity(void **state)
 	assert_int_equal(proc_id_get(t->root, 4711, &id), 0);
 	assert_int_equal(id.pid, 4711);
 	assert_true(id.start == 123456789012345ULL);
-	assert_true(proc_alive(t->root, &id));
+	assert_int_equal(proc_alive(t->root, &id), ANSWER_YES);
 	/* The number again, another process. */
 	FAKE(t->root, 4711, 'S', 123456789012346ULL, qemu);
-	assert_false(proc_alive(t->root, &id));
+	assert_int_equal(proc_alive(t->root, &id), ANSWER_NO);
 	FAKE(t->root, 4711, 'Z', 123456789012345ULL, qemu);
-	assert_false(proc_alive(t->root, &id));
+	assert_int_equal(proc_alive(t->root, &id), ANSWER_NO);
 	assert_int_equal(proc_id_get(t->root, 4711, &id), -ESRCH);
 	assert_int_equal(proc_id_get(t->root, 4712, &id), -ESRCH);
 	assert_int_equal(proc_id_get(t->root, 0, &id), -ESRCH);
@@ -141,7 +141,7 @@ static void test_real_processes(void **state)
 
 	(void)state;
 	assert_int_equal(proc_id_get(root, getpid(), &id), 0);
-	assert_true(proc_alive(root, &id));
+	assert_int_equal(proc_alive(root, &id), ANSWER_YES);
 	child = fork();
 	if (!child)
 		_exit(0);
@@ -158,12 +158,12 @@ static void running(int root, int want)
 	struct error err = ERROR_INIT;
 	struct proc_id id;
 
-	assert_int_equal(vm_process(root, 100, &id, &err), want);
+	assert_int_equal(vm_runs(root, 100, &id, &err), want ? ANSWER_YES : ANSWER_NO);
 	assert_int_equal(id.pid, want == 1 ? 4711 : 0);
 	assert_string_equal(err.text, "");
 }
 
-static void test_vm_process(void **state)
+static void test_vm_runs(void **state)
 {
 	const struct tree *t = *state;
 
@@ -259,7 +259,8 @@ static void test_huge_cmdline(void **state)
 	fake_process(t->root, 4711, "kvm", 'S', 1, big, 200009);
 	running(t->root, 1);
 	fake_process(t->root, 4711, "kvm", 'S', 1, big, 300000);
-	assert_int_equal(vm_process(t->root, 100, &id, &err), -EFBIG);
+	assert_int_equal(vm_runs(t->root, 100, &id, &err), ANSWER_UNKNOWN);
+	assert_int_equal(err.code, EFBIG);
 	assert_non_null(strstr(err.text, "/proc/4711/cmdline"));
 	free(big);
 }
@@ -403,7 +404,7 @@ int main(void)
 		tree_test(test_identity),
 		tree_test(test_strange_names),
 		cmocka_unit_test(test_real_processes),
-		tree_test(test_vm_process),
+		tree_test(test_vm_runs),
 		tree_test(test_not_that_vm),
 		tree_test(test_bad_pid_files),
 		tree_test(test_huge_cmdline),

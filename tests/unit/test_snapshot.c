@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/snapshot.h"
 #include "tests/unit/tree.h"
+#include "tests/unit/locked.h"
 
 #define VF0 "0000:06:10.0"
 #define VF1 "0000:06:10.2"
@@ -144,7 +145,7 @@ static void test_leases(void **state)
 	struct view v;
 
 	assert_int_equal(run_dirs_make(t->root, NULL), 0);
-	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
 	tree_write(t->root, LEASE_DIR "/" VF1, "{");
 	look(t, &v, NULL, 0, NULL);
 	assert_true(find(&v, VF0)->leased);
@@ -245,7 +246,7 @@ static void test_glance(void **state)
 	assert_int_equal(s.pfs[0].link.n_vfs, 7);
 	snapshot_free(&s);
 	assert_int_equal(run_dirs_make(t->root, NULL), 0);
-	assert_int_equal(lease_take(t->root, &l, NULL), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
 	assert_int_equal(snapshot_read(&o, &pf, 1, &vf, 1, false, &s, NULL), 0);
 	assert_int_equal(s.pfs[0].link.n_vfs, 0);
 	assert_false(s.pfs[0].link.up);

@@ -295,9 +295,9 @@ static void test_group_not_busy(void **state)
 {
 	const struct tree *t = *state;
 
-	assert_int_equal(vfio_group_busy(t->root, 4711), 0);
+	assert_int_equal(vfio_group_busy(t->root, 4711), ANSWER_NO);
 	sys_write(t->root, "dev/vfio/4711", "");
-	assert_int_equal(vfio_group_busy(t->root, 4711), 0);
+	assert_int_equal(vfio_group_busy(t->root, 4711), ANSWER_NO);
 }
 
 int main(void)

@@ -10,6 +10,7 @@
 #include "src/execute.h"
 #include "src/journal.h"
 #include "tests/unit/tree.h"
+#include "tests/unit/locked.h"
 
 #define VF	"0000:06:10.0"
 #define JOURNAL RUN_DIR "/journal/100"
@@ -54,7 +55,7 @@ static void test_lease(void **state)
 	struct lease back;
 	size_t n;
 
-	assert_int_equal(lease_take(t->root, &l, &err), 0);
+	assert_int_equal(locked_take(t->root, &l, &err), 0);
 	leave_descriptors(0);
 	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), -EMFILE);
 	/* One for the directory. */
@@ -81,13 +82,14 @@ static void test_journal(void **state)
 	const struct executor x = {.root = t->root, .say = quiet};
 	struct step s = {.kind = STEP_LEASE_DROP, .vf = addr_of(VF), .pf = addr_of(PF0)};
 	const struct plan p = {.kind = PLAN_RELEASE, .vmid = 100, .steps = &s, .n_steps = 1};
+	AUTO_OWNER struct owner *o = owner_of(t->root, 100);
 	struct error err = ERROR_INIT;
 	struct plan back;
 
 	assert_int_equal(journal_write(t->root, &p, &err), 0);
 	leave_descriptors(0);
 	assert_int_equal(journal_read(t->root, 100, &back, &err), -EMFILE);
-	assert_int_equal(recover(&x, 100, &err), -EMFILE);
+	assert_int_equal(recover(&x, o, &err), -EMFILE);
 	leave_descriptors(-1);
 	assert_true(path_exists(t->root, JOURNAL));
 	assert_false(path_exists(t->root, JOURNAL ".broken"));
@@ -122,7 +124,7 @@ static void test_mend(void **state)
 	struct error err = ERROR_INIT;
 
 	s[0].lease.before.proto = s[0].lease.want.proto = VLAN_PROTO_8021Q;
-	assert_int_equal(execute(&x, &p, &err), -EMFILE);
+	assert_int_equal(locked_execute(&x, &p, &err), -EMFILE);
 	leave_descriptors(-1);
 	assert_null(strstr(err.text, "another VM's"));
 }
@@ -143,11 +145,11 @@ static void test_sysfs(void **state)
 	assert_has(err.text, "read VF " VF);
 	assert_int_equal(sysfs_pf_read(t->root, &pf, &pf_info, &err), -EMFILE);
 	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), -EMFILE);
-	assert_true(sysfs_autoprobe(t->root, &pf));
+	assert_int_equal(sysfs_autoprobe(t->root, &pf), ANSWER_UNKNOWN);
 	leave_descriptors(-1);
 	assert_int_equal(sysfs_vf_read(t->root, &vf, &pf, 0, &info, &err), 0);
 	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), 0);
-	assert_false(sysfs_autoprobe(t->root, &pf));
+	assert_int_equal(sysfs_autoprobe(t->root, &pf), ANSWER_NO);
 }
 
 /* Not knowing is no reason to take a VF away. */
@@ -155,15 +157,27 @@ static void test_process(void **state)
 {
 	const struct tree *t = *state;
 	const struct proc_id id = {.pid = 4711, .start = 99};
+	const struct pci_reservation reserved = {.vmid = 100, .pid = 4711};
+	struct error err = ERROR_INIT;
+	struct proc_id found;
 
 	tree_write(t->root, "proc/4711/stat",
 		   "4711 (kvm) S 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 99 0\n");
-	assert_true(proc_alive(t->root, &id));
+	tree_write(t->root, "run/qemu-server/100.pid", "4711\n");
+	sys_write(t->root, "dev/vfio/7", "");
+	assert_int_equal(proc_alive(t->root, &id), ANSWER_YES);
+	assert_int_equal(vfio_group_busy(t->root, 7), ANSWER_NO);
 	leave_descriptors(0);
-	assert_true(proc_alive(t->root, &id));
+	assert_int_equal(proc_alive(t->root, &id), ANSWER_UNKNOWN);
+	assert_int_equal(vm_runs(t->root, 100, &found, &err), ANSWER_UNKNOWN);
+	assert_has(err.text, "100.pid");
+	assert_int_equal(vfio_group_busy(t->root, 7), ANSWER_UNKNOWN);
+	assert_true(pci_reservation_live(t->root, &reserved, 1000));
 	leave_descriptors(-1);
+	assert_false(pci_reservation_live(t->root, &reserved, 1000));
 	unlinkat(t->root, "proc/4711/stat", 0);
-	assert_false(proc_alive(t->root, &id));
+	assert_int_equal(proc_alive(t->root, &id), ANSWER_NO);
+	assert_int_equal(vm_runs(t->root, 100, &found, &err), ANSWER_NO);
 }
 
 int main(void)

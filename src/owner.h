@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who may change what belongs to a VM: whoever holds our lock on it, /run/vfhook/locks/<vmid>. A
+ * struct owner is made by taking that lock and by nothing else, and every function that takes,
+ * writes or drops a lease wants one, so that the compiler refuses to do it without.
+ */
+#ifndef VFHOOK_SRC_OWNER_H
+#define VFHOOK_SRC_OWNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct owner;
+
+/*
+ * Take the lock of that VM (or of LEASE_SELF), waiting at most timeout_ms; the folders are made if
+ * need be. 0 and *out, released with owner_unlock(); -EWOULDBLOCK if somebody holds it; another
+ * negative errno with err.
+ */
+int owner_lock(int root, uint32_t vmid, int timeout_ms, struct owner **out, struct error *err);
+
+/* The owner of a dry run: no lock is taken and no file made, and leases cannot be changed with it.
+ */
+int owner_pretend(uint32_t vmid, struct owner **out, struct error *err);
+
+/* NULL is fine. */
+void owner_unlock(struct owner *o);
+
+uint32_t owner_vmid(const struct owner *o);
+/* False for one of a dry run. */
+bool owner_is_real(const struct owner *o);
+
+/* Where the lock is, below the root. Returns buf. */
+const char *owner_lock_path(uint32_t vmid, char buf[64]);
+
+static inline void cleanup_owner(struct owner **o)
+{
+	owner_unlock(*o);
+}
+
+#define AUTO_OWNER CLEANUP(cleanup_owner)
+
+#endif

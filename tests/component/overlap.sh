@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# overlap.sh - one run does its deed between two lines of another: nobody loses a VF, a port or a
+# mapping by that. And what cannot be read is no reason to take a VF away.
+
+set -uo pipefail
+# shellcheck source=tests/component/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+plain() { "$BUILD/tests/vfhook-plain" --root "$node_root" "$@"; }
+settings() { echo "$(vf_get enp6s0f0 "$1" mac) $(vf_get enp6s0f0 "$1" vlan)"; }
+
+# ports VM... - a port of each, with a MAC and a VLAN of its own.
+ports() {
+	local id
+	for id; do printf 'port: %d-0\n\tpool wan\n\tmac bc:24:11:00:00:%02x\n\tvlan %d\n\n' "$id" $((id - 100)) $((id - 80)); done | wan_cfg
+	for id; do vm "$id"; done
+}
+
+# --- Two starts want one stale lease ---
+
+node_up
+pve_up || exit 1
+ports 101 102 103
+plain job 101 >/dev/null 2>&1
+plain job 103 >/dev/null 2>&1
+qm stop 103 >/dev/null 2>&1
+qm set 102 --hostpci0 mapping=vf-102-0 >/dev/null
+# What a post-start of VM 101 that was cut off leaves: a lease on another VF too.
+sed 's/"vf":"0000:06:10.0"/"vf":"0000:06:10.2"/; s/"index":0/"index":1/' \
+	"$node_root/run/vfhook/leases/0000:06:10.0" >"$node_root/run/vfhook/leases/0000:06:10.2"
+stopped taker run/vfhook/locks/101 102 pre-start
+is $? 0 "a start stops between its look at the leases and the lock of the VM whose VF it wants"
+plain 101 post-start >/dev/null 2>&1
+flock "$node_root/var/lock/qemu-server/lock-103.conf" sleep 30 &
+holder=$!
+wait_for 10 is_locked "$node_root/var/lock/qemu-server/lock-103.conf"
+plain 103 pre-start >/dev/null 2>&1
+is "$(lease_of 0000:06:10.2)" "103 starting" "meanwhile another VM starts with that VF"
+go_on taker
+is "$? $(lease_of 0000:06:10.2) $(settings 1)" "0 103 starting bc:24:11:00:00:03 23" \
+	"the first start takes another one, and does not touch it"
+kill $holder
+wait $holder 2>/dev/null
+
+# --- A VM moves to this node while repair looks for VMs that are gone ---
+
+node_up
+pve_up || exit 1
+ports 100
+plain job 100 >/dev/null 2>&1
+qm stop 100 >/dev/null 2>&1
+nodes=$node_root/etc/pve/nodes
+mkdir -p "$nodes/pve2/qemu-server"
+mv "$nodes/pve1/qemu-server/100.conf" "$nodes/pve2/qemu-server/"
+stopped repair etc/pve/nodes/pve2/qemu-server repair
+is $? 0 "repair has looked into this node's folder, and not yet into the other's"
+mv "$nodes/pve2/qemu-server/100.conf" "$nodes/pve1/qemu-server/"
+go_on repair
+is "$? $(grep -c '^port: 100-0' "$node_root/etc/pve/vfhook.cfg") $(grep -c '^vf-100-0' "$node_root/etc/pve/mapping/pci.cfg")" \
+	"0 1 1" "the VM that moved meanwhile keeps port and mapping"
+printf '{"version":3,"ids":{"104":{"node":"pve1","type":"qemu","version":1}}}\n' >"$node_root/etc/pve/.vmlist"
+printf '\nport: 104-0\n\tpool wan\n\tmac bc:24:11:00:00:04\n' >>"$node_root/etc/pve/vfhook.cfg"
+plain repair >/dev/null 2>&1
+is "$(grep -c '^port: 104-0' "$node_root/etc/pve/vfhook.cfg")" 1 "a VM that only pmxcfs's list knows is not gone"
+printf '{"version":3,"ids":[' >"$node_root/etc/pve/.vmlist"
+out=$(plain repair 2>&1)
+like "$? $out" '^1 .*VM 104: whether it is gone cannot be told' "nor is one when that list cannot be understood"
+rm "$node_root/etc/pve/.vmlist"
+plain repair >/dev/null 2>&1
+is "$(grep -c '^port: 104-0' "$node_root/etc/pve/vfhook.cfg")" 0 "one that nobody knows is"
+
+# --- repair is killed while it parks a VF, and a VM takes that VF ---
+
+node_up
+pve_up || exit 1
+ports 100
+mkdir -p "$node_root"/run/vfhook/{locks,leases,journal}
+broken=$node_root/run/vfhook/leases/0000:06:10.0
+dirty='{"vlan":30,"vlan-qos":0,"vlan-proto":"802.1Q","mac":"bc:24:11:00:00:99","spoofchk":True,"trust":True,"min-rate":0,"max-rate":0,"link-state":"auto","query-rss":False}'
+clean='{"vlan":0,"vlan-qos":0,"vlan-proto":"802.1Q","mac":"00:00:00:00:00:00","spoofchk":True,"trust":False,"min-rate":0,"max-rate":0,"link-state":"auto","query-rss":False}'
+half_parked() {
+	rm -f "$node_root"/run/vfhook/leases/*
+	echo '{"version":1' >"$broken"
+	fake_set enp6s0f0 "p['vfs']=[$dirty]+[$clean]*6; p['quirks']=['die-after:2']"
+	plain repair >/dev/null 2>&1
+	fake_set enp6s0f0 'p["quirks"]=[]'
+}
+half_parked
+is "$? $(lease_of 0000:06:10.0) $(cat "$broken.broken")" '0 1 starting {"version":1' \
+	"repair killed in the middle: the VF is vfhook's own, and what the file held is kept"
+out=$(plain repair 2>&1)
+is "$? $(lease_of 0000:06:10.0) $(settings 0)" "0  00:00:00:00:00:00 0" "the next repair finishes it"
+half_parked
+rm -f "$broken"
+plain job 100 >/dev/null 2>&1
+before="$(lease_of 0000:06:10.0) $(settings 0)"
+out=$(plain repair 2>&1)
+is "$before" "100 running bc:24:11:00:00:00 20" "the lease is removed by hand, and a VM takes the VF"
+is "$out $(lease_of 0000:06:10.0) $(settings 0)" "vfhook: nothing to repair $before" "no repair touches it then"
+
+# --- What cannot be read ---
+
+node_up
+pve_up || exit 1
+printf 'port: 100-0\n\tpool wan\n\tmac bc:24:11:00:00:01\n\tvlan 20\n\nport: 100-1\n\tpool wan\n\tmac bc:24:11:00:00:02\n\tvlan 30\n\n' | wan_cfg
+vm 100
+plain job 100 >/dev/null 2>&1
+pid=$(<"$node_root/run/qemu-server/100.pid")
+rm "$node_root/proc"
+mkdir -p "$node_root/proc/$pid"
+sed 's/host=0000:06:10.2/host=vf@10.2/' "/proc/$pid/cmdline" >"$node_root/proc/$pid/cmdline"
+cp "/proc/$pid/stat" "$node_root/proc/$pid/stat"
+ln -s /proc/self "$node_root/proc/self"
+out=$(plain 100 post-start 2>&1)
+like "$? $out" "^1 .*VM 100: .*nothing is changed.*hostpci1" "QEMU's device for one of two ports is not understood: said"
+is "$(lease_count) $(settings 0) $(settings 1)" "2 bc:24:11:00:00:01 20 bc:24:11:00:00:02 30" "nothing is given back"
+rm -r "$node_root/proc"
+ln -s /proc "$node_root/proc"
+mv "$node_root/run/qemu-server/100.pid" "$node_root/pid"
+mkdir "$node_root/run/qemu-server/100.pid"
+for phase in post-stop pre-start; do
+	out=$(plain 100 $phase 2>&1)
+	like "$? $out" "^1 .*VM 100.* cannot be told" "$phase, and whether the VM runs cannot be read: left as it is, said"
+done
+out=$(plain release 100 2>&1)
+like "$? $out" "^1 .*100.pid" "so does release"
+vm 105
+printf '\nport: 105-0\n\tpool wan\n\tmac bc:24:11:00:00:05\n' >>"$node_root/etc/pve/vfhook.cfg"
+plain job 105 >/dev/null 2>&1
+is "$(lease_of 0000:06:10.0) $(lease_of 0000:06:10.2) $(settings 0)" "100 running 100 running bc:24:11:00:00:01 20" \
+	"and a start that needs a VF takes none of those"
+rmdir "$node_root/run/qemu-server/100.pid"
+mv "$node_root/pid" "$node_root/run/qemu-server/100.pid"
+
+# --- A stop has no business with other VMs' journals ---
+
+node_up
+pve_up || exit 1
+ports 100 101
+plain job 100 >/dev/null 2>&1
+plain job 101 >/dev/null 2>&1
+qm stop 101 >/dev/null 2>&1
+fake_set enp6s0f0 'p["quirks"]=["die-after:1"]'
+plain 101 pre-start >/dev/null 2>&1
+fake_set enp6s0f0 'p["quirks"]=[]'
+out=$(plain 100 post-start 2>&1; qm stop 100 2>&1)
+is "$(ls "$node_root/run/vfhook/journal")" 101 "a VM's post-start and stop leave another VM's journal alone"
+out=$(plain 100 pre-start 2>&1)
+is "$? $(ls "$node_root/run/vfhook/journal")" "0 " "the next start of any VM recovers it"
+done_testing
