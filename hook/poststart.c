@@ -19,36 +19,80 @@
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "hook/wish.h"
+#include "pveapi/qmp.h"
 #include "pveapi/vmstate.h"
 #include "src/lease.h"
 
 #define LOCK_WAIT_MS 30000
+/* PVE's own calls to the monitor take turns with ours. */
+#define QMP_WAIT_MS 5000
+
+/* 0: the VF has no link now. A driver may take the wish and do nothing (ixgbe): so it is read back.
+ */
+static int take_link_down(struct hook *h, const struct pci_addr *vf, struct error *err)
+{
+	struct vf_settings down = {.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE};
+	struct pf_link link;
+	struct pci_addr pf;
+	struct pf_info info;
+	unsigned index;
+	bool is_down;
+
+	if (sysfs_vf_identify(h->root, vf, &pf, &index) < 0)
+		return fail(err, ENODEV, "it is no VF");
+	if (sysfs_pf_read(h->root, &pf, &info, err) < 0 ||
+	    apply_setting(h, vf, info.ifindex, index, VF_LINK_STATE, &down, err) < 0)
+		return error_code(err);
+	if (h->dry_run)
+		return 0;
+	if (kernel_pf_read(h->kernel, info.ifindex, &link, err) < 0)
+		return error_code(err);
+	is_down = index < link.n_vfs && vf_attr_equal(VF_LINK_STATE, &down, &link.vfs[index]);
+	pf_link_free(&link);
+	return is_down ? 0 : fail(err, EIO, "the driver takes the wish and does nothing");
+}
+
+/* Its processors stand still: it sends nothing more, and can be looked at. */
+static void pause_vm(struct hook *h, uint32_t vmid, const struct pci_addr *vf,
+		     const struct error *no_link, const char *why)
+{
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+
+	pci_addr_format(vf, addr);
+	if (!h->dry_run && qmp_run(h->root, vmid, "stop", QMP_WAIT_MS, &err) < 0) {
+		event_add(h, vmid, EVENT_CUT_OFF,
+			  "the link of VF %s could NOT be taken down, and the VM could NOT be "
+			  "paused: %s",
+			  addr, why);
+		complain("VM %u: the link of VF %s CANNOT be taken down (%s), and the VM cannot be "
+			 "paused (%s): stop the VM now: qm stop %u",
+			 vmid, addr, no_link->text, err.text, vmid);
+		return;
+	}
+	event_add(h, vmid, EVENT_CUT_OFF,
+		  "the link of VF %s could not be taken down, so the VM was paused: %s", addr, why);
+	complain("VM %u: the link of VF %s cannot be taken down (%s), so the VM %s PAUSED: it must "
+		 "not use another VM's VF; stop it (qm stop %u), set things right, and start it "
+		 "again",
+		 vmid, addr, no_link->text, h->dry_run ? "would be" : "is", vmid);
+}
 
 /* A VM on a VF that is not its own, or not as asked, must not reach the network through it. */
 static void cut_off(struct hook *h, uint32_t vmid, const struct pci_addr *vf, const char *why)
 {
-	struct vf_settings down = {.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE};
 	struct error err = ERROR_INIT;
-	struct pci_addr pf;
-	struct pf_info info;
-	unsigned index;
 	char addr[PCI_ADDR_LEN];
 
-	pci_addr_format(vf, addr);
-	if (!sysfs_vf_identify(h->root, vf, &pf, &index) &&
-	    !sysfs_pf_read(h->root, &pf, &info, &err) &&
-	    !apply_setting(h, vf, info.ifindex, index, VF_LINK_STATE, &down, &err)) {
-		complain("VM %u: the link of VF %s %s taken down; stop the VM (qm stop %u), set "
-			 "things right, and start it again",
-			 vmid, addr, h->dry_run ? "would be" : "is", vmid);
-		event_add(h, vmid, EVENT_CUT_OFF, "the link of VF %s was taken down: %s", addr,
-			  why);
+	if (take_link_down(h, vf, &err) < 0) {
+		pause_vm(h, vmid, vf, &err, why);
 		return;
 	}
-	event_add(h, vmid, EVENT_CUT_OFF, "the link of VF %s could NOT be taken down: %s", addr,
-		  why);
-	complain("VM %u: the link of VF %s CANNOT be taken down (%s): stop the VM now: qm stop %u",
-		 vmid, addr, err.code ? err.text : "it is no VF", vmid);
+	pci_addr_format(vf, addr);
+	complain("VM %u: the link of VF %s %s taken down; stop the VM (qm stop %u), set things "
+		 "right, and start it again",
+		 vmid, addr, h->dry_run ? "would be" : "is", vmid);
+	event_add(h, vmid, EVENT_CUT_OFF, "the link of VF %s was taken down: %s", addr, why);
 }
 
 /* What post-start works with: the VM's ports, its process, and what that has. */

@@ -148,6 +148,31 @@ static const char *why_not_netdev(const struct vf_state *v, char *buf, size_t si
 	return buf;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s);
+	size_t tail = strlen(end);
+
+	return len >= tail && !strcmp(s + len - tail, end);
+}
+
+/*
+ * A VF that a driver has, and no interface of this host: it is in a container's network namespace,
+ * or in a program of its own (DPDK). vfio-pci and its variants (mlx5_vfio_pci, ...) are told by
+ * their group instead.
+ */
+static const char *why_not_driver(const struct vf_info *i, char *buf, size_t size)
+{
+	if (!i->driver[0] || i->ifname[0] || ends_with(i->driver, "vfio-pci") ||
+	    ends_with(i->driver, "vfio_pci"))
+		return NULL;
+	snprintf(buf, size,
+		 "driver %s has it, and its interface is not on this host: in a container, or used "
+		 "by a program?",
+		 i->driver);
+	return buf;
+}
+
 static const char *why_not_group(const struct snapshot *s, const struct vf_state *v, uint32_t vmid,
 				 char *buf, size_t size)
 {
@@ -231,6 +256,8 @@ const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
 	}
 	if (!why)
 		why = why_not_group(s, vf, wish->vmid, buf, size);
+	if (!why)
+		why = why_not_driver(&vf->info, buf, size);
 	if (!why)
 		why = why_not_netdev(vf, buf, size);
 	if (!why && vf->busy != ANSWER_NO) {

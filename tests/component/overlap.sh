@@ -148,4 +148,38 @@ out=$(plain 100 post-start 2>&1; qm stop 100 2>&1)
 is "$(ls "$node_root/run/vfhook/journal")" 101 "a VM's post-start and stop leave another VM's journal alone"
 out=$(plain 100 pre-start 2>&1)
 is "$? $(ls "$node_root/run/vfhook/journal")" "0 " "the next start of any VM recovers it"
+# --- A VF that a container or a program has ---
+
+node_up
+pve_up || exit 1
+ports 100
+dev=$node_root/sys/bus/pci/devices/0000:06:10.0
+for driver in igbvf uio_pci_generic; do
+	mkdir -p "$node_root/sys/bus/pci/drivers/$driver"
+	ln -sfn "../../../bus/pci/drivers/$driver" "$dev/driver"
+	: >"$dev/driver_override"
+	fake_set enp6s0f0 "p['vfs']=[$dirty]+[$clean]*6"
+	like "$(vfhook status 2>&1)" " 0 +unusable" "VF 0 is bound to $driver, without an interface here: status says that nobody gets it"
+	plain job 100 >/dev/null 2>&1
+	plain boot >/dev/null 2>&1
+	plain repair >/dev/null 2>&1
+	is "$(lease_of 0000:06:10.0) $(settings 0) $(readlink "$dev/driver" | sed 's,.*/,,')" " bc:24:11:00:00:99 30 $driver" \
+		"neither a start nor boot nor repair touches it"
+	qm stop 100 >/dev/null 2>&1
+done
+
+# --- A driver that does not answer ---
+
+node_up
+pve_up || exit 1
+ports 100
+plain job 100 >/dev/null 2>&1
+fake_set enp6s0f0 'p["quirks"]=["slow:300000"]'
+qm stop 100 >"$node_root/stop.out" 2>&1
+like "$(cat "$node_root/stop.out")" "VM 100: the driver of its VF has not answered.*vfhook release 100" \
+	"the driver hangs: the stop goes on without, and says so"
+is "$(vm_runs 100 || echo stopped) $(lease_of 0000:06:10.0)" "stopped 100 running" "the VM is stopped, its VF stays leased"
+fake_set enp6s0f0 'p["quirks"]=[]'
+wait_for 10 plain release 100
+is "$(lease_count) $(settings 0) $(ls "$node_root/run/vfhook/journal")" "0 00:00:00:00:00:00 0 " "once it answers, release cleans it"
 done_testing

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A running VM's QEMU, asked through its monitor socket, /run/qemu-server/<vmid>.qmp (QMP, JSON
+ * lines). It serves one client at a time and PVE's own calls wait for it only seconds, so each call
+ * here connects for one command and lets go.
+ */
+#ifndef VFHOOK_PVEAPI_QMP_H
+#define VFHOOK_PVEAPI_QMP_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * Run a command without arguments ("stop", "cont") and wait for its answer, at most timeout_ms.
+ * 0, or a negative errno with err: -ENOENT or -ECONNREFUSED if there is no such socket, -ETIMEDOUT,
+ * -EREMOTEIO with QEMU's own words if it refuses.
+ */
+int qmp_run(int root, uint32_t vmid, const char *command, int timeout_ms, struct error *err);
+
+#endif
