@@ -8,6 +8,7 @@ set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 plain() { "$BUILD/tests/vfhook-plain" --root "$node_root" "$@"; }
+journals() { find "$node_root/run/vfhook/journal" -type f -printf '%f ' 2>/dev/null; }
 settings() { echo "$(vf_get enp6s0f0 "$1" mac) $(vf_get enp6s0f0 "$1" vlan)"; }
 
 # ports VM... - a port of each, with a MAC and a VLAN of its own.
@@ -42,6 +43,41 @@ is "$? $(lease_of 0000:06:10.2) $(settings 1)" "0 103 starting bc:24:11:00:00:03
 	"the first start takes another one, and does not touch it"
 kill $holder
 wait $holder 2>/dev/null
+
+# --- A VM starts between another's look at its stale lease and the lock ---
+
+node_up
+pve_up || exit 1
+ports 101 102
+plain job 101 >/dev/null 2>&1
+qm stop 101 >/dev/null 2>&1
+qm set 102 --hostpci0 mapping=vf-102-0 >/dev/null
+plain 101 pre-start >/dev/null 2>&1
+is "$(lease_of 0000:06:10.0)" "101 starting" "a start of VM 101 that failed has left its lease"
+stopped taker run/vfhook/locks/101 102 pre-start
+qm start 101 >/dev/null 2>&1
+go_on taker
+is "$? $(lease_of 0000:06:10.0) $(settings 0) $(vm_runs 101 && echo runs)" "0 101 running bc:24:11:00:00:01 21 runs" \
+	"VM 101 starts with it in the last moment, and keeps it"
+
+# --- A live change that the driver refuses half way ---
+
+fake_set enp6s0f0 'p["quirks"]=["fail:trust"]'
+before=$(<"$node_root/etc/pve/vfhook.cfg")
+out=$(plain set 101 --vlan 35 --trust on 2>&1)
+like "$? $out" "^1 .*VM 101: nothing is changed" "the driver refuses the second of two settings of a running VM"
+fake_set enp6s0f0 'p["quirks"]=[]'
+is "$(settings 0) $(<"$node_root/etc/pve/vfhook.cfg")" "bc:24:11:00:00:01 21 $before" "the first is undone, and the file is as it was"
+like "$(cat "$node_root/run/vfhook/leases/0000:06:10.0")" '"want":\{[^}]*"vlan":21' "so is what the lease says"
+
+# --- post-start after a run that was cut off ---
+
+fake_set enp6s0f0 'p["quirks"]=["die-after:1"]'
+plain set 101 --vlan 36 --trust on >/dev/null 2>&1
+fake_set enp6s0f0 'p["quirks"]=[]'
+is "$(journals)" "101 " "set is killed between two settings: its journal is there"
+plain 101 post-start >/dev/null 2>&1
+is "$(journals) $(settings 0)" " bc:24:11:00:00:01 21" "post-start undoes it first"
 
 # --- A VM moves to this node while repair looks for VMs that are gone ---
 
@@ -145,9 +181,9 @@ fake_set enp6s0f0 'p["quirks"]=["die-after:1"]'
 plain 101 pre-start >/dev/null 2>&1
 fake_set enp6s0f0 'p["quirks"]=[]'
 out=$(plain 100 post-start 2>&1; qm stop 100 2>&1)
-is "$(ls "$node_root/run/vfhook/journal")" 101 "a VM's post-start and stop leave another VM's journal alone"
+is "$(journals)" "101 " "a VM's post-start and stop leave another VM's journal alone"
 out=$(plain 100 pre-start 2>&1)
-is "$? $(ls "$node_root/run/vfhook/journal")" "0 " "the next start of any VM recovers it"
+is "$? $(journals)" "0 " "the next start of any VM recovers it"
 # --- A VF that a container or a program has ---
 
 node_up
@@ -181,5 +217,5 @@ like "$(cat "$node_root/stop.out")" "VM 100: the driver of its VF has not answer
 is "$(vm_runs 100 || echo stopped) $(lease_of 0000:06:10.0)" "stopped 100 running" "the VM is stopped, its VF stays leased"
 fake_set enp6s0f0 'p["quirks"]=[]'
 wait_for 10 plain release 100
-is "$(lease_count) $(settings 0) $(ls "$node_root/run/vfhook/journal")" "0 00:00:00:00:00:00 0 " "once it answers, release cleans it"
+is "$(lease_count) $(settings 0) $(journals)" "0 00:00:00:00:00:00 0 " "once it answers, release cleans it"
 done_testing

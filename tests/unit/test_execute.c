@@ -993,6 +993,108 @@ static void test_lost_in_the_middle(void **state)
 	}
 }
 
+/* "Look again" is for who lost a lease; a driver that says so has been asked for long enough. */
+static void test_again_of_a_driver(void **state)
+{
+	struct vf_settings want = everything();
+	struct error err = ERROR_INIT;
+	AUTO_FREE char *before = NULL;
+	struct plan p;
+	struct rig r;
+
+	rig_open(&r, *state);
+	quirks(r.t, PAGE0, "again-after:0");
+	before = world(r.t);
+	plan_one(&r, PLAN_START, &want, &p);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EBUSY);
+	assert_int_equal(err.code, EBUSY);
+	same_world(before, r.t, "EAGAIN");
+	plan_free(&p);
+	rig_close(&r);
+}
+
+/* One whose link was forced up by somebody is not as we leave them: it is read again when taken. */
+static void test_link_enable_is_not_clean(void **state)
+{
+	struct vf_settings seen = {.has = 0xff,
+				   .proto = VLAN_PROTO_8021Q,
+				   .spoofchk = true,
+				   .link_state = VF_LINK_ENABLE};
+	struct vf_settings want = everything();
+	struct error err = ERROR_INIT;
+	struct plan p;
+	struct rig r;
+
+	rig_open(&r, *state);
+	vf_put(r.t, PAGE0, 0, &seen);
+	plan_one(&r, PLAN_START, &want, &p);
+	seen.vlan = 77;
+	vf_put(r.t, PAGE0, 0, &seen);
+	assert_int_equal(locked_execute(&r.x, &p, &err), -EEXIST);
+	assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
+	plan_free(&p);
+	rig_close(&r);
+}
+
+/* Where zero is refused twice, the spoofchk that was off for the second try is on again. */
+static void test_spoofchk_comes_back(void **state)
+{
+	struct vf_settings want = {.has = HAS_MAC, .mac = {2, 0, 0, 0, 0, 9}};
+	struct error err = ERROR_INIT;
+	struct vf_settings now;
+	uint8_t parking[6];
+	struct pci_addr vf = igb_vf(0);
+	struct plan p;
+	struct rig r;
+
+	rig_open(&r, *state);
+	quirks(r.t, PAGE0, "refuse-zero-mac");
+	start(&r, &want);
+	plan_back(&r, &p);
+	for (size_t i = 0; i < p.n_steps; i++) {
+		if (p.steps[i].kind == STEP_GUARD)
+			p.steps[i].kind = STEP_VERIFY;
+	}
+	assert_int_equal(locked_execute(&r.x, &p, &err), 0);
+	now = vf_get(r.t, PAGE0, 0);
+	vf_parking_mac(&vf, parking);
+	assert_memory_equal(now.mac, parking, 6);
+	assert_true(now.spoofchk);
+	plan_free(&p);
+	rig_close(&r);
+}
+
+/* The journal becomes something that cannot be removed. */
+static int nail_journal(struct rig *r)
+{
+	unlinkat(r->t->root, JOURNAL, 0);
+	return mkdirat(r->t->root, JOURNAL, 0755) || mkdirat(r->t->root, JOURNAL "/in", 0755);
+}
+
+/* A start whose journal stays would be undone by the next run: it is undone now, and refused. */
+static void test_journal_stays(void **state)
+{
+	struct vf_settings want = everything();
+	struct error err = ERROR_INIT;
+	struct vf_settings before;
+	struct vf_settings now;
+	struct plan p;
+	struct rig r;
+
+	rig_open(&r, *state);
+	before = vf_get(r.t, PAGE0, 0);
+	plan_one(&r, PLAN_START, &want, &p);
+	assert_int_equal(plan_add_call(&p, 0, "a thing", &err), 0);
+	r.on_call = nail_journal;
+	assert_true(locked_execute(&r.x, &p, &err) < 0);
+	assert_has(err.text, "journal");
+	assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
+	now = vf_get(r.t, PAGE0, 0);
+	equal(&before, &now);
+	plan_free(&p);
+	rig_close(&r);
+}
+
 /* A plan is carried out with the lock of its VM, and with no other. */
 static void test_wrong_lock(void **state)
 {
@@ -1476,6 +1578,10 @@ int main(void)
 		nic_test(test_mend_goes_on),
 		nic_test(test_mend_ends_at_anothers_lease),
 		nic_test(test_lost_in_the_middle),
+		nic_test(test_again_of_a_driver),
+		nic_test(test_link_enable_is_not_clean),
+		nic_test(test_spoofchk_comes_back),
+		nic_test(test_journal_stays),
 		nic_test(test_wrong_lock),
 		nic_test(test_crash),
 		nic_test(test_crash_in_the_recovery),

@@ -1013,6 +1013,114 @@ static void test_port_on(void **state)
 	plan_free(&w.p);
 }
 
+/* Other wishes while it runs: what the guest's driver has as its address stays, in the lease too.
+ */
+static void test_change_keeps_the_mac(void **state)
+{
+	struct vf_settings want = {
+		.has = HAS_MAC | HAS_VLAN, .vlan = 30, .proto = VLAN_PROTO_8021Q};
+	const struct step *s;
+	struct vf_state *v;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1, 1, 1);
+	v = &w.vfs[0][0];
+	lease_to(v, VM, LEASE_RUNNING);
+	v->lease.want.has = HAS_MAC | HAS_TRUST;
+	v->lease.want.trust = true;
+	v->now.trust = true;
+	memcpy(v->lease.want.mac, mac_a, 6);
+	memcpy(want.mac, mac_b, 6);
+	set_mac(&w, 0, 0, mac_a);
+	assert_int_equal(plan_change(&w.pfs[0], v, &want, &w.p, &w.err), 0);
+	assert_null(set_of(&w, v, VF_MAC));
+	s = step_of(&w, v, STEP_LEASE_WRITE);
+	assert_non_null(s);
+	assert_true(s->lease.want.has & HAS_MAC);
+	assert_memory_equal(s->lease.want.mac, mac_a, 6);
+	assert_memory_equal(s->old_lease.want.mac, mac_a, 6);
+	s = set_of(&w, v, VF_VLAN);
+	assert_true(s && s->to.vlan == 30);
+	s = set_of(&w, v, VF_TRUST);
+	assert_true(s && !s->to.trust);
+	s = step_of(&w, v, STEP_VERIFY);
+	assert_true(s && !(s->to.has & HAS_MAC));
+	/* A port that has no MAC by now: the lease still says what the guest has. */
+	plan_free(&w.p);
+	plan_init(&w.p, PLAN_START, VM);
+	want.has = HAS_VLAN;
+	assert_int_equal(plan_change(&w.pfs[0], v, &want, &w.p, &w.err), 0);
+	s = step_of(&w, v, STEP_LEASE_WRITE);
+	assert_true(s && (s->lease.want.has & HAS_MAC));
+	plan_free(&w.p);
+}
+
+/* A leftover whose port limited it both ways: the one that is wished for no more is as before us.
+ */
+static void test_rates_of_a_leftover(void **state)
+{
+	const struct step *s;
+	struct vf_state *v;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1, 1, 1);
+	v = &w.vfs[0][0];
+	v->now.min_rate = 3;
+	v->now.max_rate = 30;
+	lease_to(v, VM, LEASE_STARTING);
+	v->lease.want.has = HAS_MIN_RATE | HAS_MAX_RATE;
+	v->now.min_rate = 10;
+	v->now.max_rate = 100;
+	w.wishes[0].want = (struct vf_settings){.has = HAS_MAX_RATE, .max_rate = 500};
+	chosen(&w, 0, 0);
+	s = set_of(&w, v, VF_RATE);
+	assert_true(s && s->to.min_rate == 3 && s->to.max_rate == 500);
+	w.wishes[0].want = (struct vf_settings){.has = HAS_MIN_RATE, .min_rate = 7};
+	chosen(&w, 0, 0);
+	s = set_of(&w, v, VF_RATE);
+	assert_true(s && s->to.min_rate == 7 && s->to.max_rate == 30);
+	plan_free(&w.p);
+}
+
+/* Two VFs of one VM that change their addresses: each step is on a VF that is leased by then. */
+static void test_swap_is_under_leases(void **state)
+{
+	(void)state;
+	for (unsigned m = 0; m < 4; m++) {
+		bool held[2] = {m & 1, m & 2};
+		struct world w;
+
+		world_init(&w, 1, 2, 2);
+		wish_last(&w, 0, 0, 0);
+		wish_last(&w, 1, 0, 1);
+		wish_mac(&w, 0, mac_a);
+		wish_mac(&w, 1, mac_b);
+		set_mac(&w, 0, 0, mac_b);
+		set_mac(&w, 0, 1, mac_a);
+		for (unsigned k = 0; k < 2; k++) {
+			if (held[k])
+				lease_to(&w.vfs[0][k], VM, LEASE_STARTING);
+		}
+		chosen(&w, 0, 0);
+		for (size_t i = 0; i < w.p.n_steps; i++) {
+			const struct step *s = &w.p.steps[i];
+
+			if (s->kind == STEP_LEASE_TAKE || s->kind == STEP_LEASE_WRITE)
+				held[s->index] = true;
+			else if (s->kind == STEP_LEASE_DROP)
+				held[s->index] = false;
+			else
+				assert_true(held[s->index]);
+		}
+		/* Nobody has the other's address while both have one. */
+		assert_true(step_of(&w, &w.vfs[0][1], STEP_CLEAR_MAC) <
+			    set_of(&w, &w.vfs[0][0], VF_MAC));
+		plan_free(&w.p);
+	}
+}
+
 /* --- Giving back --- */
 
 static void release(struct world *w, const struct vf_state *v, const struct lease *l)
@@ -1108,6 +1216,11 @@ static void test_release_everything(void **state)
 	lease_to(v, VM, LEASE_RUNNING);
 	v->lease.want = everything();
 	v->now = everything();
+	snprintf(w.pfs[0].info.driver, sizeof(w.pfs[0].info.driver), "i40e");
+	release(&w, v, &v->lease);
+	/* First of all nobody hears it any more. */
+	assert_int_equal(w.p.steps[0].kind, STEP_CUT);
+	snprintf(w.pfs[0].info.driver, sizeof(w.pfs[0].info.driver), "igb");
 	release(&w, v, &v->lease);
 	s = set_of(&w, v, VF_VLAN);
 	assert_true(s && !s->to.vlan && !s->to.qos);
@@ -1340,6 +1453,9 @@ int main(void)
 		cmocka_unit_test(test_double_mac_leaves_spoofchk_on),
 		cmocka_unit_test(test_two_ports_change_addresses),
 		cmocka_unit_test(test_port_on),
+		cmocka_unit_test(test_change_keeps_the_mac),
+		cmocka_unit_test(test_rates_of_a_leftover),
+		cmocka_unit_test(test_swap_is_under_leases),
 		cmocka_unit_test(test_parked_link),
 		cmocka_unit_test(test_park),
 		cmocka_unit_test(test_release_everything),

@@ -129,6 +129,40 @@ static void test_mend(void **state)
 	assert_null(strstr(err.text, "another VM's"));
 }
 
+static int use_all_and_fail(void *arg, const struct step *s, struct error *err)
+{
+	use_all(arg, s, err);
+	return (fail)(err, EIO, "no");
+}
+
+/* Whose the VF is cannot be told when a start is undone: it keeps its lease, and nobody gets it. */
+static void test_undo(void **state)
+{
+	const struct tree *t = *state;
+	const struct executor x = {.root = t->root, .call = use_all_and_fail, .say = quiet};
+	struct step s[] = {
+		{.kind = STEP_LEASE_TAKE,
+		 .vf = addr_of(VF),
+		 .pf = addr_of(PF0),
+		 .lease = {.vf = addr_of(VF), .pf = addr_of(PF0), .vmid = 100, .pool = "wan"}},
+		{.kind = STEP_OVERRIDE,
+		 .vf = addr_of(VF),
+		 .pf = addr_of(PF0),
+		 .to_text = "vfio-pci"},
+		{.kind = STEP_CALL},
+	};
+	const struct plan p = {.kind = PLAN_START, .vmid = 100, .steps = s, .n_steps = 3};
+	struct pci_addr vf = addr_of(VF);
+	struct error err = ERROR_INIT;
+	struct lease l;
+
+	s[0].lease.before.proto = s[0].lease.want.proto = VLAN_PROTO_8021Q;
+	assert_int_equal(locked_execute(&x, &p, &err), -EIO);
+	leave_descriptors(-1);
+	assert_int_equal(lease_read(t->root, &vf, &l, &err), 0);
+	assert_int_equal(l.vmid, 100);
+}
+
 static void test_sysfs(void **state)
 {
 	const struct tree *t = *state;
@@ -184,7 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(test_lease), test(test_journal), test(test_mend),
-		test(test_sysfs), test(test_process),
+		test(test_undo),  test(test_sysfs),   test(test_process),
 	};
 
 	return cmocka_run_group_tests(tests, tree_group_setup, tree_group_teardown);
