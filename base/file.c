@@ -58,6 +58,43 @@ static int write_full(int fd, const char *data, size_t len)
 	return 0;
 }
 
+/* A read that could have had one byte more than the size has seen the end; a file may grow. */
+static ssize_t read_sized(int fd, size_t size, char **buf)
+{
+	ssize_t n;
+
+	*buf = malloc(size + 2);
+	if (!*buf)
+		return -ENOMEM;
+	n = read_full(fd, *buf, size + 1, size);
+	return n > (ssize_t)size ? -EFBIG : n;
+}
+
+/* procfs says size 0 whatever there is: one byte more than there is room for tells. */
+static ssize_t read_sizeless(int fd, size_t max, char **buf)
+{
+	size_t cap = max < 65536 ? max : 65536;
+	size_t used = 0;
+
+	for (;;) {
+		char *more = realloc(*buf, cap + 2);
+		ssize_t n;
+
+		if (!more)
+			return -ENOMEM;
+		*buf = more;
+		n = read_full(fd, more + used, cap + 1 - used, SIZE_MAX);
+		if (n < 0)
+			return n;
+		used += (size_t)n;
+		if (used <= cap)
+			return (ssize_t)used;
+		if (cap >= max)
+			return -EFBIG;
+		cap = cap > max / 4 ? max : cap * 4;
+	}
+}
+
 static ssize_t read_whole(int root, const char *path, int flags, size_t max, char **data,
 			  struct error *err)
 {
@@ -65,7 +102,6 @@ static ssize_t read_whole(int root, const char *path, int flags, size_t max, cha
 		openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 	AUTO_FREE char *buf = NULL;
 	struct stat st;
-	size_t cap;
 	ssize_t n;
 
 	if (fd < 0)
@@ -76,18 +112,15 @@ static ssize_t read_whole(int root, const char *path, int flags, size_t max, cha
 		return fail(err, EINVAL, "/%s is not a regular file", path);
 	if (st.st_size > 0 && (uintmax_t)st.st_size > max)
 		return fail(err, EFBIG, "/%s is larger than %zu bytes", path, max);
-	/* procfs says size 0; a file may grow while it is read: one byte more tells. */
-	cap = st.st_size > 0 ? (size_t)st.st_size : (max < 65536 ? max : 65536);
-	buf = malloc(cap + 2);
-	if (!buf)
+	n = st.st_size > 0 ? read_sized(fd, (size_t)st.st_size, &buf)
+			   : read_sizeless(fd, max, &buf);
+	if (n == -ENOMEM)
 		return fail(err, ENOMEM, "read /%s: out of memory", path);
-	/* A read that could have had one byte more than the size has seen the end. */
-	n = read_full(fd, buf, cap + 1, st.st_size > 0 ? cap : SIZE_MAX);
-	if (n < 0)
-		return fail_errno(err, (int)-n, "read /%s", path);
-	if ((size_t)n > cap)
+	if (n == -EFBIG)
 		return fail(err, EFBIG, "/%s grew while it was read, or is larger than %zu bytes",
 			    path, max);
+	if (n < 0)
+		return fail_errno(err, (int)-n, "read /%s", path);
 	buf[n] = '\0';
 	*data = STEAL(buf);
 	return n;

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -62,6 +63,38 @@ static void test_read_sizeless(void **state)
 	data = NULL;
 	assert_int_equal(file_read(root, "proc/self/status", 20, &data, &err), -EFBIG);
 	assert_null(data);
+	close(root);
+}
+
+/* /proc/cpuinfo of a server with 50 CPUs is larger than one guesses. */
+static void test_read_sizeless_and_large(void **state)
+{
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct error err = ERROR_INIT;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *data = NULL;
+	void *at[4096];
+	ssize_t n;
+
+	(void)state;
+	/* A line of /proc/self/maps for each: mappings whose neighbours differ stay apart. */
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		at[i] = mmap(NULL, page, i % 2 ? PROT_READ : PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		assert_true(at[i] != MAP_FAILED);
+	}
+	n = file_read(root, "proc/self/maps", 16 << 20, &data, &err);
+	if (n < 0)
+		print_error("%s\n", err.text);
+	assert_true(n > 2 * 65536);
+	assert_int_equal(strlen(data), n);
+	assert_int_equal(data[n - 1], '\n');
+	free(data);
+	data = NULL;
+	assert_int_equal(file_read(root, "proc/self/maps", 65600, &data, &err), -EFBIG);
+	assert_has(err.text, "larger than 65600 bytes");
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
+		munmap(at[i], page);
 	close(root);
 }
 
@@ -395,6 +428,7 @@ int main(void)
 		tree_test(test_read),
 		tree_test(test_read_refuses),
 		tree_test(test_read_sizeless),
+		tree_test(test_read_sizeless_and_large),
 		tree_test(test_read_growing),
 		tree_test(test_attributes),
 		tree_test(test_links),
