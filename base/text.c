@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 int parse_u64(const char *s, uint64_t max, uint64_t *out)
 {
 	uint64_t n = 0;
@@ -332,6 +334,36 @@ size_t utf8_len(const char *text)
 	return n;
 }
 
+/*
+ * Characters without a shape that change how what stands around them is shown: orders of text
+ * that runs the other way (a name could make a line read as another), marks of lines and
+ * paragraphs, joiners, tags. Unicode's category Cf with Zl and Zp.
+ */
+static bool is_format(const char *text, size_t n)
+{
+	static const struct {
+		uint32_t first;
+		uint32_t last;
+	} ranges[] = {
+		{0xad, 0xad},	    {0x600, 0x605},	{0x61c, 0x61c},	  {0x6dd, 0x6dd},
+		{0x70f, 0x70f},	    {0x180e, 0x180e},	{0x200b, 0x200f}, {0x2028, 0x202e},
+		{0x2060, 0x206f},   {0xfeff, 0xfeff},	{0xfff9, 0xfffb}, {0x110bd, 0x110bd},
+		{0x1d173, 0x1d17a}, {0xe0000, 0xe007f},
+	};
+	uint32_t c = (unsigned char)text[0];
+
+	if (n < 2)
+		return false;
+	c &= 0x7fU >> n;
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)text[i] & 0x3fU);
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return true;
+	}
+	return false;
+}
+
 const char *text_clean(const char *text, char *buf, size_t size)
 {
 	size_t used = 0;
@@ -340,7 +372,8 @@ const char *text_clean(const char *text, char *buf, size_t size)
 		return buf;
 	while (*text) {
 		size_t n = utf8_len(text);
-		bool shown = n && (unsigned char)*text >= 0x20 && *text != 0x7f;
+		bool shown =
+			n && (unsigned char)*text >= 0x20 && *text != 0x7f && !is_format(text, n);
 
 		if (used + (n ? n : 1) >= size)
 			break;

@@ -83,7 +83,8 @@ size_t utf8_len(const char *s);
 
 /*
  * Make text from outside fit to be shown: control characters, DEL and bytes
- * that are not valid UTF-8 become '?', at most size - 1 bytes. Returns buf.
+ * that are not valid UTF-8, and characters that turn or hide the text around them
+ * (U+202E and its like) become '?', at most size - 1 bytes. Returns buf.
  */
 const char *text_clean(const char *text, char *buf, size_t size);
 

@@ -202,6 +202,16 @@ static void test_clean(void **state)
 		{"\xf4\x90\x80\x80", "????"},
 		{"\xe2\x82", "??"}, /* cut off */
 		{"\xf0\x9f\x90\xa7", "\xf0\x9f\x90\xa7"},
+		/* What turns the text behind it around, hides, or begins a line. */
+		{"a\xe2\x80\xae"
+		 "b\xe2\x81\xa6"
+		 "c",
+		 "a???b???c"},
+		{"\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\xaa", "?????????"},
+		{"\xe2\x81\xa9\xe2\x80\xa8\xe2\x80\xa9", "?????????"},
+		{"\xd8\x9c\xef\xbb\xbf", "?????"},
+		{"\xf3\xa0\x81\x81", "????"}, /* a tag: letters that nobody sees */
+		{"\xe2\x80\x90\xe2\x80\xb0", "\xe2\x80\x90\xe2\x80\xb0"}, /* hyphen, per mille */
 	};
 	char buf[64];
 	char small[4];
