@@ -15,7 +15,7 @@
 
 #define JOURNAL_DIR	RUN_DIR "/journal"
 #define JOURNAL_MAX	1048576
-#define JOURNAL_VERSION 1
+#define JOURNAL_VERSION 1 /* as with leases: raised when an older vfhook would misread it */
 
 static const char *const kinds[] = {
 	[STEP_LEASE_TAKE] = "lease-take",
@@ -125,7 +125,7 @@ int journal_write(int root, const struct plan *p, struct error *err)
 	if (o.text.len > JOURNAL_MAX)
 		return fail(err, E2BIG, "the plan is too large for a journal");
 	journal_path(path, p->vmid);
-	return file_create(root, path, 0644, str_get(&o.text), o.text.len, err);
+	return run_file_create(root, path, &o.text, err);
 }
 
 /* The place of the member 'kind' in a list of names, or a negative errno. */
@@ -209,12 +209,14 @@ static int step_from_json(const json_t *j, struct step *s, struct error *err)
 static int plan_from_json(const json_t *j, uint32_t vmid, struct plan *p, struct error *err)
 {
 	const json_t *steps = json_object_get(j, "steps");
-	int kind = kind_from_json(j, plan_kinds, ARRAY_SIZE(plan_kinds), err);
 	json_int_t n;
+	int kind;
 
-	if (kind < 0 ||
-	    json_need_int(j, "version", JOURNAL_VERSION, JOURNAL_VERSION, &n, err) < 0 ||
-	    json_need_int(j, "vmid", vmid, vmid, &n, err) < 0)
+	/* The version first: what a newer one's kinds are, only that one knows. */
+	if (json_need_version(j, JOURNAL_VERSION, err) < 0)
+		return -EINVAL;
+	kind = kind_from_json(j, plan_kinds, ARRAY_SIZE(plan_kinds), err);
+	if (kind < 0 || json_need_int(j, "vmid", vmid, vmid, &n, err) < 0)
 		return -EINVAL;
 	if (!json_is_array(steps) || json_array_size(steps) > JOURNAL_STEPS)
 		return fail(err, EINVAL, "'steps' is no list, or too long a one");

@@ -49,6 +49,20 @@ int json_need_int(const json_t *obj, const char *key, json_int_t min, json_int_t
 	return 0;
 }
 
+int json_need_version(const json_t *obj, int ours, struct error *err)
+{
+	json_int_t version;
+
+	if (json_need_int(obj, "version", 1, INT32_MAX, &version, err) < 0)
+		return -EINVAL;
+	if (version > ours)
+		return fail(err, EINVAL,
+			    "written by a newer vfhook (format %d, this one knows %d): install "
+			    "that again",
+			    (int)version, ours);
+	return 0;
+}
+
 const char *json_need_string(const json_t *obj, const char *key, struct error *err)
 {
 	const char *s = json_string_value(json_object_get(obj, key));

@@ -26,6 +26,12 @@ json_t *json_out_parse(struct json_out *o);
 int json_need_int(const json_t *obj, const char *key, json_int_t min, json_int_t max,
 		  json_int_t *out, struct error *err);
 
+/*
+ * The member 'version' of a file of ours: an older one is read like one of now, a newer one
+ * than `ours` is refused in words. -EINVAL with err.
+ */
+int json_need_version(const json_t *obj, int ours, struct error *err);
+
 /* A string member, owned by obj; NULL with err filled. */
 const char *json_need_string(const json_t *obj, const char *key, struct error *err);
 

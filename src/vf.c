@@ -308,7 +308,7 @@ static int setting_from_json(const char *key, const json_t *v, struct vf_setting
 		s->has |= HAS_LINK_STATE;
 		return vf_link_state_parse(json_string_value(v), &s->link_state);
 	}
-	return -EINVAL;
+	return 0; /* of another version: what it does not know it cannot mean */
 }
 
 int vf_settings_from_json(const json_t *j, struct vf_settings *out, struct error *err)

@@ -251,6 +251,29 @@ static void test_truncated(void **state)
 
 #define HEAD "{\"version\":1,\"kind\":\"start\",\"vmid\":100,\"steps\":"
 
+/* Written before an upgrade, or before the way back: what is known is done, the rest passed over.
+ */
+static void test_other_versions(void **state)
+{
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	struct plan p;
+
+	tree_write(t->root, RUN_DIR "/journal/100",
+		   "{\"version\":1,\"of-tomorrow\":{},\"kind\":\"start\",\"vmid\":100,\"steps\":["
+		   "{\"kind\":\"set\",\"vf\":\"0000:06:10.2\",\"pf\":\"0000:06:00.0\",\"index\":1,"
+		   "\"of-tomorrow\":1,\"attr\":0,\"from\":{\"vlan\":1,\"of-tomorrow\":1},"
+		   "\"to\":{\"vlan\":2}}]}");
+	assert_int_equal(journal_read(t->root, 100, &p, &err), 0);
+	assert_int_equal(p.n_steps, 1);
+	assert_int_equal(p.steps[0].from.vlan, 1);
+	plan_free(&p);
+	tree_write(t->root, RUN_DIR "/journal/100",
+		   "{\"version\":2,\"kind\":\"of-tomorrow\",\"vmid\":100,\"steps\":[]}");
+	assert_int_equal(journal_read(t->root, 100, &p, &err), -EINVAL);
+	assert_has(err.text, "written by a newer vfhook");
+}
+
 static void test_hostile(void **state)
 {
 	static const char *const bad[] = {
@@ -360,17 +383,22 @@ static void test_no_directory(void **state)
 	assert_null(list);
 	assert_int_equal(journal_read(t->root, 100, &back, NULL), -ENOENT);
 	assert_int_equal(journal_drop(t->root, 100, NULL), 0);
+	/* Made by the first one; where that can't be, nothing is written. */
+	assert_int_equal(journal_write(t->root, &p, NULL), 0);
+	assert_int_equal(journal_drop(t->root, 100, NULL), 0);
+	assert_int_equal(unlinkat(t->root, RUN_DIR "/journal", AT_REMOVEDIR), 0);
+	tree_write(t->root, RUN_DIR "/journal", "no folder");
 	assert_true(journal_write(t->root, &p, NULL) < 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		dirs_test(test_round_trip),	dirs_test(test_one_at_a_time),
-		dirs_test(test_append_to_read), dirs_test(test_wrong_vmid),
-		dirs_test(test_many_steps),	dirs_test(test_truncated),
-		dirs_test(test_hostile),	dirs_test(test_list_and_put_aside),
-		ram_test(test_no_directory),
+		dirs_test(test_round_trip),	    dirs_test(test_one_at_a_time),
+		dirs_test(test_append_to_read),	    dirs_test(test_wrong_vmid),
+		dirs_test(test_many_steps),	    dirs_test(test_truncated),
+		dirs_test(test_other_versions),	    dirs_test(test_hostile),
+		dirs_test(test_list_and_put_aside), ram_test(test_no_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
