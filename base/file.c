@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,25 +242,33 @@ static int open_parent(int root, const char *path, const char **name)
 	return fd < 0 ? -errno : fd;
 }
 
-int file_replace(int root, const char *path, mode_t mode, const char *data, size_t len,
-		 struct error *err)
+/*
+ * A name that no other writer has at this moment: its process and, for what an earlier one of
+ * that number left (or, in /etc/pve, another node's), a number. O_EXCL sees to the rest.
+ */
+static int open_fresh(int dir, const char *name, mode_t mode, char tmp[NAME_MAX + 1])
 {
-	AUTO_CLOSE int dir = -1;
-	AUTO_CLOSE int fd = -1;
+	for (unsigned n = 0; n < 100; n++) {
+		int fd;
+
+		if (snprintf(tmp, NAME_MAX + 1, ".tmp-%s.%d.%u", name, (int)getpid(), n) > NAME_MAX)
+			return -ENAMETOOLONG;
+		fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+		if (fd >= 0 || errno != EEXIST)
+			return fd < 0 ? -errno : fd;
+	}
+	return -EEXIST;
+}
+
+static int replace(int dir, const char *path, const char *name, mode_t mode, const char *data,
+		   size_t len, struct error *err)
+{
 	char tmp[NAME_MAX + 1];
-	const char *name;
+	AUTO_CLOSE int fd = open_fresh(dir, name, mode, tmp);
 	int r;
 
-	dir = open_parent(root, path, &name);
-	if (dir < 0)
-		return fail_errno(err, -dir, "write /%s", path);
-	/* The name is the same for every try, so that a crash leaves at most one to take over. */
-	if (snprintf(tmp, sizeof(tmp), ".tmp-%s", name) >= (int)sizeof(tmp))
-		return fail(err, ENAMETOOLONG, "write /%s: name too long", path);
-	unlinkat(dir, tmp, 0);
-	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
-		return fail_errno(err, errno, "write /%s", path);
+		return fail_errno(err, -fd, "write /%s", path);
 	r = write_full(fd, data, len);
 	if (!r && fsync(fd) < 0)
 		r = -errno;
@@ -270,6 +279,79 @@ int file_replace(int root, const char *path, mode_t mode, const char *data, size
 		return fail_errno(err, -r, "write /%s", path);
 	}
 	return 0;
+}
+
+/*
+ * Is this a temporary file of `name` whose writer is dead? One without a process in its name
+ * was left by a version before these names.
+ */
+static bool is_left(const char *entry, const char *name)
+{
+	size_t len = strlen(name);
+	const char *rest;
+	char *end;
+	long pid;
+
+	if (strncmp(entry, ".tmp-", 5) != 0 || strncmp(entry + 5, name, len) != 0)
+		return false;
+	rest = entry + 5 + len;
+	if (!*rest)
+		return true;
+	if (rest[0] != '.' || rest[1] < '1' || rest[1] > '9')
+		return false;
+	pid = strtol(rest + 1, &end, 10);
+	if (end[0] != '.' || !end[1] || end[1 + strspn(end + 1, "0123456789")])
+		return false;
+	return pid > INT_MAX || (kill((pid_t)pid, 0) < 0 && errno == ESRCH);
+}
+
+static void sweep(int dir, const char *name)
+{
+	AUTO_CLOSE int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d)
+		return;
+	fd = -1;
+	while ((e = readdir(d))) {
+		if (is_left(e->d_name, name))
+			unlinkat(dir, e->d_name, 0);
+	}
+}
+
+int file_replace(int root, const char *path, mode_t mode, const char *data, size_t len,
+		 struct error *err)
+{
+	const char *name;
+	AUTO_CLOSE int dir = open_parent(root, path, &name);
+	int r;
+
+	if (dir < 0)
+		return fail_errno(err, -dir, "write /%s", path);
+	r = replace(dir, path, name, mode, data, len, err);
+	sweep(dir, name);
+	return r;
+}
+
+int file_replace_only(int root, const char *path, mode_t mode, const char *data, size_t len,
+		      struct error *err)
+{
+	const char *name;
+	AUTO_CLOSE int dir = open_parent(root, path, &name);
+
+	if (dir < 0)
+		return fail_errno(err, -dir, "write /%s", path);
+	return replace(dir, path, name, mode, data, len, err);
+}
+
+void file_sweep(int root, const char *path)
+{
+	const char *name;
+	AUTO_CLOSE int dir = open_parent(root, path, &name);
+
+	if (dir >= 0)
+		sweep(dir, name);
 }
 
 int file_create(int root, const char *path, mode_t mode, const char *data, size_t len,
@@ -337,7 +419,7 @@ static long long now_ms(void)
 int lock_take(int root, const char *path, int timeout_ms, struct error *err)
 {
 	AUTO_CLOSE int fd =
-		openat(root, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0644);
+		openat(root, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
 	long long end = now_ms() + timeout_ms;
 	/* Short naps, growing: a lock is held for milliseconds or for a whole VM start. */
 	long nap_us = 500;

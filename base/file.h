@@ -48,13 +48,25 @@ bool path_exists(int root, const char *path);
 DIR *dir_open(int root, const char *path);
 
 /*
- * Replace or create a file in one step: written beside it under a name that
- * begins with ".tmp-", flushed, renamed. A reader sees the old or the new
- * content, never half. pmxcfs: rename is atomic, links and chmod are not there
- * (pve-cluster, pmxcfs), so mode is only what the file is created with.
+ * Replace or create a file in one step: written beside it under a name of this process's own
+ * (".tmp-<name>.<pid>.<n>"), flushed, renamed. A reader sees the content of one writer, the
+ * old or the new, never half, however many write. pmxcfs: rename is atomic, links and chmod
+ * are not there (pve-cluster, pmxcfs), so mode is only what the file is created with.
+ * What writers that died left beside it is removed.
  */
 int file_replace(int root, const char *path, mode_t mode, const char *data, size_t len,
 		 struct error *err);
+
+/* The same without looking for what dead writers left: for folders with a thousand files. */
+int file_replace_only(int root, const char *path, mode_t mode, const char *data, size_t len,
+		      struct error *err);
+
+/*
+ * Remove the temporary files of this path whose writers are dead. A process number is one of
+ * this machine: in /etc/pve only files that are written under a lock of the cluster, or by
+ * one node alone, are to be swept (a writer that outlived its lock is told so by its rename).
+ */
+void file_sweep(int root, const char *path);
 
 /*
  * Create a file that must not exist, complete from its first moment on:

@@ -14,8 +14,9 @@
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
 
-#define LOCK_DIR  "run/vfhook"
-#define LOCK_PATH LOCK_DIR "/mapping.lock"
+#define RUN_DIR	  "run/vfhook"
+#define LOCK_DIR  RUN_DIR "/locks" /* root's alone: whoever can open a lock can hold it */
+#define LOCK_PATH LOCK_DIR "/mapping"
 
 #define TRIES_MAX     10
 #define TRY_FOR_MS    20000
@@ -101,8 +102,15 @@ static bool retry_next(struct retry *t)
 /* Our own starts wait for each other here rather than fight over the file's digest. */
 static int mapping_lock(int root, struct error *err)
 {
-	int r = dir_make(root, LOCK_DIR, 0755, err);
+	int fd = lock_take(root, LOCK_PATH, TRY_FOR_MS, err);
+	int r;
 
+	if (fd != -ENOENT)
+		return fd;
+	error_clear(err);
+	r = dir_make(root, RUN_DIR, 0755, err);
+	if (!r)
+		r = dir_make(root, LOCK_DIR, 0700, err);
 	return r < 0 ? r : lock_take(root, LOCK_PATH, TRY_FOR_MS, err);
 }
 

@@ -12,7 +12,13 @@
 #include "base/file.h"
 #include "src/json.h"
 
-#define LEASE_MAX     16384
+#define LEASE_MAX 16384
+
+/*
+ * Is raised when an older vfhook would misread a lease, not for a key more: keys that are not
+ * known are passed over, and a key that is new must not be needed. So an upgrade, and the
+ * way back, leaves running VMs their leases.
+ */
 #define LEASE_VERSION 1
 
 static const char *const phases[] = {
@@ -70,10 +76,9 @@ int lease_from_json(const json_t *j, struct lease *out, struct error *err)
 	const char *phase;
 	const char *pool;
 	const char *name;
-	json_int_t version;
 	json_int_t n;
 
-	if (json_need_int(j, "version", LEASE_VERSION, LEASE_VERSION, &version, err) < 0)
+	if (json_need_version(j, LEASE_VERSION, err) < 0)
 		return -EINVAL;
 	if (json_need_addr(j, "vf", &l.vf, err) < 0 || json_need_addr(j, "pf", &l.pf, err) < 0)
 		return -EINVAL;
@@ -122,17 +127,41 @@ static void lease_path(char path[128], const struct pci_addr *vf)
 	snprintf(path, 128, LEASE_DIR "/%s", pci_addr_format(vf, text));
 }
 
+/* A lock that anybody can open can be held by anybody. Versions before made it 0755. */
+static int locks_dir_make(int root, struct error *err)
+{
+	struct stat st;
+
+	if (mkdirat(root, LOCKS_DIR, 0700) < 0 && errno != EEXIST)
+		return fail_errno(err, errno, "create directory /" LOCKS_DIR);
+	if (fstatat(root, LOCKS_DIR, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, errno, "open directory /" LOCKS_DIR);
+	if (!S_ISDIR(st.st_mode))
+		return fail(err, ENOTDIR, "/" LOCKS_DIR " is no directory");
+	if ((st.st_mode & 077) && fchmodat(root, LOCKS_DIR, 0700, 0) < 0)
+		return fail_errno(err, errno, "make /" LOCKS_DIR " root's alone");
+	return 0;
+}
+
 int run_dirs_make(int root, struct error *err)
 {
-	int r;
+	int r = dir_make(root, LEASE_DIR, 0755, err);
 
-	/* The usual case is one system call. */
-	if (path_exists(root, RUN_DIR "/locks"))
-		return 0;
-	r = dir_make(root, LEASE_DIR, 0755, err);
 	if (!r)
 		r = dir_make(root, RUN_DIR "/journal", 0755, err);
-	return r ? r : dir_make(root, RUN_DIR "/locks", 0755, err);
+	return r ? r : locks_dir_make(root, err);
+}
+
+int run_file_create(int root, const char *path, const struct str *text, struct error *err)
+{
+	int r = file_create(root, path, 0644, str_get(text), text->len, err);
+
+	if (r != -ENOENT)
+		return r;
+	/* Its folder is gone: somebody cleared up in /run. */
+	error_clear(err);
+	r = run_dirs_make(root, err);
+	return r ? r : file_create(root, path, 0644, str_get(text), text->len, err);
 }
 
 /* May the owner change this lease at all? */
@@ -160,7 +189,7 @@ int lease_take(int root, const struct owner *o, const struct lease *l, struct er
 	if (check_owner(o, l, err) < 0 || print_lease(l, &out, err) < 0)
 		return error_code(err);
 	lease_path(path, &l->vf);
-	return file_create(root, path, 0644, str_get(&out.text), out.text.len, err);
+	return run_file_create(root, path, &out.text, err);
 }
 
 static int replace_lease(int root, const struct lease *l, struct error *err)
@@ -171,7 +200,7 @@ static int replace_lease(int root, const struct lease *l, struct error *err)
 	if (print_lease(l, &out, err) < 0)
 		return error_code(err);
 	lease_path(path, &l->vf);
-	return file_replace(root, path, 0644, str_get(&out.text), out.text.len, err);
+	return file_replace_only(root, path, 0644, str_get(&out.text), out.text.len, err);
 }
 
 /* 0: the owner's; -ENOENT: nobody's; -EEXIST: another's, or nobody can tell whose; others: unknown.
@@ -205,7 +234,6 @@ int lease_write(int root, const struct owner *o, const struct lease *l, struct e
 
 int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struct error *err)
 {
-	char text[PCI_ADDR_LEN];
 	char path[128];
 	int r = check_owner(o, NULL, err);
 
@@ -215,10 +243,8 @@ int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struc
 		error_clear(err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	/* What a writer that was killed may have left beside it. */
-	snprintf(path, sizeof(path), LEASE_DIR "/.tmp-%s", pci_addr_format(vf, text));
-	unlinkat(root, path, 0);
 	lease_path(path, vf);
+	file_sweep(root, path);
 	if (unlinkat(root, path, 0) < 0 && errno != ENOENT)
 		return fail_errno(err, errno, "remove /%s", path);
 	return 0;

@@ -21,6 +21,7 @@
 
 #define RUN_DIR	  "run/vfhook"
 #define LEASE_DIR RUN_DIR "/leases"
+#define LOCKS_DIR RUN_DIR "/locks"
 
 /*
  * The owner of a VF that vfhook itself holds for a moment, as if it were a VM: no VM has this
@@ -58,8 +59,14 @@ json_t *lease_to_json(const struct lease *l);
 /* -EINVAL with err if any member is missing or wrong. */
 int lease_from_json(const json_t *j, struct lease *out, struct error *err);
 
-/* Make /run/vfhook and what is in it (0755, root). */
+/*
+ * Make what is missing of /run/vfhook and the folders in it: 0755, since everybody may look at
+ * leases, and locks 0700, since whoever can open a file can flock(2) it, for as long as he likes.
+ */
 int run_dirs_make(int root, struct error *err);
+
+/* file_create() of a file in there; a folder that is missing is made first. */
+int run_file_create(int root, const char *path, const struct str *text, struct error *err);
 
 /*
  * The lease is taken for the owner's VM. -EEXIST (err filled): somebody has the VF; -EPERM: the

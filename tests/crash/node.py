@@ -523,7 +523,7 @@ class Node:
         known = set(re.findall(r"bc:24:11:[0-9a-f:]{8}", self.kept_text()))
         digest = hashlib.sha1(repr(sorted(self.qemu.items())).encode())
         for name, st in sorted(self.walk(), key=lambda item: item[0]):
-            digest.update(f"{name} {st.st_mode} ".encode())
+            digest.update(f"{unnumbered(name)} {st.st_mode} ".encode())
             if (st.st_ino, st.st_mtime_ns, st.st_size) == self.seen.get(name):
                 continue
             if st.st_mode & 0o170000 == 0o100000:
@@ -555,7 +555,7 @@ class Node:
         out = {}
         for name, st in self.walk():
             if st.st_mode & 0o170000 != 0o100000 or re.match(
-                    r"run/vfhook/(locks/|job-|mapping.lock)|var/lib/vfhook/events|fake-kernel/"
+                    r"run/vfhook/(locks/|job-)|var/lib/vfhook/events|fake-kernel/"
                     r"|var/lock|run/lock|proc/|\.", name) or "/.tmp-" in name:
                 continue
             if name.startswith("run/vfhook/leases/"):
@@ -580,6 +580,11 @@ class Node:
 
     def kept_text(self):
         return self.kept.get("etc/pve/vfhook.cfg", (0, 0, b""))[2].decode()
+
+
+def unnumbered(name):
+    """A temporary file without the process that wrote it."""
+    return re.sub(r"(/\.tmp-[^/]+?)\.\d+\.\d+$", r"\1", name)
 
 
 def differences(was, now):

@@ -79,8 +79,8 @@ static void test_read_sizeless_and_large(void **state)
 	(void)state;
 	/* A line of /proc/self/maps for each: mappings whose neighbours differ stay apart. */
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
-		at[i] = mmap(NULL, page, i % 2 ? PROT_READ : PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		at[i] = mmap(NULL, page, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
 		assert_true(at[i] != MAP_FAILED);
 	}
 	n = file_read(root, "proc/self/maps", 16 << 20, &data, &err);
@@ -204,30 +204,64 @@ static void test_replace(void **state)
 	assert_int_equal(file_replace(t->root, "f", 0640, "one", 3, &err), 0);
 	assert_int_equal(fstatat(t->root, "f", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0640);
-	tree_write(t->root, ".tmp-f", "left by a crash");
 	assert_int_equal(file_replace(t->root, "f", 0640, "two", 3, &err), 0);
 	text = tree_read(t->root, "f");
 	assert_string_equal(text, "two");
 	free(text);
-	assert_false(path_exists(t->root, ".tmp-f"));
+	assert_int_equal(tree_count(t->root, "."), 1);
 	assert_int_equal(file_replace(t->root, "no/f", 0640, "x", 1, &err), -ENOENT);
 	assert_has(err.text, "/no/f");
 	/* A directory in the place of the file: refused, and nothing left beside it. */
 	assert_int_equal(mkdirat(t->root, "d", 0755), 0);
 	tree_write(t->root, "d/in", "x");
 	assert_true(file_replace(t->root, "d", 0640, "x", 1, &err) < 0);
-	assert_false(path_exists(t->root, ".tmp-d"));
+	assert_int_equal(tree_count(t->root, "."), 2);
+}
+
+/* What dead writers left of this file goes, also of a version before; what lives or is another's
+ * stays. */
+static void test_replace_sweeps(void **state)
+{
+	const struct tree *t = *state;
+	char live[64];
+	pid_t dead = fork();
+
+	if (!dead)
+		_exit(0);
+	waitpid(dead, NULL, 0);
+	for (int i = 0; i < 3; i++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), ".tmp-f.%d.%d", (int)dead, i);
+		tree_write(t->root, left, "half");
+	}
+	snprintf(live, sizeof(live), ".tmp-f.%d.0", (int)getppid());
+	tree_write(t->root, live, "half");
+	tree_write(t->root, ".tmp-f", "left by an older version");
+	tree_write(t->root, ".tmp-fg.999999999.0", "another's");
+	tree_write(t->root, ".tmp-f.g", "another's");
+	tree_write(t->root, ".tmp-f.9.x", "another's");
+	assert_int_equal(file_replace(t->root, "f", 0640, "new", 3, NULL), 0);
+	assert_true(path_exists(t->root, live));
+	assert_int_equal(tree_count(t->root, "."), 5);
+	/* A number used again: the file of then is in nobody's way. */
+	snprintf(live, sizeof(live), ".tmp-f.%d.0", (int)getpid());
+	tree_write(t->root, live, "half");
+	assert_int_equal(file_replace_only(t->root, "f", 0640, "newer", 5, NULL), 0);
+	assert_true(path_exists(t->root, live));
 }
 
 static void test_replace_follows_no_link(void **state)
 {
 	const struct tree *t = *state;
 	struct error err = ERROR_INIT;
+	char tmp[64];
 	char *text;
 
 	tree_write(t->root, "victim", "untouched");
 	tree_link(t->root, "f", "victim");
-	tree_link(t->root, ".tmp-f", "victim");
+	snprintf(tmp, sizeof(tmp), ".tmp-f.%d.0", (int)getpid());
+	tree_link(t->root, tmp, "victim");
 	assert_int_equal(file_replace(t->root, "f", 0640, "new", 3, &err), 0);
 	text = tree_read(t->root, "victim");
 	assert_string_equal(text, "untouched");
@@ -239,41 +273,50 @@ static void test_replace_follows_no_link(void **state)
 	assert_int_equal(tree_count(t->root, "real"), 0);
 }
 
+#define REPLACED 20000
+
 struct replacer {
 	int root;
 };
 
 static void __attribute__((noreturn)) replace_for_ever(const struct replacer *r)
 {
-	char block[20000];
+	char block[REPLACED];
 
 	for (unsigned i = 0;; i++) {
 		memset(block, 'a' + i % 26, sizeof(block));
-		file_replace(r->root, "f", 0644, block, sizeof(block), NULL);
+		if (file_replace(r->root, "f", 0644, block, sizeof(block), NULL) < 0)
+			_exit(1); /* another writer took this one's file away */
 	}
 }
 
-/* A reader sees the old or the new content, also when the writer is killed in the middle. */
+/* A reader sees the old or the new content, also when two write, and are killed in the middle. */
 static void test_replace_is_atomic(void **state)
 {
 	const struct tree *t = *state;
 	struct replacer r = {t->root};
-	pid_t pid = fork();
+	pid_t pids[2];
 
-	if (!pid)
-		replace_for_ever(&r);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			replace_for_ever(&r);
+	}
+	for (int i = 0; i < 2000; i++) {
 		char *text = tree_read(t->root, "f");
 
 		if (!text)
 			continue; /* not yet there */
-		assert_int_equal(strlen(text), 20000);
-		for (size_t k = 1; k < 20000; k++)
+		assert_int_equal(strlen(text), REPLACED);
+		for (size_t k = 1; k < REPLACED; k++)
 			assert_true(text[k] == text[0]);
 		free(text);
 	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(waitpid(pids[i], NULL, WNOHANG), 0);
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
 	assert_int_equal(file_replace(t->root, "f", 0644, "end", 3, NULL), 0);
 	assert_int_equal(tree_count(t->root, "."), 1);
 }
@@ -433,6 +476,7 @@ int main(void)
 		tree_test(test_attributes),
 		tree_test(test_links),
 		tree_test(test_replace),
+		tree_test(test_replace_sweeps),
 		tree_test(test_replace_follows_no_link),
 		tree_test(test_replace_is_atomic),
 		tree_test(test_create),

@@ -230,6 +230,11 @@ static void test_broken(void **state)
 				json_decref(v);
 				continue;
 			}
+			if ((!strcmp(members[i], "before") || !strcmp(members[i], "want")) &&
+			    json_is_object(v)) {
+				json_decref(v);
+				continue; /* a setting of another version */
+			}
 			json_object_set_new(j, members[i], v);
 			text = json_dumps(j, 0);
 			tree_write(t->root, VF_LEASE, text);
@@ -239,6 +244,33 @@ static void test_broken(void **state)
 		json_decref(j);
 	}
 	json_decref(good);
+}
+
+/* An upgrade, or the way back, while VMs run: keys that this version does not know are no fault. */
+static void test_other_versions(void **state)
+{
+	const struct tree *t = *state;
+	struct lease l = sample(100);
+	struct error err = ERROR_INIT;
+	json_t *j = lease_to_json(&l);
+	struct lease back;
+	char *text;
+
+	json_object_set_new(j, "of-tomorrow", json_integer(7));
+	json_object_set_new(json_object_get(j, "before"), "of-tomorrow", json_true());
+	json_object_set_new(json_object_get(j, "want"), "of-tomorrow", json_string("x"));
+	text = json_dumps(j, 0);
+	tree_write(t->root, VF_LEASE, text);
+	free(text);
+	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), 0);
+	same(&back, &l);
+	json_object_set_new(j, "version", json_integer(2));
+	text = json_dumps(j, 0);
+	tree_write(t->root, VF_LEASE, text);
+	free(text);
+	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), -EINVAL);
+	assert_has(err.text, "written by a newer vfhook (format 2, this one knows 1)");
+	json_decref(j);
 }
 
 static void test_foreign_things(void **state)
@@ -354,7 +386,8 @@ static void test_drop_sweeps(void **state)
 	struct lease l = sample(100);
 
 	assert_int_equal(locked_take(t->root, &l, NULL), 0);
-	tree_write(t->root, LEASE_DIR "/.tmp-" VF, "{");
+	tree_write(t->root, LEASE_DIR "/.tmp-" VF, "{"); /* an older version's */
+	tree_write(t->root, LEASE_DIR "/.tmp-" VF ".2147483647.0", "{");
 	assert_int_equal(locked_drop(t->root, 100, &l.vf, NULL), 0);
 	assert_int_equal(tree_count(t->root, LEASE_DIR), 0);
 }
@@ -418,6 +451,47 @@ static void test_replace_broken(void **state)
 	assert_int_equal(lease_replace_broken(t->root, self, &l, &err), 0);
 }
 
+static mode_t mode_of(const struct tree *t, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(t->root, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_mode & 07777;
+}
+
+/* Who can open a lock can hold it: the folder is root's alone, also where an older version made it.
+ */
+static void test_locks_are_roots(void **state)
+{
+	const struct tree *t = *state;
+	int fd;
+
+	assert_int_equal(run_dirs_make(t->root, NULL), 0);
+	assert_int_equal(mode_of(t, LOCKS_DIR), 0700);
+	assert_int_equal(mode_of(t, LEASE_DIR), 0755);
+	assert_int_equal(mode_of(t, RUN_DIR), 0755);
+	assert_int_equal(fchmodat(t->root, LOCKS_DIR, 0755, 0), 0);
+	assert_int_equal(run_dirs_make(t->root, NULL), 0);
+	assert_int_equal(mode_of(t, LOCKS_DIR), 0700);
+	fd = lock_take(t->root, LOCKS_DIR "/100", 0, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(mode_of(t, LOCKS_DIR "/100"), 0600);
+	close(fd);
+}
+
+/* One folder was removed: it is made again by whoever needs it. */
+static void test_a_folder_is_gone(void **state)
+{
+	const struct tree *t = *state;
+	struct lease l = sample(100);
+
+	assert_int_equal(unlinkat(t->root, LEASE_DIR, AT_REMOVEDIR), 0);
+	assert_int_equal(run_dirs_make(t->root, NULL), 0);
+	assert_true(path_exists(t->root, LEASE_DIR));
+	assert_int_equal(unlinkat(t->root, LEASE_DIR, AT_REMOVEDIR), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +500,7 @@ int main(void)
 		dirs_test(test_race),
 		dirs_test(test_truncated),
 		dirs_test(test_broken),
+		dirs_test(test_other_versions),
 		dirs_test(test_foreign_things),
 		dirs_test(test_name_is_cleaned),
 		dirs_test(test_list),
@@ -433,6 +508,8 @@ int main(void)
 		dirs_test(test_drop_sweeps),
 		dirs_test(test_only_the_owner),
 		dirs_test(test_replace_broken),
+		ram_test(test_locks_are_roots),
+		dirs_test(test_a_folder_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

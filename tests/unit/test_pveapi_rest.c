@@ -172,7 +172,7 @@ static void test_nothing_to_do(void **state)
 	assert_int_equal(api_mapping_set(NULL, t->root, "pve1", "vf-100-0", NULL, ENTRY, &err), 0);
 	assert_int_equal(api_mapping_set(NULL, t->root, "pve1", "vf-100-0", "d", ENTRY, &err), 0);
 	assert_int_equal(api_mapping_delete(NULL, t->root, "vf-101-0", &err), 0);
-	assert_true(path_exists(t->root, "run/vfhook/mapping.lock"));
+	assert_true(path_exists(t->root, "run/vfhook/locks/mapping"));
 	unlinkat(t->root, "etc/pve/mapping/pci.cfg", 0);
 	assert_int_equal(api_mapping_delete(NULL, t->root, "vf-101-0", &err), 0);
 	assert_string_equal(err.text, "");
