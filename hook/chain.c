@@ -50,6 +50,7 @@ static void run_script(struct hook *h, const char *path, uint32_t vmid, const ch
 	if (!hook_host_path(h, path, full, sizeof(full)))
 		_exit(127);
 	close_range(3, UINT_MAX, 0);
+	say_child();
 	execl(full, full, vmid_text, phase, (char *)NULL);
 	fprintf(stderr, "vfhook: cannot run /%s: %s\n", path, strerror(errno));
 	_exit(127);

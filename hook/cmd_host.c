@@ -109,6 +109,7 @@ static void exec_program(const struct hook *h, const char *path, const char *arg
 	if (!hook_host_path(h, path, full, sizeof(full)))
 		_exit(127);
 	close_range(3, UINT_MAX, 0);
+	say_child();
 	execl(full, full, arg, (char *)NULL);
 	_exit(127);
 }

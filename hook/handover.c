@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/say.h"
 #include "src/lease.h"
 
 static const char *const states[] = {
@@ -73,6 +74,7 @@ static void exec_clean(int out, char *const argv[])
 	    dup2(out >= 0 ? out : null, 2) < 0)
 		_exit(127);
 	close_range(3, UINT_MAX, 0);
+	say_child();
 	if (chdir("/") < 0)
 		_exit(127);
 	execv(argv[0], argv);

@@ -76,6 +76,7 @@ static bool clean_process(void)
 	    !keep_output_facts(plain, dumb))
 		return false;
 	umask(022);
+	say_to_nobody_too();
 #if !defined(__SANITIZE_ADDRESS__)
 	/* No core files: a token may be in memory. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

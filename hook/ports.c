@@ -118,6 +118,7 @@ int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value,
 		/* What it did is told by us. */
 		int null = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
 
+		say_child();
 		/* Below --root, if there is one: a tree of the tests has its own qm. */
 		if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || fchdir(h->root) < 0)
 			_exit(127);

@@ -2,6 +2,7 @@
 #include "hook/say.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,16 @@ void complain(const char *fmt, ...)
 	va_start(ap, fmt);
 	put(stderr, fmt, ap);
 	va_end(ap);
+}
+
+void say_to_nobody_too(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+}
+
+void say_child(void)
+{
+	signal(SIGPIPE, SIG_DFL);
 }
 
 void say_line(void *arg, const char *line)

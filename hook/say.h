@@ -14,6 +14,13 @@
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Something wrong, to stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/*
+ * Whoever reads our lines may be gone: a daemon that was restarted, `| head -1`. Then they are
+ * lost, and the work goes on; without this SIGPIPE would end us in the middle of it.
+ */
+void say_to_nobody_too(void);
+/* In a child, before exec(): other programs count on SIGPIPE. */
+void say_child(void);
 /* The executor's way in. */
 void say_line(void *arg, const char *line);
 
