@@ -12,6 +12,7 @@
 #include "hook/chain.h"
 #include "hook/command.h"
 #include "hook/hook.h"
+#include "hook/phase_lock.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "pveapi/vmstate.h"
@@ -22,6 +23,9 @@
 
 /* How long another run of ours for the same VM may take. */
 #define LOCK_WAIT_MS 30000
+/* How long a phase that PVE did not call waits for PVE: as long as PVE itself does (lock_config).
+ */
+#define PVE_LOCK_WAIT_MS 10000
 
 struct phase {
 	const char *name;
@@ -128,10 +132,24 @@ static void give_back(struct hook *h, uint32_t vmid)
 	complain("VM %u is not started: its other hookscript refused", vmid);
 }
 
-/* Our own work, then the script that we stand in front of. */
+/* Our own work, under PVE's lock: the caller's as a rule, else our own (hook/phase_lock.h). */
+static int locked_phase(struct hook *h, uint32_t vmid, const struct phase *p, int *lock)
+{
+	struct error err = ERROR_INIT;
+
+	if (!h->dry_run && p->run != run_job && p->run != phase_pre_stop &&
+	    phase_lock(h->root, vmid, PVE_LOCK_WAIT_MS, lock, &err) < 0) {
+		complain("VM %u: %s: %s", vmid, p->name, err.text);
+		return EXIT_REFUSED;
+	}
+	return p->run(h, vmid);
+}
+
+/* Then the script that we stand in front of. */
 static int phase_and_chain(struct hook *h, uint32_t vmid, const struct phase *p)
 {
-	int status = p->run(h, vmid);
+	AUTO_CLOSE int lock = -1;
+	int status = locked_phase(h, vmid, p, &lock);
 	bool starts = p->run == phase_pre_start;
 	int chained;
 
