@@ -31,11 +31,23 @@ vfhook() { "$BUILD/tests/vfhook-fake" --root "$node_root" "$@"; }
 sim() { "$sim" --root "$node_root" "$@"; }
 qm() { "$top/tests/sim/qm" --root "$node_root" "$@"; }
 
+# end_qemus - those of this node that still run: by their pid files, and only if the process
+# of that number names its file.
+end_qemus() {
+	local f pid
+	for f in "$node_root"/run/qemu-server/*.pid; do
+		[[ -s $f ]] || continue
+		pid=$(<"$f")
+		[[ $pid =~ ^[0-9]+$ ]] || continue
+		! tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "-pidfile $node_root/" || kill "$pid"
+	done
+}
+
 # node_down - end the simulator, forget the tree.
 node_down() {
 	[[ -n $node_root ]] || return 0
 	sim stop >/dev/null 2>&1
-	pkill -f -- "-pidfile $node_root/" 2>/dev/null
+	end_qemus
 	rm -rf -- "$node_root"
 	node_root=
 }
