@@ -147,8 +147,8 @@ void judge_rights(const struct token_facts *f, struct report *r)
 			  "that changes nothing",
 			  f->name);
 	if (f->surplus[0])
-		report_add(
-			r, CHECK_WARN, "token-rights", "",
-			"a token of a user of its own with the role VFHook alone: README, step 2",
-			"token %s may do more than vfhook needs: %s", f->name, f->surplus);
+		report_add(r, CHECK_WARN, "token-rights", "",
+			   "a token of a user of its own with the role VFHook alone: remove the "
+			   "file, then /usr/lib/vfhook/setup token",
+			   "token %s may do more than vfhook needs: %s", f->name, f->surplus);
 }

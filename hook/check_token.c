@@ -235,7 +235,7 @@ static bool check_connection(struct asker *a, struct report *r)
 		bool refused = err.code == EACCES;
 
 		report_add(r, CHECK_FAIL, refused ? "token" : "tls", "",
-			   refused ? "make a new token: README, step 2"
+			   refused ? "make it anew: /usr/lib/vfhook/setup token"
 				   : "systemctl status pveproxy pvedaemon",
 			   "%s", err.text);
 		return false;
@@ -323,7 +323,8 @@ void check_token(struct hook *h, const struct config *c, const struct guest_ref 
 	struct timespec now;
 
 	if (rest_token_name(h->root, f.name, sizeof(f.name), &err) < 0) {
-		report_add(r, CHECK_FAIL, "token", "", "README, step 2", "%s", err.text);
+		report_add(r, CHECK_FAIL, "token", "", "make it anew: /usr/lib/vfhook/setup token",
+			   "%s", err.text);
 		return;
 	}
 	report_add(r, CHECK_PASS, "token", "", "",
