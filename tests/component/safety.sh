@@ -54,7 +54,7 @@ for mask in 000 077 777; do
 		vfhook boot >/dev/null
 		vfhook 100 pre-start >/dev/null
 	)
-	is "$(cd "$node_root" && find run/vfhook var/lib/vfhook \( -type d ! -perm 755 \) -o \( -type f ! -perm 644 \))" '' \
+	is "$(cd "$node_root" && find run/vfhook var/lib/vfhook -path run/vfhook/locks -prune -o \( \( -type d ! -perm 755 \) -o \( -type f ! -perm 644 \) \) -print)" '' \
 		"umask $mask: folders 0755, files 0644"
 	is "$(stat -c %a "$node_root/etc/pve/vfhook.cfg" "$node_root/etc/pve/nodes/pve1/vfhook.json" | sort -u)" 640 "umask $mask: what is in /etc/pve 0640"
 	vfhook 100 post-stop >/dev/null
