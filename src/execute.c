@@ -470,9 +470,9 @@ static void sweep(const struct executor *x, const struct plan *p)
 		char addr[PCI_ADDR_LEN];
 		char path[128];
 
-		snprintf(path, sizeof(path), LEASE_DIR "/.tmp-%s",
+		snprintf(path, sizeof(path), LEASE_DIR "/%s",
 			 pci_addr_format(&p->steps[i].vf, addr));
-		unlinkat(x->root, path, 0);
+		file_sweep(x->root, path);
 	}
 }
 
