@@ -15,7 +15,7 @@ static const struct nic_driver drivers[] = {
 	 * be 0, link up.
 	 */
 	{.name = "igb",
-	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_ZERO_MAC,
+	 .can = CAN_SPOOFCHK | CAN_TRUST,
 	 .maybe = CAN_MAX_RATE,
 	 .note = "max-rate: only the 82576, with link"},
 	/*
@@ -24,22 +24,20 @@ static const struct nic_driver drivers[] = {
 	 * ixgbe_ndo_set_vf_rss_query_en: 82599 and X540; ixgbe_ndo_set_vf_vlan: 802.1Q.
 	 */
 	{.name = "ixgbe",
-	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_LINK_DISABLE | CAN_ZERO_MAC,
+	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_LINK_DISABLE,
 	 .maybe = CAN_MAX_RATE | CAN_QUERY_RSS,
 	 .note = "max-rate: only with a link of 10 Gbit/s, above 10; query-rss: only 82599, X540"},
 	/*
 	 * i40e_virtchnl_pf.c: i40e_ndo_set_vf_port_vlan: 802.1Q only;
 	 * i40e_ndo_set_vf_bw: min must be 0. Every setting resets the VF.
 	 */
-	{.name = "i40e",
-	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MAX_RATE | CAN_LINK | CAN_ZERO_MAC,
-	 .note = ""},
+	{.name = "i40e", .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MAX_RATE | CAN_LINK, .note = ""},
 	/*
 	 * ice_sriov.c: ice_is_supported_port_vlan_proto: 802.1ad in double VLAN mode
 	 * only; ice_set_vf_bw (5.16 and later): min not with DCB, nor more than the link in all.
 	 */
 	{.name = "ice",
-	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MAX_RATE | CAN_LINK | CAN_ZERO_MAC,
+	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MAX_RATE | CAN_LINK,
 	 .maybe = CAN_8021AD | CAN_MIN_RATE,
 	 .note = "vlan-proto 802.1ad: only in double VLAN mode (firmware and DDP package); "
 		 "min-rate: not with DCB"},
@@ -49,7 +47,7 @@ static const struct nic_driver drivers[] = {
 	 * mlx5_esw_set_vport_mac_locked only warns of a zero MAC.
 	 */
 	{.name = "mlx5_core",
-	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_LINK | CAN_ZERO_MAC,
+	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_LINK,
 	 .maybe = CAN_MIN_RATE | CAN_MAX_RATE,
 	 .note = "min-rate, max-rate: only cards with eswitch QoS"},
 	/*
@@ -57,7 +55,7 @@ static const struct nic_driver drivers[] = {
 	 * bnxt_set_vf_bw: neither above the link's speed; no ndo_set_vf_rss_query_en.
 	 */
 	{.name = "bnxt_en",
-	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MIN_RATE | CAN_MAX_RATE | CAN_LINK | CAN_ZERO_MAC,
+	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MIN_RATE | CAN_MAX_RATE | CAN_LINK,
 	 .maybe = CAN_8021AD,
 	 .pf_up_first = true, /* bnxt_sriov_configure: !netif_running() */
 	 .note = "vlan-proto 802.1ad: only with firmware that can insert that tag"},

@@ -18,7 +18,6 @@ enum driver_can {
 	CAN_LINK_ENABLE = 1 << 5,
 	CAN_LINK_DISABLE = 1 << 6,
 	CAN_QUERY_RSS = 1 << 7,
-	CAN_ZERO_MAC = 1 << 8, /* takes a zero MAC: "whatever the guest likes" */
 };
 
 struct nic_driver {
