@@ -50,11 +50,12 @@ PROG_OBJ := $(PROG_SRC:%.c=$(BUILD)/obj/%.o)
 # The tests' objects have the sanitizers in. Unit tests see everything but main().
 SAN_OBJ       := $(PROG_SRC:%.c=$(BUILD)/san/%.o)
 SAN_LIB_OBJ   := $(filter-out $(BUILD)/san/hook/main.o,$(SAN_OBJ))
+FAKES         := tests/fake/kernel.o tests/fake/vfio.o
 # The program on a kernel that is a file: what no rig has, and what needs no VM.
-FAKE_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_OBJ)) $(BUILD)/san/tests/fake/kernel.o
+FAKE_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 # The same without sanitizers, for tests that run it thousands of times.
-PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/netlink.o,$(PROG_OBJ)) $(BUILD)/obj/tests/fake/kernel.o
-UNIT_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_LIB_OBJ)) $(BUILD)/san/tests/fake/kernel.o
+PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/netlink.o,$(PROG_OBJ)) $(FAKES:%=$(BUILD)/obj/%)
+UNIT_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_LIB_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 UNIT_BIN      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/restprobe $(BUILD)/tests/pvesim-standin \
                  $(BUILD)/tests/vfmbx $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat \
@@ -84,7 +85,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(UNIT_OBJ)
 
 # The one that includes src/netlink.c has no other kernel beside it.
 $(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
-		$(filter $(BUILD)/san/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/,vf.o json.o jsonout.o)
+		$(filter $(BUILD)/san/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/,vf.o json.o jsonout.o vflist.o)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 

@@ -118,8 +118,8 @@ static int check_vfs(struct addition *add, struct error *err)
 	if (n > PF_VFS_LISTED)
 		return fail(
 			err, EINVAL,
-			"--vfs %u: %d is the most: the kernel can list no more VFs of a PF, and "
-			"then none of them could be used",
+			"--vfs %u: %d is the most: newer kernels list no more VFs of a PF, and one "
+			"that is not listed cannot be used",
 			n, PF_VFS_LISTED);
 	for (size_t i = 0; i < add->a.n_pfs; i++) {
 		if (n > add->infos[i].total_vfs)

@@ -226,8 +226,11 @@ static void report_lease(const struct reader *rd, struct vf_report *r)
 	if (!r->name[0])
 		vm_name(rd->h, l->vmid, r->name);
 	r->stale = l->phase != LEASE_DIRTY && vm_is_over(rd->h, l, rd->locks);
+	if (r->vf->unread)
+		snprintf(r->why, sizeof(r->why), "%s", r->vf->unread_why);
 	/* Only of a VM that runs: before that, and after, a VF is on its way. */
-	if (r->use == USE_DIRTY || vm_runs(rd->h->root, l->vmid, &qemu, &ignored) != ANSWER_YES)
+	if (r->vf->unread || r->use == USE_DIRTY ||
+	    vm_runs(rd->h->root, l->vmid, &qemu, &ignored) != ANSWER_YES)
 		return;
 	for (unsigned a = 0; a < VF_ATTR_COUNT; a++) {
 		if ((l->want.has & vf_attr_bits((enum vf_attr)a)) &&
@@ -280,13 +283,24 @@ static void report_vf(const struct reader *rd, const struct pool *pool, const st
 
 static bool counts_nothing(const struct vf_stats *list, size_t n)
 {
-	static const struct vf_stats none;
-
 	for (size_t i = 0; i < n; i++) {
-		if (memcmp(&list[i], &none, sizeof(none)) != 0)
+		const struct vf_stats *s = &list[i];
+
+		if (s->rx_packets || s->tx_packets || s->rx_bytes || s->tx_bytes || s->broadcast ||
+		    s->multicast || s->rx_dropped || s->tx_dropped)
 			return false;
 	}
 	return true;
+}
+
+/* Linux 7.3 cuts the list. */
+static bool ends_early(const struct vf_stats *list, size_t n)
+{
+	for (size_t i = PF_VFS_COUNTED; i < n; i++) {
+		if (list[i].known)
+			return false;
+	}
+	return n > PF_VFS_COUNTED;
 }
 
 static void read_stats(const struct reader *rd, struct pf_report *r)
@@ -300,6 +314,9 @@ static void read_stats(const struct reader *rd, struct pf_report *r)
 		free(r->stats);
 		r->stats = NULL;
 		r->n_stats = 0;
+	} else if (ends_early(r->stats, r->n_stats)) {
+		snprintf(r->no_stats, sizeof(r->no_stats),
+			 "the kernel lists the counters of the first %d VFs only", PF_VFS_COUNTED);
 	}
 }
 
@@ -456,7 +473,9 @@ void count_vfs(const struct pf_report *pf, struct vf_counts *c)
 
 const struct vf_stats *vf_stats_of(const struct pf_report *pf, const struct vf_report *r)
 {
-	return r->vf->info.index < pf->n_stats ? &pf->stats[r->vf->info.index] : NULL;
+	unsigned vf = r->vf->info.index;
+
+	return vf < pf->n_stats && pf->stats[vf].known ? &pf->stats[vf] : NULL;
 }
 
 const struct vf_stats *vf_stats_before(const struct inventory *before, const struct pf_report *pf,
@@ -473,6 +492,8 @@ const struct vf_stats *vf_stats_before(const struct inventory *before, const str
 			    r->vf->info.index >= p->n_stats)
 				continue;
 			was = &p->stats[r->vf->info.index];
+			if (!was->known)
+				return NULL;
 			return was->rx_bytes <= now->rx_bytes && was->tx_bytes <= now->tx_bytes
 				       ? was
 				       : NULL;

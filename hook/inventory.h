@@ -33,7 +33,7 @@ struct vf_report {
 	unsigned slot;	  /* of that VM */
 	char name[64];	  /* that VM's, "" if it has none */
 	bool stale;	  /* leased, but its VM neither runs nor is anybody at work on it */
-	char why[320];	  /* USE_UNUSABLE, USE_BUSY; "" otherwise */
+	char why[320];	  /* USE_UNUSABLE, USE_BUSY, or its settings cannot be read; else "" */
 	unsigned differs; /* bit 1 << attr: the lease of a running VM wants something else */
 };
 
@@ -44,7 +44,7 @@ struct pf_report {
 	size_t n_vfs;
 	struct vf_stats *stats; /* by VF number; NULL: none, no_stats may tell why */
 	size_t n_stats;
-	char no_stats[320];
+	char no_stats[320]; /* why there are none, or not of all VFs */
 };
 
 struct pool_report {

@@ -170,6 +170,36 @@ static void judge_link(struct pf_judge *j)
 		PF_ADD(j, CHECK_PASS, "pf-up", "", "up, with carrier, MTU %u", f->mtu);
 }
 
+/* A VF that cannot be read is given to nobody. */
+static void judge_list(struct pf_judge *j)
+{
+	const struct pf_facts *f = j->f;
+	unsigned have = f->info.num_vfs;
+
+	if (!f->link_known || !have)
+		return;
+	if (f->no_list) {
+		PF_ADD(j, CHECK_FAIL, "vf-list", "use another NIC, or a newer driver",
+		       "the driver %s cannot tell what its VFs are set to: no VM gets one",
+		       f->info.driver);
+		return;
+	}
+	if (f->listed < have)
+		PF_ADD(j, CHECK_WARN, "vf-list",
+		       remedy(j, "vfhook pool add %s --pf %s --vfs %u; from the next reboot on",
+			      f->pool ? f->pool : "<name>", f->info.ifname, f->listed),
+		       "it has %u VFs, of which this kernel lists the first %u: no VM gets the "
+		       "others",
+		       have, f->listed);
+	if (f->untold)
+		PF_ADD(j, CHECK_WARN, "vf-list",
+		       f->up ? remedy(j, "dmesg | grep %s", f->addr)
+			     : remedy(j, "ip link set %s up", f->info.ifname),
+		       "the driver does not tell now what %u of its VFs are set to, VF %u first "
+		       "(%s): no VM gets them meanwhile",
+		       f->untold, f->first_untold, f->up ? "in reset?" : "the PF is down");
+}
+
 static void judge_vf_count(struct pf_judge *j)
 {
 	const struct pf_facts *f = j->f;
@@ -181,8 +211,9 @@ static void judge_vf_count(struct pf_judge *j)
 		PF_ADD(j, CHECK_WARN, "vfs",
 		       remedy(j, "vfhook pool add %s --pf %s --vfs %u", f->pool, f->info.ifname,
 			      most),
-		       "the pool wants %u VFs, but %s %u only", f->vfs_wanted,
-		       listed ? "the kernel can list" : "the PF can have", most);
+		       "the pool wants %u VFs, but %s %u%s", f->vfs_wanted,
+		       listed ? "gets no more than" : "the PF can have", most,
+		       listed ? ": not every kernel lists more" : " only");
 	if (f->vfs_wanted > most && have >= most)
 		return;
 	if (have < f->vfs_wanted)
@@ -331,6 +362,7 @@ void judge_pf(const struct pf_facts *f, const struct port_view *ports, size_t n_
 		return;
 	judge_driver(&j, ports, n_ports);
 	judge_link(&j);
+	judge_list(&j);
 	judge_vf_count(&j);
 	judge_drivers_of_vfs(&j);
 	judge_groups(&j);

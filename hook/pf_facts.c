@@ -30,6 +30,18 @@ static void read_id(int root, struct pf_facts *f)
 	host_vfio_ids(root, f->id, &f->vfio_ids);
 }
 
+static void read_listed(const struct pf_link *link, struct pf_facts *f)
+{
+	f->no_list = link->n_vfs && !link->has_list;
+	f->listed = (unsigned)link->n_listed;
+	for (unsigned i = f->listed; i-- > 0;) {
+		if (link->vfs[i].has)
+			continue;
+		f->untold++;
+		f->first_untold = i;
+	}
+}
+
 static void read_link(struct hook *h, const struct pf_id *id, struct pf_facts *f)
 {
 	struct error err = ERROR_INIT;
@@ -44,6 +56,7 @@ static void read_link(struct hook *h, const struct pf_id *id, struct pf_facts *f
 	f->up = link.up;
 	f->carrier = link.carrier;
 	f->mtu = link.mtu;
+	read_listed(&link, f);
 	f->stranger = id->has_mac && link.has_perm_mac && memcmp(id->mac, link.perm_mac, 6) != 0;
 	mac_format(link.perm_mac, f->mac);
 	mac_format(id->mac, f->pool_mac);

@@ -41,6 +41,10 @@ struct pf_facts {
 	bool up;
 	bool carrier;
 	unsigned mtu;
+	bool no_list;	 /* the driver cannot tell what its VFs are set to */
+	unsigned listed; /* so many VFs the kernel's list has room for; those behind are not read */
+	unsigned untold; /* of those it has room for, the driver does not tell so many, */
+	unsigned first_untold;	/* this one first */
 	bool stranger;		/* not the card that the pool means: */
 	char mac[MAC_LEN];	/* its permanent MAC, */
 	char pool_mac[MAC_LEN]; /* and the one in the pool */

@@ -141,8 +141,12 @@ static const char *why_not_netdev(const struct vf_state *v, char *buf, size_t si
 			 i->netdev_user);
 	else if (i->netdev_up)
 		snprintf(buf, size, "its host interface %s is up", i->ifname);
-	else if (v->has_address)
+	else if (v->has_address == ANSWER_YES)
 		snprintf(buf, size, "its host interface %s has an IP address", i->ifname);
+	else if (v->has_address != ANSWER_NO)
+		snprintf(buf, size,
+			 "it cannot be told whether its host interface %s has an IP address",
+			 i->ifname);
 	else
 		return NULL;
 	return buf;
@@ -252,6 +256,10 @@ const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
 	/* A stranger's config that merely names our VF does not take it from us. */
 	if (!why && vf->claim && (vf->claim->firm || !had)) {
 		snprintf(buf, size, "%s", vf->claim->who);
+		why = buf;
+	}
+	if (!why && vf->unread) {
+		snprintf(buf, size, "%s", vf->unread_why);
 		why = buf;
 	}
 	if (!why)
@@ -809,6 +817,14 @@ int plan_start(const struct snapshot *s, const struct port_wish *wishes, size_t 
 	return 0;
 }
 
+/* What would be set, and what it goes back to, is not known. */
+static int refuse_unread(const struct vf_state *v, struct error *err)
+{
+	char addr[PCI_ADDR_LEN];
+
+	return fail(err, EBUSY, "VF %s: %s", pci_addr_format(&v->info.addr, addr), v->unread_why);
+}
+
 int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const struct pci_addr *vf,
 		 int64_t now, struct plan *p, struct error *err)
 {
@@ -823,6 +839,8 @@ int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const s
 	if (why_not_lease(v, wish->vmid, why, sizeof(why)) ||
 	    (v->claim && v->claim->firm && snprintf(why, sizeof(why), "%s", v->claim->who) > 0))
 		return fail(err, EBUSY, "VF %s is not free: %s", addr, why);
+	if (v->unread)
+		return refuse_unread(v, err);
 	return add_port(s, pf, v, wish, now, p, err);
 }
 
@@ -847,6 +865,8 @@ int plan_change(const struct pf_state *pf, const struct vf_state *v, const struc
 	struct vf_settings to = resolve(&w, v);
 	struct step s = vf_step(STEP_LEASE_WRITE, pf, v);
 
+	if (v->unread)
+		return refuse_unread(v, err);
 	s.has_old_lease = true;
 	s.old_lease = v->lease;
 	s.lease = v->lease;
@@ -931,6 +951,9 @@ int plan_release(const struct pf_state *pf, const struct vf_state *state, const 
 	struct step drop = {
 		.kind = STEP_LEASE_DROP, .vf = lease->vf, .pf = lease->pf, .index = lease->index};
 
+	/* It may have anything: nobody gets it before it could be looked at. */
+	if (state && state->unread)
+		return refuse_unread(state, err);
 	if (state && add_parking(pf, state, lease, p, err) < 0)
 		return -ENOMEM;
 	drop.old_lease = *lease;
@@ -945,6 +968,8 @@ int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, 
 	struct step drop = vf_step(STEP_LEASE_DROP, pf, v);
 	size_t first = p->n_steps;
 
+	if (v->unread)
+		return refuse_unread(v, err);
 	if (add_lease(pf, v, &self, now, p, err) < 0)
 		return -ENOMEM;
 	drop.has_old_lease = true;

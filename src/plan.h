@@ -132,7 +132,8 @@ int plan_change(const struct pf_state *pf, const struct vf_state *vf,
 
 /*
  * The steps that park a leased VF and drop its lease. state may be NULL: the VF
- * is no longer there, and only its lease has to go.
+ * is no longer there, and only its lease has to go. -EBUSY: it is there, but what it is set to
+ * cannot be read now.
  */
 int plan_release(const struct pf_state *pf, const struct vf_state *state, const struct lease *lease,
 		 struct plan *p, struct error *err);

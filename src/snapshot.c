@@ -11,6 +11,9 @@
 /* As many as a PF can have: NumVFs is a 16-bit register. */
 #define VFS_MAX 65535
 
+/* The VFs of a PF that one run waits for, should the driver not tell them: a VM has 16 hostpci. */
+#define WANTED_MAX 16
+
 static const struct vf_claim *find_claim(const struct observer *o, const struct pci_addr *a)
 {
 	const struct vf_claim *found = NULL;
@@ -69,8 +72,10 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 	v->claim = find_claim(o, addr);
 	if (may_probe_group(o, v))
 		v->busy = vfio_group_busy(o->root, v->info.iommu_group);
-	if (v->info.ifindex)
-		v->has_address = kernel_has_address(o->kernel, v->info.ifindex, NULL) == 1;
+	if (v->info.ifindex) {
+		r = kernel_has_address(o->kernel, v->info.ifindex, NULL);
+		v->has_address = r < 0 ? ANSWER_UNKNOWN : r ? ANSWER_YES : ANSWER_NO;
+	}
 	return 0;
 }
 
@@ -143,18 +148,49 @@ static bool is_in_vain(const struct observer *o, const struct pf_state *pf)
 	return false;
 }
 
-/* The kernel's list, and out of it what the VFs that were found are set to. */
-static int read_link(const struct observer *o, const struct pf_id *id, struct pf_state *pf,
-		     struct error *err)
+static bool stands_in(const struct pci_addr *vf, const struct pci_addr *only, size_t n_only)
 {
-	if (kernel_pf_read(o->kernel, pf->info.ifindex, &pf->link, err) < 0 ||
+	for (size_t i = 0; i < n_only; i++) {
+		if (!pci_addr_cmp(vf, &only[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The numbers of the VFs that who asks has, had last or is to give back: those are worth waiting
+ * for. */
+static size_t list_wanted(const struct observer *o, const struct pf_state *pf,
+			  const struct pci_addr *only, size_t n_only, unsigned wanted[WANTED_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pf->n_vfs && n < WANTED_MAX; i++) {
+		const struct vf_state *v = &pf->vfs[i];
+
+		if (stands_in(&v->info.addr, only, n_only) ||
+		    (v->leased && !v->lease_broken && o->vmid && v->lease.vmid == o->vmid))
+			wanted[n++] = v->info.index;
+	}
+	return n;
+}
+
+/* The kernel's list, and out of it what the VFs that were found are set to. */
+static int read_link(const struct observer *o, const struct pf_id *id, const struct pci_addr *only,
+		     size_t n_only, struct pf_state *pf, struct error *err)
+{
+	unsigned wanted[WANTED_MAX];
+	size_t n = list_wanted(o, pf, only, n_only, wanted);
+
+	if (kernel_pf_read_for(o->kernel, pf->info.ifindex, wanted, n, &pf->link, err) < 0 ||
 	    check_identity(id, pf, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < pf->n_vfs; i++) {
-		unsigned index = pf->vfs[i].info.index;
+		struct vf_state *v = &pf->vfs[i];
+		struct error why = ERROR_INIT;
 
-		if (index < pf->link.n_vfs)
-			pf->vfs[i].now = pf->link.vfs[index];
+		v->unread = pf_link_vf(&pf->link, v->info.index, &v->now, &why) < 0;
+		if (v->unread)
+			snprintf(v->unread_why, sizeof(v->unread_why), "%.127s", why.text);
 	}
 	return 0;
 }
@@ -196,7 +232,7 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		 * Behind the leases: who gives a VF back cleans it first, so one without a lease
 		 * is seen as it was left.
 		 */
-		if (read_link(o, &pfs[i], pf, &why) < 0)
+		if (read_link(o, &pfs[i], only, n_only, pf, &why) < 0)
 			set_broken(pf, &why);
 	}
 	return 0;

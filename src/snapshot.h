@@ -25,13 +25,15 @@ struct vf_claim {
 struct vf_state {
 	struct vf_info info;
 	struct vf_settings now;
+	bool unread; /* what it is set to cannot be told: nothing can be planned for it */
+	char unread_why[128];
 	bool leased;
 	bool lease_broken;
 	char lease_why[256];	      /* when lease_broken */
 	struct lease lease;	      /* when leased && !lease_broken */
 	const struct vf_claim *claim; /* or NULL */
 	enum answer busy;	      /* its VFIO group is open in some process */
-	bool has_address;	      /* its host netdev has an IP address */
+	enum answer has_address;      /* its host netdev has an IP address */
 };
 
 struct pf_state {
@@ -65,8 +67,10 @@ struct observer {
  * Read the PFs, and of each only those of its VFs that stand in `only` (n_only
  * may be 0), or with all true, every VF. A PF that cannot be read becomes a
  * broken one with the reason: one bad PF must not hide the others. So does one whose
- * permanent MAC is not that of its pf_id: it is another card. Fails only
- * for want of memory. Release with snapshot_free().
+ * permanent MAC is not that of its pf_id: it is another card. A VF whose settings the kernel does
+ * not tell is unread, for itself alone; if it stands in `only` or the observer's VM has it, it is
+ * looked at again (kernel_pf_read_for()). Fails only for want of memory. Release with
+ * snapshot_free().
  */
 int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
 		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,

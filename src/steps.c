@@ -8,18 +8,7 @@
 int step_read_now(const struct executor *x, const struct step *s, struct vf_settings *now,
 		  struct error *err)
 {
-	struct pf_link link;
-	int r = kernel_pf_read(x->kernel, s->ifindex, &link, err);
-
-	if (r < 0)
-		return r;
-	if (s->index >= link.n_vfs) {
-		pf_link_free(&link);
-		return fail(err, ENODEV, "the PF has no VF %u any more", s->index);
-	}
-	*now = link.vfs[s->index];
-	pf_link_free(&link);
-	return 0;
+	return kernel_vf_read(x->kernel, s->ifindex, s->index, now, err);
 }
 
 int step_set(const struct executor *x, const struct step *s, struct error *err)

@@ -133,6 +133,22 @@ print({True:"on",False:"off"}.get(v,v) if isinstance(v,bool) else v)' \
 		"$node_root/fake-kernel/$1.json" "$2" "$3"
 }
 
+# fake_vfio GROUP [ERRNO] - what opening /dev/vfio/GROUP answers from now on (EBUSY, EIO, ...); as ever without.
+fake_vfio() {
+	mkdir -p "$node_root/fake-kernel"
+	if [[ -n ${2:-} ]]; then
+		python3 -c 'import errno,sys; print(getattr(errno, sys.argv[1]))' "$2" >"$node_root/fake-kernel/vfio-$1"
+	else
+		rm -f "$node_root/fake-kernel/vfio-$1"
+	fi
+}
+
+# fake_get IFNAME KEY - a number that the fake kernel keeps of that PF ("sets-refused"), 0 without.
+fake_get() {
+	python3 -c 'import json,sys; print(json.load(open(sys.argv[1])).get(sys.argv[2], 0))' \
+		"$node_root/fake-kernel/$1.json" "$2"
+}
+
 # lease_count - how many VFs are leased; also counts what must not be there.
 lease_count() {
 	local -a all

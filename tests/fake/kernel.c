@@ -12,6 +12,10 @@
  *   "no-link-state", "no-trust", "no-spoofchk", "no-rate", "no-8021ad", "no-query-rss"
  *   "busy:N"                     the next N sets answer EBUSY (a VF in reset: i40e)
  *   "fail:<attr>"                EIO with an extack text for that attribute (MAC, VLAN, ...)
+ *   "fail-keeps:<attr>"          the same, but the attribute is set: drivers that change their own
+ *                                copy before the firmware refuses (bnxt MAC, i40e spoofchk, ice and
+ *                                mlx5 rates)
+ *   "enotsupp:<attr>"            524, the kernel's own ENOTSUPP, for that attribute (bnxt_en)
  *   "gone"                       ENODEV for everything (driver unbound)
  *   "gone-after:N"               the same, once N more sets were made
  *   "fail-after:N"               the set after the next N answers EIO, once
@@ -19,17 +23,27 @@
  *   "again-after:N"              the same with EAGAIN
  *   "die-after:N"                the process is killed before its Nth set from now
  *   "slow:MS"                    each set takes that long
- *   "stuck"                      no set is answered: ETIMEDOUT, after a second instead of ten
+ *   "stuck"                      a set comes back after STUCK_S, done, and the process is held
+ *                                meanwhile, as inside sendmsg() under rtnl_lock, but for a signal;
+ *                                "inside" is true from then on
+ *   "hole:N"                     VF N is left out of the list (ndo_get_vf_config fails)
+ *   "hole:N:K"                   from the next K lists
+ *   "no-list"                    there is no list (a driver without ndo_get_vf_config)
+ *   "cap-list"                   Linux 7.3: the list ends after 256 VFs, with statistics after 128
  *
- * "perm-mac" is the PF's permanent address; without it the one its sysfs shows. "stats":
- * [{"rx-packets": 1, "rx-bytes": 64, ...}, ...] is what its VFs have counted. More than 221 VFs are
- * too many for a list with statistics, as on the real kernel.
+ * Of names with an <attr> or N several may stand side by side. "perm-mac" is the PF's permanent
+ * address; without it the one its sysfs shows. "stats": [{"rx-packets": 1, "rx-bytes": 64, ...},
+ * ...] is what its VFs have counted. Without "cap-list" more than 334 VFs are too many for a list,
+ * and 221 for one with statistics, as up to Linux 7.2. "sets-refused" is how many sets were refused
+ * so far, each try counted. A run's patience is PATIENCE_MS, not ten seconds.
+ *
+ * A file fake-kernel/address-<ifindex> gives an interface an address; with text in it, an errno, it
+ * cannot be told. fake-kernel/vfio-<group> holds the errno that opening /dev/vfio/<group> answers
+ * (vfio.c).
  *
  * Without a file a PF is up, has carrier, and as many VFs as sysfs says, in
  * the state a driver creates them in.
  */
-#include "src/kernel.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -46,9 +60,18 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "src/json.h"
+#include "src/kernel_impl.h"
+
+#define PATIENCE_MS 1000
+#define STUCK_S	    60
+
+/* What fits into a list up to Linux 7.2. */
+#define LIST_MAX  334
+#define STATS_MAX 221
 
 struct kernel {
 	int root;
+	struct patience patience;
 	int ifindex; /* of the interface looked up last, or 0 */
 	char ifname[16];
 	unsigned long long num_vfs;
@@ -73,6 +96,7 @@ int kernel_open(int root, struct kernel **out, struct error *err)
 	if (!k)
 		return fail(err, ENOMEM, "out of memory");
 	k->root = root;
+	k->patience.left_ms = PATIENCE_MS;
 	*out = k;
 	return dir_make(root, "fake-kernel", 0755, err);
 }
@@ -82,11 +106,9 @@ void kernel_close(struct kernel *k)
 	free(k);
 }
 
-void pf_link_free(struct pf_link *l)
+struct patience *kernel_patience(struct kernel *k)
 {
-	free(l->vfs);
-	l->vfs = NULL;
-	l->n_vfs = 0;
+	return &k->patience;
 }
 
 /* The interface of that index, and how many VFs it has, from the tree's sysfs: looked up once. */
@@ -239,6 +261,45 @@ static bool fails_now(struct page *p)
 	return true;
 }
 
+/* Is there a quirk "name:what"? */
+static bool quirk_is(const struct page *p, const char *name, const char *what)
+{
+	const json_t *list = json_object_get(p->j, "quirks");
+	char want[64];
+
+	snprintf(want, sizeof(want), "%s:%s", name, what);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *q = json_string_value(json_array_get(list, i));
+
+		if (q && !strcmp(q, want))
+			return true;
+	}
+	return false;
+}
+
+/* Leave out of the list what the quirks say; *page_changed: one of them was counted down. */
+static void make_holes(struct page *p, struct pf_link *l, bool *page_changed)
+{
+	json_t *list = json_object_get(p->j, "quirks");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *q = json_string_value(json_array_get(list, i));
+		char text[64];
+		unsigned times;
+		unsigned vf;
+		int n = q ? sscanf(q, "hole:%u:%u", &vf, &times) : 0;
+
+		if (n < 1 || vf >= l->n_vfs || (n == 2 && !times))
+			continue;
+		l->vfs[vf] = (struct vf_settings){0};
+		if (n < 2)
+			continue;
+		snprintf(text, sizeof(text), "hole:%u:%u", vf, times - 1);
+		json_array_set_new(list, i, json_string(text));
+		*page_changed = true;
+	}
+}
+
 static void read_perm_mac(struct kernel *k, const struct page *p, int ifindex, struct pf_link *out)
 {
 	const char *text = json_string_value(json_object_get(p->j, "perm-mac"));
@@ -267,6 +328,7 @@ int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err)
 {
 	CLEANUP(page_close) struct page p;
+	bool changed = false;
 	const json_t *vfs;
 	int r = page_open(k, ifindex, &p, err);
 
@@ -278,11 +340,22 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 	out->up = json_is_true(json_object_get(p.j, "up"));
 	out->carrier = json_is_true(json_object_get(p.j, "carrier"));
 	out->mtu = 1500;
-	read_perm_mac(k, &p, ifindex, out);
 	vfs = json_object_get(p.j, "vfs");
 	out->n_vfs = json_array_size(vfs);
+	out->n_listed =
+		quirk(&p, "cap-list") && out->n_vfs > PF_VFS_LISTED ? PF_VFS_LISTED : out->n_vfs;
+	if (out->n_listed > LIST_MAX) {
+		fail(err, EMSGSIZE,
+		     "PF %s has %zu VFs, and the kernel's list of them is not whole (it holds %d "
+		     "at most): lower sriov_numvfs, best to %d or fewer",
+		     k->ifname, out->n_vfs, LIST_MAX, PF_VFS_LISTED);
+		out->n_vfs = 0;
+		return -EMSGSIZE;
+	}
+	read_perm_mac(k, &p, ifindex, out);
+	out->has_list = !quirk(&p, "no-list");
 	out->vfs = calloc(out->n_vfs + 1, sizeof(*out->vfs));
-	for (size_t i = 0; i < out->n_vfs; i++) {
+	for (size_t i = 0; out->has_list && i < out->n_listed; i++) {
 		struct vf_settings *s = &out->vfs[i];
 
 		if (vf_settings_from_json(json_array_get(vfs, i), s, err) < 0)
@@ -294,10 +367,11 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 		if (quirk(&p, "no-query-rss"))
 			s->has &= ~(uint32_t)HAS_QUERY_RSS;
 	}
+	make_holes(&p, out, &changed);
+	if (changed)
+		page_store(&p);
 	return 0;
 }
-
-#define STATS_MAX 221
 
 static uint64_t counter(const json_t *j, const char *key)
 {
@@ -309,6 +383,7 @@ int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_
 {
 	CLEANUP(page_close) struct page p;
 	const json_t *stats;
+	size_t listed;
 	size_t have;
 	int r = page_open(k, ifindex, &p, err);
 
@@ -320,7 +395,8 @@ int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_
 		return fail(err, ENODEV, "read the VF statistics of interface %d: No such device",
 			    ifindex);
 	have = json_array_size(json_object_get(p.j, "vfs"));
-	if (have > STATS_MAX)
+	listed = quirk(&p, "cap-list") && have > PF_VFS_COUNTED ? PF_VFS_COUNTED : have;
+	if (listed > STATS_MAX)
 		return fail(err, EMSGSIZE,
 			    "the kernel's list of %zu VFs with statistics is not whole (it wraps "
 			    "from 222 VFs on)",
@@ -328,10 +404,11 @@ int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_
 	*list = calloc(have + 1, sizeof(**list));
 	*n = have;
 	stats = json_object_get(p.j, "stats");
-	for (size_t i = 0; i < *n; i++) {
+	for (size_t i = 0; i < listed && !quirk(&p, "no-list"); i++) {
 		const json_t *j = json_array_get(stats, i);
 
 		(*list)[i] = (struct vf_stats){
+			.known = true,
 			.rx_packets = counter(j, "rx-packets"),
 			.tx_packets = counter(j, "tx-packets"),
 			.rx_bytes = counter(j, "rx-bytes"),
@@ -400,15 +477,82 @@ static void apply(enum vf_attr attr, const struct vf_settings *to, struct vf_set
 	}
 }
 
-static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
-		    const struct vf_settings *to, struct error *err)
+/* What the PF itself answers, before it comes to the VF. */
+static int page_refuses(struct page *p, bool gone, unsigned vf)
+{
+	if (count_down(p, "busy") || (quirk(p, "busy-after") && !count_down(p, "busy-after")))
+		return -EBUSY;
+	if (quirk(p, "again-after") && !count_down(p, "again-after"))
+		return -EAGAIN;
+	if (fails_now(p))
+		return -EIO;
+	if (quirk(p, "gone-after"))
+		count_down(p, "gone-after");
+	return gone || vf >= json_array_size(json_object_get(p->j, "vfs")) ? -ENODEV : 0;
+}
+
+/* What that attribute's function answers. *keeps: it was set all the same. */
+static int attr_refuses(struct page *p, enum vf_attr attr, const struct vf_settings *now,
+			const struct vf_settings *to, bool *keeps, const char **said)
+{
+	const char *name = vf_attr_name(attr);
+
+	*keeps = quirk_is(p, "fail-keeps", name);
+	if (*keeps || quirk_is(p, "fail", name)) {
+		*said = "firmware said no";
+		return -EIO;
+	}
+	return quirk_is(p, "enotsupp", name) ? -KERNEL_ENOTSUPP : refusal(p, attr, now, to);
+}
+
+static int set_vf(struct page *p, unsigned vf, enum vf_attr attr, const struct vf_settings *to,
+		  const char **said)
+{
+	json_t *vfs = json_object_get(p->j, "vfs");
+	struct vf_settings now;
+	bool keeps;
+	int r;
+
+	if (vf_settings_from_json(json_array_get(vfs, vf), &now, NULL) < 0)
+		abort();
+	r = attr_refuses(p, attr, &now, to, &keeps, said);
+	if ((r < 0 && !keeps) || (attr == VF_LINK_STATE && quirk(p, "ignore-link-state")))
+		return r;
+	apply(attr, to, &now);
+	json_array_set_new(vfs, vf, vf_settings_to_json(&now));
+	page_store(p);
+	return r;
+}
+
+/* The page is nobody's meanwhile, so that others go on, and the test may change it. */
+static void stay_inside(struct kernel *k, int ifindex, struct page *p)
+{
+	json_object_set_new(p->j, "inside", json_true());
+	page_store(p);
+	page_close(p);
+	for (unsigned left = STUCK_S; left;)
+		left = sleep(left);
+	if (page_open(k, ifindex, p, NULL) < 0)
+		abort();
+}
+
+static void count_refusal(struct page *p)
+{
+	json_int_t n = json_integer_value(json_object_get(p->j, "sets-refused"));
+
+	json_object_set_new(p->j, "sets-refused", json_integer(n + 1));
+	page_store(p);
+}
+
+int kernel_vf_set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
+		       const struct vf_settings *to, const char **said)
 {
 	CLEANUP(page_close) struct page p;
-	struct vf_settings now;
 	const char *text;
 	bool gone;
-	int r = page_open(k, ifindex, &p, err);
+	int r = page_open(k, ifindex, &p, NULL);
 
+	*said = "";
 	if (r < 0)
 		return r;
 	gone = is_gone(&p);
@@ -417,56 +561,23 @@ static int set_once(struct kernel *k, int ifindex, unsigned vf, enum vf_attr att
 	text = quirk(&p, "slow");
 	if (text)
 		usleep((useconds_t)atoi(text) * 1000);
-	if (quirk(&p, "stuck")) {
-		sleep(1);
-		return fail_errno(err, ETIMEDOUT, "set %s", vf_attr_name(attr));
-	}
-	if (count_down(&p, "busy") || (quirk(&p, "busy-after") && !count_down(&p, "busy-after")))
-		return -EBUSY;
-	if (quirk(&p, "again-after") && !count_down(&p, "again-after"))
-		return -EAGAIN;
-	if (fails_now(&p))
-		return fail_errno(err, EIO, "set %s", vf_attr_name(attr));
-	text = quirk(&p, "fail");
-	if (text && !strcmp(text, vf_attr_name(attr)))
-		return fail_errno(err, EIO, "set %s: the driver says \"firmware said no\"", text);
-	if (quirk(&p, "gone-after"))
-		count_down(&p, "gone-after");
-	if (gone || vf >= json_array_size(json_object_get(p.j, "vfs")))
-		return fail_errno(err, ENODEV, "set %s", vf_attr_name(attr));
-	if (vf_settings_from_json(json_array_get(json_object_get(p.j, "vfs"), vf), &now, err) < 0)
-		abort();
-	r = refusal(&p, attr, &now, to);
+	if (quirk(&p, "stuck"))
+		stay_inside(k, ifindex, &p);
+	r = page_refuses(&p, gone, vf);
+	if (!r)
+		r = set_vf(&p, vf, attr, to, said);
 	if (r < 0)
-		return fail_errno(err, -r, "set %s", vf_attr_name(attr));
-	if (attr == VF_LINK_STATE && quirk(&p, "ignore-link-state"))
-		return 0;
-	apply(attr, to, &now);
-	json_array_set_new(json_object_get(p.j, "vfs"), vf, vf_settings_to_json(&now));
-	page_store(&p);
-	return 0;
-}
-
-int kernel_vf_set(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
-		  const struct vf_settings *to, struct error *err)
-{
-	int r = 0;
-
-	/* kernel.h promises patience with a VF in reset. */
-	for (int tries = 0; tries < 50; tries++) {
-		r = set_once(k, ifindex, vf, attr, to, err);
-		if (r != -EBUSY && r != -EAGAIN)
-			return r;
-		usleep(10000);
-	}
-	return fail_errno(err, -r, "set %s", vf_attr_name(attr));
+		count_refusal(&p);
+	return r;
 }
 
 int kernel_has_address(struct kernel *k, int ifindex, struct error *err)
 {
+	unsigned long long code = 0;
 	char path[64];
 
-	(void)err;
 	snprintf(path, sizeof(path), "fake-kernel/address-%d", ifindex);
+	if (attr_read_u64(k->root, path, 4095, &code) == 0 && code)
+		return fail_errno(err, (int)code, "read the addresses of interface %d", ifindex);
 	return path_exists(k->root, path);
 }

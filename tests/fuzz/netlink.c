@@ -27,9 +27,11 @@ static void ask_link(struct reply *rep, void *buf, size_t size)
 	rep->arg = &l;
 	r = take(rep, buf, size);
 	NEED(memchr(l.ifname, '\0', sizeof(l.ifname)));
-	NEED(l.n_vfs <= VFS_MAX && (!l.n_vfs || l.vfs));
+	NEED(l.n_vfs <= 65535 && (!l.n_vfs || l.vfs));
+	NEED(l.n_listed <= l.n_vfs);
 	for (size_t i = 0; !r && i < l.n_vfs; i++) {
-		NEED(l.vfs[i].has & HAS_MAC);
+		NEED(!l.vfs[i].has || (l.vfs[i].has & HAS_MAC));
+		NEED(!l.vfs[i].has || i < l.n_listed);
 		NEED(!(l.vfs[i].has & HAS_LINK_STATE) || l.vfs[i].link_state <= VF_LINK_DISABLE);
 	}
 	pf_link_free(&l);
@@ -42,7 +44,7 @@ static void ask_stats(struct reply *rep, void *buf, size_t size)
 	rep->each = read_link_stats;
 	rep->arg = &stats;
 	take(rep, buf, size);
-	NEED(stats.n <= VFS_MAX || !stats.list);
+	NEED(stats.n <= 65535 || !stats.list);
 	free(stats.list);
 }
 

@@ -180,7 +180,15 @@ static void test_how_many(void **state)
 		 false},
 		{{.wanted = 4, .total = 0, .pf_up = true}, VFS_NONE, 0, false, false, true},
 		/* More than the kernel can list would make all of them useless. */
-		{{.wanted = 400, .total = 512, .pf_up = true}, VFS_MAKE, 334, false, false, true},
+		{{.wanted = 400, .total = 512, .pf_up = true}, VFS_MAKE, 256, false, false, true},
+		{{.wanted = 300, .total = 512, .pf_up = true}, VFS_MAKE, 256, false, false, true},
+		/* But those that are there stay: an older kernel lists 334. */
+		{{.wanted = 300, .now = 300, .total = 512, .pf_up = true},
+		 VFS_KEEP,
+		 300,
+		 false,
+		 false,
+		 true},
 		{{.wanted = 400, .now = 335, .total = 512, .pf_up = true},
 		 VFS_KEEP,
 		 335,

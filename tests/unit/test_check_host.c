@@ -224,6 +224,7 @@ static struct pf_facts good_pf(void)
 			     .up = true,
 			     .carrier = true,
 			     .mtu = 9000,
+			     .listed = 7,
 			     .groups = {.alone = 7},
 			     .last_bus = 7,
 			     .bus_max = 7,
@@ -369,15 +370,46 @@ static void test_pf_more_than_listed(void **state)
 
 	(void)state;
 	f.info.total_vfs = 512;
-	f.info.num_vfs = 334;
+	f.info.num_vfs = f.listed = 334;
 	f.vfs_wanted = 400;
 	pf(&f);
-	expect("vfs", CHECK_WARN, "--vfs 334");
+	expect("vfs", CHECK_WARN, "--vfs 256");
 	f.info.num_vfs = 400;
 	f.link_known = false;
 	strcpy(f.link_trouble, "PF enp6s0f0 has 400 VFs, and the kernel's list is not whole");
 	pf(&f);
 	expect("pf-up", CHECK_FAIL, "sriov_numvfs");
+	assert_null(found("vf-list"));
+}
+
+/* VFs that the kernel does not list, for one reason or another. */
+static void test_pf_unlisted(void **state)
+{
+	struct pf_facts f = good_pf();
+
+	(void)state;
+	f.listed = 7;
+	pf(&f);
+	assert_null(found("vf-list"));
+	f.untold = 1;
+	f.first_untold = 3;
+	pf(&f);
+	expect("vf-list", CHECK_WARN, "dmesg");
+	assert_non_null(strstr(found("vf-list")->text, "VF 3 first (in reset?)"));
+	f.up = false;
+	pf(&f);
+	expect("vf-list", CHECK_WARN, "ip link set enp6s0f0 up");
+	f.up = f.no_list = true;
+	pf(&f);
+	expect("vf-list", CHECK_FAIL, "another NIC");
+	f = good_pf();
+	f.info.total_vfs = 512;
+	f.info.num_vfs = f.vfs_wanted = 300;
+	f.listed = 256;
+	pf(&f);
+	expect("vf-list", CHECK_WARN, "--vfs 256");
+	assert_non_null(strstr(found("vf-list")->text,
+			       "300 VFs, of which this kernel lists the first 256"));
 }
 
 static void test_pf_resources(void **state)
@@ -544,27 +576,17 @@ static void test_leftover_shown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_host_good),
-		test(test_cpu),
-		test(test_iommu),
-		test(test_cmdline),
-		test(test_intremap),
-		test(test_modules),
-		test(test_vfio_ids),
-		test(test_pf_good),
-		test(test_pf_presence),
-		test(test_pf_stranger),
-		test(test_pf_link),
-		test(test_pf_vfs),
-		test(test_pf_host_drivers),
-		test(test_pf_groups),
-		test(test_pf_resources),
-		test(test_pf_more_than_listed),
-		test(test_iov_bars),
-		test(test_drivers),
-		test(test_ports),
-		test(test_leftover_lines),
-		ram_test(test_leftover_shown),
+		test(test_host_good),	    test(test_cpu),
+		test(test_iommu),	    test(test_cmdline),
+		test(test_intremap),	    test(test_modules),
+		test(test_vfio_ids),	    test(test_pf_good),
+		test(test_pf_presence),	    test(test_pf_stranger),
+		test(test_pf_link),	    test(test_pf_vfs),
+		test(test_pf_host_drivers), test(test_pf_groups),
+		test(test_pf_resources),    test(test_pf_more_than_listed),
+		test(test_pf_unlisted),	    test(test_iov_bars),
+		test(test_drivers),	    test(test_ports),
+		test(test_leftover_lines),  ram_test(test_leftover_shown),
 	};
 
 	return cmocka_run_group_tests_name("check_host", tests, NULL, NULL);

@@ -649,11 +649,11 @@ static void test_busy_is_waited_for(void **state)
 	struct rig r;
 
 	rig_open(&r, *state);
-	quirks(r.t, PAGE0, "busy:8");
+	quirks(r.t, PAGE0, "busy:4");
 	start(&r, &want);
 	now = vf_get(r.t, PAGE0, 0);
 	equal(&want, &now);
-	quirks(r.t, PAGE0, "busy:8");
+	quirks(r.t, PAGE0, "busy:4");
 	assert_int_equal(release(&r, &err), 0);
 	rig_close(&r);
 }

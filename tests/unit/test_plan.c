@@ -557,14 +557,48 @@ static void test_why_not_netdev(void **state)
 	v->info.netdev_up = true;
 	why_not(&w, "enp6s0v0", "up");
 	v->info.netdev_up = false;
-	v->has_address = true;
+	v->has_address = ANSWER_YES;
 	why_not(&w, "enp6s0v0", "address");
-	v->has_address = false;
+	v->has_address = ANSWER_UNKNOWN;
+	why_not(&w, "it cannot be told", "enp6s0v0");
+	v->has_address = ANSWER_NO;
 	snprintf(v->info.netdev_user, sizeof(v->info.netdev_user), "vmbr0");
 	why_not(&w, "enp6s0v0", "vmbr0");
 	v->info.netdev_user[0] = '\0';
 	chosen(&w, 0, 0);
 	plan_free(&w.p);
+}
+
+/* A VF whose settings are not known is given to nobody, given back by nobody, and changed by
+ * nobody. */
+static void test_unread(void **state)
+{
+	const struct vf_settings want = {.has = HAS_TRUST, .trust = true};
+	struct world w;
+	struct vf_state *v = &w.vfs[0][0];
+
+	(void)state;
+	world_init(&w, 1, 2, 1);
+	v->unread = true;
+	snprintf(v->unread_why, sizeof(v->unread_why), "the driver does not tell");
+	v->now = (struct vf_settings){0};
+	wish_last(&w, 0, 0, 0);
+	chosen(&w, 0, 1);
+	plan_free(&w.p);
+	lease_to(v, VM, LEASE_RUNNING);
+	plan_init(&w.p, PLAN_RELEASE, VM);
+	assert_int_equal(plan_release(&w.pfs[0], v, &v->lease, &w.p, &w.err), -EBUSY);
+	assert_has(w.err.text, "the driver does not tell");
+	assert_int_equal(plan_change(&w.pfs[0], v, &want, &w.p, &w.err), -EBUSY);
+	assert_int_equal(plan_port_on(&w.s, &w.wishes[0], &v->info.addr, NOW, &w.p, &w.err),
+			 -EBUSY);
+	v->leased = false;
+	assert_int_equal(plan_park(&w.pfs[0], v, NOW, &w.p, &w.err), -EBUSY);
+	assert_int_equal(w.p.n_steps, 0);
+	world_init(&w, 1, 1, 1);
+	v->unread = true;
+	snprintf(v->unread_why, sizeof(v->unread_why), "the driver does not tell");
+	why_not(&w, "the driver does not tell", "");
 }
 
 static void share_group(struct world *w, unsigned a, unsigned b)
@@ -1437,6 +1471,7 @@ int main(void)
 		cmocka_unit_test(test_why_not),
 		cmocka_unit_test(test_why_not_hardware),
 		cmocka_unit_test(test_why_not_netdev),
+		cmocka_unit_test(test_unread),
 		cmocka_unit_test(test_shared_group),
 		cmocka_unit_test(test_shared_group_wants_all),
 		cmocka_unit_test(test_order_of_steps),

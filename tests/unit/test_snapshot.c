@@ -184,8 +184,13 @@ static void test_address(void **state)
 	sys_write(t->root, DEV VF0 "/net/v0/ifindex", "30\n");
 	tree_write(t->root, "fake-kernel/address-30", "");
 	look(t, &v, NULL, 0, NULL);
-	assert_true(find(&v, VF0)->has_address);
-	assert_false(find(&v, VF1)->has_address);
+	assert_int_equal(find(&v, VF0)->has_address, ANSWER_YES);
+	assert_int_equal(find(&v, VF1)->has_address, ANSWER_NO);
+	done(&v);
+	tree_write(t->root, "fake-kernel/address-30", "5");
+	look(t, &v, NULL, 0, NULL);
+	assert_int_equal(find(&v, VF0)->has_address, ANSWER_UNKNOWN);
+	assert_int_equal(find(&v, VF1)->has_address, ANSWER_NO);
 	done(&v);
 }
 
@@ -231,6 +236,61 @@ static void test_statistics(void **state)
 	kernel_close(v.kernel);
 }
 
+static void page_quirks(const struct tree *t, const char *list)
+{
+	char page[256];
+
+	snprintf(page, sizeof(page), "{\"up\":true,\"carrier\":true,\"vfs\":[],\"quirks\":[%s]}",
+		 list);
+	tree_write(t->root, PAGE0, page);
+}
+
+/* A VF that the driver does not tell is unknown; its neighbours and its PF are not. */
+static void test_hole(void **state)
+{
+	struct view v;
+
+	page_quirks(*state, "\"hole:1\"");
+	look(*state, &v, NULL, 0, NULL);
+	assert_false(v.s.pfs[0].broken);
+	assert_int_equal(v.s.pfs[0].n_vfs, 7);
+	assert_true(find(&v, VF1)->unread);
+	assert_has(find(&v, VF1)->unread_why, "does not tell its settings now");
+	assert_int_equal(find(&v, VF1)->now.has, 0);
+	assert_false(find(&v, VF0)->unread);
+	assert_int_equal(find(&v, VF0)->now.has, 0xff);
+	done(&v);
+	page_quirks(*state, "\"no-list\"");
+	look(*state, &v, NULL, 0, NULL);
+	assert_false(v.s.pfs[0].broken);
+	assert_true(find(&v, VF0)->unread);
+	assert_has(find(&v, VF0)->unread_why, "cannot tell what VFs are set to");
+	done(&v);
+}
+
+/* What is wanted is looked at again: the VF asked for, and one that the VM has. Nothing else. */
+static void test_hole_that_goes(void **state)
+{
+	const struct tree *t = *state;
+	struct lease l = lease_of(VF1, 100);
+	struct view v;
+
+	page_quirks(t, "\"hole:1:2\"");
+	look(t, &v, NULL, 0, VF1);
+	assert_false(find(&v, VF1)->unread);
+	done(&v);
+	page_quirks(t, "\"hole:1:2\"");
+	look(t, &v, NULL, 0, NULL);
+	assert_true(find(&v, VF1)->unread);
+	done(&v);
+	assert_int_equal(run_dirs_make(t->root, NULL), 0);
+	assert_int_equal(locked_take(t->root, &l, NULL), 0);
+	look(t, &v, NULL, 0, NULL);
+	assert_false(find(&v, VF1)->unread);
+	assert_int_equal(find(&v, VF1)->now.has, 0xff);
+	done(&v);
+}
+
 /* One list of a PF's VFs is enough: not one for a glance in vain, and one for the look at all. */
 static void test_glance(void **state)
 {
@@ -263,6 +323,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		nic_test(test_glance),
+		nic_test(test_hole),
+		nic_test(test_hole_that_goes),
 		nic_test(test_everything),
 		nic_test(test_one),
 		nic_test(test_another_card),
