@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/locks.h"
 #include "base/text.h"
 
 static ssize_t read_once(int fd, char *buf, size_t size)
@@ -442,7 +443,5 @@ int lock_take(int root, const char *path, int timeout_ms, struct error *err)
 
 bool lock_is_free(int root, const char *path)
 {
-	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-
-	return fd < 0 || !flock(fd, LOCK_SH | LOCK_NB);
+	return !lock_look(root, path);
 }

@@ -87,8 +87,9 @@ int dir_make(int root, const char *path, mode_t mode, struct error *err);
 int lock_take(int root, const char *path, int timeout_ms, struct error *err);
 
 /*
- * Could that lock be taken at once? Tried on the file as it is, opened for
- * reading: nothing is made. One that is not there is free.
+ * Could that lock be taken at once? Only looked at (base/locks.h), never tried: nobody is
+ * disturbed, and nothing is made. One that is not there is free; one that cannot be told about is
+ * not.
  */
 bool lock_is_free(int root, const char *path);
 

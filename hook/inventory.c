@@ -11,10 +11,9 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/locks.h"
 #include "pveapi/vmstate.h"
 #include "src/plan.h"
-
-#define PROC_LOCKS_MAX ((size_t)1024 * 1024)
 
 static const char *const uses[USE_COUNT] = {
 	[USE_FREE] = "free",   [USE_STARTING] = "starting", [USE_RUNNING] = "running",
@@ -102,27 +101,9 @@ static void vm_name(const struct hook *h, uint32_t vmid, char name[64])
 
 /* --- Is anybody at work? --- */
 
-/* Has /proc/locks a flock() of that file? Each line is looked at by itself, and once. */
-static bool locks_have(const char *locks, ino_t inode)
-{
-	char want[32];
-	size_t want_len = (size_t)snprintf(want, sizeof(want), ":%llu ", (unsigned long long)inode);
-
-	for (const char *line = locks; line && *line;) {
-		const char *end = strchrnul(line, '\n');
-		const char *flock = memmem(line, (size_t)(end - line), "FLOCK", 5);
-
-		if (flock && memmem(flock, (size_t)(end - flock), want, want_len))
-			return true;
-		line = *end ? end + 1 : end;
-	}
-	return false;
-}
-
 /*
  * Does somebody hold PVE's lock on the VM? Asked of /proc/locks: trying the lock
- * would hold it for a moment, and a start that comes then would be refused. Only
- * the inode is compared, since some filesystems show another device number there.
+ * would hold it for a moment, and a start that comes then would be refused.
  */
 static bool vm_lock_held(int root, uint32_t vmid, const char *locks)
 {
@@ -142,19 +123,6 @@ static bool vm_is_over(const struct hook *h, const struct lease *l, const char *
 	return vm_runs(h->root, l->vmid, &now, &ignored) == ANSWER_NO &&
 	       !(qemu.pid && proc_alive(h->root, &qemu) != ANSWER_NO) &&
 	       !vm_lock_held(h->root, l->vmid, locks);
-}
-
-/* The whole of /proc/locks: it has no size that file_read() could go by. malloc'd. */
-static char *read_locks(int root)
-{
-	CLEANUP(str_free) struct str text = STR_INIT;
-	AUTO_CLOSE int fd = openat(root, "proc/locks", O_RDONLY | O_CLOEXEC);
-	char part[4096];
-	ssize_t n;
-
-	while (fd >= 0 && text.len < PROC_LOCKS_MAX && (n = read(fd, part, sizeof(part))) > 0)
-		str_append_len(&text, part, (size_t)n);
-	return str_take(&text);
 }
 
 static bool group_open_in(int fds, const char *want)
@@ -444,7 +412,7 @@ int inventory_read(struct hook *h, bool stats, struct inventory *out, struct err
 	    read_claims(h, out, err) < 0 || read_snapshot(h, out, err) < 0 ||
 	    read_strays(h, out, err) < 0)
 		return error_code(err);
-	locks = read_locks(h->root);
+	locks = locks_read(h->root);
 	rd.locks = locks;
 	out->pools = calloc(out->config.n_pools + 1, sizeof(*out->pools));
 	if (!out->pools)

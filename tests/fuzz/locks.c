@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /proc/locks. max_len=512 */
-#include "hook/inventory.c"
+#include "base/cleanup.h"
+#include "base/locks.h"
+#include "base/text.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
