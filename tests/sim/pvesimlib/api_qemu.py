@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from . import mapping, qemu, vmconfig
+from . import ha, mapping, qemu, vmconfig
 from .api import all_perms, perm, route
 from .api_config import (BASE, BOOL, CONFIG, NODE_VM, TEXT, VMID, as_text, check_hostpci_perm,
                          check_modify_perm)
@@ -112,6 +112,8 @@ def vm_start(api, param):
     api.cfs.check_quorum()
     vmid = int(param["vmid"])
     timeout = int(param["timeout"]) if "timeout" in param else None
+    if ha.is_managed(api.host, vmid):
+        return api.task("hastart", vmid, lambda: ha.ask_for(api.host, vmid, "started"))
     return api.task("qmstart", vmid, lambda: api.vm.start(
         vmid, skiplock=bool(param.get("skiplock")), timeout=timeout,
         migratedfrom=param.get("migratedfrom")))

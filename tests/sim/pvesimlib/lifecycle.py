@@ -237,20 +237,7 @@ class Lifecycle:
         warn(f"Finished cleanup for {vmid}\n")
         return restart
 
-    # -- backup and migration ---------------------------------------------------------
-
-    def vzdump(self, vmid):
-        """PVE/VZDump/QemuServer.pm: a stopped VM is started paused, then stopped."""
-        if self.configs.check_running(vmid):
-            print(f"INFO: VM {vmid} is running, backup of a snapshot")
-            return
-        print("INFO: starting kvm to execute backup task", flush=True)
-        self.start(vmid, skiplock=True, skiptemplate=True, paused=True)
-        print("INFO: stopping kvm after backup task", flush=True)
-        try:
-            self.stop(vmid, skiplock=True)
-        except PveError as err:
-            warn(error_text(err))
+    # -- migration ---------------------------------------------------------
 
     def migrate_away(self, vmid, target):
         """The source side (PVE/QemuMigrate.pm: phase3_cleanup): the config goes first."""

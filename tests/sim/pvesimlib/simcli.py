@@ -329,8 +329,25 @@ def _as_task(host, kind, vmid, func):
 
 def vzdump(host, args):
     """Several VMs in one process: the second start uses the cache of the first."""
-    return _as_task(host, "vzdump", args.vmid[0],
-                    lambda api: [api.vm.vzdump(vmid) for vmid in args.vmid])
+    from . import backup
+    return _as_task(host, "vzdump", args.vmid[0] if len(args.vmid) == 1 else "",
+                    lambda api: backup.job(api.vm, args.vmid, args.mode))
+
+
+def ha_resource(host, args):
+    """HA manages a VM; what the master says of it; what the node's LRM does with it."""
+    from . import ha
+    from .api import Api, load_routes
+    if args.action == "add":
+        ha.ask_for(host, args.vmid, args.state or "started")
+    elif args.action == "state":
+        ha.show_state(host, args.vmid, args.state)
+    else:
+        load_routes()
+        api = Api(host, cli=True)
+        api.init_request("root@pam")
+        return int(not ha.lrm(api, args.vmid, args.max_restart, args.interval))
+    return 0
 
 
 def migrate(host, args):
@@ -437,6 +454,13 @@ def parser():
     cmd("crash-host", crash_host, "power failure: VMs and /run gone, no hook called")
     p = cmd("vzdump", vzdump)
     p.add_argument("vmid", type=int, nargs="+")
+    p.add_argument("--mode", choices=["snapshot", "stop"], default="snapshot")
+    p = cmd("ha", ha_resource)
+    p.add_argument("action", choices=["add", "state", "lrm"])
+    p.add_argument("vmid", type=int)
+    p.add_argument("state", nargs="?")
+    p.add_argument("--max-restart", type=int, default=1)
+    p.add_argument("--interval", type=float, default=10, help="seconds between two of lrm's tries")
     p = cmd("migrate", migrate, "this node's part of a migration")
     p.add_argument("vmid", type=int)
     side = p.add_mutually_exclusive_group(required=True)

@@ -10,6 +10,7 @@ import time
 
 from .errors import PveError, error_text
 from .host import proc_start_time, read_text
+from .title import set_title
 
 FOLDER = "/var/log/pve/tasks"
 UPID = re.compile(r"UPID:([a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?):([0-9A-Fa-f]{8}):"
@@ -126,6 +127,7 @@ class Runner:
             func_at_fork()
         os.read(go_r, 16)
         os.close(go_r)
+        set_title(f"task {upid}")
         if self.cli:
             log, last_words = out_w, ctrl_w
         else:
