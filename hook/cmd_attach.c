@@ -315,7 +315,7 @@ static void take_back_hostpci(struct hook *h, const struct attach *a, const char
 	if (guest_here(h, a->vmid, &now, err) < 0)
 		return;
 	if (now.hostpci[a->port.slot].mapping && !strcmp(now.hostpci[a->port.slot].mapping, id))
-		api_hostpci_delete(h->rest, h->node, a->vmid, a->port.slot, err);
+		ports_delete_hostpci(h, &now, a->port.slot, err);
 }
 
 static void take_back(struct hook *h, const struct attach *a)
@@ -373,8 +373,6 @@ static int write_config(struct hook *h, struct attach *a, struct error *err)
 
 static int write_hookscript(struct hook *h, struct attach *a, struct error *err)
 {
-	if (!a->set_hook || a->did_hook)
-		return 0;
 	if (qm_set(h, a->vmid, "--hookscript", a->hookscript, err) < 0)
 		return error_code(err);
 	a->did_hook = true;
@@ -386,17 +384,28 @@ static int write_hookscript(struct hook *h, struct attach *a, struct error *err)
 	return 0;
 }
 
+static int load_for_writing(struct hook *h, const struct attach *a, struct vm_ports *v,
+			    struct error *err)
+{
+	const struct entry *e = &v->entries[a->port.slot];
+
+	vm_ports_free(v);
+	if (vm_ports_load(h, a->vmid, v, err) < 0)
+		return error_code(err);
+	if (e->verdict != ENTRY_REWRITE)
+		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", a->port.slot,
+			    e->why);
+	return 0;
+}
+
 /* The mapping, and the hostpci that names it, of the port that is in vfhook.cfg by now. */
 static int write_pve(struct hook *h, struct attach *a, struct error *err)
 {
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
 	unsigned slot = a->port.slot;
 
-	if (vm_ports_load(h, a->vmid, &v, err) < 0)
+	if (load_for_writing(h, a, &v, err) < 0)
 		return error_code(err);
-	if (v.entries[slot].verdict != ENTRY_REWRITE)
-		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", slot,
-			    v.entries[slot].why);
 	if (!a->did_mapping) {
 		if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
 		    hook_rest(h, err) < 0)
@@ -406,10 +415,14 @@ static int write_pve(struct hook *h, struct attach *a, struct error *err)
 			return error_code(err);
 	}
 	/* Before hostpci: a VM whose config names a VF must not start without its hook. */
-	if (write_hookscript(h, a, err) < 0)
-		return error_code(err);
+	if (a->set_hook && !a->did_hook) {
+		/* Which makes another text of the config: that one is judged, and named in the PUT.
+		 */
+		if (write_hookscript(h, a, err) < 0 || load_for_writing(h, a, &v, err) < 0)
+			return error_code(err);
+	}
 	a->did_hostpci = true;
-	return ports_write_hostpci(h, &v, slot, err);
+	return ports_write_hostpci(h, &v, (int)slot, err);
 }
 
 static int change(struct hook *h, struct attach *a, struct error *err)

@@ -79,26 +79,37 @@ static int judge_hostpci(const struct guest_config *g, unsigned slot, struct err
 		    slot, e->raw, g->vmid, slot);
 }
 
+/* Judged again, and deleted only if it is still what was judged: it may have been changed since. */
+static int delete_hostpci(struct hook *h, const struct detach *d, struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config now = {0};
+	int r = guest_here(h, d->vmid, &now, err);
+
+	if (!r)
+		r = judge_hostpci(&now, d->slot, err);
+	if (r == 1)
+		r = ports_delete_hostpci(h, &now, d->slot, err);
+	return r < 0 ? fail_context(err, "hostpci%u cannot be deleted", d->slot) : 0;
+}
+
 static int remove_hostpci(struct hook *h, const struct detach *d, struct error *err)
 {
 	CLEANUP(guest_config_free) struct guest_config after = {0};
 	struct error undo = ERROR_INIT;
+	struct hostpci_change back = {.slot = d->slot};
 	struct proc_id qemu;
-	char value[4300];
-	const struct hostpci *e = &after.hostpci[d->slot];
 
-	if (hook_rest(h, err) < 0 ||
-	    api_hostpci_delete(h->rest, h->node, d->vmid, d->slot, err) < 0)
-		return fail_context(err, "hostpci%u cannot be deleted", d->slot);
+	if (delete_hostpci(h, d, err) < 0)
+		return error_code(err);
 	/* A start may have been faster: then PVE only keeps the deletion in mind. */
 	if (guest_here(h, d->vmid, &after, err) < 0)
 		return error_code(err);
-	if (vm_runs(h->root, d->vmid, &qemu, NULL) == ANSWER_NO || !e->present) {
+	back.value = after.hostpci[d->slot].raw;
+	if (vm_runs(h->root, d->vmid, &qemu, NULL) == ANSWER_NO || !back.value) {
 		say("VM %u hostpci%u: removed", d->vmid, d->slot);
 		return 0;
 	}
-	snprintf(value, sizeof(value), "%s", e->raw);
-	if (api_hostpci_set(h->rest, h->node, d->vmid, d->slot, value, NULL, &undo) < 0)
+	if (ports_change_hostpci(h, &after, &back, 1, &undo) < 0)
 		complain("VM %u hostpci%u: its deletion stays pending: %s", d->vmid, d->slot,
 			 undo.text);
 	return refuse_running(d->vmid, err);

@@ -62,6 +62,13 @@ static int send_calls(struct hook *h, const struct plan *calls, struct error *er
 	return 0;
 }
 
+/* Without a slot: what is written next. That of an entry that is right already is its start's to
+ * change, and the VM may run with it. */
+static bool is_meant(const struct vm_ports *v, unsigned slot, int wanted)
+{
+	return wanted < 0 ? v->entries[slot].verdict == ENTRY_REWRITE : slot == (unsigned)wanted;
+}
+
 int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, struct error *err)
 {
 	struct port_choice choices[PVE_HOSTPCI_MAX] = {{0}};
@@ -81,7 +88,7 @@ int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, str
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		const struct port_wish *w = &v->wishes[i];
 
-		if (slot >= 0 && w->slot != (unsigned)slot)
+		if (!is_meant(v, w->slot, slot))
 			continue;
 		if (!choices[i].chosen && !any_vf(&s, w, &choices[i]))
 			return fail(err, ENOSPC, "pool '%s' of hostpci%u has no VFs on this node",
@@ -95,7 +102,7 @@ int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, str
 	else if (send_calls(h, &calls, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < v->n_wishes; i++) {
-		if ((slot < 0 || v->wishes[i].slot == (unsigned)slot) &&
+		if (is_meant(v, v->wishes[i].slot, slot) &&
 		    publish_entries(h, v, &v->wishes[i], err) < 0)
 			return error_code(err);
 	}
@@ -104,14 +111,13 @@ int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, str
 
 /* --- The guest's config --- */
 
-int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err)
+/* PVE's own tool, run as root on this node. args: NULL behind the last; the first two are its own.
+ */
+static int run_qm(struct hook *h, const char *const *args, struct error *err)
 {
-	char vmid_text[16];
 	int status;
-	pid_t pid;
+	pid_t pid = fork();
 
-	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
-	pid = fork();
 	if (pid < 0)
 		return fail_errno(err, errno, "fork");
 	if (!pid) {
@@ -122,7 +128,7 @@ int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value,
 		/* Below --root, if there is one: a tree of the tests has its own qm. */
 		if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || fchdir(h->root) < 0)
 			_exit(127);
-		execl("usr/sbin/qm", "/usr/sbin/qm", "set", vmid_text, option, value, (char *)NULL);
+		execv("usr/sbin/qm", (char *const *)args);
 		_exit(127);
 	}
 	while (waitpid(pid, &status, 0) < 0) {
@@ -130,104 +136,194 @@ int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value,
 			return fail_errno(err, errno, "wait for qm set");
 	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return fail(err, EREMOTEIO, "`qm set %u %s %s` failed", vmid, option, value);
+		return fail(err, EREMOTEIO, "`qm set %s %s %s` failed", args[2], args[3], args[4]);
 	return 0;
 }
 
-static int config_digest(struct hook *h, const struct vm_ports *v, char digest[41],
-			 struct error *err)
+int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err)
 {
-	AUTO_FREE char *text = NULL;
-	char path[GUEST_PATH_LEN];
-	ssize_t len;
+	char vmid_text[16];
+	const char *const args[] = {"/usr/sbin/qm", "set", vmid_text, option, value, NULL};
 
-	len = file_read(h->root, guest_config_path(v->guest.node, v->guest.vmid, path),
-			PVE_FILE_MAX, &text, err);
-	if (len < 0)
-		return (int)len;
-	sha1_hex(text, (size_t)len, digest);
-	return 0;
+	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
+	return run_qm(h, args, err);
 }
 
-static void tell_entry(struct hook *h, uint32_t vmid, unsigned slot, const struct entry *e,
-		       const struct guest_config *g, const char *digest)
+static bool has_key(const char *properties, const char *key)
 {
-	const char *from = g->hostpci[slot].present ? g->hostpci[slot].raw : "nothing";
+	size_t len = strlen(key);
 
-	say("  VM %u hostpci%u: %s -> %s", vmid, slot, from, e->value);
-	if (e->was_raw) {
-		say("    qm set %u --hostpci%u %s   (as root: no token may replace a raw address)",
-		    vmid, slot, e->value);
-		return;
+	for (const char *at = strstr(properties, key); at; at = strstr(at + 1, key)) {
+		if (at[len] == '=' && (at == properties || at[-1] == ','))
+			return true;
 	}
-	say("    REST: PUT /nodes/%s/qemu/%u/config", h->node, vmid);
-	say("          hostpci%u=%s", slot, e->value);
-	say("          digest=%s", digest);
+	return false;
 }
 
 /*
- * Only root@pam may replace a raw address, and no token is that (PVE/API2/
- * Qemu.pm: check_hostpci_perm, also for the old value): PVE's own tool, run
- * as root on the node, is.
+ * Only root@pam may write or delete a raw address or a romfile, and no token is that
+ * (PVE/API2/Qemu.pm: check_hostpci_perm, which is asked about the old value too; romfile since
+ * qemu-server 9.2.6 and 8.4.10).
  */
-int ports_write_hostpci(struct hook *h, const struct vm_ports *v, unsigned slot, struct error *err)
+static bool is_for_root(const struct hostpci *old, const char *value)
 {
-	const struct entry *e = &v->entries[slot];
-	char option[24];
-	char digest[41];
+	return (old->present && (old->host || has_key(old->rest, "romfile"))) ||
+	       (value && has_key(value, "romfile"));
+}
+
+static bool need_root(const struct guest_config *g, const struct hostpci_change *changes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (is_for_root(&g->hostpci[changes[i].slot], changes[i].value))
+			return true;
+	}
+	return false;
+}
+
+/* Was the config changed since g was read? */
+static bool is_outdated(struct hook *h, const struct guest_config *g)
+{
+	CLEANUP(guest_config_free) struct guest_config now = {0};
+	char then_digest[41];
+	char now_digest[41];
+
+	if (guest_config_load(h->root, h->node, NULL, g->vmid, &now, NULL) < 0)
+		return false;
+	guest_config_digest(g, then_digest);
+	guest_config_digest(&now, now_digest);
+	return strcmp(then_digest, now_digest) != 0;
+}
+
+static int change_by_qm(struct hook *h, const struct guest_config *g,
+			const struct hostpci_change *changes, size_t n, const char *digest,
+			struct error *err)
+{
+	const char *args[3 + 2 * PVE_HOSTPCI_MAX + 3] = {"/usr/sbin/qm", "set"};
+	char keys[PVE_HOSTPCI_MAX][20];
+	char vmid_text[16];
+	size_t used = 3;
 	int r;
 
-	if (h->dry_run) {
-		r = config_digest(h, v, digest, err);
-		if (!r)
-			tell_entry(h, v->guest.vmid, slot, e, &v->guest, digest);
-		return r;
+	snprintf(vmid_text, sizeof(vmid_text), "%u", g->vmid);
+	args[2] = vmid_text;
+	for (size_t i = 0; i < n; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "--hostpci%u", changes[i].slot);
+		args[used++] = changes[i].value ? keys[i] : "--delete";
+		args[used++] = changes[i].value ? changes[i].value : keys[i] + 2;
 	}
-	if (e->was_raw) {
-		snprintf(option, sizeof(option), "--hostpci%u", slot);
-		r = qm_set(h, v->guest.vmid, option, e->value, err);
-	} else {
-		r = config_digest(h, v, digest, err);
-		if (!r)
-			r = api_hostpci_set(h->rest, h->node, v->guest.vmid, slot, e->value, digest,
-					    err);
+	args[used++] = "--digest";
+	args[used++] = digest;
+	args[used] = NULL;
+	r = run_qm(h, args, err);
+	/* Its words are for people: whether it was the digest is seen from the file. */
+	if (r < 0 && is_outdated(h, g))
+		return fail(err, EAGAIN, "VM %u: its config was changed by somebody else meanwhile",
+			    g->vmid);
+	return r;
+}
+
+int ports_change_hostpci(struct hook *h, const struct guest_config *g,
+			 const struct hostpci_change *changes, size_t n, struct error *err)
+{
+	char digest[41];
+
+	guest_config_digest(g, digest);
+	if (need_root(g, changes, n))
+		return change_by_qm(h, g, changes, n, digest, err);
+	if (hook_rest(h, err) < 0)
+		return error_code(err);
+	return api_hostpci_change(h->rest, h->node, g->vmid, changes, n, digest, err);
+}
+
+int ports_delete_hostpci(struct hook *h, const struct guest_config *g, unsigned slot,
+			 struct error *err)
+{
+	const struct hostpci_change gone = {slot, NULL};
+
+	return ports_change_hostpci(h, g, &gone, 1, err);
+}
+
+static void tell_changes(struct hook *h, const struct guest_config *g,
+			 const struct hostpci_change *changes, size_t n)
+{
+	bool root = need_root(g, changes, n);
+	char digest[41];
+
+	guest_config_digest(g, digest);
+	for (size_t i = 0; i < n; i++) {
+		const struct hostpci *old = &g->hostpci[changes[i].slot];
+
+		say("  VM %u hostpci%u: %s -> %s", g->vmid, changes[i].slot,
+		    old->present ? old->raw : "nothing", changes[i].value);
+		if (root)
+			say("    qm set %u --hostpci%u %s   (as root: no token may write this)",
+			    g->vmid, changes[i].slot, changes[i].value);
 	}
-	if (r < 0)
-		return r;
-	say("VM %u hostpci%u: %s", v->guest.vmid, slot, e->value);
+	if (root)
+		return;
+	say("    REST: PUT /nodes/%s/qemu/%u/config", h->node, g->vmid);
+	for (size_t i = 0; i < n; i++)
+		say("          hostpci%u=%s", changes[i].slot, changes[i].value);
+	say("          digest=%s", digest);
+}
+
+int ports_write_hostpci(struct hook *h, const struct vm_ports *v, int slot, struct error *err)
+{
+	struct hostpci_change changes[PVE_HOSTPCI_MAX];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < PVE_HOSTPCI_MAX; i++) {
+		const struct entry *e = &v->entries[i];
+
+		if (e->verdict == ENTRY_REWRITE && (slot < 0 || i == (unsigned)slot))
+			changes[n++] = (struct hostpci_change){i, e->value};
+	}
+	if (h->dry_run && n)
+		tell_changes(h, &v->guest, changes, n);
+	if (h->dry_run || !n)
+		return 0;
+	if (ports_change_hostpci(h, &v->guest, changes, n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++)
+		say("VM %u hostpci%u: %s", v->guest.vmid, changes[i].slot, changes[i].value);
 	return 0;
 }
 
-/* Where else in the cluster the guest is, for a message. */
-static int guest_elsewhere(struct hook *h, uint32_t vmid, struct error *err)
+int guest_elsewhere(struct hook *h, uint32_t vmid, char node[NAME_LEN])
 {
 	AUTO_CLOSEDIR DIR *d = dir_open(h->root, "etc/pve/nodes");
 	const struct dirent *e;
 
 	while (d && (e = readdir(d))) {
 		char path[512];
+		bool is_vm;
 
 		if (!is_plain_name(e->d_name, NAME_LEN - 1))
 			continue;
-		if (path_exists(h->root, guest_config_path(e->d_name, vmid, path)))
-			return fail(err, ENOENT, "VM %u is on node %s: run this there", vmid,
-				    e->d_name);
+		is_vm = path_exists(h->root, guest_config_path(e->d_name, vmid, path));
 		snprintf(path, sizeof(path), "etc/pve/nodes/%s/lxc/%u.conf", e->d_name, vmid);
-		if (path_exists(h->root, path))
-			return fail(err, ENOENT, "%u is a container: only VMs take VFs this way",
-				    vmid);
+		if (!is_vm && !path_exists(h->root, path))
+			continue;
+		memcpy(node, e->d_name, strlen(e->d_name) + 1); /* it fits: a plain name */
+		return is_vm ? 1 : -EINVAL;
 	}
-	return fail(err, ENOENT, "there is no VM %u in this cluster (qm list)", vmid);
+	return 0;
 }
 
 int guest_here(struct hook *h, uint32_t vmid, struct guest_config *g, struct error *err)
 {
+	char node[NAME_LEN];
 	int r = guest_config_load(h->root, h->node, NULL, vmid, g, err);
 
 	if (r != -ENOENT)
 		return r;
 	error_clear(err);
-	return guest_elsewhere(h, vmid, err);
+	r = guest_elsewhere(h, vmid, node);
+	if (r == 1)
+		return fail(err, ENOENT, "VM %u is on node %s: run this there", vmid, node);
+	if (r < 0)
+		return fail(err, ENOENT, "%u is a container: only VMs take VFs this way", vmid);
+	return fail(err, ENOENT, "there is no VM %u in this cluster (qm list)", vmid);
 }
 
 /* --- The command line --- */

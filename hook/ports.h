@@ -8,6 +8,7 @@
 
 #include "hook/command.h"
 #include "hook/wish.h"
+#include "pveapi/api.h"
 
 #define OUR_HOOKSCRIPT "local:snippets/vfhook"
 
@@ -19,22 +20,35 @@ void our_hookscript(const struct hook *h, char volid[VOLID_LEN]);
 
 /*
  * Let the mappings of the VM's ports name VFs, free ones if there are any;
- * before hostpciN names the mappings. With slot >= 0 only that port's: the
- * mapping of a running VM must not change. The wishes must be there.
+ * before hostpciN names the mappings. With slot >= 0 only that port's, else those of the entries
+ * that are to be written: the mapping of a running VM must not change. The wishes must be there.
  */
 int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, struct error *err);
 
 /*
- * Write hostpciN as the VM's entry for the slot says, by REST, or where a raw
- * address is replaced by `qm set`. -EAGAIN: the config was changed meanwhile.
+ * Write hostpciN as the VM's entry for the slot says, or with slot < 0 all that are to be written,
+ * in one step. -EAGAIN: the config is not the one any more that was judged.
  */
-int ports_write_hostpci(struct hook *h, const struct vm_ports *v, unsigned slot, struct error *err);
+int ports_write_hostpci(struct hook *h, const struct vm_ports *v, int slot, struct error *err);
+
+/*
+ * Change or delete entries of the config that was read into g, in one step: by REST, or, where only
+ * root@pam may (a raw address, a romfile), by `qm set`. Sends g's digest: -EAGAIN if the config was
+ * changed since.
+ */
+int ports_change_hostpci(struct hook *h, const struct guest_config *g,
+			 const struct hostpci_change *changes, size_t n, struct error *err);
+int ports_delete_hostpci(struct hook *h, const struct guest_config *g, unsigned slot,
+			 struct error *err);
 
 /* `qm set <vmid> --<option> <value>`, as root@pam on this node. Takes the VM's lock. */
 int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err);
 
 /* The config of a VM that is on this node, or an error that says where it is instead. */
 int guest_here(struct hook *h, uint32_t vmid, struct guest_config *g, struct error *err);
+
+/* Where in the cluster the guest is. 1: a VM, on that node; 0: nowhere; -EINVAL: a container. */
+int guest_elsewhere(struct hook *h, uint32_t vmid, char node[NAME_LEN]);
 
 /* The port that is meant: --slot's (slot_text), or the only one. Complains; 0 or an exit status. */
 int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, unsigned *slot);

@@ -376,37 +376,59 @@ static int check_slot(const char *node, uint32_t vmid, unsigned slot, struct err
 	return check_vm(node, vmid, err);
 }
 
+static int check_value(uint32_t vmid, const struct hostpci_change *c, struct error *err)
+{
+	struct hostpci h;
+
+	if (!c->value)
+		return 0;
+	if (hostpci_parse(c->value, &h, err) < 0)
+		return fail_context(err, "VM %u: hostpci%u", vmid, c->slot);
+	hostpci_clear(&h);
+	return 0;
+}
+
+int api_hostpci_change(struct rest *r, const char *node, uint32_t vmid,
+		       const struct hostpci_change *changes, size_t n, const char *digest,
+		       struct error *err)
+{
+	struct rest_param params[PVE_HOSTPCI_MAX + 2];
+	char keys[PVE_HOSTPCI_MAX][16];
+	char gone[PVE_HOSTPCI_MAX * 16] = "";
+	size_t used = 0;
+
+	if (n > PVE_HOSTPCI_MAX)
+		return fail(err, EINVAL, "VM %u: too many changes", vmid);
+	for (size_t i = 0; i < n; i++) {
+		if (check_slot(node, vmid, changes[i].slot, err) < 0 ||
+		    check_value(vmid, &changes[i], err) < 0)
+			return error_code(err);
+		snprintf(keys[i], sizeof(keys[i]), "hostpci%u", changes[i].slot);
+		if (changes[i].value)
+			params[used++] = (struct rest_param){keys[i], changes[i].value};
+		else
+			snprintf(gone + strlen(gone), sizeof(gone) - strlen(gone), "%s%s",
+				 gone[0] ? "," : "", keys[i]);
+	}
+	if (gone[0])
+		params[used++] = (struct rest_param){"delete", gone};
+	if (digest)
+		params[used++] = (struct rest_param){"digest", digest};
+	return config_put(r, node, vmid, params, used, err);
+}
+
 int api_hostpci_set(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
 		    const char *value, const char *digest, struct error *err)
 {
-	struct rest_param params[2] = {{NULL, value}, {"digest", digest}};
-	struct hostpci h;
-	char key[16];
-	int ret = check_slot(node, vmid, slot, err);
+	const struct hostpci_change c = {slot, value};
 
-	if (ret < 0)
-		return ret;
-	ret = hostpci_parse(value, &h, err);
-	if (ret < 0)
-		return fail_context(err, "VM %u: hostpci%u", vmid, slot);
-	hostpci_clear(&h);
-	snprintf(key, sizeof(key), "hostpci%u", slot);
-	params[0].key = key;
-	return config_put(r, node, vmid, params, digest ? 2 : 1, err);
+	return api_hostpci_change(r, node, vmid, &c, 1, digest, err);
 }
 
 int api_hostpci_delete(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
 		       struct error *err)
 {
-	struct rest_param param = {"delete", NULL};
-	char key[16];
-	int ret = check_slot(node, vmid, slot, err);
-
-	if (ret < 0)
-		return ret;
-	snprintf(key, sizeof(key), "hostpci%u", slot);
-	param.value = key;
-	return config_put(r, node, vmid, &param, 1, err);
+	return api_hostpci_set(r, node, vmid, slot, NULL, NULL, err);
 }
 
 /* Tasks */

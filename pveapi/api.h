@@ -33,15 +33,25 @@ int api_mapping_describe(int root, const char *node, const char *id, const char 
 /* Delete a mapping; one that is not there is fine. */
 int api_mapping_delete(struct rest *r, int root, const char *id, struct error *err);
 
+/* A hostpciN and what it becomes; NULL: it is deleted. */
+struct hostpci_change {
+	unsigned slot;
+	const char *value;
+};
+
 /*
- * PUT /nodes/{node}/qemu/{vmid}/config with hostpci<slot>=value. Takes the VM's
+ * One PUT /nodes/{node}/qemu/{vmid}/config with all of these: every change of the file makes a new
+ * digest, so that a second call could not name the text that was judged. Takes the VM's
  * lock on the server side: never call this while a hook of that VM runs.
- * digest (of the guest's config file, SHA-1) may be NULL.
+ * digest (guest_config_digest() of that text) may be NULL; -EAGAIN if the file has another by now.
  */
+int api_hostpci_change(struct rest *r, const char *node, uint32_t vmid,
+		       const struct hostpci_change *changes, size_t n, const char *digest,
+		       struct error *err);
+
+/* One change of those. */
 int api_hostpci_set(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
 		    const char *value, const char *digest, struct error *err);
-
-/* DELETE of the same property (PUT with delete=hostpciN). */
 int api_hostpci_delete(struct rest *r, const char *node, uint32_t vmid, unsigned slot,
 		       struct error *err);
 

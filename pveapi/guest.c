@@ -209,6 +209,8 @@ void guest_config_free(struct guest_config *g)
 	free(g->name);
 	free(g->hookscript);
 	free(g->machine);
+	free(g->lock);
+	free(g->text);
 	for (size_t i = 0; i < PVE_HOSTPCI_MAX; i++)
 		hostpci_clear(&g->hostpci[i]);
 	*g = (struct guest_config){.numa_node = -1};
@@ -338,6 +340,8 @@ static int take_line(struct config_parser *p, struct span line)
 		return set_text(p, &g->name, value);
 	if (span_is(key, "hookscript"))
 		return set_text(p, &g->hookscript, value);
+	if (span_is(key, "lock"))
+		return set_text(p, &g->lock, value);
 	if (span_is(key, "machine"))
 		return property(value, "type", true, &value) ? set_text(p, &g->machine, value) : 0;
 	if (span_is(key, "template")) {
@@ -431,7 +435,14 @@ static int load_from(int root, const char *node, uint32_t vmid, struct guest_con
 		guest_config_free(out);
 		return fail(err, ENOMEM, "%s: out of memory", path);
 	}
+	out->text = STEAL(text);
+	out->text_len = (size_t)len;
 	return 0;
+}
+
+void guest_config_digest(const struct guest_config *g, char digest[41])
+{
+	sha1_hex(g->text ? g->text : "", g->text_len, digest);
 }
 
 int guest_config_load(int root, const char *node, const char *from_node, uint32_t vmid,

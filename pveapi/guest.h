@@ -35,6 +35,9 @@ struct guest_config {
 	char *name; /* or NULL */
 	char *hookscript;
 	char *machine; /* "q35", "pc-i440fx-9.0", ... or NULL */
+	char *lock;    /* PVE's mark of work under way: "backup", "migrate", ... or NULL */
+	char *text;    /* the file as it was read, or NULL if it was none */
+	size_t text_len;
 	bool is_template;
 	bool numa_known; /* every numaN that has hostnodes names the same single host node */
 	int numa_node;	 /* -1 unless numa_known */
@@ -77,6 +80,13 @@ const char *guest_config_path(const char *node, uint32_t vmid, char buf[GUEST_PA
 int guest_config_load(int root, const char *node, const char *from_node, uint32_t vmid,
 		      struct guest_config *out, struct error *err);
 void guest_config_free(struct guest_config *g);
+
+/*
+ * The digest of the text that this config was read from, as PVE makes it (SHA-1 of the file:
+ * PVE::QemuServer parse_vm_config). Sent with a change it says: only if nobody has changed the
+ * file since. Not made when reading, since an ordinary start changes nothing.
+ */
+void guest_config_digest(const struct guest_config *g, char digest[41]);
 
 /* One raw address in one guest's config of this node. */
 struct guest_claim {

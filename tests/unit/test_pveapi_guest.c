@@ -302,6 +302,26 @@ static void test_load(void **state)
 			    "VM 102 has no config on pve1, nor on pve2, where it comes from");
 }
 
+/* The digest is the file's as it was read, whatever became of it since; snapshots count. */
+static void test_digest(void **state)
+{
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	struct guest_config g;
+	char digest[41];
+
+	tree_write(t->root, CONF, "lock: backup\nname: here\n[before]\nlock: none\n");
+	assert_int_equal(guest_config_load(t->root, "pve1", NULL, 100, &g, &err), 0);
+	tree_write(t->root, CONF, "name: there\n");
+	guest_config_digest(&g, digest);
+	assert_string_equal(digest, "6f943abd3a9917f41affecd12399d66446f39499");
+	assert_string_equal(g.lock, "backup");
+	guest_config_free(&g);
+	assert_int_equal(guest_config_load(t->root, "pve1", NULL, 100, &g, &err), 0);
+	assert_null(g.lock);
+	guest_config_free(&g);
+}
+
 static void test_load_hostile(void **state)
 {
 	const struct tree *t = *state;
@@ -529,6 +549,7 @@ int main(void)
 		cmocka_unit_test(test_config_refused),
 		cmocka_unit_test(test_huge_line),
 		tree_test(test_load),
+		tree_test(test_digest),
 		tree_test(test_load_hostile),
 		tree_test(test_claims),
 		tree_test(test_no_claims),
