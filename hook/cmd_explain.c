@@ -10,6 +10,7 @@
 #include "hook/command.h"
 #include "hook/events.h"
 #include "hook/handover.h"
+#include "hook/ports.h"
 #include "hook/say.h"
 #include "hook/wish.h"
 #include "pveapi/vmstate.h"
@@ -29,12 +30,18 @@ struct facts {
 	bool running;
 	struct proc_id qemu;
 	enum job_state job;
+	char job_log[128]; /* how to see what it said */
 	struct event *events;
 	size_t n_events;
 	const struct event *last_start; /* or NULL */
 	struct lease_entry *leases;	/* of the VM */
 	size_t n_leases;
 };
+
+static bool has_job(const struct facts *f)
+{
+	return f->job != JOB_NONE && f->job != JOB_KILLED;
+}
 
 static void facts_free(struct facts *f)
 {
@@ -57,12 +64,24 @@ static int read_leases(struct hook *h, struct facts *f, struct error *err)
 	return 0;
 }
 
+/* Not on this node: better than the name of a file that is not there. */
+static void read_whereabouts(struct hook *h, struct facts *f)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+
+	error_clear(&f->why);
+	if (!guest_here(h, f->vmid, &g, &f->why))
+		fail(&f->why, EAGAIN, "it came to this node just now: ask again");
+}
+
 static int facts_read(struct hook *h, struct facts *f, struct error *err)
 {
 	int r = vm_ports_load(h, f->vmid, &f->ports, &f->why);
 
 	f->known = r >= 0;
 	f->ours = r > 0;
+	if (r == -ENOENT)
+		read_whereabouts(h, f);
 	if (f->ours && mapping_load(h->root, &f->ports.mappings, err) < 0)
 		return error_code(err);
 	switch (vm_runs(h->root, f->vmid, &f->qemu, err)) {
@@ -75,6 +94,8 @@ static int facts_read(struct hook *h, struct facts *f, struct error *err)
 		break;
 	}
 	f->job = job_state(h, f->vmid);
+	job_log(h, f->vmid, f->job == JOB_WRITING ? JOB_WRITE : JOB_START, f->job_log,
+		sizeof(f->job_log));
 	if (read_leases(h, f, err) < 0 ||
 	    events_read(h, f->vmid, &f->events, &f->n_events, err) < 0)
 		return error_code(err);
@@ -143,6 +164,11 @@ static bool runs_unleased(const struct hook *h, const struct facts *f)
 	return false;
 }
 
+static bool is_refused(const struct facts *f)
+{
+	return f->last_start && f->last_start->kind == EVENT_REFUSED;
+}
+
 static void advise(const struct hook *h, const struct facts *f, char *buf, size_t size)
 {
 	int slot = f->ours ? vm_ports_first(&f->ports, ENTRY_REFUSE) : -1;
@@ -153,11 +179,11 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 		snprintf(buf, size,
 			 "vfhook has nothing to do with this VM: it has no port in /" VFHOOK_CFG
 			 " and no hostpci of ours, or is a template");
-	else if (f->job != JOB_NONE)
-		snprintf(buf, size,
-			 "wait: a job is at work and starts the VM (journalctl -u "
-			 "vfhook-start-%u)",
-			 f->vmid);
+	else if (has_job(f))
+		snprintf(buf, size, "wait: a job is at work and %s (%s)",
+			 f->job == JOB_WRITING ? "writes hostpci; the VM stays off"
+					       : "starts the VM",
+			 f->job_log);
 	else if (slot >= 0)
 		snprintf(buf, size, "set hostpci%d right: %s", slot, f->ports.entries[slot].why);
 	else if (f->running && cut_off_since_start(f))
@@ -177,7 +203,12 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 			"it holds VFs without running (a start under way, or one that failed): the "
 			"next start takes them back, or vfhook release %u",
 			f->vmid);
-	else if (f->last_start && f->last_start->kind == EVENT_REFUSED)
+	else if (f->job == JOB_KILLED && is_refused(f))
+		snprintf(buf, size,
+			 "the job that was to write hostpci was ended before it was done (%s): qm "
+			 "start %u begins anew",
+			 f->job_log, f->vmid);
+	else if (is_refused(f))
 		snprintf(buf, size,
 			 "see whether the reason still holds: vfhook --dry-run %u pre-start",
 			 f->vmid);
@@ -249,11 +280,12 @@ static void print_now(const struct hook *h, const struct facts *f)
 
 	if (f->running)
 		printf("now: running (QEMU process %d)%s\n", (int)f->qemu.pid,
-		       f->job == JOB_NONE ? "" : ", a job is at work");
+		       has_job(f) ? ", a job is at work" : "");
 	else
-		printf("now: not running%s\n", f->job == JOB_NONE      ? ""
-					       : f->job == JOB_WAITING ? ", a job is at work"
-								       : ", a job starts it again");
+		printf("now: not running%s\n", !has_job(f) ? ""
+					       : f->job == JOB_RESTARTING
+						       ? ", a job starts it again"
+						       : ", a job is at work");
 	for (unsigned slot = 0; f->ours && slot < PVE_HOSTPCI_MAX; slot++) {
 		shown[slot] = f->ports.entries[slot].verdict != ENTRY_NOT_OURS;
 		if (shown[slot])
@@ -320,8 +352,11 @@ static json_t *port_json(const struct hook *h, const struct facts *f, unsigned s
 
 static json_t *facts_json(const struct hook *h, const struct facts *f)
 {
-	static const char *const jobs[] = {
-		[JOB_NONE] = "none", [JOB_WAITING] = "waiting", [JOB_RESTARTING] = "restarting"};
+	static const char *const jobs[] = {[JOB_NONE] = "none",
+					   [JOB_WAITING] = "waiting",
+					   [JOB_WRITING] = "writing",
+					   [JOB_RESTARTING] = "restarting",
+					   [JOB_KILLED] = "killed"};
 	json_t *ports = json_array();
 	json_t *leases = json_array();
 	json_t *events = json_array();

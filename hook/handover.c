@@ -6,42 +6,81 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "hook/say.h"
+#include "base/locks.h"
+#include "pveapi/task.h"
 #include "src/lease.h"
 
-static const char *const states[] = {
-	[JOB_NONE] = "none\n", [JOB_WAITING] = "waiting\n", [JOB_RESTARTING] = "restarting\n"};
+/* A job writes what it is right after it has its lock. */
+#define STATE_TRIES   50
+#define STATE_WAIT_MS 4
+
+static const char *const states[] = {[JOB_WAITING] = "waiting\n",
+				     [JOB_WRITING] = "writing\n",
+				     [JOB_RESTARTING] = "restarting\n"};
+
+static const char *const unit_names[] = {
+	[JOB_START] = "vfhook-start", [JOB_WRITE] = "vfhook-write"};
 
 static void lock_path(char path[64], uint32_t vmid)
 {
 	snprintf(path, 64, RUN_DIR "/locks/job-%u", vmid);
 }
 
-enum job_state job_state(struct hook *h, uint32_t vmid)
+static bool read_state(struct hook *h, const char *path, enum job_state *out)
 {
-	AUTO_CLOSE int fd = -1;
-	char path[64];
+	AUTO_CLOSE int fd = openat(h->root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 	char text[16] = "";
-	ssize_t n;
 
-	lock_path(path, vmid);
-	fd = openat(h->root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return JOB_NONE;
-	/* Nobody holds it: the job is over, or died. */
-	if (!flock(fd, LOCK_SH | LOCK_NB))
-		return JOB_NONE;
-	n = read(fd, text, sizeof(text) - 1);
-	return n > 0 && !strcmp(text, states[JOB_RESTARTING]) ? JOB_RESTARTING : JOB_WAITING;
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		if (!states[i] || strcmp(text, states[i]) != 0)
+			continue;
+		*out = (enum job_state)i;
+		return true;
+	}
+	return false;
 }
 
-int job_lock(struct hook *h, uint32_t vmid, struct error *err)
+enum job_state job_state(struct hook *h, uint32_t vmid)
+{
+	enum job_state state;
+	char path[64];
+	int held;
+
+	lock_path(path, vmid);
+	for (int i = 0; i < STATE_TRIES; i++) {
+		bool has_state = read_state(h, path, &state);
+
+		held = lock_look(h->root, path);
+		if (held <= 0)
+			return has_state && !held ? JOB_KILLED : JOB_NONE;
+		if (has_state)
+			return state;
+		nanosleep(&(struct timespec){0, STATE_WAIT_MS * 1000000L}, NULL);
+	}
+	/* No job has its lock for so long without a word. */
+	return JOB_NONE;
+}
+
+int job_set_state(int lock, enum job_state state, struct error *err)
+{
+	const char *text = states[state] ? states[state] : "";
+	size_t len = strlen(text);
+
+	if (ftruncate(lock, 0) < 0 || pwrite(lock, text, len, 0) != (ssize_t)len)
+		return fail_errno(err, errno ? errno : EIO, "write the state of the job");
+	return 0;
+}
+
+int job_lock(struct hook *h, uint32_t vmid, enum job_kind kind, int timeout_ms, struct error *err)
 {
 	AUTO_CLOSE int fd = -1;
 	char path[64];
@@ -49,20 +88,28 @@ int job_lock(struct hook *h, uint32_t vmid, struct error *err)
 	if (run_dirs_make(h->root, err) < 0)
 		return error_code(err);
 	lock_path(path, vmid);
-	fd = lock_take(h->root, path, 0, err);
+	fd = lock_take(h->root, path, timeout_ms, err);
 	/* What the last job wrote there is not this one's state. */
-	if (fd >= 0 && ftruncate(fd, 0) < 0)
-		return fail_errno(err, errno, "write /%s", path);
+	if (fd >= 0 && job_set_state(fd, kind == JOB_START ? JOB_WAITING : JOB_WRITING, err) < 0)
+		return error_code(err);
 	return fd < 0 ? fd : STEAL_FD(fd);
 }
 
-int job_set_state(int lock, enum job_state state, struct error *err)
+/*
+ * vzdump marks the config with `lock: backup` and starts the VM in its own worker. The worker's
+ * title says more than the mark: after a backup in stop mode that failed, vzdump has a VM that
+ * ran before started again (`qm start --skiplock`, a qmstart task), with the mark still there.
+ */
+enum start_reason start_reason(const struct hook *h, const struct guest_config *g)
 {
-	size_t len = strlen(states[state]);
+	char type[TASK_TYPE_LEN];
+	int r = task_type_of_ancestor(h->root, type);
 
-	if (ftruncate(lock, 0) < 0 || pwrite(lock, states[state], len, 0) != (ssize_t)len)
-		return fail_errno(err, errno ? errno : EIO, "write the state of the job");
-	return 0;
+	if (r == 1 && !strcmp(type, "vzdump"))
+		return START_FOR_BACKUP;
+	if (r != 1 && g->lock && !strcmp(g->lock, "backup"))
+		return START_FOR_BACKUP;
+	return g->lock && !strcmp(g->lock, "suspended") ? START_RESUME : START_WANTED;
 }
 
 /* The child's side: nothing of ours stays open but what it is given. */
@@ -92,7 +139,46 @@ static int wait_exit(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static bool spawn_unit(struct hook *h, uint32_t vmid, char *self, char *vmid_text)
+static bool has_systemd(const struct hook *h)
+{
+	return path_exists(h->root, "run/systemd/system");
+}
+
+static void log_path(char path[64], uint32_t vmid, enum job_kind kind)
+{
+	snprintf(path, 64, RUN_DIR "/%s-%u.log", kind == JOB_START ? "job" : "write-job", vmid);
+}
+
+const char *job_log(const struct hook *h, uint32_t vmid, enum job_kind kind, char *buf, size_t size)
+{
+	char path[64];
+
+	log_path(path, vmid, kind);
+	if (has_systemd(h))
+		snprintf(buf, size, "journalctl -u %s-%u", unit_names[kind], vmid);
+	else
+		snprintf(buf, size, "cat /%s", path);
+	return buf;
+}
+
+/* `<our program> [--root DIR] job <vmid>`; room for six, with the NULL. */
+static size_t add_command(const struct hook *h, enum job_kind kind, char *self, char *vmid_text,
+			  char **argv)
+{
+	size_t n = 0;
+
+	argv[n++] = self;
+	if (h->root_text) {
+		argv[n++] = (char *)"--root";
+		argv[n++] = (char *)h->root_text;
+	}
+	argv[n++] = (char *)(kind == JOB_START ? "job" : "write-job");
+	argv[n++] = vmid_text;
+	argv[n] = NULL;
+	return n;
+}
+
+static bool spawn_unit(struct hook *h, enum job_kind kind, char *self, char *vmid_text)
 {
 	char unit[64];
 	char description[64];
@@ -100,11 +186,11 @@ static bool spawn_unit(struct hook *h, uint32_t vmid, char *self, char *vmid_tex
 	size_t n = 0;
 	pid_t pid;
 
-	if (!path_exists(h->root, "run/systemd/system"))
+	if (!has_systemd(h))
 		return false;
-	snprintf(unit, sizeof(unit), "--unit=vfhook-start-%u", vmid);
-	snprintf(description, sizeof(description), "--description=vfhook: write hostpci of VM %u",
-		 vmid);
+	snprintf(unit, sizeof(unit), "--unit=%s-%s", unit_names[kind], vmid_text);
+	snprintf(description, sizeof(description), "--description=vfhook: write hostpci of VM %s",
+		 vmid_text);
 	argv[n++] = (char *)"/usr/bin/systemd-run";
 	argv[n++] = (char *)"--quiet";
 	argv[n++] = (char *)"--collect";
@@ -112,14 +198,7 @@ static bool spawn_unit(struct hook *h, uint32_t vmid, char *self, char *vmid_tex
 	argv[n++] = unit;
 	argv[n++] = description;
 	argv[n++] = (char *)"--";
-	argv[n++] = self;
-	if (h->root_text) {
-		argv[n++] = (char *)"--root";
-		argv[n++] = (char *)h->root_text;
-	}
-	argv[n++] = (char *)"job";
-	argv[n++] = vmid_text;
-	argv[n] = NULL;
+	add_command(h, kind, self, vmid_text, &argv[n]);
 	pid = fork();
 	if (!pid)
 		exec_clean(-1, argv);
@@ -127,25 +206,17 @@ static bool spawn_unit(struct hook *h, uint32_t vmid, char *self, char *vmid_tex
 }
 
 /* Without systemd: a process in a session of its own, whose parent is gone. */
-static int spawn_process(struct hook *h, char *self, char *vmid_text, const char *log,
-			 struct error *err)
+static int spawn_process(struct hook *h, enum job_kind kind, char *self, char *vmid_text,
+			 const char *log, struct error *err)
 {
 	AUTO_CLOSE int out =
 		openat(h->root, log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	char *argv[6];
-	size_t n = 0;
 	pid_t pid;
 
 	if (out < 0)
 		return fail_errno(err, errno, "create /%s", log);
-	argv[n++] = self;
-	if (h->root_text) {
-		argv[n++] = (char *)"--root";
-		argv[n++] = (char *)h->root_text;
-	}
-	argv[n++] = (char *)"job";
-	argv[n++] = vmid_text;
-	argv[n] = NULL;
+	add_command(h, kind, self, vmid_text, argv);
 	pid = fork();
 	if (pid < 0)
 		return fail_errno(err, errno, "fork");
@@ -161,7 +232,8 @@ static int spawn_process(struct hook *h, char *self, char *vmid_text, const char
 	return 0;
 }
 
-int job_spawn(struct hook *h, uint32_t vmid, char *where, size_t size, struct error *err)
+int job_spawn(struct hook *h, uint32_t vmid, enum job_kind kind, char *where, size_t size,
+	      struct error *err)
 {
 	char self[PATH_MAX];
 	char log[64];
@@ -174,11 +246,10 @@ int job_spawn(struct hook *h, uint32_t vmid, char *where, size_t size, struct er
 	if (run_dirs_make(h->root, err) < 0)
 		return error_code(err);
 	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
-	if (spawn_unit(h, vmid, self, vmid_text)) {
-		snprintf(where, size, "journalctl -u vfhook-start-%u", vmid);
+	job_log(h, vmid, kind, where, size);
+	if (spawn_unit(h, kind, self, vmid_text))
 		return 0;
-	}
-	snprintf(log, sizeof(log), RUN_DIR "/job-%u.log", vmid);
+	log_path(log, vmid, kind);
 	snprintf(where, size, "cat /%s", log);
-	return spawn_process(h, self, vmid_text, log, err);
+	return spawn_process(h, kind, self, vmid_text, log, err);
 }

@@ -80,7 +80,8 @@ int phase_pre_start(struct hook *h, uint32_t vmid);
 int phase_post_start(struct hook *h, uint32_t vmid);
 int phase_pre_stop(struct hook *h, uint32_t vmid);
 int phase_post_stop(struct hook *h, uint32_t vmid);
-/* The detached job of hook/handover.h. */
+/* The detached jobs of hook/handover.h. */
 int run_job(struct hook *h, uint32_t vmid);
+int run_write_job(struct hook *h, uint32_t vmid);
 
 #endif

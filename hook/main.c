@@ -153,7 +153,7 @@ static int phase_and_chain(struct hook *h, uint32_t vmid, const struct phase *p)
 	bool starts = p->run == phase_pre_start;
 	int chained;
 
-	if (p->run == run_job || (starts && status))
+	if (p->run == run_job || p->run == run_write_job || (starts && status))
 		return status;
 	chained = chain_run(h, vmid, p->name);
 	if (chained && starts)
@@ -203,6 +203,17 @@ static int run_phase(const struct globals *g, int argc, char **argv)
 	complain("unknown phase '%s'%s%s%s; see vfhook --help", argv[1],
 		 near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 	return EXIT_USAGE;
+}
+
+/* By ourselves, see handover.h. */
+static int run_detached(const struct globals *g, char **argv)
+{
+	static const struct phase jobs[] = {{"job", run_job}, {"write-job", run_write_job}};
+	uint32_t vmid;
+
+	return vmid_parse(argv[1], &vmid)
+		       ? EXIT_USAGE
+		       : with_hook(g, vmid, &jobs[argv[0][0] == 'w'], NULL, 0, NULL);
 }
 
 static int run_command(const struct globals *g, int argc, char **argv)
@@ -283,13 +294,8 @@ int main(int argc, char **argv)
 		return print_usage();
 	if (!strcmp(argv[0], "--version"))
 		return puts("vfhook " VFHOOK_VERSION) < 0;
-	if (!strcmp(argv[0], "job") && argc == 2) { /* by ourselves, see handover.h */
-		static const struct phase job = {"job", run_job};
-		uint32_t vmid;
-
-		return vmid_parse(argv[1], &vmid) ? EXIT_USAGE
-						  : with_hook(&g, vmid, &job, NULL, 0, NULL);
-	}
+	if (argc == 2 && (!strcmp(argv[0], "job") || !strcmp(argv[0], "write-job")))
+		return run_detached(&g, argv);
 	if (is_hook_call(argc, argv))
 		return run_phase(&g, argc, argv);
 	return run_command(&g, argc, argv);

@@ -52,23 +52,19 @@ static void remember(struct hook *h, const char *text)
 	snprintf(h->detail + len, sizeof(h->detail) - len, "%s%s", len ? "; " : "", text);
 }
 
-static int foresee_job(struct hook *h, uint32_t vmid)
+static int foresee_job(struct hook *h, uint32_t vmid, enum job_kind kind)
 {
 	struct error err = ERROR_INIT;
 
 	say("PVE does not see such a change in a start under way: this start would be refused, and "
 	    "a job would do, as soon as it is over:");
-	if (job_preview(h, vmid, &err) < 0)
+	if (job_preview(h, vmid, kind, &err) < 0)
 		complain("the job would fail: %s", err.text);
 	return 1;
 }
 
-/* Someone must change hostpciN, and it cannot be this start: tell why, and hand over. */
-static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
+static void tell_changes(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 {
-	struct error err = ERROR_INIT;
-	enum job_state state = job_state(h, vmid);
-	char where[128];
 	char must[4700];
 
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
@@ -81,30 +77,83 @@ static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 		complain("VM %u %s", vmid, must);
 		remember(h, must);
 	}
+}
+
+/* A start that no job can help, or that one helps already. 0: there is none such reason. */
+static int refuse_to_hand_over(struct hook *h, uint32_t vmid, enum start_reason reason)
+{
+	enum job_state state = job_state(h, vmid);
+	bool backup = reason == START_FOR_BACKUP;
+	char log[128];
+
+	job_log(h, vmid, state == JOB_WRITING ? JOB_WRITE : JOB_START, log, sizeof(log));
 	if (h->migrated_from && h->migrated_from[0])
 		return refuse(h, vmid,
 			      "hostpci cannot be changed during a migration; start the VM once on "
 			      "%s, then migrate it",
 			      h->migrated_from);
+	if (reason == START_RESUME)
+		return refuse(
+			h, vmid,
+			"it hibernates, and PVE changes no hostpci of such a VM: take the port "
+			"away (vfhook detach %u) to wake it, or give up what it saved (qm set "
+			"%u --delete vmstate) and start it anew",
+			vmid, vmid);
 	if (state == JOB_RESTARTING)
 		return refuse(h, vmid,
 			      "this was changed just now and is not right even so; not trying "
-			      "again (see journalctl -u vfhook-start-%u)",
-			      vmid);
+			      "again (see %s)",
+			      log);
 	if (state == JOB_WAITING)
 		return refuse(h, vmid,
-			      "a job is changing it already and starts it then; nothing to do");
+			      "a job is changing it already%s, as soon as this start has let go of "
+			      "the VM; %s (%s)",
+			      backup ? "" : " and starts the VM then",
+			      backup ? "run the backup again later" : "nothing to do", log);
+	if (state == JOB_WRITING && backup)
+		return refuse(
+			h, vmid,
+			"a job is changing it already, as soon as the backup has let go of the "
+			"VM; run the backup again then (%s)",
+			log);
+	return 0;
+}
+
+/* Someone must change hostpciN, and it cannot be this start: tell why, and hand over. */
+static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
+{
+	enum start_reason reason = start_reason(h, &v->guest);
+	enum job_kind kind = reason == START_FOR_BACKUP ? JOB_WRITE : JOB_START;
+	struct error err = ERROR_INIT;
+	char where[128];
+	int r;
+
+	tell_changes(h, vmid, v);
+	r = refuse_to_hand_over(h, vmid, reason);
+	if (r)
+		return r;
 	if (rest_token_check(h->root, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
 	if (h->dry_run)
-		return foresee_job(h, vmid);
-	if (job_spawn(h, vmid, where, sizeof(where), &err) < 0)
+		return foresee_job(h, vmid, kind);
+	if (job_spawn(h, vmid, kind, where, sizeof(where), &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
-	event_add(h, vmid, EVENT_REFUSED, "%s; a job writes it and starts the VM again", h->detail);
-	complain("PVE has read the config before this hook and does not see a change now, so this "
-		 "start is refused; hostpci is written as soon as it is over and VM %u is started "
-		 "again, once (%s)",
-		 vmid, where);
+	event_add(h, vmid, EVENT_REFUSED,
+		  kind == JOB_START ? "%s; a job writes it and starts the VM again"
+				    : "%s; this start was a backup's: a job writes it and leaves "
+				      "the VM off; run the backup again then",
+		  h->detail);
+	if (kind == JOB_START)
+		complain("PVE has read the config before this hook and does not see a change now, "
+			 "so this start is refused; hostpci is written as soon as it is over and "
+			 "VM %u is started again, once (%s)",
+			 vmid, where);
+	else
+		complain("PVE has read the config before this hook and does not see a change now, "
+			 "so this start, a backup's, is refused; hostpci is written as soon as the "
+			 "backup has let go of VM %u, which stays off (%s); run the backup again "
+			 "then",
+			 vmid, where);
 	return 1;
 }
 
