@@ -443,5 +443,5 @@ int lock_take(int root, const char *path, int timeout_ms, struct error *err)
 
 bool lock_is_free(int root, const char *path)
 {
-	return !lock_look(root, path);
+	return lock_look(root, path) == ANSWER_NO;
 }

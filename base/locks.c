@@ -45,15 +45,15 @@ bool locks_have(const char *locks, ino_t inode)
 	return false;
 }
 
-int lock_look(int root, const char *path)
+enum answer lock_look(int root, const char *path)
 {
 	AUTO_FREE char *locks = NULL;
 	struct stat st;
 
 	if (fstatat(root, path, &st, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? ANSWER_NO : ANSWER_UNKNOWN;
 	locks = locks_read(root);
 	if (!locks)
-		return errno ? -errno : -EIO;
-	return locks_have(locks, st.st_ino);
+		return ANSWER_UNKNOWN;
+	return locks_have(locks, st.st_ino) ? ANSWER_YES : ANSWER_NO;
 }

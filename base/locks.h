@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/answer.h"
+
 /* The whole of /proc/locks below the root. malloc'd; NULL if it cannot be read. */
 char *locks_read(int root);
 
@@ -18,10 +20,7 @@ char *locks_read(int root);
  */
 bool locks_have(const char *locks, ino_t inode);
 
-/*
- * Does somebody hold a flock() of the file? 1: yes; 0: no, or there is no such file; a negative
- * errno if that cannot be told. The file is not opened.
- */
-int lock_look(int root, const char *path);
+/* Does somebody hold a flock() of the file? One that is not there has none. It is not opened. */
+enum answer lock_look(int root, const char *path);
 
 #endif

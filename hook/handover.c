@@ -53,15 +53,15 @@ enum job_state job_state(struct hook *h, uint32_t vmid)
 {
 	enum job_state state;
 	char path[64];
-	int held;
+	enum answer held;
 
 	lock_path(path, vmid);
 	for (int i = 0; i < STATE_TRIES; i++) {
 		bool has_state = read_state(h, path, &state);
 
 		held = lock_look(h->root, path);
-		if (held <= 0)
-			return has_state && !held ? JOB_KILLED : JOB_NONE;
+		if (held != ANSWER_YES)
+			return has_state && held == ANSWER_NO ? JOB_KILLED : JOB_NONE;
 		if (has_state)
 			return state;
 		nanosleep(&(struct timespec){0, STATE_WAIT_MS * 1000000L}, NULL);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/answer.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "hook/events.h"
@@ -119,7 +120,9 @@ static int still_here(struct hook *h, uint32_t vmid, struct error *err)
 	if (guest_elsewhere(h, vmid, node) == 1)
 		return fail(err, ENOENT,
 			    "it has moved to node %s, where a start makes what it needs", node);
-	return fail(err, ENOENT, "there is no VM %u any more", vmid);
+	if (guest_exists(h->root, vmid, err) == ANSWER_NO)
+		return fail(err, ENOENT, "there is no VM %u any more", vmid);
+	return fail(err, ENOENT, "it is not on this node now, and may be moving");
 }
 
 static int prepare_once(struct hook *h, uint32_t vmid, struct error *err)
@@ -189,12 +192,11 @@ static int wait_for_vm(struct hook *h, uint32_t vmid, struct error *err)
 	}
 }
 
-/* 1: it runs, 0: it does not, or a negative errno. */
-static int runs(struct hook *h, uint32_t vmid, struct error *err)
+static enum answer runs(struct hook *h, uint32_t vmid, struct error *err)
 {
 	struct proc_id qemu;
 
-	return vm_process(h->root, vmid, &qemu, err);
+	return vm_runs(h->root, vmid, &qemu, err);
 }
 
 /* The task only tells HA; it starts the VM in its own time, here or elsewhere, or never. */
@@ -204,10 +206,10 @@ static int wait_for_ha(struct hook *h, uint32_t vmid, struct error *err)
 
 	say("VM %u: HA starts it; waiting for that", vmid);
 	for (int waited = 0; waited < HA_WAIT_MS; waited += NAP_MS) {
-		int r = runs(h, vmid, err);
+		enum answer running = runs(h, vmid, err);
 
-		if (r)
-			return r < 0 ? r : 0;
+		if (running != ANSWER_NO)
+			return running == ANSWER_YES ? 0 : error_code(err);
 		if (still_here(h, vmid, err) < 0)
 			return error_code(err);
 		if (ha_vm_state(h->root, vmid, state) == 1 && !strcmp(state, "error"))
@@ -225,27 +227,28 @@ static int wait_for_ha(struct hook *h, uint32_t vmid, struct error *err)
 }
 
 /* Somebody else may have been faster, and holds the VM's lock while he starts it. */
-static int was_started(struct hook *h, uint32_t vmid)
+static bool was_started(struct hook *h, uint32_t vmid)
 {
 	struct error ignored = ERROR_INIT;
 	int lock = vm_lock(h->root, vmid, VM_LOCK_WAIT_MS, &ignored);
 
 	if (lock >= 0)
 		close(lock);
-	return runs(h, vmid, &ignored);
+	return runs(h, vmid, &ignored) == ANSWER_YES;
 }
 
 static int start_by_task(struct hook *h, uint32_t vmid, struct error *err)
 {
 	AUTO_FREE char *upid = NULL;
 	char type[TASK_TYPE_LEN] = "";
+	enum answer running;
 	int r = api_vm_start(h->rest, h->node, vmid, &upid, err);
 
 	if (r < 0)
 		return r;
 	say("VM %u: started again: %s", vmid, upid);
 	r = api_task_wait(h->rest, h->node, upid, START_WAIT_MS, err);
-	if (r == -EREMOTEIO && was_started(h, vmid) == 1) {
+	if (r == -EREMOTEIO && was_started(h, vmid)) {
 		error_clear(err);
 		say("VM %u: somebody else has started it", vmid);
 		return 0;
@@ -254,26 +257,23 @@ static int start_by_task(struct hook *h, uint32_t vmid, struct error *err)
 		return r;
 	if (upid_type(upid, type) && !strcmp(type, "hastart"))
 		return wait_for_ha(h, vmid, err);
-	r = runs(h, vmid, err);
-	if (r)
-		return r < 0 ? r : 0;
-	return fail(err, ESRCH, "its start went well, and its QEMU has ended since");
+	running = runs(h, vmid, err);
+	if (running == ANSWER_NO)
+		return fail(err, ESRCH, "its start went well, and its QEMU has ended since");
+	return running == ANSWER_YES ? 0 : error_code(err);
 }
 
 static int start_again(struct hook *h, uint32_t vmid, int job, struct error *err)
 {
-	int r;
+	enum answer running;
 
 	if (job_set_state(job, JOB_RESTARTING, err) < 0 || hook_rest(h, err) < 0)
 		return error_code(err);
-	r = runs(h, vmid, err);
-	if (r < 0)
-		return r;
-	if (!r)
-		r = start_by_task(h, vmid, err);
-	if (r >= 0)
-		say("VM %u: running", vmid);
-	return r < 0 ? r : 0;
+	running = runs(h, vmid, err);
+	if (running == ANSWER_UNKNOWN || (running == ANSWER_NO && start_by_task(h, vmid, err) < 0))
+		return error_code(err);
+	say("VM %u: running", vmid);
+	return 0;
 }
 
 int job_preview(struct hook *h, uint32_t vmid, enum job_kind kind, struct error *err)

@@ -55,16 +55,16 @@ like "$? $out" '^0 .*VM 100: running' "somebody has the job's lock for a moment:
 is "$(vm_runs 100 && entry 100)" mapping=vf-100-0 "hostpci0 is written, the VM runs"
 
 fresh
-sim hold-lock vm:100 8 >/dev/null &
-holder=$!
-sleep 0.5
-vfhook job 100 >"$node_root/first" 2>&1 &
+exec 8>"$node_root/var/lock/qemu-server/lock-100.conf"
+flock 8
+vfhook job 100 >"$node_root/first" 2>&1 8>&- &
 first=$!
 try "a job that waits for the VM" wait_for 10 grep -q waiting "$(lock_of 100)"
 out=$(vfhook job 100 2>&1)
 like "$? $out" '^0 .*another job writes its hostpci already \(.*job-100.log\); nothing to do' \
 	"a second one finds it, and says so"
-while kill -0 $holder 2>/dev/null; do vfhook explain 100 >/dev/null 2>&1; done
+for _ in {1..20}; do vfhook explain 100 >/dev/null 2>&1 8>&-; done
+exec 8>&-
 wait $first
 like "$? $(cat "$node_root/first")" '^0 .*VM 100: running' "explain was asked again and again meanwhile: the first one does its work"
 is "$(tasks_of 100 qmstart)" 1 "the VM was started once"
