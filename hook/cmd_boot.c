@@ -231,7 +231,7 @@ static const char *who_uses(const struct inventory *inv, const struct pci_addr *
 
 				pci_addr_format(&info->addr, addr);
 				if (vf->use != USE_FREE && vf->use != USE_RAW &&
-				    vf->use != USE_UNUSABLE)
+				    vf->use != USE_MAPPED && vf->use != USE_UNUSABLE)
 					snprintf(buf, size, "VM %u has VF %s", vf->vmid, addr);
 				else if (vf->vf->leased)
 					snprintf(buf, size, "VF %s has a lease", addr);

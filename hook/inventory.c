@@ -12,13 +12,14 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/locks.h"
+#include "hook/claims.h"
 #include "pveapi/vmstate.h"
 #include "src/plan.h"
 
 static const char *const uses[USE_COUNT] = {
-	[USE_FREE] = "free",   [USE_STARTING] = "starting", [USE_RUNNING] = "running",
-	[USE_DIRTY] = "dirty", [USE_RESERVED] = "reserved", [USE_RAW] = "raw",
-	[USE_BUSY] = "busy",   [USE_UNUSABLE] = "unusable",
+	[USE_FREE] = "free",	 [USE_STARTING] = "starting", [USE_RUNNING] = "running",
+	[USE_DIRTY] = "dirty",	 [USE_RESERVED] = "reserved", [USE_RAW] = "raw",
+	[USE_MAPPED] = "mapped", [USE_BUSY] = "busy",	      [USE_UNUSABLE] = "unusable",
 };
 
 const char *vf_use_name(enum vf_use use)
@@ -62,17 +63,22 @@ static struct vf_claim *add_claim(struct inventory *inv, uint32_t vmid, unsigned
 
 static int read_claims(struct hook *h, struct inventory *inv, struct error *err)
 {
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	CLEANUP(guest_names_free) struct guest_names names = {0};
 	AUTO_FREE struct pci_reservation *res = NULL;
-	AUTO_FREE struct guest_claim *guests = NULL;
+	AUTO_FREE struct mapped_function *mapped = NULL;
 	int64_t now = time(NULL);
-	size_t n_guests = 0;
+	size_t n_mapped = 0;
 	size_t n_res = 0;
 	size_t n;
 
 	if (pci_reservations(h->root, &res, &n_res, err) < 0 ||
-	    guest_raw_claims(h->root, h->node, &guests, &n_guests, &inv->broken_guests, err) < 0)
+	    guest_names_read(h->root, h->node, &names, err) < 0 ||
+	    mapping_load(h->root, &f, err) < 0 ||
+	    mapped_functions(h, &f, &names, res, n_res, &mapped, &n_mapped, err) < 0)
 		return error_code(err);
-	n = n_res + n_guests + 1;
+	inv->broken_guests = STEAL(names.broken);
+	n = n_res + names.n_raw + n_mapped + 1;
 	inv->claims = calloc(n, sizeof(*inv->claims));
 	inv->claim_vmids = calloc(n, sizeof(*inv->claim_vmids));
 	inv->claim_slots = calloc(n, sizeof(*inv->claim_slots));
@@ -83,9 +89,15 @@ static int read_claims(struct hook *h, struct inventory *inv, struct error *err)
 			*add_claim(inv, res[i].vmid, PVE_HOSTPCI_MAX) =
 				(struct vf_claim){.addr = res[i].addr, .firm = true};
 	}
-	for (size_t i = 0; i < n_guests; i++)
-		*add_claim(inv, guests[i].vmid, guests[i].slot) = (struct vf_claim){
-			.addr = guests[i].addr, .whole_device = guests[i].whole_device};
+	for (size_t i = 0; i < names.n_raw; i++)
+		*add_claim(inv, names.raw[i].vmid, names.raw[i].slot) = (struct vf_claim){
+			.addr = names.raw[i].addr, .whole_device = names.raw[i].whole_device};
+	inv->first_mapped = inv->n_claims;
+	for (size_t i = 0; i < n_mapped; i++) {
+		if (mapped[i].needed)
+			*add_claim(inv, mapped[i].vmid, mapped[i].slot) = (struct vf_claim){
+				.addr = mapped[i].addr, .whole_device = mapped[i].whole_device};
+	}
 	return 0;
 }
 
@@ -211,7 +223,9 @@ static void report_claim(const struct reader *rd, struct vf_report *r)
 {
 	size_t i = (size_t)(r->vf->claim - rd->inv->claims);
 
-	r->use = r->vf->claim->firm ? USE_RESERVED : USE_RAW;
+	r->use = r->vf->claim->firm	      ? USE_RESERVED
+		 : i >= rd->inv->first_mapped ? USE_MAPPED
+					      : USE_RAW;
 	r->vmid = rd->inv->claim_vmids[i];
 	r->slot = rd->inv->claim_slots[i];
 	/* A reservation does not say for which slot; the config may. */
@@ -433,7 +447,8 @@ void count_vfs(const struct pf_report *pf, struct vf_counts *c)
 		c->use[r->use]++;
 		c->total++;
 		c->leased += vf_use_is_lease(r->use);
-		c->others += r->use == USE_RESERVED || r->use == USE_RAW || r->use == USE_BUSY;
+		c->others += r->use == USE_RESERVED || r->use == USE_RAW || r->use == USE_MAPPED ||
+			     r->use == USE_BUSY;
 		c->stale += r->stale;
 		c->mismatched += r->differs != 0;
 	}

@@ -17,6 +17,7 @@ enum vf_use {
 	USE_DIRTY,
 	USE_RESERVED, /* not ours: reserved by PVE for a VM, */
 	USE_RAW,      /* named by its address in a VM's config, */
+	USE_MAPPED,   /* or through a mapping of the user's own, */
 	USE_BUSY,     /* or open in a process through VFIO */
 	USE_UNUSABLE, /* nobody can have it; why tells */
 	USE_COUNT
@@ -66,6 +67,7 @@ struct inventory {
 	uint32_t *claim_vmids;
 	unsigned *claim_slots;
 	size_t n_claims;
+	size_t first_mapped; /* from there on they are VFs named through mappings */
 };
 
 #define INVENTORY_INIT                                                                             \
@@ -82,7 +84,7 @@ struct vf_counts {
 	size_t use[USE_COUNT];
 	size_t total;
 	size_t leased;
-	size_t others; /* reserved, raw, busy */
+	size_t others; /* reserved, raw, mapped, busy */
 	size_t stale;
 	size_t mismatched;
 };

@@ -69,7 +69,7 @@ static bool is_meant(const struct vm_ports *v, unsigned slot, int wanted)
 	return wanted < 0 ? v->entries[slot].verdict == ENTRY_REWRITE : slot == (unsigned)wanted;
 }
 
-int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, struct error *err)
+int ports_write_mappings(struct hook *h, struct vm_ports *v, int slot, struct error *err)
 {
 	struct port_choice choices[PVE_HOSTPCI_MAX] = {{0}};
 	CLEANUP(snapshot_free) struct snapshot s = {0};

@@ -23,7 +23,7 @@ void our_hookscript(const struct hook *h, char volid[VOLID_LEN]);
  * before hostpciN names the mappings. With slot >= 0 only that port's, else those of the entries
  * that are to be written: the mapping of a running VM must not change. The wishes must be there.
  */
-int ports_write_mappings(struct hook *h, const struct vm_ports *v, int slot, struct error *err);
+int ports_write_mappings(struct hook *h, struct vm_ports *v, int slot, struct error *err);
 
 /*
  * Write hostpciN as the VM's entry for the slot says, or with slot < 0 all that are to be written,

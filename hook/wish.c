@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "hook/apply.h"
+#include "hook/claims.h"
 #include "hook/say.h"
 #include "pveapi/vmstate.h"
 
@@ -17,6 +18,7 @@ void vm_ports_free(struct vm_ports *v)
 	config_free(&v->config);
 	guest_config_free(&v->guest);
 	mapping_file_free(&v->mappings);
+	others_free(&v->others);
 	for (size_t i = 0; i < PVE_HOSTPCI_MAX; i++) {
 		free(v->pool_pfs[i]);
 		entry_free(&v->entries[i]);
@@ -180,73 +182,6 @@ int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *
 	return 0;
 }
 
-static bool is_among(const struct pci_addr *a, bool whole, const struct pci_addr *only, size_t n)
-{
-	if (!only)
-		return true;
-	for (size_t i = 0; i < n; i++) {
-		struct pci_addr at = only[i];
-
-		if (whole)
-			at.fn = a->fn;
-		if (!pci_addr_cmp(a, &at))
-			return true;
-	}
-	return false;
-}
-
-static void reservation_claim(const struct pci_reservation *r, struct vf_claim *c)
-{
-	*c = (struct vf_claim){.addr = r->addr, .firm = true};
-	snprintf(c->who, sizeof(c->who), "reserved by PVE for VM %u (%s)", r->vmid,
-		 r->pid ? "running" : "starting");
-}
-
-int gather_claims(struct hook *h, uint32_t vmid, const struct pci_addr *only, size_t n_only,
-		  bool raw, struct vf_claim **claims, size_t *n, struct error *err)
-{
-	AUTO_FREE struct pci_reservation *res = NULL;
-	AUTO_FREE struct guest_claim *guests = NULL;
-	AUTO_FREE char *broken = NULL;
-	AUTO_FREE struct vf_claim *all = NULL;
-	int64_t now = time(NULL);
-	size_t n_guests = 0;
-	size_t used = 0;
-	size_t n_res;
-
-	if (pci_reservations(h->root, &res, &n_res, err) < 0)
-		return error_code(err);
-	if (raw && guest_raw_claims(h->root, h->node, &guests, &n_guests, &broken, err) < 0)
-		return error_code(err);
-	if (broken)
-		say("note: guest configs that cannot be read, so that VFs named in them are not "
-		    "known: %s",
-		    broken);
-	all = calloc(n_res + n_guests + 1, sizeof(*all));
-	if (!all)
-		return fail(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < n_res; i++) {
-		/* Whether one is live costs a look at a process: only for those that matter. */
-		if (res[i].vmid == vmid || !is_among(&res[i].addr, false, only, n_only) ||
-		    !pci_reservation_live(h->root, &res[i], now))
-			continue;
-		reservation_claim(&res[i], &all[used++]);
-	}
-	for (size_t i = 0; i < n_guests; i++) {
-		if (guests[i].vmid == vmid ||
-		    !is_among(&guests[i].addr, guests[i].whole_device, only, n_only))
-			continue;
-		all[used] = (struct vf_claim){.addr = guests[i].addr,
-					      .whole_device = guests[i].whole_device};
-		snprintf(all[used].who, sizeof(all[used].who), "named raw in hostpci%u of VM %u",
-			 guests[i].slot, guests[i].vmid);
-		used++;
-	}
-	*claims = STEAL(all);
-	*n = used;
-	return 0;
-}
-
 static bool add_pf(struct pf_id *pfs, size_t *n, const struct pf_id *pf)
 {
 	for (size_t i = 0; i < *n; i++) {
@@ -279,7 +214,21 @@ static size_t pfs_to_read(struct hook *h, const struct vm_ports *v, bool all, st
 	return n;
 }
 
-int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf_claim **claims,
+/* Who else there is, for a choice among all VFs. */
+static int observe_others(struct hook *h, struct vm_ports *v, struct observer *o, struct error *err)
+{
+	if (others_gather(h, v->guest.vmid, v->entries, &v->others, err) < 0)
+		return error_code(err);
+	o->claims = v->others.claims;
+	o->n_claims = v->others.n_claims;
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		v->wishes[i].spoken = v->others.spoken;
+		v->wishes[i].n_spoken = v->others.n_spoken;
+	}
+	return 0;
+}
+
+int observe_wishes(struct hook *h, struct vm_ports *v, bool all, struct vf_claim **claims,
 		   struct snapshot *s, struct error *err)
 {
 	struct observer o = {
@@ -298,10 +247,15 @@ int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf
 	if (!pfs)
 		return fail(err, ENOMEM, "out of memory");
 	n_pfs = pfs_to_read(h, v, all, pfs);
-	if (gather_claims(h, v->guest.vmid, all ? NULL : last, n_last, all, claims, &o.n_claims,
-			  err) < 0)
-		return error_code(err);
-	o.claims = *claims;
+	if (all) {
+		if (observe_others(h, v, &o, err) < 0)
+			return error_code(err);
+	} else {
+		if (gather_claims(h, v->guest.vmid, last, n_last, false, claims, &o.n_claims, err) <
+		    0)
+			return error_code(err);
+		o.claims = *claims;
+	}
 	return seen_snapshot(h, &o, pfs, n_pfs, last, n_last, all, s, err);
 }
 

@@ -6,6 +6,7 @@
 #ifndef VFHOOK_HOOK_WISH_H
 #define VFHOOK_HOOK_WISH_H
 
+#include "hook/claims.h"
 #include "hook/entry.h"
 #include "hook/hook.h"
 #include "src/plan.h"
@@ -20,6 +21,7 @@ struct vm_ports {
 	struct port_wish wishes[PVE_HOSTPCI_MAX];
 	struct pf_id *pool_pfs[PVE_HOSTPCI_MAX]; /* by wish */
 	size_t n_wishes;
+	struct others others; /* of the last look at all VFs */
 };
 
 /*
@@ -43,16 +45,10 @@ int vm_ports_first(const struct vm_ports *v, enum entry_verdict verdict);
 int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *err);
 
 /*
- * Who else has, or means to have, a function: live reservations of other VMs,
- * and, with raw, the raw addresses in other guests' configs. Only about the
- * functions in `only`, unless that is NULL. *claims is the caller's to free().
+ * Snapshot of the VFs that the wishes had last, or with all, of every VF of their pools; then the
+ * wishes learn what others name, too. The claims, and v, must live as long as the snapshot.
  */
-int gather_claims(struct hook *h, uint32_t vmid, const struct pci_addr *only, size_t n_only,
-		  bool raw, struct vf_claim **claims, size_t *n, struct error *err);
-
-/* Snapshot of the VFs that the wishes had last, or with all, of every VF of their pools. The
- * claims must live as long as the snapshot. */
-int observe_wishes(struct hook *h, const struct vm_ports *v, bool all, struct vf_claim **claims,
+int observe_wishes(struct hook *h, struct vm_ports *v, bool all, struct vf_claim **claims,
 		   struct snapshot *s, struct error *err);
 
 /*

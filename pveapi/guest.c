@@ -517,33 +517,52 @@ static int list_dir(int root, const char *path, int (*filter)(const struct diren
 	return 0;
 }
 
-struct claims {
-	struct guest_claim *list;
-	size_t n;
-	size_t cap;
+struct naming {
+	struct guest_names *out;
 	uint32_t vmid;
 	unsigned slot;
 };
 
-static int add_claim(const struct pci_addr *a, bool whole_device, void *arg)
+/* Room for one more behind n: it doubles at each power of two. False: out of memory. */
+static bool grow(void **list, size_t n, size_t size)
 {
-	struct claims *c = arg;
+	void *more;
 
-	if (c->n == c->cap) {
-		size_t cap = c->cap ? c->cap * 2 : 16;
-		struct guest_claim *list = reallocarray(c->list, cap, sizeof(*list));
+	if (n && (n < 16 || (n & (n - 1))))
+		return true;
+	more = reallocarray(*list, n ? n * 2 : 16, size);
+	if (more)
+		*list = more;
+	return more;
+}
 
-		if (!list)
-			return -ENOMEM;
-		c->list = list;
-		c->cap = cap;
-	}
-	c->list[c->n++] = (struct guest_claim){*a, whole_device, c->vmid, c->slot};
+static int add_raw(const struct pci_addr *a, bool whole_device, void *arg)
+{
+	struct naming *s = arg;
+	struct guest_names *g = s->out;
+
+	if (!grow((void **)&g->raw, g->n_raw, sizeof(*g->raw)))
+		return -ENOMEM;
+	g->raw[g->n_raw++] = (struct guest_claim){*a, whole_device, s->vmid, s->slot};
 	return 0;
 }
 
-static int claims_of_config(struct claims *c, const char *path, const char *text, size_t len,
-			    bool *broken)
+static int add_mapped(struct naming *s, const char *mapping)
+{
+	struct guest_names *g = s->out;
+	char *id;
+
+	if (!grow((void **)&g->mapped, g->n_mapped, sizeof(*g->mapped)))
+		return -ENOMEM;
+	id = strdup(mapping);
+	if (!id)
+		return -ENOMEM;
+	g->mapped[g->n_mapped++] = (struct guest_mapped){id, s->vmid, s->slot};
+	return 0;
+}
+
+static int names_of_config(struct naming *s, const char *path, const char *text, size_t len,
+			   bool *broken)
 {
 	CLEANUP(guest_config_free) struct guest_config g = {.numa_node = -1};
 	struct config_parser p = {.name = path, .out = &g, .broken = broken};
@@ -555,16 +574,22 @@ static int claims_of_config(struct claims *c, const char *path, const char *text
 		*broken = true;
 	if (g.is_template)
 		return 0;
-	for (c->slot = 0; c->slot < PVE_HOSTPCI_MAX; c->slot++) {
-		r = hostpci_each_addr(&g.hostpci[c->slot], add_claim, c);
+	if (!grow((void **)&s->out->vmids, s->out->n_vmids, sizeof(*s->out->vmids)))
+		return -ENOMEM;
+	s->out->vmids[s->out->n_vmids++] = s->vmid;
+	for (s->slot = 0; s->slot < PVE_HOSTPCI_MAX; s->slot++) {
+		const struct hostpci *h = &g.hostpci[s->slot];
+
+		r = h->present && h->mapping ? add_mapped(s, h->mapping)
+					     : hostpci_each_addr(h, add_raw, s);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int claims_of_file(int root, const char *path, struct claims *c, bool *broken,
-			  struct error *err)
+static int names_of_file(int root, const char *path, struct naming *s, bool *broken,
+			 struct error *err)
 {
 	AUTO_FREE char *text = NULL;
 	ssize_t len = file_read(root, path + 1, PVE_FILE_MAX, &text, NULL);
@@ -576,23 +601,30 @@ static int claims_of_file(int root, const char *path, struct claims *c, bool *br
 		*broken = true;
 		return 0;
 	}
-	if (claims_of_config(c, path, text, (size_t)len, broken) < 0)
+	if (names_of_config(s, path, text, (size_t)len, broken) < 0)
 		return fail(err, ENOMEM, "%s: out of memory", path);
 	return 0;
 }
 
-int guest_raw_claims(int root, const char *node, struct guest_claim **claims, size_t *n_claims,
-		     char **broken, struct error *err)
+void guest_names_free(struct guest_names *g)
+{
+	for (size_t i = 0; i < g->n_mapped; i++)
+		free(g->mapped[i].mapping);
+	free(g->mapped);
+	free(g->raw);
+	free(g->vmids);
+	free(g->broken);
+	*g = (struct guest_names){0};
+}
+
+static int read_names(int root, const char *node, struct guest_names *out, struct error *err)
 {
 	CLEANUP(names_free) struct names names = {NULL, 0};
 	CLEANUP(str_free) struct str bad = STR_INIT;
-	struct claims c = {0};
+	struct naming s = {.out = out};
 	char dir[128];
 	int r;
 
-	*claims = NULL;
-	*n_claims = 0;
-	*broken = NULL;
 	if (!is_plain_name(node, NODE_MAX_LEN))
 		return fail(err, EINVAL, "\"%.80s\" is no node name", node);
 	snprintf(dir, sizeof(dir), "/etc/pve/nodes/%s/qemu-server", node);
@@ -601,24 +633,27 @@ int guest_raw_claims(int root, const char *node, struct guest_claim **claims, si
 		bool is_bad = false;
 		char path[192];
 
-		(void)conf_vmid(names.list[i]->d_name, &c.vmid);
-		snprintf(path, sizeof(path), "%s/%u.conf", dir, c.vmid);
-		r = claims_of_file(root, path, &c, &is_bad, err);
+		(void)conf_vmid(names.list[i]->d_name, &s.vmid);
+		snprintf(path, sizeof(path), "%s/%u.conf", dir, s.vmid);
+		r = names_of_file(root, path, &s, &is_bad, err);
 		if (is_bad)
 			str_printf(&bad, "%s%s", bad.len ? ", " : "", path);
 	}
-	if (!r && bad.len) {
-		*broken = str_take(&bad);
-		if (!*broken)
-			r = fail(err, ENOMEM, "list %s: out of memory", dir);
-	}
-	if (r < 0) {
-		free(c.list);
+	if (r || !bad.len)
 		return r;
-	}
-	*claims = c.list;
-	*n_claims = c.n;
-	return 0;
+	out->broken = str_take(&bad);
+	return out->broken ? 0 : fail(err, ENOMEM, "list %s: out of memory", dir);
+}
+
+int guest_names_read(int root, const char *node, struct guest_names *out, struct error *err)
+{
+	int r;
+
+	*out = (struct guest_names){0};
+	r = read_names(root, node, out, err);
+	if (r < 0)
+		guest_names_free(out);
+	return r;
 }
 
 /* The guests of the cluster */

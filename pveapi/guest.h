@@ -96,14 +96,30 @@ struct guest_claim {
 	unsigned slot;
 };
 
+/* One hostpciN of a guest of this node that names a mapping. */
+struct guest_mapped {
+	char *mapping; /* its id, owned */
+	uint32_t vmid;
+	unsigned slot;
+};
+
 /*
- * Every raw hostpci address in every QEMU config of this node (not in
- * templates). A config that cannot be parsed does not make this fail: it is
- * reported through *broken (malloc'd names joined by ", ", or NULL), since a
- * stranger's broken file must not stop a start. *claims is the caller's to free.
+ * What the hostpciN of every QEMU config of one node name (not of templates). Release with
+ * guest_names_free().
  */
-int guest_raw_claims(int root, const char *node, struct guest_claim **claims, size_t *n_claims,
-		     char **broken, struct error *err);
+struct guest_names {
+	struct guest_claim *raw; /* one for each address */
+	size_t n_raw;
+	struct guest_mapped *mapped; /* ours too */
+	size_t n_mapped;
+	uint32_t *vmids; /* the guests that were read: no templates */
+	size_t n_vmids;
+	char *broken; /* configs that cannot be parsed, ", " between, or NULL */
+};
+
+/* A config that cannot be parsed does not make it fail: a stranger's file must not stop a start. */
+int guest_names_read(int root, const char *node, struct guest_names *out, struct error *err);
+void guest_names_free(struct guest_names *g);
 
 /* A guest of the cluster and the node whose folder its config is in. */
 struct guest_ref {

@@ -303,6 +303,8 @@ struct rank {
 	int other_pf; /* bonding wants two cables */
 	int carrier;  /* a cable that is plugged in */
 	int numa;
+	int spoken;   /* a VF that nobody else is likely to want */
+	int unspoken; /* and many more of these */
 	int free_vfs;
 };
 
@@ -314,41 +316,73 @@ static int rank_cmp(const struct rank *a, const struct rank *b)
 		return a->carrier - b->carrier;
 	if (a->numa != b->numa)
 		return a->numa - b->numa;
+	if (a->spoken != b->spoken)
+		return a->spoken - b->spoken;
+	if (a->unspoken != b->unspoken)
+		return a->unspoken - b->unspoken;
 	return a->free_vfs - b->free_vfs;
 }
 
+/* The free VFs of one PF. */
+struct candidates {
+	unsigned n;
+	unsigned unspoken; /* that nobody names */
+	size_t best;	   /* the index of the one to take */
+	unsigned cost;	   /* what others' naming it weighs */
+	unsigned equals;   /* how many cost the same */
+};
+
 static struct rank pf_rank(const struct pf_state *pf, const struct port_wish *w, unsigned ports,
-			   int free_vfs)
+			   const struct candidates *c)
 {
 	return (struct rank){
 		.other_pf = -(int)ports,
 		.carrier = pf->link.carrier,
 		.numa = w->numa_node < 0 || pf->info.numa_node == w->numa_node,
-		.free_vfs = free_vfs,
+		.spoken = -(int)c->cost,
+		.unspoken = (int)c->unspoken,
+		.free_vfs = (int)c->n,
 	};
 }
 
-/* One more free VF: keep the first, or with a spread, the one that the spread falls on. */
-static void keep_candidate(size_t k, unsigned nth, unsigned spread, size_t *best)
+static unsigned spoken_cost(const struct port_wish *w, const struct pci_addr *vf)
 {
-	/* Any rule will do that sends different spreads to different VFs. */
-	if (!nth || (spread && spread % (nth + 1) == 0))
-		*best = k;
+	unsigned cost = 0;
+
+	for (size_t i = 0; i < w->n_spoken; i++) {
+		if (!pci_addr_cmp(&w->spoken[i].vf, vf))
+			cost += w->spoken[i].weight;
+	}
+	return cost;
 }
 
-/* The best free VF of a PF into *best, how many there are as the result; notes on the others. */
-static int scan_pf(const struct snapshot *s, const struct port_wish *w,
-		   const struct port_choice *choices, size_t n, size_t pf_index, size_t *best,
-		   struct plan *p)
+/*
+ * One more free VF: of those that others name least, keep the first, or with a spread, the one
+ * that the spread falls on.
+ */
+static void keep_candidate(size_t k, unsigned cost, unsigned spread, struct candidates *c)
+{
+	c->unspoken += !cost;
+	if (!c->n++ || cost < c->cost)
+		*c = (struct candidates){c->n, c->unspoken, k, cost, 1};
+	/* Any rule will do that sends different spreads to different VFs. */
+	else if (cost == c->cost && spread && spread % ++c->equals == 0)
+		c->best = k;
+}
+
+/* The free VFs of a PF; notes on the others. */
+static struct candidates scan_pf(const struct snapshot *s, const struct port_wish *w,
+				 const struct port_choice *choices, size_t n, size_t pf_index,
+				 struct plan *p)
 {
 	const struct pf_state *pf = &s->pfs[pf_index];
-	int free_vfs = 0;
+	struct candidates c = {0};
 	char why[320];
 
 	/* Once, not for each of its VFs. */
 	if (why_not_pf(pf, w, why, sizeof(why))) {
 		add_note(p, false, &pf->info.addr, "%s", why);
-		return 0;
+		return c;
 	}
 	if (!pf->n_vfs)
 		add_note(p, false, &pf->info.addr, "PF %s has no VFs (sriov_numvfs is %u of %u)",
@@ -361,11 +395,10 @@ static int scan_pf(const struct snapshot *s, const struct port_wish *w,
 		} else if (plan_why_not(s, pf, v, w, why, sizeof(why))) {
 			add_note(p, false, &v->info.addr, "%s", why);
 		} else {
-			keep_candidate(k, (unsigned)free_vfs, w->spread, best);
-			free_vfs++;
+			keep_candidate(k, spoken_cost(w, &v->info.addr), w->spread, &c);
 		}
 	}
-	return free_vfs;
+	return c;
 }
 
 static bool choose_last(const struct snapshot *s, const struct port_wish *w,
@@ -407,28 +440,28 @@ static bool choose_best(const struct snapshot *s, const struct port_wish *w,
 	*out = (struct port_choice){0};
 	for (size_t i = 0; i < s->n_pfs; i++) {
 		const struct pf_state *pf = &s->pfs[i];
+		struct candidates c;
 		struct rank r;
-		size_t vf = 0;
-		int free_vfs;
 
 		if (!pf_wanted(w, &pf->info.addr))
 			continue;
-		free_vfs = scan_pf(s, w, choices, n, i, &vf, p);
-		if (!free_vfs)
+		c = scan_pf(s, w, choices, n, i, p);
+		if (!c.n)
 			continue;
-		r = pf_rank(pf, w, ports_on_pf(choices, n, i), free_vfs);
+		r = pf_rank(pf, w, ports_on_pf(choices, n, i), &c);
 		if (!out->chosen || rank_cmp(&r, &best) > 0) {
-			*out = (struct port_choice){.chosen = true, .pf = i, .vf = vf};
+			*out = (struct port_choice){.chosen = true, .pf = i, .vf = c.best};
 			best = r;
 		}
 	}
 	if (out->chosen)
 		add_note(p, true, &s->pfs[out->pf].vfs[out->vf].info.addr,
-			 "free, on %s (%d free, %s%s)", s->pfs[out->pf].info.ifname, best.free_vfs,
-			 best.carrier ? "carrier" : "no carrier",
+			 "free, on %s (%d free, %s%s%s)", s->pfs[out->pf].info.ifname,
+			 best.free_vfs, best.carrier ? "carrier" : "no carrier",
 			 w->numa_node < 0 ? ""
 			 : best.numa	  ? ", the VM's NUMA node"
-					  : ", another NUMA node");
+					  : ", another NUMA node",
+			 best.spoken ? ", none left that no other mapping names" : "");
 	return out->chosen;
 }
 

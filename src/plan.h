@@ -71,6 +71,15 @@ struct plan {
 	size_t n_notes;
 };
 
+/*
+ * A free VF that somebody is likely to want all the same: used after those that nobody names. What
+ * is said about one VF more than once adds up.
+ */
+struct spoken_for {
+	struct pci_addr vf;
+	unsigned weight; /* how much worse than a VF that nobody names; more is worse */
+};
+
 /* One port of a VM that is to get a VF. Pointers belong to the caller. */
 struct port_wish {
 	uint32_t vmid;
@@ -89,6 +98,8 @@ struct port_wish {
 	 * one who lost a race and would only lose the next against the same others.
 	 */
 	unsigned spread;
+	const struct spoken_for *spoken; /* for a choice among all VFs; may be NULL */
+	size_t n_spoken;
 };
 
 /* What was decided for a port: indices into the snapshot. */

@@ -353,6 +353,41 @@ static void test_spread(void **state)
 	plan_free(&w.p);
 }
 
+/* What others name comes last, the least named first; a cable and a NUMA node count for more. */
+static void test_spoken_for(void **state)
+{
+	struct spoken_for spoken[5];
+	struct world w;
+
+	(void)state;
+	world_init(&w, 2, 3, 1);
+	for (unsigned k = 0; k < 5; k++)
+		spoken[k] = (struct spoken_for){w.vfs[k / 3][k % 3].info.addr, 1};
+	w.wishes[0].spoken = spoken;
+	w.wishes[0].n_spoken = 2;
+	assert_int_equal(plan(&w), 0);
+	assert_int_equal(w.choices[0].pf, 1); /* more that nobody names */
+	w.wishes[0].n_spoken = 5;
+	assert_int_equal(plan(&w), 0);
+	assert_int_equal(w.choices[0].pf, 1);
+	assert_int_equal(w.choices[0].vf, 2);
+	w.pfs[1].link.carrier = false;
+	spoken[3] = spoken[0];
+	spoken[4] = spoken[1];
+	assert_int_equal(plan(&w), 0);
+	assert_int_equal(w.choices[0].pf, 0);
+	assert_int_equal(w.choices[0].vf, 2); /* named once, the others twice */
+	for (unsigned spread = 0; spread < 20; spread++) {
+		w.wishes[0].spread = spread;
+		assert_int_equal(plan(&w), 0);
+		assert_int_equal(w.choices[0].vf, 2);
+	}
+	wish_last(&w, 0, 0, 0); /* what it had is its own */
+	assert_int_equal(plan(&w), 0);
+	assert_int_equal(w.choices[0].vf, 0);
+	plan_free(&w.p);
+}
+
 static void test_never_the_same_twice(void **state)
 {
 	struct world w;
@@ -1462,6 +1497,7 @@ int main(void)
 		cmocka_unit_test(test_bond_keeps_apart_from_what_is_kept),
 		cmocka_unit_test(test_carrier_then_numa_then_free),
 		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_spoken_for),
 		cmocka_unit_test(test_never_the_same_twice),
 		cmocka_unit_test(test_none_free),
 		cmocka_unit_test(test_fewer_than_ports),

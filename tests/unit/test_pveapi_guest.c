@@ -349,15 +349,14 @@ static void test_claims(void **state)
 {
 	const struct tree *t = *state;
 	struct error err = ERROR_INIT;
-	struct guest_claim *c;
-	size_t n;
-	char *broken;
+	const struct guest_claim *c;
+	struct guest_names g;
 
 	tree_write(t->root, "etc/pve/nodes/pve1/qemu-server/1000.conf",
 		   "hostpci3: 06:10.3;06:10.5\n[snap]\nhostpci0: 06:10.6\n");
 	tree_write(t->root, CONF, "hostpci0: 06:10\nhostpci1: mapping=vf-100-1\n");
 	tree_write(t->root, "etc/pve/nodes/pve1/qemu-server/200.conf",
-		   "hostpci0: 06:11.1\ntemplate: 1\n");
+		   "hostpci0: 06:11.1\nhostpci1: mapping=tpl\ntemplate: 1\n");
 	tree_write(t->root, "etc/pve/nodes/pve1/qemu-server/300.conf",
 		   "hostpci0: rubbish\nhostpci1: 06:12.1\n");
 	tree_write_len(t->root, "etc/pve/nodes/pve1/qemu-server/400.conf", "hostpci0: 06:13.1\n\0",
@@ -367,8 +366,9 @@ static void test_claims(void **state)
 	tree_write(t->root, "etc/pve/nodes/pve1/qemu-server/0700.conf", "hostpci0: 06:14.1\n");
 	tree_write(t->root, "etc/pve/nodes/pve2/qemu-server/101.conf", "hostpci0: 06:14.1\n");
 	tree_link(t->root, "etc/pve/nodes/pve1/qemu-server/800.conf", "800.conf");
-	assert_int_equal(guest_raw_claims(t->root, "pve1", &c, &n, &broken, &err), 0);
-	assert_int_equal(n, 5);
+	assert_int_equal(guest_names_read(t->root, "pve1", &g, &err), 0);
+	c = g.raw;
+	assert_int_equal(g.n_raw, 5);
 	assert_int_equal(c[0].vmid, 100);
 	assert_true(c[0].whole_device);
 	assert_int_equal(c[0].addr.dev, 0x10);
@@ -381,28 +381,30 @@ static void test_claims(void **state)
 	assert_int_equal(c[3].addr.fn, 3);
 	assert_false(c[3].whole_device);
 	assert_int_equal(c[4].addr.fn, 5);
-	assert_string_equal(broken, "/etc/pve/nodes/pve1/qemu-server/300.conf, "
-				    "/etc/pve/nodes/pve1/qemu-server/400.conf, "
-				    "/etc/pve/nodes/pve1/qemu-server/800.conf");
-	free(broken);
-	free(c);
+	assert_int_equal(g.n_mapped, 1);
+	assert_int_equal(g.mapped[0].vmid, 100);
+	assert_int_equal(g.mapped[0].slot, 1);
+	assert_string_equal(g.mapped[0].mapping, "vf-100-1");
+	assert_int_equal(g.n_vmids, 4);
+	assert_string_equal(g.broken, "/etc/pve/nodes/pve1/qemu-server/300.conf, "
+				      "/etc/pve/nodes/pve1/qemu-server/400.conf, "
+				      "/etc/pve/nodes/pve1/qemu-server/800.conf");
+	guest_names_free(&g);
 }
 
 static void test_no_claims(void **state)
 {
 	const struct tree *t = *state;
 	struct error err = ERROR_INIT;
-	struct guest_claim *c;
-	size_t n;
-	char *broken;
+	struct guest_names g;
 
-	assert_int_equal(guest_raw_claims(t->root, "pve1", &c, &n, &broken, &err), 0);
-	assert_int_equal(n, 0);
-	assert_null(broken);
-	free(c);
-	assert_int_equal(guest_raw_claims(t->root, "..", &c, &n, &broken, &err), -EINVAL);
+	assert_int_equal(guest_names_read(t->root, "pve1", &g, &err), 0);
+	assert_int_equal(g.n_raw + g.n_mapped + g.n_vmids, 0);
+	assert_null(g.broken);
+	guest_names_free(&g);
+	assert_int_equal(guest_names_read(t->root, "..", &g, &err), -EINVAL);
 	tree_write(t->root, "etc/pve/nodes/pve1/qemu-server", "a file");
-	assert_int_equal(guest_raw_claims(t->root, "pve1", &c, &n, &broken, &err), -ENOTDIR);
+	assert_int_equal(guest_names_read(t->root, "pve1", &g, &err), -ENOTDIR);
 	assert_non_null(strstr(err.text, "/etc/pve/nodes/pve1/qemu-server"));
 }
 

@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# choice.sh - which VF a port gets, whose VFs are left alone, mappings that PVE would refuse, and
+# the states that snapshots, rollbacks, restores and clones make.
+
+set -uo pipefail
+# shellcheck source=tests/component/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+pci_cfg() { cat "$node_root/etc/pve/mapping/pci.cfg"; }
+path_of() { sed -n "/^$1\$/,/^\$/s/.*path=\([^,]*\).*/\1/p" "$node_root/etc/pve/mapping/pci.cfg"; }
+conf() { echo "$node_root/etc/pve/nodes/pve1/qemu-server/$1.conf"; }
+requests() { sim requests 2>/dev/null | grep -vc '"path": "/version"' || :; }
+
+# map ID VF [GROUP] - a line of a user's mapping for that VF of this node.
+entry() { printf '\tmap id=8086:10ca,iommugroup=%s,node=pve1,path=%s,subsystem-id=8086:0000\n' "$(group_of "$1")" "$1"; }
+group_of() { basename "$(readlink "$node_root/sys/bus/pci/devices/$1/iommu_group")"; }
+
+# --- every new port gets a VF of its own ---
+
+node_up
+pve_up || exit 1
+vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
+for id in 100 101 102; do
+	qm create $id --name vm$id >/dev/null
+	vfhook attach $id >/dev/null 2>&1
+done
+is "$(path_of vf-100-0) $(path_of vf-101-0) $(path_of vf-102-0)" "0000:06:10.0 0000:06:10.2 0000:06:10.4" \
+	"three attaches while the VMs are stopped: three VFs"
+qm clone 100 103 --name clone >/dev/null
+qm start 103 >/dev/null 2>&1
+try "a clone's start: the job starts it again" wait_for 20 vm_runs 103
+is "$(path_of vf-103-0)" 0000:06:10.6 "and chose a VF that no other port's mapping names"
+before=$(requests)
+out=$(for id in 100 101 102; do qm start $id 2>&1; done)
+is "$(grep -c ' kept: ' <<<"$out") $(requests)" "3 $before" "their first starts keep what attach chose: no REST call"
+for id in 100 101 102 103; do qm stop $id >/dev/null 2>&1; done
+
+# The VF that 100 had is another VM's now: what it takes instead is nobody's.
+sed -i "/^vf-100-0\$/,/^\$/s/path=[^,]*/path=0000:06:1f.0/" "$node_root/etc/pve/mapping/pci.cfg"
+out=$(qm start 100 2>&1)
+like "$? $out" '^0 .*VF 0000:06:10.0 .*taken' "a cold choice at a start passes over the VFs that other ports' mappings name"
+qm stop 100 >/dev/null 2>&1
+for id in 104 105 106; do
+	qm create $id --name vm$id >/dev/null
+	vfhook attach $id >/dev/null 2>&1
+done
+qm create 107 --name vm107 >/dev/null
+out=$(vfhook attach 107 2>&1)
+like "$? $(path_of vf-107-0)" '^0 0000:06:1' "more ports than VFs: a VF that another port names is better than none"
+for id in 104 105 106 107; do vfhook detach $id >/dev/null 2>&1; done
+
+# --- mappings of the user's own ---
+
+node_up
+pve_up || exit 1
+{
+	printf 'opn-wan\n'
+	entry 0000:06:10.0
+	printf '\nmany\n'
+	entry 0000:06:10.2
+	entry 0000:06:10.4
+	entry 0000:06:10.6
+	printf '\nnobody\n'
+	entry 0000:06:11.0
+} >"$node_root/etc/pve/mapping/pci.cfg"
+qm create 105 --name opn >/dev/null
+qm set 105 --hostpci0 mapping=opn-wan >/dev/null
+qm create 106 --name one-of-many >/dev/null
+qm set 106 --hostpci0 mapping=many >/dev/null
+printf 'template: 1\nhostpci0: mapping=nobody\n' >"$(conf 108)"
+vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
+for id in {110..115}; do
+	qm create $id --name vm$id >/dev/null
+	vfhook attach $id >/dev/null 2>&1
+done
+is "$(for id in 110 111 112; do path_of vf-$id-0; done | tr '\n' ' ')" "0000:06:11.0 0000:06:11.2 0000:06:11.4 " \
+	"VFs that other guests name through mappings of the user's own come last; a template names nothing"
+for id in 110 111 112 113 114 115; do qm start $id >/dev/null 2>&1; done
+is "$(for id in 110 111 112 113 114 115; do vm_runs $id && echo $id; done | tr '\n' ' ')" "110 111 112 113 114 " \
+	"a mapping with three VFs and one guest: two of them may be used, after all others"
+out=$(qm start 115 2>&1)
+like "$? $out" "^[1-9][0-9]* .*0000:06:10.0: named by hostpci0 of VM 105 \(mapping 'opn-wan'\)" "the only VF of a guest's mapping is not given away, and it is said whose it is"
+like "$out" "0000:06:10.6: named by hostpci0 of VM 106 \(mapping 'many'\)" "nor is the last one of three that the guest needs"
+like "$(vfhook status 2>&1)" ' 0 +mapped +105 opn .* 3 +mapped +106 one-of-many' "status shows whose they are"
+for vf in 0000:06:10.0 0000:06:10.6; do echo vfio-pci >"$node_root/sys/bus/pci/devices/$vf/driver_override"; done
+out=$(qm start 105 2>&1)
+like "$? $out" '^0 ' "the guest with a mapping of its own starts"
+out=$(qm start 106 2>&1)
+like "$? $out" '^0 ' "so does the one that takes one of three"
+
+done_testing
