@@ -66,8 +66,8 @@ static void gather_missing(const struct mapping *mapping, const struct pool *p, 
 	}
 }
 
-static void gather_mapping(struct hook *h, const struct config *c, const struct mapping_file *f,
-			   const struct port *port, struct mapping_facts *m)
+void gather_mapping(struct hook *h, const struct config *c, const struct mapping_file *f,
+		    const struct port *port, struct mapping_facts *m)
 {
 	const struct pool *p = config_pool(c, port->pool);
 	const struct mapping_entry *e;
@@ -85,8 +85,11 @@ static void gather_mapping(struct hook *h, const struct config *c, const struct 
 		gather_missing(mapping, p, h->node, m);
 	e = mapping_node_entry(mapping, h->node, &n);
 	m->has_here = e;
+	m->n_here = (unsigned)n;
+	m->mdev = mapping->mdev;
 	if (!e)
 		return;
+	m->unknown_key = e->unknown_key;
 	snprintf(m->path, sizeof(m->path), "%s", e->path);
 	snprintf(m->id[ENTRY], sizeof(m->id[ENTRY]), "%s", e->id);
 	snprintf(m->subsystem_id[ENTRY], sizeof(m->subsystem_id[ENTRY]), "%s", e->subsystem_id);
@@ -122,6 +125,22 @@ static void judge_here(const struct mapping_facts *m, struct report *r)
 		report_add(r, CHECK_WARN, "mappings", subject,
 			   "vfhook boot (so does the VM's next start)",
 			   "its entry for this node names %s, which is no VF here", m->path);
+	else if (m->mdev)
+		report_add(r, CHECK_WARN, "mappings", subject,
+			   "vfhook boot (so does the VM's next start)",
+			   "mdev is on, but %s has no mediated devices: PVE starts nothing with it "
+			   "as it is",
+			   m->path);
+	else if (m->unknown_key)
+		report_add(r, CHECK_WARN, "mappings", subject,
+			   "vfhook boot (so does the VM's next start)",
+			   "its entry for this node has a key that PVE does not know: PVE goes on "
+			   "without that entry, and starts nothing with it");
+	else if (m->n_here > 1)
+		report_add(r, CHECK_WARN, "mappings", subject,
+			   "vfhook boot (so does the VM's next start)",
+			   "it has %u entries for this node, of which PVE would take any",
+			   m->n_here);
 	else if (judge_property(m, "id", m->id, r) &&
 		 judge_property(m, "iommugroup", m->iommugroup, r))
 		judge_property(m, "subsystem-id", m->subsystem_id, r);
@@ -187,6 +206,11 @@ void check_mappings(struct hook *h, const struct config *c, const struct guest_r
 		report_add(r, CHECK_FAIL, "mappings", "", "mend the file by hand", "%s", err.text);
 		return;
 	}
+	if (f.n_ignored)
+		report_add(r, CHECK_WARN, "mappings", "", "mend that line by hand",
+			   "/etc/pve/mapping/pci.cfg:%u: %s: PVE goes on without it%s",
+			   f.ignored_line, f.ignored_why,
+			   f.n_ignored > 1 ? ", and without more lines" : "");
 	for (size_t i = 0; i < c->n_ports; i++) {
 		struct mapping_facts m;
 

@@ -126,6 +126,7 @@ struct taken {
 	size_t n_res;
 	const struct lease_entry *leases;
 	size_t n_leases;
+	bool unknown; /* the leases cannot be read */
 	int64_t now;
 	uint32_t vmid; /* not 0: only this VM's reservations count, and no leases */
 };
@@ -218,7 +219,7 @@ static int add_mapping(struct taken *t, const struct mapping *m, const struct gu
 		left += each_function(e, is_taken, t) == 0;
 	if (!wanted || !left)
 		return 0;
-	l->like.needed = left <= wanted;
+	l->like.needed = left <= wanted || t->unknown;
 	at = 0;
 	while ((e = next_entry(m, t->h->node, &at))) {
 		if (!each_function(e, is_taken, t) && each_function(e, add_function, l) < 0)
@@ -244,8 +245,9 @@ int mapped_functions(struct hook *h, const struct mapping_file *f, const struct 
 	struct taken t = {.h = h, .res = res, .n_res = n_res, .now = time(NULL)};
 	struct list l = {0};
 
-	if (seen_leases(h, &leases, &t.n_leases, err) < 0)
-		return error_code(err);
+	/* Without them nobody knows how many of a mapping's VFs are left: then none is to be had.
+	 */
+	t.unknown = seen_leases(h, &leases, &t.n_leases, NULL) < 0;
 	t.leases = leases;
 	for (size_t i = 0; i < names->n_mapped; i++) {
 		const char *id = names->mapped[i].mapping;
@@ -357,8 +359,8 @@ int others_gather(struct hook *h, uint32_t vmid, const struct entry *entries, st
 	CLEANUP(guest_names_free) struct guest_names names = {0};
 	AUTO_FREE struct pci_reservation *res = NULL;
 	AUTO_FREE struct mapped_function *mapped = NULL;
-	size_t n_mapped;
-	size_t n_res;
+	size_t n_mapped = 0;
+	size_t n_res = 0;
 
 	others_free(out);
 	if (pci_reservations(h->root, &res, &n_res, err) < 0 || read_names(h, &names, err) < 0 ||

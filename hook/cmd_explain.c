@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "hook/check_pve.h"
 #include "hook/command.h"
 #include "hook/events.h"
 #include "hook/handover.h"
@@ -241,7 +242,20 @@ static void print_start(const struct facts *f)
 	       local_time(f->last_start->time, when, sizeof(when)), f->last_start->text);
 }
 
-static void print_port(const struct hook *h, const struct facts *f, unsigned slot)
+/* What PVE would say against the mapping, as check finds it. */
+static void print_mapping_findings(struct hook *h, const struct facts *f, const struct port *port)
+{
+	CLEANUP(report_free) struct report r = {0};
+	struct mapping_facts m;
+
+	gather_mapping(h, &f->ports.config, &f->ports.mappings, port, &m);
+	judge_mapping(&m, &r);
+	for (size_t i = 0; i < r.n; i++)
+		printf("    mapping vf-%u-%u: %s -> %s\n", f->vmid, port->slot, r.list[i].text,
+		       r.list[i].remedy);
+}
+
+static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 {
 	const struct entry *e = &f->ports.entries[slot];
 	const struct port *port = config_port(&f->ports.config, f->vmid, slot);
@@ -264,6 +278,8 @@ static void print_port(const struct hook *h, const struct facts *f, unsigned slo
 						  : " (the next start has it written)");
 	printf("    mapping vf-%u-%u: %s\n", f->vmid, slot,
 	       path ? text_clean(path, clean, sizeof(clean)) : "does not name a VF of this node");
+	if (port && !port->bad && path)
+		print_mapping_findings(h, f, port);
 	if (l)
 		printf("    lease: VF %s (VF %u of PF ", pci_addr_format(&l->vf, addr), l->index);
 	if (l)
@@ -273,7 +289,7 @@ static void print_port(const struct hook *h, const struct facts *f, unsigned slo
 		puts("    lease: none");
 }
 
-static void print_now(const struct hook *h, const struct facts *f)
+static void print_now(struct hook *h, const struct facts *f)
 {
 	char addr[PCI_ADDR_LEN];
 	bool shown[PVE_HOSTPCI_MAX] = {false};
@@ -300,7 +316,7 @@ static void print_now(const struct hook *h, const struct facts *f)
 	}
 }
 
-static void print_text(const struct hook *h, const struct facts *f)
+static void print_text(struct hook *h, const struct facts *f)
 {
 	char next[1200];
 	char clean[1200];

@@ -146,23 +146,57 @@ static bool entry_says(const struct hook *h, const struct mapping_entry *e,
 	return want && have && !strcmp(want, have);
 }
 
-/* Which VFs mappings of others name as they are: those stay where they are. */
+static void take_vf(const struct hook *h, const struct mapping_entry *e, bool ours,
+		    const struct pci_addr *a, bool whole_device, struct pool_vfs *p)
+{
+	for (size_t k = 0; k < p->n; k++) {
+		struct pci_addr at = p->vfs[k].addr;
+
+		if (whole_device)
+			at.fn = a->fn;
+		if (!pci_addr_cmp(&at, a) && (!ours || entry_says(h, e, &p->vfs[k])))
+			p->taken[k] = true;
+	}
+}
+
+struct taking {
+	const struct hook *h;
+	const struct mapping_entry *e;
+	bool ours;
+	struct pool_vfs *p;
+};
+
+static int take_address(const struct pci_addr *a, bool whole_device, void *arg)
+{
+	const struct taking *t = arg;
+
+	take_vf(t->h, t->e, t->ours, a, whole_device, t->p);
+	return 0;
+}
+
+/*
+ * Which VFs mappings of others name: those stay where they are. One of ours only if its entry is
+ * right, since it will be written anew otherwise; of the user's own, each function of each entry.
+ */
 static void mark_taken(const struct hook *h, const struct mapping_file *f, const char *own,
 		       struct pool_vfs *p)
 {
 	memset(p->taken, 0, p->n * sizeof(*p->taken));
 	for (size_t i = 0; i < f->n_mappings; i++) {
 		const struct mapping *m = &f->mappings[i];
-		size_t n;
-		const struct mapping_entry *e = mapping_node_entry(m, h->node, &n);
+		struct taking t = {.h = h, .p = p};
+		uint32_t vmid;
+		unsigned slot;
 
-		struct pci_addr path;
-
-		if (!e || !strcmp(m->id, own) || pci_addr_parse(e->path, &path) < 0)
+		t.ours = port_mapping_parse(m->id, &vmid, &slot);
+		if (!strcmp(m->id, own))
 			continue;
-		for (size_t k = 0; k < p->n; k++) {
-			if (!pci_addr_cmp(&p->vfs[k].addr, &path) && entry_says(h, e, &p->vfs[k]))
-				p->taken[k] = true;
+		for (size_t k = 0; k < m->n_entries; k++) {
+			const struct hostpci entry = {.present = true, .host = m->entries[k].path};
+
+			t.e = &m->entries[k];
+			if (!strcmp(t.e->node, h->node))
+				hostpci_each_addr(&entry, take_address, &t);
 		}
 	}
 }
@@ -245,7 +279,7 @@ static int refresh_one(struct refresh *r, const struct port *port, struct pool_v
 		say("mapping %s: pool '%s' has no VF on this node for it", id, p->pool->name);
 		return 0;
 	}
-	if (e && n == 1 && entry_says(r->h, e, vf))
+	if (e && n == 1 && !m->mdev && !e->unknown_key && entry_says(r->h, e, vf))
 		return 0;
 	entry = vf_map_entry(r->h, vf);
 	if (!entry)

@@ -280,9 +280,9 @@ static bool mapping_says(const struct hook *h, const struct vm_ports *v, const c
 	e = m ? mapping_node_entry(m, h->node, &n) : NULL;
 	snprintf(group, sizeof(group), "%d", vf->iommu_group);
 	/* PVE compares these texts as they stand (PVE::Mapping::PCI assert_valid). */
-	return e && n == 1 && !m->mdev && !strcmp(e->path, pci_addr_format(&vf->addr, addr)) &&
-	       !strcmp(e->id, vf->id) && !strcmp(e->subsystem_id, vf->subsystem_id) &&
-	       !strcmp(e->iommugroup, group);
+	return e && n == 1 && !m->mdev && !e->unknown_key &&
+	       !strcmp(e->path, pci_addr_format(&vf->addr, addr)) && !strcmp(e->id, vf->id) &&
+	       !strcmp(e->subsystem_id, vf->subsystem_id) && !strcmp(e->iommugroup, group);
 }
 
 void plan_mappings_reset(struct hook *h)

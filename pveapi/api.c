@@ -125,8 +125,9 @@ struct wish {
 
 static bool same_entry(const struct mapping_entry *a, const struct mapping_entry *b)
 {
-	return !strcmp(a->path, b->path) && !strcmp(a->id, b->id) &&
-	       !strcmp(a->subsystem_id, b->subsystem_id) && !strcmp(a->iommugroup, b->iommugroup);
+	return a->unknown_key == b->unknown_key && !strcmp(a->path, b->path) &&
+	       !strcmp(a->id, b->id) && !strcmp(a->subsystem_id, b->subsystem_id) &&
+	       !strcmp(a->iommugroup, b->iommugroup);
 }
 
 static bool new_description(const struct mapping *m, const struct wish *w)
@@ -134,14 +135,17 @@ static bool new_description(const struct mapping *m, const struct wish *w)
 	return w->description && strcmp(w->description, m->description ? m->description : "") != 0;
 }
 
-/* entry is what the wish's entry reads as once it stands in the file. */
+/*
+ * entry is what the wish's entry reads as once it stands in the file. With mdev on PVE refuses
+ * every start with a function that has none (PVE::Mapping::PCI assert_valid).
+ */
 static bool is_granted(const struct mapping *m, const struct wish *w,
 		       const struct mapping_entry *entry)
 {
 	size_t n;
 	const struct mapping_entry *now = mapping_node_entry(m, w->node, &n);
 
-	return n == 1 && same_entry(now, entry) && !new_description(m, w);
+	return n == 1 && same_entry(now, entry) && !m->mdev && !new_description(m, w);
 }
 
 /*
@@ -156,7 +160,8 @@ static size_t fill_maps(const struct mapping *m, const struct wish *w, struct re
 	for (size_t i = 0; i < m->n_entries; i++) {
 		const struct mapping_entry *e = &m->entries[i];
 
-		if (!*e->node)
+		/* With a key that it does not know PVE would refuse it all. */
+		if (!*e->node || e->unknown_key)
 			continue;
 		if (strcmp(e->node, w->node) != 0)
 			params[n++] = (struct rest_param){"map", e->raw};
@@ -191,7 +196,7 @@ static int make_request(const struct mapping *m, const char *digest, const struc
 			struct request *q, struct error *err)
 {
 	*q = (struct request){.method = m ? "PUT" : "POST"};
-	q->params = calloc((m ? m->n_entries : 0) + 3, sizeof(*q->params));
+	q->params = calloc((m ? m->n_entries : 0) + 4, sizeof(*q->params));
 	if (!q->params)
 		return fail(err, ENOMEM, "out of memory");
 	if (!m) {
@@ -204,6 +209,8 @@ static int make_request(const struct mapping *m, const char *digest, const struc
 	}
 	snprintf(q->path, sizeof(q->path), "/cluster/mapping/pci/%s", w->id);
 	q->n = fill_maps(m, w, q->params);
+	if (m->mdev)
+		add_param(q, "delete", "mdev");
 	add_param(q, "digest", digest);
 	if (new_description(m, w))
 		add_param(q, "description", w->description);
@@ -214,7 +221,7 @@ static int make_request(const struct mapping *m, const char *digest, const struc
 static int try_set(struct rest *r, int root, const struct wish *w,
 		   const struct mapping_entry *entry, struct error *err)
 {
-	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	CLEANUP(request_free) struct request q = {0};
 	const struct mapping *m;
 	int ret = mapping_load(root, &f, err);
@@ -276,7 +283,7 @@ int api_mapping_set(struct rest *r, int root, const char *node, const char *id,
 		    const char *description, const char *entry, struct error *err)
 {
 	const struct wish w = {node, id, description, entry};
-	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	CLEANUP(str_free) struct str text = STR_INIT;
 	AUTO_CLOSE int lock = -1;
 	const struct mapping_entry *e;
@@ -306,7 +313,7 @@ int api_mapping_describe(int root, const char *node, const char *id, const char 
 			 const char *entry, struct str *out, struct error *err)
 {
 	const struct wish w = {node, id, description, entry};
-	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	CLEANUP(request_free) struct request q = {0};
 	int ret = check_wish(&w, err);
 
@@ -324,7 +331,7 @@ int api_mapping_describe(int root, const char *node, const char *id, const char 
 
 static int delete_locked(struct rest *r, int root, const char *id, struct error *err)
 {
-	CLEANUP(mapping_file_free) struct mapping_file f = {NULL, 0, ""};
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	struct retry retry = retry_start();
 	char path[300];
 	int ret = mapping_load(root, &f, err);

@@ -61,7 +61,7 @@ void mapping_file_free(struct mapping_file *f)
 
 /* What one property of an entry looks like; false if it makes the entry useless for PVE. */
 static bool entry_take(struct span part, struct span *node, struct span *path, struct span *id,
-		       struct span *subsystem, struct span *group)
+		       struct span *subsystem, struct span *group, bool *unknown)
 {
 	const char *eq = memchr(part.p, '=', part.len);
 	struct span key;
@@ -82,8 +82,10 @@ static bool entry_take(struct span part, struct span *node, struct span *path, s
 		to = subsystem;
 	else if (span_is(key, "iommugroup"))
 		to = group;
-	if (!to)
+	if (!to) {
+		*unknown = *unknown || !span_is(key, "description");
 		return true;
+	}
 	if (to->len)
 		return false;
 	*to = value;
@@ -91,7 +93,7 @@ static bool entry_take(struct span part, struct span *node, struct span *path, s
 }
 
 static bool entry_scan(const char *value, struct span *node, struct span *path, struct span *id,
-		       struct span *subsystem, struct span *group)
+		       struct span *subsystem, struct span *group, bool *unknown)
 {
 	struct span rest = {value, strlen(value)};
 	struct span part;
@@ -99,7 +101,7 @@ static bool entry_scan(const char *value, struct span *node, struct span *path, 
 	while (span_cut(&rest, ',', &part)) {
 		if (!span_trim(part).len)
 			continue;
-		if (!entry_take(part, node, path, id, subsystem, group))
+		if (!entry_take(part, node, path, id, subsystem, group, unknown))
 			return false;
 	}
 	return node->len && path->len && id->len;
@@ -117,7 +119,8 @@ static int entry_parse(const char *value, struct mapping_entry *e)
 	struct span subsystem = {"", 0};
 	struct span group = {"", 0};
 
-	if (!entry_scan(value, &node, &path, &id, &subsystem, &group))
+	e->unknown_key = false;
+	if (!entry_scan(value, &node, &path, &id, &subsystem, &group, &e->unknown_key))
 		node = path = id = subsystem = group = (struct span){"", 0};
 	e->raw = strdup(value);
 	e->node = strndup(node.p, node.len);
@@ -180,6 +183,15 @@ static int mapping_fill(const struct section *s, struct mapping *m)
 	return 0;
 }
 
+/* One without an id has been noted already. */
+static void note_bad_id(const struct section *s, struct mapping_file *out)
+{
+	if (!*s->id || out->n_ignored++)
+		return;
+	out->ignored_line = s->line;
+	out->ignored_why = "it is no id of a mapping";
+}
+
 static int fill_all(const struct section_file *sections, struct mapping_file *out)
 {
 	if (!sections->n_sections)
@@ -189,8 +201,10 @@ static int fill_all(const struct section_file *sections, struct mapping_file *ou
 		return -ENOMEM;
 	for (size_t i = 0; i < sections->n_sections; i++) {
 		/* PVE skips a section with such an id: it is no mapping for anybody. */
-		if (!mapping_id_valid(sections->sections[i].id))
+		if (!mapping_id_valid(sections->sections[i].id)) {
+			note_bad_id(&sections->sections[i], out);
 			continue;
+		}
 		if (mapping_fill(&sections->sections[i], &out->mappings[out->n_mappings++]) < 0)
 			return -ENOMEM;
 	}
@@ -206,7 +220,9 @@ static const char *of_prefix(const char *type, const char *id, const void *arg)
 static int take_sections(const struct section_file *sections, struct mapping_file *out,
 			 struct error *err)
 {
-	*out = (struct mapping_file){NULL, 0, ""};
+	*out = (struct mapping_file){.n_ignored = sections->n_ignored,
+				     .ignored_line = sections->ignored_line,
+				     .ignored_why = sections->ignored_why};
 	if (!fill_all(sections, out))
 		return 0;
 	mapping_file_free(out);
@@ -219,7 +235,7 @@ int mapping_parse(const char *name, const char *text, size_t len, struct mapping
 	CLEANUP(section_file_free) struct section_file sections = {0};
 	int r = section_parse(name, text, len, false, NULL, &sections, err);
 
-	*out = (struct mapping_file){NULL, 0, ""};
+	*out = (struct mapping_file){0};
 	if (!r)
 		r = take_sections(&sections, out, err);
 	if (!r)
@@ -244,7 +260,7 @@ int mapping_load(int root, struct mapping_file *out, struct error *err)
 	AUTO_FREE char *text = NULL;
 	ssize_t len = read_file(root, &text, err);
 
-	*out = (struct mapping_file){NULL, 0, ""};
+	*out = (struct mapping_file){0};
 	return len < 0 ? (int)len : mapping_parse("/" MAPPING_PATH, text, (size_t)len, out, err);
 }
 
@@ -255,7 +271,7 @@ int mapping_load_some(int root, const char *prefix, struct mapping_file *out, st
 	char *text = NULL;
 	ssize_t len = read_file(root, &text, err);
 
-	*out = (struct mapping_file){NULL, 0, ""};
+	*out = (struct mapping_file){0};
 	if (len < 0)
 		return (int)len;
 	if (section_take("/" MAPPING_PATH, text, (size_t)len, false, &filter, &sections, err) < 0)

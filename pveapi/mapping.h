@@ -24,6 +24,7 @@ struct mapping_entry {
 	char *id;   /* "8086:10ca" */
 	char *subsystem_id;
 	char *iommugroup;
+	bool unknown_key; /* it has a key that no PVE up to 9.2 knows: these do without the entry */
 };
 
 struct mapping {
@@ -39,10 +40,14 @@ struct mapping {
 struct mapping_file {
 	struct mapping *mappings;
 	size_t n_mappings;
+	/* Lines that PVE warns of and goes on without. */
+	size_t n_ignored;
+	unsigned ignored_line;	 /* the first of them */
+	const char *ignored_why; /* what is wrong with that one; static */
 	char digest[41]; /* SHA-1 of the whole file in hex, as PVE's `digest`; of "" if no file */
 };
 
-/* Load the file; a missing one is an empty one. Errors name file and line. */
+/* Load the file; a missing one is an empty one. What PVE would pass over is passed over. */
 int mapping_load(int root, struct mapping_file *out, struct error *err);
 /*
  * Only mappings whose id begins with prefix, and without digest: a start needs one or two of what

@@ -107,30 +107,27 @@ static const char *terminate(const struct section_file *f, struct span s)
 	return s.p;
 }
 
-/* Takes "type: id" or "id" apart, as PVE/SectionConfig.pm: parse_section_header. */
+/* Takes "type: id" apart, as PVE/SectionConfig.pm: parse_section_header. */
 static int split_header(const struct parser *p, struct span line, struct span *type,
 			struct span *id)
 {
 	struct span rest = span_trim(line);
+	const char *colon = memchr(rest.p, ':', rest.len);
 	size_t n;
 
-	*type = (struct span){"", 0};
-	if (p->typed) {
-		const char *colon = memchr(rest.p, ':', rest.len);
-
-		if (!colon)
-			return fail(p->err, EINVAL,
-				    "%s:%u: expected a section header \"type: id\" (properties "
-				    "begin with a tab)",
-				    p->name, p->line);
-		*type = (struct span){rest.p, (size_t)(colon - rest.p)};
-		rest.len -= type->len + 1;
-		rest.p = colon + 1;
-		rest = span_trim(rest);
-		if (!is_type(*type))
-			return fail(p->err, EINVAL, "%s:%u: bad section type in the header",
-				    p->name, p->line);
-	}
+	if (!colon)
+		return fail(
+			p->err, EINVAL,
+			"%s:%u: expected a section header \"type: id\" (properties begin with a "
+			"tab)",
+			p->name, p->line);
+	*type = (struct span){rest.p, (size_t)(colon - rest.p)};
+	rest.len -= type->len + 1;
+	rest.p = colon + 1;
+	rest = span_trim(rest);
+	if (!is_type(*type))
+		return fail(p->err, EINVAL, "%s:%u: bad section type in the header", p->name,
+			    p->line);
 	n = word_len(rest);
 	if (!n)
 		return fail(p->err, EINVAL, "%s:%u: the section header has no id", p->name,
@@ -144,20 +141,11 @@ static int split_header(const struct parser *p, struct span line, struct span *t
 	return 0;
 }
 
-static int add_section(struct parser *p, struct span line)
+static int open_section(struct parser *p, struct span type, struct span id)
 {
 	struct section_file *f = p->out;
-	struct span type = {"", 0};
-	struct span id = {"", 0};
 	struct section *s;
-	int r = split_header(p, line, &type, &id);
 
-	if (r < 0)
-		return r;
-	/* PVE takes such a line for a broken property of the section above it. */
-	if (p->open && !p->typed)
-		return fail(p->err, EINVAL, "%s:%u: PVE wants an empty line before a new section",
-			    p->name, p->line);
 	if (type.len)
 		terminate(f, type);
 	p->id = terminate(f, id);
@@ -173,6 +161,15 @@ static int add_section(struct parser *p, struct span line)
 	return 0;
 }
 
+static int add_section(struct parser *p, struct span line)
+{
+	struct span type = {"", 0};
+	struct span id = {"", 0};
+	int r = split_header(p, line, &type, &id);
+
+	return r < 0 ? r : open_section(p, type, id);
+}
+
 static int add_property(struct parser *p, struct span line)
 {
 	struct span rest = span_trim(line);
@@ -180,15 +177,6 @@ static int add_property(struct parser *p, struct span line)
 	struct section_prop *prop;
 	struct span key;
 
-	if (!rest.len)
-		return fail(p->err, EINVAL,
-			    "%s:%u: the line has blanks and nothing else: neither a property nor "
-			    "an empty line",
-			    p->name, p->line);
-	if (!p->open)
-		return fail(p->err, EINVAL,
-			    "%s:%u: a property (indented line) outside of a section", p->name,
-			    p->line);
 	if (!grow((void **)&f->props, f->n_props, &p->cap_props, sizeof(*prop)))
 		return fail_memory(p);
 	key = (struct span){rest.p, word_len(rest)};
@@ -223,6 +211,67 @@ static int see_other(struct parser *p, struct span line)
 	return 0;
 }
 
+static int check_property(const struct parser *p, struct span text)
+{
+	if (!text.len)
+		return fail(p->err, EINVAL,
+			    "%s:%u: the line has blanks and nothing else: neither a property nor "
+			    "an empty line",
+			    p->name, p->line);
+	if (!p->open)
+		return fail(p->err, EINVAL,
+			    "%s:%u: a property (indented line) outside of a section", p->name,
+			    p->line);
+	return 0;
+}
+
+static int ignore(struct parser *p, const char *why)
+{
+	struct section_file *f = p->out;
+
+	if (!f->n_ignored++) {
+		f->ignored_line = p->line;
+		f->ignored_why = why;
+	}
+	return 0;
+}
+
+static bool is_odd(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return true;
+	}
+	return text.len > LINE_MAX_LEN;
+}
+
+/* A line that is neither empty nor a comment, as PVE/SectionConfig.pm: parse_config takes it. */
+static int parse_untyped(struct parser *p, struct span line, struct span text)
+{
+	bool odd = is_odd(text);
+
+	if (p->open) {
+		if (!is_blank(line.p[0]))
+			return ignore(p, "PVE wants an empty line before a new section, and a tab "
+					 "before a property");
+		if (!text.len)
+			return ignore(p, "it has blanks and nothing else");
+		return odd ? ignore(p, "it has control characters, or is too long")
+			   : add_property(p, line);
+	}
+	if (is_blank(line.p[0]))
+		return ignore(p, "it is outside of a section");
+	if (word_len(text) < text.len)
+		return ignore(p, "a section's header is its id alone");
+	if (!odd)
+		return open_section(p, (struct span){"", 0}, text);
+	p->open = true;
+	p->only = ""; /* no id for PVE either: what follows is passed over */
+	return ignore(p, "it is no id of a section");
+}
+
 static int parse_line(struct parser *p, struct span line)
 {
 	struct span text;
@@ -234,7 +283,7 @@ static int parse_line(struct parser *p, struct span line)
 	if (p->open && p->only && line.len && is_blank(line.p[0]))
 		return p->only[0] ? see_other(p, line) : 0;
 	text = span_trim(line);
-	r = check_bytes(p, line);
+	r = p->typed ? check_bytes(p, line) : 0;
 	if (r < 0)
 		return r;
 	if (text.len && text.p[0] == '#')
@@ -243,7 +292,12 @@ static int parse_line(struct parser *p, struct span line)
 		p->open = false;
 		return 0;
 	}
-	return is_blank(line.p[0]) ? add_property(p, line) : add_section(p, line);
+	if (!p->typed)
+		return parse_untyped(p, line, text);
+	if (!is_blank(line.p[0]))
+		return add_section(p, line);
+	r = check_property(p, text);
+	return r < 0 ? r : add_property(p, line);
 }
 
 static bool same_section(size_t a, size_t b, const void *arg)
@@ -251,6 +305,32 @@ static bool same_section(size_t a, size_t b, const void *arg)
 	const struct section *s = arg;
 
 	return !strcmp(s[a].id, s[b].id) && !strcmp(s[a].type, s[b].type);
+}
+
+/* Of those with the same id the last one counts. */
+static int keep_last(struct parser *p)
+{
+	struct section *all = p->out->sections;
+	CLEANUP(seen_free) struct seen seen;
+	size_t kept = 0;
+
+	if (seen_init(&seen, p->out->n_sections, same_section, all) < 0)
+		return fail_memory(p);
+	for (size_t i = p->out->n_sections; i-- > 0;) {
+		struct section *s = &all[i];
+
+		if (seen_add(&seen, seen_hash(&seen, 0, s->id, strlen(s->id)), i) == i)
+			continue;
+		p->line = s->line;
+		s->id = "";
+		ignore(p, "there is another section with the same id below");
+	}
+	for (size_t i = 0; i < p->out->n_sections; i++) {
+		if (*all[i].id)
+			all[kept++] = all[i];
+	}
+	p->out->n_sections = kept;
+	return 0;
 }
 
 static int check_unique(struct parser *p)
@@ -285,7 +365,7 @@ static int parse_lines(struct parser *p, struct lines lines)
 		if (r < 0)
 			return r;
 	}
-	return check_unique(p);
+	return p->typed ? check_unique(p) : keep_last(p);
 }
 
 int section_take(const char *name, char *text, size_t len, bool typed,

@@ -44,7 +44,11 @@ struct section_file {
 	size_t n_props;
 	struct section_other *others;
 	size_t n_others;
-	char *text; /* that all strings point into */
+	/* In a file without types: lines that PVE warns of and goes on without, and so do we. */
+	size_t n_ignored;
+	unsigned ignored_line;	 /* the first of them */
+	const char *ignored_why; /* what is wrong with that one; static */
+	char *text;		 /* that all strings point into */
 };
 
 /*
@@ -63,9 +67,12 @@ struct section_filter {
  * "<name>:<line>: what is wrong": bad header, property outside a section,
  * property line without key (blanks alone), the same id twice (per type), a
  * line longer than 8192 bytes, control characters other than tab (so CR LF line
- * ends too), more than 65536 lines; if not typed, also a header without an empty
- * line before it (PVE would take it for rubbish in the section above).
- * filter may be NULL: everything. Returns 0 or a negative errno; on error *out is empty.
+ * ends too), more than 65536 lines.
+ * A file without types is PVE's own, and one bad line in it concerns one section: it is read as
+ * PVE does (PVE::SectionConfig parse_config). What that warns of and passes over is passed over and
+ * counted (n_ignored), of two sections with the same id the later one counts, and a header
+ * without an empty line before it is rubbish in the section above. Only too many lines are an
+ * error. filter may be NULL: everything. Returns 0 or a negative errno; on error *out is empty.
  */
 int section_parse(const char *name, const char *text, size_t len, bool typed,
 		  const struct section_filter *filter, struct section_file *out, struct error *err);

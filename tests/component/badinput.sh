@@ -96,7 +96,15 @@ printf '%s\n' "$sane" >"$conf"
 # --- mappings ---
 
 printf 'vf-100-0\n\tmap node=\n  \x01\n' >"$etc/mapping/pci.cfg"
-refused "a broken mapping file" '/etc/pve/mapping/pci.cfg:[0-9]+: '
+out=$(vfhook 100 pre-start 2>&1)
+like "$? $out $(<"$etc/mapping/pci.cfg")" '^0 .*map id=8086:10ca.*node=pve1' "a mapping that PVE cannot use is written anew"
+vfhook 100 post-stop >/dev/null 2>&1
+for bad in 'two words' '..bad' "a$(printf '\x01')z" 'gpu\n\tmap x\nother' '\tmap x'; do
+	printf "$bad\n\tdescription y\n\n%s\n" "$good_map" >"$etc/mapping/pci.cfg"
+	out=$(vfhook 100 pre-start 2>&1)
+	like "$? $out" '^0 .*VF 0000:06:10.0 .*kept' "a bad section of somebody else's ('${bad//[^[:print:]]/?}') stops no VM"
+	vfhook 100 post-stop >/dev/null 2>&1
+done
 printf '%s\n' "$good_map" >"$etc/mapping/pci.cfg"
 
 # --- leases and journal ---

@@ -184,8 +184,20 @@ printf '\nvf-555-0\n\tmap id=8086:10ca,node=pve1,path=0000:06:10.6\n\nvf-101-3\n
 also "a mapping of a VM that is gone" 'WARN mappings mapping vf-555-0: .*gone from the cluster -> vfhook repair'
 also "a mapping without a port" 'WARN mappings mapping vf-101-3: there is no port 101-3 for it -> pvesh delete'
 restore
+printf 'two words\n\tmap x\n' | cat - "$etc/mapping/pci.cfg" >"$etc/mapping/new" && mv "$etc/mapping/new" "$etc/mapping/pci.cfg"
+finds "a line that PVE ignores" '^WARN mappings : /etc/pve/mapping/pci.cfg:1: .*id alone: PVE goes on without it.* -> mend that line'
+restore
 printf 'x\ny\n' >"$etc/mapping/pci.cfg"
-also "a broken mapping file" 'FAIL mappings : /etc/pve/mapping/pci.cfg:'
+also "a mapping file of nothing but rubbish" 'WARN mappings : /etc/pve/mapping/pci.cfg:2:'
+restore
+sed -i "${one}s/^\tmap/\tmdev 1\n&/" "$etc/mapping/pci.cfg"
+finds "mdev on, which PVE compares with the hardware" '^WARN mappings mapping vf-100-0: mdev is on, .* -> vfhook boot'
+restore
+sed -i "${one}s/^\tmap.*/&,future=1/" "$etc/mapping/pci.cfg"
+finds "a key that PVE does not know" '^WARN mappings mapping vf-100-0: .*key that PVE does not know'
+restore
+sed -i "${one}s/^\tmap.*/&\n&/" "$etc/mapping/pci.cfg"
+finds "two entries for this node" '^WARN mappings mapping vf-100-0: it has 2 entries'
 restore
 sed -i 's/^pool: wan/&\n\tpf node=pve2,path=0000:81:00.0/' "$etc/vfhook.cfg"
 also "a node that told nothing" 'WARN nodes node pve2: .* -> vfhook boot on that node'

@@ -90,4 +90,30 @@ like "$? $out" '^0 ' "the guest with a mapping of its own starts"
 out=$(qm start 106 2>&1)
 like "$? $out" '^0 ' "so does the one that takes one of three"
 
+# --- mappings that PVE would refuse ---
+
+node_up
+pve_up || exit 1
+vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
+qm create 100 --name fw >/dev/null
+vfhook attach 100 >/dev/null 2>&1
+qm start 100 >/dev/null 2>&1
+qm stop 100 >/dev/null 2>&1
+cp "$node_root/etc/pve/mapping/pci.cfg" "$node_root/good.cfg"
+# What a tick or a line too much makes of it, and how PVE refuses it.
+for bad in '/^\tmap/s/^/\tmdev 1\n/' '/^\tmap/s/^/\tmdev\n/' '/^\tmap/s/$/,future=1/' '/^\tmap/s/iommugroup=[0-9]*/iommugroup=99/' \
+	'/^\tmap/s/subsystem-id=.*/subsystem-id=1:1/' '/^\tmap/s/id=8086:10ca/id=8086:1520/' '/^\tmap/s/,subsystem-id=.*//'; do
+	sed "$bad" "$node_root/good.cfg" >"$node_root/etc/pve/mapping/pci.cfg"
+	out=$(vfhook check 2>&1)
+	like "$out" 'WARN .*mapping vf-100-0' "$bad: check names it"
+	out=$(vfhook explain 100 2>&1)
+	like "$out" 'mapping vf-100-0: .*next start' "$bad: explain says what the next start does"
+	out=$(vfhook --dry-run 100 pre-start 2>&1)
+	like "$out" 'REST: PUT /cluster/mapping/pci/vf-100-0' "$bad: a dry run has the call"
+	out=$(qm start 100 2>&1)
+	like "$? $out" '^0 .*VF 0000:06:10.0 .*kept' "$bad: the start sets it right, and PVE takes it"
+	is "$(grep -c 'mdev\|future' "$node_root/etc/pve/mapping/pci.cfg")" 0 "$bad: nothing of it is left"
+	qm stop 100 >/dev/null 2>&1
+done
+
 done_testing
