@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 #define LOCK_PATH   LOCK_DIR "/vfhook"
 #define WAIT_MS	    10000
 #define NAP_MS	    50
+#define MEMBERS_MAX 65536
 #define STALE_AFTER 120 /* seconds: how long pmxcfs lets a lock stand without renewal */
 
 #ifndef FUSE_SUPER_MAGIC
@@ -45,6 +47,34 @@ static void ask_for_stale_lock(int root)
 		unlinkat(root, LOCK_PATH, AT_REMOVEDIR);
 }
 
+/*
+ * pmxcfs answers EACCES to every change while the node has no quorum (pve-cluster, dcdb.c:
+ * dcdb_send_fuse_message), and to whoever is not root; EROFS is the mount's. /etc/pve/.members,
+ * which pmxcfs makes itself, tells which.
+ */
+static int refuse_to_write(int root, int code, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	ssize_t len = file_read(root, "etc/pve/.members", MEMBERS_MAX, &text, NULL);
+
+	if (len >= 0 && strstr(text, "\"quorate\": 0"))
+		return fail(err, EROFS,
+			    "/etc/pve cannot be written: this node has no quorum (pvecm status)");
+	if (code == EROFS)
+		return fail(
+			err, EROFS,
+			"/etc/pve cannot be written: it is mounted read-only, or the cluster has "
+			"no quorum (pvecm status; systemctl status pve-cluster)");
+	if (geteuid())
+		return fail(err, EACCES,
+			    "/etc/pve cannot be written: only root may; run it as root");
+	return fail(
+		err, EROFS,
+		"/etc/pve cannot be written (%s), though nothing tells that the quorum is lost: "
+		"pvecm status; systemctl status pve-cluster",
+		strerror(code));
+}
+
 int cfs_lock(int root, struct cfs_lock *l, struct error *err)
 {
 	l->root = root;
@@ -57,10 +87,8 @@ int cfs_lock(int root, struct cfs_lock *l, struct error *err)
 	if (!path_exists(root, LOCK_DIR) && dir_make(root, LOCK_DIR, 0700, err) < 0)
 		return error_code(err);
 	for (int waited = 0; mkdirat(root, LOCK_PATH, 0700) < 0; waited += NAP_MS) {
-		if (errno == EACCES || errno == EROFS)
-			return fail(err, EROFS,
-				    "/etc/pve cannot be written: has the cluster quorum? (pvecm "
-				    "status)");
+		if (errno == EACCES || errno == EPERM || errno == EROFS)
+			return refuse_to_write(root, errno, err);
 		if (errno != EEXIST)
 			return fail_errno(err, errno, "lock /" LOCK_PATH);
 		if (waited >= WAIT_MS)

@@ -7,6 +7,7 @@
 #define VFHOOK_HOOK_CHECK_PVE_H
 
 #include "hook/check.h"
+#include "hook/entry.h"
 #include "pveapi/guest.h"
 #include "pveapi/storage.h"
 
@@ -72,6 +73,13 @@ struct vm_facts {
 	char chain_unusable[320];   /* the same of the one that is run after it, or "" */
 	unsigned slots;		    /* bit N: there is a port for hostpciN */
 	unsigned named;		    /* bit N: hostpciN is mapping=vf-<vmid>-<N> */
+	/* What a start would say of hostpciN, where that is not simply right, by slot. */
+	struct {
+		enum entry_verdict verdict;
+		bool raw;
+		char why[320];
+		char mend[64];
+	} slot[PVE_HOSTPCI_MAX];
 };
 
 void judge_vm(const struct vm_facts *v, struct report *r);

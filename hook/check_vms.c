@@ -25,29 +25,40 @@ static void gather_chain(struct hook *h, const struct config *c, struct vm_facts
 		snprintf(v->chain_unusable, sizeof(v->chain_unusable), "%.300s", err.text);
 }
 
-static void gather_config(struct hook *h, struct vm_facts *v)
+/* As a start judges each hostpciN. */
+static void gather_slots(struct hook *h, struct vm_facts *v)
 {
-	CLEANUP(guest_config_free) struct guest_config g = {0};
+	CLEANUP(vm_ports_free) struct vm_ports p = {0};
 	struct error err = ERROR_INIT;
-	char path[PATH_MAX];
-	char id[NAME_LEN];
 
-	if (guest_config_load(h->root, h->node, NULL, v->vmid, &g, &err) < 0) {
+	if (vm_ports_load(h, v->vmid, &p, &err) < 0) {
 		snprintf(v->broken, sizeof(v->broken), "%.300s", err.text);
 		return;
 	}
-	v->is_template = g.is_template;
-	if (g.hookscript)
-		snprintf(v->hookscript, sizeof(v->hookscript), "%s", g.hookscript);
+	v->is_template = p.guest.is_template;
+	if (p.guest.hookscript)
+		snprintf(v->hookscript, sizeof(v->hookscript), "%s", p.guest.hookscript);
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		const struct entry *e = &p.entries[slot];
+
+		v->slot[slot].verdict = e->verdict;
+		v->slot[slot].raw = e->was_raw;
+		memcpy(v->slot[slot].why, e->why, sizeof(e->why));
+		memcpy(v->slot[slot].mend, e->mend, sizeof(e->mend));
+		if (e->verdict == ENTRY_GOOD)
+			v->named |= 1U << slot;
+	}
+}
+
+static void gather_config(struct hook *h, struct vm_facts *v)
+{
+	struct error err = ERROR_INIT;
+	char path[PATH_MAX];
+
+	gather_slots(h, v);
 	if (hookscript_is_ours(v->hookscript) &&
 	    hookscript_path(h->root, v->hookscript, path, sizeof(path), &err) < 0)
 		snprintf(v->unusable, sizeof(v->unusable), "%.300s", err.text);
-	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		const char *mapping = g.hostpci[slot].present ? g.hostpci[slot].mapping : NULL;
-
-		if (mapping && !strcmp(mapping, port_mapping_id(v->vmid, slot, id)))
-			v->named |= 1U << slot;
-	}
 }
 
 static int by_vmid(const void *a, const void *b)
@@ -85,18 +96,33 @@ static void judge_hostpci(const struct vm_facts *v, unsigned slot, struct report
 	char subject[32];
 	char remedy[128];
 
-	snprintf(remedy, sizeof(remedy), "qm set %u --hostpci%u mapping=vf-%u-%u", v->vmid, slot,
-		 v->vmid, slot);
-	report_add(r, CHECK_WARN, "hookscript", vm_subject(v->vmid, subject), remedy,
-		   "hostpci%u is not mapping=vf-%u-%u: its next start is refused once, then "
+	vm_subject(v->vmid, subject);
+	if (v->slot[slot].verdict == ENTRY_REFUSE) {
+		report_add(r, CHECK_FAIL, "hookscript", subject, v->slot[slot].mend,
+			   "it is not started: hostpci%u: %s", slot, v->slot[slot].why);
+		return;
+	}
+	snprintf(remedy, sizeof(remedy), "vfhook attach %u --slot %u", v->vmid, slot);
+	report_add(r, CHECK_WARN, "hookscript", subject, remedy,
+		   "hostpci%u is not mapping=vf-%u-%u%s%s: its next start is refused once, then "
 		   "hostpci%u is written and the VM started again",
-		   slot, v->vmid, slot, slot);
+		   slot, v->vmid, slot, v->slot[slot].why[0] ? ", " : "", v->slot[slot].why, slot);
+}
+
+/* The first port of the VM, or without one the first hostpciN that is to become one. */
+static unsigned first_slot(const struct vm_facts *v)
+{
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (v->slots ? v->slots & 1U << slot : v->slot[slot].verdict != ENTRY_NOT_OURS)
+			return slot;
+	}
+	return 0;
 }
 
 static void judge_hookscript(const struct vm_facts *v, struct report *r)
 {
 	char subject[32];
-	char remedy[VOLID_LEN + 160];
+	char remedy[128];
 
 	vm_subject(v->vmid, subject);
 	if (hookscript_is_ours(v->hookscript)) {
@@ -107,17 +133,22 @@ static void judge_hookscript(const struct vm_facts *v, struct report *r)
 				   "%s", v->unusable);
 		return;
 	}
-	/* What is there already must not be lost: ours runs it, too. */
-	if (v->hookscript[0])
-		snprintf(remedy, sizeof(remedy),
-			 "put `guest: %u` with `chain %s` into /" VFHOOK_CFG
-			 ", then qm set %u --hookscript " OUR_HOOKSCRIPT,
-			 v->vmid, v->hookscript, v->vmid);
-	else
-		snprintf(remedy, sizeof(remedy), "qm set %u --hookscript " OUR_HOOKSCRIPT, v->vmid);
+	/* What is there already is not lost: attach lets ours run it, too. */
+	snprintf(remedy, sizeof(remedy), "vfhook attach %u --slot %u", v->vmid, first_slot(v));
 	report_add(r, CHECK_FAIL, "hookscript", subject, remedy,
-		   "it has a port, but %s%s: nobody sets its VF",
+		   "it has %s, but %s%s: nobody sets its VF",
+		   v->slots ? "a port" : "a hostpci that names a mapping of vfhook's",
 		   v->hookscript[0] ? "its hookscript is " : "no hookscript", v->hookscript);
+}
+
+/* Does hostpciN have to be told of? A mistake in a port is told with vfhook.cfg. */
+static bool is_amiss(const struct vm_facts *v, unsigned slot)
+{
+	enum entry_verdict verdict = v->slot[slot].verdict;
+
+	if (verdict == ENTRY_REFUSE)
+		return v->slot[slot].mend[0];
+	return v->slots & ~v->named & 1U << slot || verdict == ENTRY_ADOPT;
 }
 
 void judge_vm(const struct vm_facts *v, struct report *r)
@@ -143,9 +174,70 @@ void judge_vm(const struct vm_facts *v, struct report *r)
 				   "put that script back, or take `guest` out of /" VFHOOK_CFG,
 				   "the script that is run after vfhook: %s", v->chain_unusable);
 		for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-			if (v->slots & ~v->named & 1U << slot)
+			if (is_amiss(v, slot))
 				judge_hostpci(v, slot, r);
 		}
+	}
+}
+
+/*
+ * A VM without a port: has its hostpciN to do with us all the same? A raw address of a pool's VF
+ * has only if vfhook is its hookscript: without, it is a device like any other.
+ */
+static bool names_ours(const struct vm_facts *v)
+{
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (v->slot[slot].verdict != ENTRY_NOT_OURS &&
+		    (!v->slot[slot].raw || hookscript_is_ours(v->hookscript)))
+			return true;
+	}
+	return false;
+}
+
+static void check_vm(struct hook *h, const struct config *c, const struct guest_ref *g,
+		     struct vm_facts *v, struct report *r)
+{
+	v->exists = g;
+	v->container = g && g->container;
+	v->here = g && !g->container && !strcmp(g->node, h->node);
+	if (v->here) {
+		gather_config(h, v);
+		gather_chain(h, c, v);
+	}
+	judge_vm(v, r);
+}
+
+static bool is_listed(const struct vm_facts *vms, size_t n, uint32_t vmid)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (vms[i].vmid == vmid)
+			return true;
+	}
+	return false;
+}
+
+/* Clones, restored backups and rolled back VMs, whose ports are not there. */
+static void check_others(struct hook *h, const struct vm_facts *vms, size_t n,
+			 const struct guest_ref *guests, size_t n_guests, struct report *r)
+{
+	for (size_t i = 0; i < n_guests; i++) {
+		AUTO_FREE struct vm_facts *v = NULL;
+
+		if (guests[i].container || strcmp(guests[i].node, h->node) != 0 ||
+		    is_listed(vms, n, guests[i].vmid))
+			continue;
+		v = calloc(1, sizeof(*v));
+		if (!v) {
+			r->failed = true;
+			return;
+		}
+		v->vmid = guests[i].vmid;
+		v->exists = true;
+		v->here = true;
+		gather_config(h, v);
+		/* Another's broken config is told where it matters. */
+		if (!v->broken[0] && names_ours(v))
+			judge_vm(v, r);
 	}
 }
 
@@ -162,19 +254,10 @@ void check_vms(struct hook *h, const struct config *c, const struct guest_ref *g
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct vm_facts *v = &vms[i];
-		const struct guest_ref *g = guest_find(guests, n_guests, v->vmid);
-
-		v->exists = g;
-		v->container = g && g->container;
-		v->here = g && !g->container && !strcmp(g->node, h->node);
-		here += v->here;
-		if (v->here) {
-			gather_config(h, v);
-			gather_chain(h, c, v);
-		}
-		judge_vm(v, r);
+		check_vm(h, c, guest_find(guests, n_guests, vms[i].vmid), &vms[i], r);
+		here += vms[i].here && !vms[i].is_template;
 	}
+	check_others(h, vms, n, guests, n_guests, r);
 	if (n)
 		pass_unless_worse(r, before, "hookscript",
 				  "%zu VMs of this node have ports, and vfhook as hookscript",

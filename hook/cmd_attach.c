@@ -38,6 +38,8 @@ struct attach {
 	bool set_hook;		  /* the hookscript is not ours yet */
 	char old_chain[VOLID_LEN];
 	bool had_mapping;
+	bool has_port;	 /* it is in vfhook.cfg, and something else is missing */
+	uint32_t origin; /* whose clone it is, 0: nobody's */
 	/* What was done, for the way back. */
 	bool did_chain;
 	bool did_port;
@@ -81,47 +83,102 @@ static bool slot_is_free(struct hook *h, const struct attach *a, unsigned slot)
 	       !has_pending_hostpci(h, a, slot);
 }
 
-/* 1: this port is there already, and all that belongs to it. */
-static int judge_taken_slot(struct hook *h, struct attach *a, unsigned slot, struct error *err)
+static int refuse_taken(const struct attach *a, unsigned slot, struct error *err)
 {
-	const struct port *p = config_port(&a->config, a->vmid, slot);
 	const struct hostpci *e = &a->guest.hostpci[slot];
-	char id[NAME_LEN];
 
-	port_mapping_id(a->vmid, slot, id);
-	if (p && e->mapping && !strcmp(e->mapping, id)) {
-		memcpy(a->port.pool, p->pool, sizeof(a->port.pool));
-		if (a->guest.hookscript && hookscript_is_ours(a->guest.hookscript))
-			return 1;
-		return fail(err, EEXIST,
-			    "hostpci%u is attached, but the hookscript is not vfhook: qm set %u "
-			    "--hookscript " OUR_HOOKSCRIPT,
-			    slot, a->vmid);
-	}
-	if (p && !e->present && !has_pending_hostpci(h, a, slot) &&
-	    !(a->guest.hookscript && hookscript_is_ours(a->guest.hookscript)))
-		return fail(
-			err, EEXIST,
-			"port %u-%u is in /" VFHOOK_CFG " already, but neither hostpci%u nor "
-			"the hookscript is written (an attach that was cut off?): vfhook detach "
-			"%u --slot %u, then attach it again",
-			a->vmid, slot, slot, a->vmid, slot);
-	if (p && !e->present && !has_pending_hostpci(h, a, slot))
-		return fail(
-			err, EEXIST,
-			"port %u-%u is in /" VFHOOK_CFG " already, but hostpci%u is not "
-			"written: the VM's next start does that, or: vfhook detach %u --slot %u",
-			a->vmid, slot, slot, a->vmid, slot);
-	if (p)
-		return fail(err, EEXIST,
-			    "port %u-%u is in /" VFHOOK_CFG " already%s: vfhook set %u --slot %u "
-			    "changes it",
-			    a->vmid, slot, e->present ? "" : " (PVE keeps hostpci pending)",
-			    a->vmid, slot);
 	return fail(err, EEXIST,
 		    "hostpci%u is in use (%s): take another --slot, or remove it first: qm set %u "
 		    "--delete hostpci%u",
 		    slot, e->present ? e->raw : "pending", a->vmid, slot);
+}
+
+static int refuse_other(const struct attach *a, unsigned slot, struct error *err)
+{
+	return fail(err, EEXIST,
+		    "port %u-%u is in /" VFHOOK_CFG " already, and is not as asked here: vfhook "
+		    "set %u --slot %u changes it",
+		    a->vmid, slot, a->vmid, slot);
+}
+
+static bool same_wishes(const struct port *a, const struct port *b)
+{
+	for (int i = 0; i < VF_ATTR_COUNT; i++) {
+		uint32_t bits = vf_attr_bits((enum vf_attr)i);
+
+		if ((a->want.has & bits) != (b->want.has & bits) ||
+		    ((a->want.has & bits) && !vf_attr_equal((enum vf_attr)i, &a->want, &b->want)))
+			return false;
+	}
+	return true;
+}
+
+static bool has_mapping(struct hook *h, uint32_t vmid, unsigned slot)
+{
+	CLEANUP(mapping_file_free) struct mapping_file m = {0};
+	char id[NAME_LEN];
+
+	return !mapping_load(h->root, &m, NULL) &&
+	       mapping_find(&m, port_mapping_id(vmid, slot, id));
+}
+
+/* The port is there: what else belongs to it is written where it is missing. 1: nothing is. */
+static int judge_port(struct hook *h, struct attach *a, const struct port *p, const struct entry *e,
+		      struct error *err)
+{
+	struct port asked = *p;
+	unsigned slot = p->slot;
+	int r;
+
+	if (e->verdict != ENTRY_GOOD && e->verdict != ENTRY_REWRITE)
+		return fail(err, EEXIST, "hostpci%u: %s", slot, e->why);
+	if (a->pool && strcmp(a->pool, p->pool) != 0)
+		return refuse_other(a, slot, err);
+	r = wish_apply(h, &a->config, &a->wishes, false, &asked, err);
+	if (r < 0)
+		return r;
+	if (!same_wishes(&asked, p))
+		return refuse_other(a, slot, err);
+	a->port = *p;
+	a->has_port = true;
+	a->slot = slot;
+	return e->verdict == ENTRY_GOOD && a->guest.hookscript &&
+	       hookscript_is_ours(a->guest.hookscript) && has_mapping(h, a->vmid, slot);
+}
+
+/*
+ * Something is there. A port, or what names a mapping of ours, a pool or a VF of a pool: snapshots,
+ * rollbacks, restores, clones and an attach that was cut off leave a part of what belongs together,
+ * and attach writes the rest. 1: nothing is missing.
+ */
+static int judge_taken_slot(struct hook *h, struct attach *a, unsigned slot, struct error *err)
+{
+	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+	const struct port *p = config_port(&a->config, a->vmid, slot);
+	const struct hostpci *now = &a->guest.hostpci[slot];
+	const struct entry *e = &v.entries[slot];
+
+	if (!now->present && has_pending_hostpci(h, a, slot)) {
+		if (!p)
+			return refuse_taken(a, slot, err);
+		return fail(err, EEXIST,
+			    "port %u-%u is in /" VFHOOK_CFG " already (PVE keeps hostpci pending): "
+			    "vfhook set %u --slot %u changes it",
+			    a->vmid, slot, a->vmid, slot);
+	}
+	if (vm_ports_load(h, a->vmid, &v, err) < 0)
+		return error_code(err);
+	a->port.slot = slot;
+	if (p)
+		return judge_port(h, a, p, e, err);
+	if (e->verdict == ENTRY_NOT_OURS)
+		return refuse_taken(a, slot, err);
+	if (e->verdict == ENTRY_ADOPT) {
+		memcpy(a->port.pool, e->adopt.pool, sizeof(a->port.pool));
+		a->port.want = e->adopt.want;
+		a->origin = e->origin;
+	}
+	return 0;
 }
 
 /* A port of this VM that has no hostpci yet: one written by hand, or an attach that was cut off. */
@@ -161,7 +218,30 @@ static int choose_slot(struct hook *h, struct attach *a, struct error *err)
 	return 0;
 }
 
-static int choose_pool(const struct attach *a, const struct pool **out, struct error *err)
+/* The pool of the VF that the slot's mapping names, if there is one: "" otherwise. */
+static void pool_of_mapping(struct hook *h, struct attach *a)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	const struct mapping_entry *e = NULL;
+	const struct mapping *m = NULL;
+	const struct pool *pool = NULL;
+	struct pci_addr vf;
+	struct pci_addr pf;
+	char id[NAME_LEN];
+	unsigned index;
+	size_t n;
+
+	if (!mapping_load(h->root, &f, NULL))
+		m = mapping_find(&f, port_mapping_id(a->vmid, a->port.slot, id));
+	if (m)
+		e = mapping_node_entry(m, h->node, &n);
+	if (e && !pci_addr_parse(e->path, &vf) && !sysfs_vf_identify(h->root, &vf, &pf, &index))
+		pool = config_pool_of_pf(&a->config, h->node, &pf);
+	if (pool)
+		memcpy(a->port.pool, pool->name, sizeof(a->port.pool));
+}
+
+static int choose_pool(struct hook *h, struct attach *a, const struct pool **out, struct error *err)
 {
 	CLEANUP(str_free) struct str names = STR_INIT;
 	const struct pool *p = NULL;
@@ -172,8 +252,12 @@ static int choose_pool(const struct attach *a, const struct pool **out, struct e
 	if (!a->config.n_pools)
 		return fail(err, ENOENT,
 			    "there is no pool yet: vfhook pool add <name> --pf <interface>");
+	if (!a->pool && !a->port.pool[0] && a->config.n_pools > 1)
+		pool_of_mapping(h, a);
 	if (a->pool)
 		p = config_pool(&a->config, a->pool);
+	else if (a->port.pool[0])
+		p = config_pool(&a->config, a->port.pool);
 	else if (a->config.n_pools == 1)
 		p = &a->config.pools[0];
 	else
@@ -181,7 +265,8 @@ static int choose_pool(const struct attach *a, const struct pool **out, struct e
 			    str_get(&names));
 	if (!p)
 		return fail(err, ENOENT, "there is no pool '%s' (%s)",
-			    text_clean(a->pool, clean, sizeof(clean)), str_get(&names));
+			    text_clean(a->pool ? a->pool : a->port.pool, clean, sizeof(clean)),
+			    str_get(&names));
 	if (p->bad)
 		return fail(err, EINVAL, "%s", p->bad);
 	*out = p;
@@ -221,10 +306,12 @@ static int check_wishes(struct hook *h, struct attach *a, struct error *err)
 {
 	const struct wish_args *w = &a->wishes;
 
+	if (a->has_port)
+		return 0;
 	if (wish_apply(h, &a->config, w, false, &a->port, err) < 0 ||
 	    port_check(&a->port, w->value[WISH_VLAN_QOS] || w->value[WISH_VLAN_PROTO], err) < 0)
 		return error_code(err);
-	if (!w->value[WISH_MAC] || a->port.mac_auto) {
+	if (!w->value[WISH_MAC] || a->port.mac_auto) { /* never a clone's origin's */
 		if (mac_make(h->root, &a->config, a->port.want.mac, err) < 0)
 			return error_code(err);
 		a->port.mac_auto = false;
@@ -251,7 +338,14 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 	if (note)
 		snprintf(a->old_chain, sizeof(a->old_chain), "%s", note->chain);
 	a->set_hook = !now || !hookscript_is_ours(now);
-	if (!now || hookscript_is_ours(now))
+	if (!a->set_hook) {
+		/* A clone runs what its origin has chained behind ours, too. */
+		note = a->origin && !note ? config_guest(&a->config, a->origin) : NULL;
+		if (note && !note->bad)
+			snprintf(a->old_hook, sizeof(a->old_hook), "%s", note->chain);
+		return 0;
+	}
+	if (!now)
 		return 0;
 	if (hookscript_path(h->root, now, path, sizeof(path), err) < 0)
 		return fail_context(err, "the VM has another hookscript, which cannot be run");
@@ -280,7 +374,7 @@ static int judge(struct hook *h, struct attach *a, struct error *err)
 	r = choose_slot(h, a, err);
 	if (r)
 		return r;
-	if (choose_pool(a, &pool, err) < 0 || !pool || check_pool_here(h, pool, err) < 0)
+	if (choose_pool(h, a, &pool, err) < 0 || !pool || check_pool_here(h, pool, err) < 0)
 		return error_code(err);
 	memcpy(a->port.pool, pool->name, sizeof(a->port.pool));
 	if (check_wishes(h, a, err) < 0 || rest_token_check(h->root, err) < 0 ||
@@ -362,6 +456,8 @@ static int write_config(struct hook *h, struct attach *a, struct error *err)
 			return error_code(err);
 		a->did_chain = true;
 	}
+	if (a->has_port)
+		return 0;
 	if (config_add_port(h->root, &a->port, err) < 0)
 		return error_code(err);
 	a->did_port = true;
@@ -392,7 +488,7 @@ static int load_for_writing(struct hook *h, const struct attach *a, struct vm_po
 	vm_ports_free(v);
 	if (vm_ports_load(h, a->vmid, v, err) < 0)
 		return error_code(err);
-	if (e->verdict != ENTRY_REWRITE)
+	if (e->verdict != ENTRY_REWRITE && e->verdict != ENTRY_GOOD)
 		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", a->port.slot,
 			    e->why);
 	return 0;
@@ -406,7 +502,8 @@ static int write_pve(struct hook *h, struct attach *a, struct error *err)
 
 	if (load_for_writing(h, a, &v, err) < 0)
 		return error_code(err);
-	if (!a->did_mapping) {
+	/* PVE needs the mapping of a running VM as it is. */
+	if (!a->did_mapping && !(a->running && a->had_mapping)) {
 		if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
 		    hook_rest(h, err) < 0)
 			return error_code(err);
@@ -421,6 +518,8 @@ static int write_pve(struct hook *h, struct attach *a, struct error *err)
 		if (write_hookscript(h, a, err) < 0 || load_for_writing(h, a, &v, err) < 0)
 			return error_code(err);
 	}
+	if (v.entries[slot].verdict == ENTRY_GOOD)
+		return 0;
 	a->did_hostpci = true;
 	return ports_write_hostpci(h, &v, (int)slot, err);
 }
@@ -444,8 +543,9 @@ static void tell_dry_run(const struct attach *a)
 {
 	char text[256];
 
-	say("VM %u hostpci%u: would add port %u-%u: pool %s, %s", a->vmid, a->port.slot, a->vmid,
-	    a->port.slot, a->port.pool, vf_settings_describe(&a->port.want, text, sizeof(text)));
+	say("VM %u hostpci%u: would %s port %u-%u: pool %s, %s", a->vmid, a->port.slot,
+	    a->has_port ? "write what is missing of" : "add", a->vmid, a->port.slot, a->port.pool,
+	    vf_settings_describe(&a->port.want, text, sizeof(text)));
 	if (a->set_hook)
 		say("VM %u: would set hookscript %s%s%s", a->vmid, a->hookscript,
 		    a->old_hook[0] ? ", which runs after itself " : "", a->old_hook);
@@ -512,7 +612,10 @@ const struct command cmd_attach = {
 	.help = "Usage: vfhook attach <vmid> [options]\n"
 		"\n"
 		"Writes the port, its mapping vf-<vmid>-<N>, hostpciN and the hookscript. Another\n"
-		"hookscript of the VM is kept and run after vfhook.\n"
+		"hookscript of the VM is kept and run after vfhook. With --slot what is there of "
+		"a\n"
+		"port already (after a rollback, a restored backup, a clone, an attach that was\n"
+		"cut off) is kept, and what is missing is written.\n"
 		"\n"
 		"  --pool NAME          the pool; needed if there are several\n"
 		"  --slot N             the N of hostpciN; the lowest free one\n"

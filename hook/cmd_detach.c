@@ -63,8 +63,18 @@ static int settle(struct hook *h, uint32_t vmid, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* Is hostpciN ours to remove? 1: yes, 0: there is none. */
-static int judge_hostpci(const struct guest_config *g, unsigned slot, struct error *err)
+/* Something else has the port's place, and nothing of ours: the port alone is given up. */
+static bool is_foreign(struct hook *h, uint32_t vmid, unsigned slot)
+{
+	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+
+	return vm_ports_load(h, vmid, &v, NULL) > 0 && v.entries[slot].verdict == ENTRY_REFUSE &&
+	       !strncmp(v.entries[slot].mend, "vfhook detach ", 14);
+}
+
+/* Is hostpciN ours to remove? 1: yes, 0: there is none, or it stays. */
+static int judge_hostpci(struct hook *h, const struct guest_config *g, unsigned slot,
+			 struct error *err)
 {
 	const struct hostpci *e = &g->hostpci[slot];
 	char id[NAME_LEN];
@@ -73,6 +83,11 @@ static int judge_hostpci(const struct guest_config *g, unsigned slot, struct err
 		return 0;
 	if (e->mapping && !strcmp(e->mapping, port_mapping_id(g->vmid, slot, id)))
 		return 1;
+	if (is_foreign(h, g->vmid, slot)) {
+		say("VM %u hostpci%u: it is '%s', nothing of vfhook's: it stays", g->vmid, slot,
+		    e->raw);
+		return 0;
+	}
 	return fail(err, EINVAL,
 		    "hostpci%u is '%s', not the port's mapping: look at it, and remove it yourself "
 		    "(qm set %u --delete hostpci%u), then detach again",
@@ -86,7 +101,7 @@ static int delete_hostpci(struct hook *h, const struct detach *d, struct error *
 	int r = guest_here(h, d->vmid, &now, err);
 
 	if (!r)
-		r = judge_hostpci(&now, d->slot, err);
+		r = judge_hostpci(h, &now, d->slot, err);
 	if (r == 1)
 		r = ports_delete_hostpci(h, &now, d->slot, err);
 	return r < 0 ? fail_context(err, "hostpci%u cannot be deleted", d->slot) : 0;
@@ -232,7 +247,7 @@ static int judge(struct hook *h, const struct detach *d, const struct guest_conf
 		 bool *has_hostpci, struct error *err)
 {
 	struct proc_id qemu;
-	int r = judge_hostpci(g, d->slot, err);
+	int r = judge_hostpci(h, g, d->slot, err);
 
 	if (r < 0)
 		return r;

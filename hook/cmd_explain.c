@@ -7,12 +7,14 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "hook/chain.h"
 #include "hook/check_pve.h"
 #include "hook/command.h"
 #include "hook/events.h"
 #include "hook/handover.h"
 #include "hook/ports.h"
 #include "hook/say.h"
+#include "hook/watch.h"
 #include "hook/wish.h"
 #include "pveapi/vmstate.h"
 #include "src/json.h"
@@ -170,9 +172,27 @@ static bool is_refused(const struct facts *f)
 	return f->last_start && f->last_start->kind == EVENT_REFUSED;
 }
 
+/* A slot of a VM that does not call us, though it should; -1: there is none. */
+static int unhooked_slot(const struct facts *f)
+{
+	if (!f->ours ||
+	    (f->ports.guest.hookscript && hookscript_is_ours(f->ports.guest.hookscript)))
+		return -1;
+	for (int slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		const struct entry *e = &f->ports.entries[slot];
+
+		/* A raw address is a device like any other there. */
+		if (e->verdict != ENTRY_NOT_OURS && !(e->was_raw && e->verdict == ENTRY_ADOPT))
+			return slot;
+	}
+	return -1;
+}
+
 static void advise(const struct hook *h, const struct facts *f, char *buf, size_t size)
 {
 	int slot = f->ours ? vm_ports_first(&f->ports, ENTRY_REFUSE) : -1;
+	int unhooked = unhooked_slot(f);
+	char stale[300];
 
 	if (!f->known)
 		snprintf(buf, size, "%s", f->why.text);
@@ -186,7 +206,13 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 					       : "starts the VM",
 			 f->job_log);
 	else if (slot >= 0)
-		snprintf(buf, size, "set hostpci%d right: %s", slot, f->ports.entries[slot].why);
+		snprintf(buf, size, "hostpci%d: %s", slot, f->ports.entries[slot].why);
+	else if (unhooked >= 0)
+		snprintf(buf, size,
+			 "vfhook is not its hookscript, so that nobody sets its VF: vfhook attach "
+			 "%u "
+			 "--slot %d",
+			 f->vmid, unhooked);
 	else if (f->running && cut_off_since_start(f))
 		snprintf(buf, size,
 			 "its link was taken down: qm stop %u, set right what the cut-off says, qm "
@@ -198,6 +224,13 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 		snprintf(buf, size, "nothing: it runs");
 	else if (has_dirty_lease(f))
 		snprintf(buf, size, "a VF of it could not be cleaned: vfhook release %u", f->vmid);
+	else if (f->n_leases && f->leases[0].lease.phase == LEASE_STARTING &&
+		 start_was_stale(h->root, f->vmid, f->leases[0].lease.taken, stale, sizeof(stale)))
+		snprintf(buf, size,
+			 "PVE refused its last start after vfhook was done, with an old mapping "
+			 "from a "
+			 "worker's cache (%s): qm start %u",
+			 stale, f->vmid);
 	else if (f->n_leases)
 		snprintf(
 			buf, size,

@@ -1153,6 +1153,12 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 	first = e->out;
 	e->out = (struct str)STR_INIT;
 	head = find_section(str_get(&first), "pool", a->name);
+	/* Not there: memory ran out on the way, and edit_store() is to say so. */
+	if (!head) {
+		e->out.failed = true;
+		str_free(&first);
+		return;
+	}
 	end = next_line(head);
 	for (const char *p = end; in_section(p); p = next_line(p)) {
 		if (is_property(p))
@@ -1173,6 +1179,7 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool *made,
 		    struct error *err)
 {
+	const char *head;
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	CLEANUP(pf_split_free) struct pf_split pfs = {0};
 	const struct pool *pool;
@@ -1187,7 +1194,13 @@ int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool
 	if (pool) {
 		if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down)
 			return 0;
-		extend_pool(&e, find_section(e.text, "pool", a->name), a, &pfs);
+		head = find_section(e.text, "pool", a->name);
+		if (!head)
+			return fail(err, EINVAL,
+				    "the line of pool '%s' in /" VFHOOK_CFG
+				    " is not where it was read: write it as 'pool: %s'",
+				    a->name, a->name);
+		extend_pool(&e, head, a, &pfs);
 		return edit_store(root, &e, err);
 	}
 	begin_section(&e);

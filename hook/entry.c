@@ -19,6 +19,24 @@ verdict(struct entry *e, enum entry_verdict v, const char *fmt, ...)
 	va_end(ap);
 }
 
+/*
+ * Refused until a command of ours was run: snapshots, rollbacks, restores and clones bring hostpciN
+ * and ports out of step, and one of the two has to follow. "attach" makes what hostpciN names a
+ * port again, "detach" gives up a port whose place something else has taken.
+ */
+static void __attribute__((format(printf, 5, 6)))
+refuse(struct entry *e, const char *command, uint32_t vmid, unsigned slot, const char *fmt, ...)
+{
+	char why[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	snprintf(e->mend, sizeof(e->mend), "vfhook %s %u --slot %u", command, vmid, slot);
+	verdict(e, ENTRY_REFUSE, "%s: %s", why, e->mend);
+}
+
 /* The value for hostpciN: our mapping, and whatever else the entry had. */
 static void new_value(const struct guest_config *g, unsigned slot, struct entry *e)
 {
@@ -71,10 +89,10 @@ static void judge_mapping(const struct config *c, const struct guest_config *g, 
 			if (port)
 				verdict(e, ENTRY_GOOD, "it is the port's own mapping");
 			else
-				verdict(e, ENTRY_REFUSE,
-					"it names mapping %s, but /" VFHOOK_CFG
-					" has no port %u-%u: add it, or remove hostpci%u",
-					mapping, g->vmid, slot, slot);
+				refuse(e, "attach", g->vmid, slot,
+				       "it names mapping %s, but /" VFHOOK_CFG
+				       " has no port %u-%u (a rollback, or a restored backup?)",
+				       mapping, g->vmid, slot);
 			return;
 		}
 		other = config_port(c, other_vm, other_slot);
@@ -89,10 +107,10 @@ static void judge_mapping(const struct config *c, const struct guest_config *g, 
 			adopt_from_port(other, e);
 			e->origin = other_vm;
 		} else {
-			verdict(e, ENTRY_REFUSE,
-				"it names %s, the mapping of VM %u, and /" VFHOOK_CFG
-				" has no port %u-%u whose wishes could be taken: add port %u-%u",
-				mapping, other_vm, other_vm, other_slot, g->vmid, slot);
+			refuse(e, "attach", g->vmid, slot,
+			       "it names %s, the mapping of VM %u, and /" VFHOOK_CFG
+			       " has no port %u-%u whose wishes could be taken",
+			       mapping, other_vm, other_vm, other_slot);
 		}
 		return;
 	}
@@ -104,10 +122,10 @@ static void judge_mapping(const struct config *c, const struct guest_config *g, 
 		start_adopting(g, slot, e);
 		adopt_from_pool(pool, e);
 	} else if (port) {
-		verdict(e, ENTRY_REFUSE,
-			"it names mapping '%s', which is not ours, but /" VFHOOK_CFG
-			" has a port %u-%u: remove the one or the other",
-			mapping, g->vmid, slot);
+		refuse(e, "detach", g->vmid, slot,
+		       "it names mapping '%.64s', which is not ours, but /" VFHOOK_CFG
+		       " has a port %u-%u (a rollback?); to give up the port and keep hostpci%u",
+		       mapping, g->vmid, slot, slot);
 	}
 }
 
@@ -132,10 +150,10 @@ static void judge_raw(const struct config *c, const char *node, const struct gue
 		start_adopting(g, slot, e);
 		adopt_from_pool(pool, e);
 	} else if (port) {
-		verdict(e, ENTRY_REFUSE,
-			"it names %s, which is no VF of any pool on this node, but /" VFHOOK_CFG
-			" has a port %u-%u: remove the one or the other",
-			host, g->vmid, slot);
+		refuse(e, "detach", g->vmid, slot,
+		       "it names %.64s, which is no VF of any pool on this node, but /" VFHOOK_CFG
+		       " has a port %u-%u (a rollback?); to give up the port and keep hostpci%u",
+		       host, g->vmid, slot, slot);
 	}
 }
 

@@ -14,7 +14,7 @@ enum entry_verdict {
 	ENTRY_GOOD,	/* mapping=vf-<vmid>-<N>, and the port is there */
 	ENTRY_REWRITE,	/* the port is there, hostpciN must be written */
 	ENTRY_ADOPT,	/* no port yet: one is to be made (`adopt`), and hostpciN written */
-	ENTRY_REFUSE,	/* neither can be done; why tells */
+	ENTRY_REFUSE,	/* a person has to say what is meant; why tells, mend does it */
 };
 
 /* A raw address in hostpciN, looked up by the caller. */
@@ -26,7 +26,8 @@ struct raw_vf {
 
 struct entry {
 	enum entry_verdict verdict;
-	char why[320]; /* what is wrong with it, for a person */
+	char why[320]; /* what is wrong with it, for a person; of REFUSE it ends in `mend` */
+	char mend[64]; /* REFUSE: the command that mends it, or "" (a mistake in vfhook.cfg) */
 	char *value;   /* the hostpciN to write (REWRITE, ADOPT), owned; else NULL */
 	bool was_raw;  /* it holds a raw address: only root@pam may replace that */
 	bool has_vf;   /* the user named this very VF: prefer it */

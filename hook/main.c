@@ -15,6 +15,7 @@
 #include "hook/phase_lock.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
+#include "hook/watch.h"
 #include "pveapi/vmstate.h"
 
 #ifndef VFHOOK_VERSION
@@ -30,13 +31,15 @@
 struct phase {
 	const char *name;
 	int (*run)(struct hook *h, uint32_t vmid);
+	bool detached; /* a job of ours: PVE has nothing to do with it, and it waits for PVE's lock
+			*/
 };
 
 static const struct phase phases[] = {
-	{"pre-start", phase_pre_start},
-	{"post-start", phase_post_start},
-	{"pre-stop", phase_pre_stop},
-	{"post-stop", phase_post_stop},
+	{"pre-start", phase_pre_start, false},
+	{"post-start", phase_post_start, false},
+	{"pre-stop", phase_pre_stop, false},
+	{"post-stop", phase_post_stop, false},
 };
 
 const struct command *const commands[] = {
@@ -137,7 +140,7 @@ static int locked_phase(struct hook *h, uint32_t vmid, const struct phase *p, in
 {
 	struct error err = ERROR_INIT;
 
-	if (!h->dry_run && p->run != run_job && p->run != phase_pre_stop &&
+	if (!h->dry_run && !p->detached && p->run != phase_pre_stop &&
 	    phase_lock(h->root, vmid, PVE_LOCK_WAIT_MS, lock, &err) < 0) {
 		complain("VM %u: %s: %s", vmid, p->name, err.text);
 		return EXIT_REFUSED;
@@ -153,7 +156,7 @@ static int phase_and_chain(struct hook *h, uint32_t vmid, const struct phase *p)
 	bool starts = p->run == phase_pre_start;
 	int chained;
 
-	if (p->run == run_job || p->run == run_write_job || (starts && status))
+	if (p->detached || (starts && status))
 		return status;
 	chained = chain_run(h, vmid, p->name);
 	if (chained && starts)
@@ -205,15 +208,24 @@ static int run_phase(const struct globals *g, int argc, char **argv)
 	return EXIT_USAGE;
 }
 
-/* By ourselves, see handover.h. */
-static int run_detached(const struct globals *g, char **argv)
+/* What we start ourselves: hook/handover.h, hook/watch.h. */
+static const struct phase detached[] = {
+	{"job", run_job, true}, {"write-job", run_write_job, true}, {"watch", run_watch, true}};
+
+static const struct phase *find_detached(const char *name)
 {
-	static const struct phase jobs[] = {{"job", run_job}, {"write-job", run_write_job}};
+	for (size_t i = 0; i < ARRAY_SIZE(detached); i++) {
+		if (!strcmp(name, detached[i].name))
+			return &detached[i];
+	}
+	return NULL;
+}
+
+static int run_detached(const struct globals *g, const struct phase *p, const char *vmid_text)
+{
 	uint32_t vmid;
 
-	return vmid_parse(argv[1], &vmid)
-		       ? EXIT_USAGE
-		       : with_hook(g, vmid, &jobs[argv[0][0] == 'w'], NULL, 0, NULL);
+	return vmid_parse(vmid_text, &vmid) ? EXIT_USAGE : with_hook(g, vmid, p, NULL, 0, NULL);
 }
 
 static int run_command(const struct globals *g, int argc, char **argv)
@@ -294,8 +306,8 @@ int main(int argc, char **argv)
 		return print_usage();
 	if (!strcmp(argv[0], "--version"))
 		return puts("vfhook " VFHOOK_VERSION) < 0;
-	if (argc == 2 && (!strcmp(argv[0], "job") || !strcmp(argv[0], "write-job")))
-		return run_detached(&g, argv);
+	if (argc == 2 && find_detached(argv[0]))
+		return run_detached(&g, find_detached(argv[0]), argv[1]);
 	if (is_hook_call(argc, argv))
 		return run_phase(&g, argc, argv);
 	return run_command(&g, argc, argv);

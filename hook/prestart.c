@@ -17,6 +17,7 @@
 #include "hook/hook.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
+#include "hook/watch.h"
 #include "hook/wish.h"
 #include "pveapi/vmstate.h"
 
@@ -373,5 +374,8 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 		return hand_over(h, vmid, &v);
 	if (start_ports(h, o, &v, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
+	/* What was written now PVE may not see. */
+	if (h->n_calls)
+		watch_spawn(h, vmid);
 	return 0;
 }

@@ -161,7 +161,9 @@ no '105 is a container' "a container" 105 --pool wan
 no 'there are several pools: say which one with --pool \(wan, lan\)' "two pools, none named" 102
 no "there is no pool 'dmz'" "a pool that is not there" 102 --pool dmz
 no "pool 'lan' has no PF on node pve1" "a pool of another node" 102 --pool lan
-no 'hostpci1 is in use \(0000:06:11.0\)' "a slot with another device" 102 --pool wan --slot 1
+qm set 102 --hostpci2 0000:00:1f.3 >/dev/null
+no 'hostpci2 is in use \(0000:00:1f.3\)' "a slot with another device" 102 --pool wan --slot 2
+qm set 102 --delete hostpci2 >/dev/null
 no "'mac' cannot be 'xx'" "no MAC" 102 --pool wan --mac xx
 no '.*multicast' "a multicast MAC" 102 --pool wan --mac 01:00:5e:00:00:01
 no '.*no address' "a zero MAC" 102 --pool wan --mac $parked
@@ -209,8 +211,8 @@ cp "$node_root/etc/pve/vfhook.cfg" "$node_root/cfg.away"
 echo rubbish >>"$node_root/etc/pve/vfhook.cfg"
 no '/etc/pve/vfhook.cfg:[0-9]+' "a broken vfhook.cfg" 102 --pool wan
 mv "$node_root/cfg.away" "$node_root/etc/pve/vfhook.cfg"
-qm set 101 --hostpci0 mapping=gpu >/dev/null
-refused 1 "hostpci0 is 'mapping=gpu', not the port's mapping" "another device at the port's slot" vfhook detach 101
+qm set 101 --hostpci0 mapping=vf-100-0 >/dev/null
+refused 1 "hostpci0 is 'mapping=vf-100-0', not the port's mapping" "another port's mapping at the port's slot" vfhook detach 101
 
 # --- a running VM -----------------------------------------------------------------------------
 

@@ -131,9 +131,9 @@ ln -s /dev/null "$node_root/etc/systemd/system/multi-user.target.wants/vfhook-bo
 
 conf=$etc/nodes/pve1/qemu-server/100.conf
 sed -i '/^hookscript/d' "$conf"
-finds "no hookscript" '^FAIL hookscript VM 100: .* -> qm set 100 --hookscript local:snippets/vfhook$'
+finds "no hookscript" '^FAIL hookscript VM 100: .* -> vfhook attach 100 --slot 0$'
 echo 'hookscript: local:snippets/other' >>"$conf"
-finds "another hookscript" '^FAIL hookscript VM 100: .*local:snippets/other.* -> put .guest: 100. with .chain local:snippets/other.'
+finds "another hookscript" '^FAIL hookscript VM 100: .*local:snippets/other.* -> vfhook attach 100 --slot 0$'
 sed -i 's/^hookscript.*/hookscript: gone:snippets\/vfhook/' "$conf"
 finds "ours on a storage that is not there" "^FAIL hookscript VM 100: .*no storage 'gone'"
 restore
@@ -141,7 +141,7 @@ printf '\nguest: 100\n\tchain local:snippets/other\n' >>"$etc/vfhook.cfg"
 finds "a script to be run after ours is gone" '^FAIL hookscript VM 100: .*run after vfhook: .*local:snippets/other'
 restore
 sed -i '/^hostpci0/d' "$conf"
-finds "no hostpci0" '^WARN hookscript VM 100: hostpci0 is not mapping=vf-100-0.* -> qm set 100 --hostpci0 mapping=vf-100-0$'
+finds "no hostpci0" '^WARN hookscript VM 100: hostpci0 is not mapping=vf-100-0.* -> vfhook attach 100 --slot 0$'
 echo 'hostpci0: mapping=vf-101-0' >>"$conf"
 finds "hostpci0 names another's mapping" '^WARN hookscript VM 100: hostpci0 is not'
 printf 'hostpci0: x=\001\nname: \033[31m\n' >"$conf"
@@ -165,6 +165,9 @@ printf '[snap]\nnet0: virtio=BC:24:11:00:00:77,bridge=vmbr0\n' >>"$etc/nodes/pve
 well "a guest's own snapshot is no second one"
 restore
 
+printf 'template: 1\n' >>"$etc/nodes/pve1/qemu-server/101.conf"
+like "$(vfhook check 2>&1)" 'PASS +hookscript.*1 VMs of this node have ports' "a template's port is not counted"
+restore
 # --- mappings, nodes ---
 
 one=/^vf-100-0/,/^\$/

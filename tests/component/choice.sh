@@ -3,12 +3,13 @@
 #
 # choice.sh - which VF a port gets, whose VFs are left alone, mappings that PVE would refuse, and
 # the states that snapshots, rollbacks, restores and clones make.
+#
+# shellcheck disable=SC2030,SC2031,SC2086 # ids are numbers; those of loops in subshells stay there
 
 set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-pci_cfg() { cat "$node_root/etc/pve/mapping/pci.cfg"; }
 path_of() { sed -n "/^$1\$/,/^\$/s/.*path=\([^,]*\).*/\1/p" "$node_root/etc/pve/mapping/pci.cfg"; }
 conf() { echo "$node_root/etc/pve/nodes/pve1/qemu-server/$1.conf"; }
 requests() { sim requests 2>/dev/null | grep -vc '"path": "/version"' || :; }
@@ -50,6 +51,58 @@ qm create 107 --name vm107 >/dev/null
 out=$(vfhook attach 107 2>&1)
 like "$? $(path_of vf-107-0)" '^0 0000:06:1' "more ports than VFs: a VF that another port names is better than none"
 for id in 104 105 106 107; do vfhook detach $id >/dev/null 2>&1; done
+
+# --- PVE refuses a start with an old mapping, after pre-start ---
+
+api() { # WORKER METHOD PATH
+	curl -sS --cacert "$node_root/etc/pve/pve-root-ca.pem" -X "$2" -H "X-Pvesim-Worker: $1" \
+		-H "Authorization: PVEAPIToken=$(<"$node_root/etc/pve/priv/vfhook.token")" \
+		"https://localhost:8006/api2/json$3"
+}
+tasks_of() { sim tasks | grep -c ":qmstart:$1:"; }
+node_up
+sim config set worker 1 >/dev/null
+pve_up || exit 1
+vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
+for id in 100 101; do
+	qm create $id --name vm$id >/dev/null
+	vfhook attach $id >/dev/null 2>&1
+done
+qm start 100 >/dev/null 2>&1
+sed -i "s/$(path_of vf-101-0)/$(path_of vf-100-0)/; s/iommugroup=[0-9]*,\(.*$(path_of vf-100-0)\)/iommugroup=$(group_of "$(path_of vf-100-0)"),\1/" \
+	"$node_root/etc/pve/mapping/pci.cfg"
+stale_start() {
+	local upid
+	api 0 GET /cluster/mapping/pci/vf-101-0 >/dev/null
+	upid=$(api 0 POST /nodes/pve1/qemu/101/status/start |
+		python3 -c 'import json,sys; print(json.load(sys.stdin)["data"])')
+	sim wait "$upid" >/dev/null 2>&1
+	sim log "$upid"
+}
+out=$(stale_start)
+like "$out" "VF 0000:06:10.2 .*taken.*TASK ERROR: PCI device '0000:06:10.0' already in use by VMID '100'" \
+	"a worker that knows the old mapping alone: PVE refuses the start after pre-start"
+try "it is started once more by itself" wait_for 20 vm_runs 101
+is "$(tasks_of 101)" 2 "once"
+like "$(vfhook explain 101)" "refused .*PVE refused it .*PCI device '0000:06:10.0' already in use by VMID '100'; it is started once more" "explain says what it was"
+qm stop 101 >/dev/null 2>&1
+sed -i "/^vf-101-0\$/,/^\$/s/path=[^,]*,\(.*\)/path=0000:06:10.0,\1/; /^vf-101-0\$/,/^\$/s/iommugroup=[0-9]*/iommugroup=$(group_of 0000:06:10.0)/" \
+	"$node_root/etc/pve/mapping/pci.cfg"
+out=$(qm start 101 2>&1)
+like "$? $out" '^0 .*VF 0000:06:1.* taken' "the same by qm, a process without a cache: it is served at once"
+vfhook watch 101
+is "$? $(tasks_of 101) $(vm_runs 101 && echo runs)" "0 3 runs" "and who watches has nothing to do"
+# Bulk start: all of them in one worker, with what that knows.
+for id in 100 101; do qm stop $id >/dev/null 2>&1; done
+sed -i "/^vf-101-0\$/,/^\$/s/path=[^,]*,\(.*\)/path=$(path_of vf-100-0),\1/; /^vf-101-0\$/,/^\$/s/iommugroup=[0-9]*/iommugroup=$(group_of "$(path_of vf-100-0)")/" \
+	"$node_root/etc/pve/mapping/pci.cfg"
+api 0 GET /cluster/mapping/pci/vf-101-0 >/dev/null
+upid=$(api 0 POST /nodes/pve1/startall | python3 -c 'import json,sys; print(json.load(sys.stdin)["data"])')
+sim wait "$upid" >/dev/null 2>&1
+like "$(sim log "$upid")" "Starting VM 101 failed: PCI device '0000:06:10.[0-9]' already in use by VMID '100'" "bulk start: PVE refuses the second VM with an old mapping"
+try "it is started once more" wait_for 20 vm_runs 101
+try "the first runs" vm_runs 100
+
 
 # --- mappings of the user's own ---
 
@@ -114,6 +167,81 @@ for bad in '/^\tmap/s/^/\tmdev 1\n/' '/^\tmap/s/^/\tmdev\n/' '/^\tmap/s/$/,futur
 	like "$? $out" '^0 .*VF 0000:06:10.0 .*kept' "$bad: the start sets it right, and PVE takes it"
 	is "$(grep -c 'mdev\|future' "$node_root/etc/pve/mapping/pci.cfg")" 0 "$bad: nothing of it is left"
 	qm stop 100 >/dev/null 2>&1
+done
+
+# --- what snapshots, rollbacks, restores and clones leave ---
+
+# Each row: what hostpci0 is, whether there is a port, a mapping and our hookscript. A start that is refused names
+# one command, and so do check and explain; after that the VM starts. One that calls no hook of ours is found by
+# check and explain.
+node_up
+pve_up || exit 1
+vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
+mapping_of() { printf 'vf-%s-0\n' "$1" && entry "$2" && echo; }
+port_of() { printf '\nport: %s-0\n\tpool wan\n\tmac bc:24:11:00:09:%02d\n' "$1" $(($1 - 100)); }
+line_in() { grep -o "vfhook \(attach\|detach\) $id --slot 0" <<<"$1" | head -n 1; }
+empty=$(<"$node_root/etc/pve/vfhook.cfg")
+echo vfio-pci >"$node_root/sys/bus/pci/devices/0000:06:11.4/driver_override"
+readonly other=190 gone=195
+row() { # HOSTPCI0 PORT MAPPING HOOK
+	local hostpci=$1 port=$2 mapping=$3 hook=$4 row="hostpci0 '$1', port $2, mapping $3, hook $4"
+	{
+		printf '%s\n' "$empty"
+		port_of $other
+		[[ $port == n ]] || port_of $id
+	} | cfg
+	{
+		mapping_of $other 0000:06:10.0
+		[[ $mapping == n ]] || mapping_of $id 0000:06:10.2
+		printf 'gpu\n' && entry 0000:06:11.4
+	} >"$node_root/etc/pve/mapping/pci.cfg"
+	{
+		echo "name: vm$id"
+		[[ $hostpci == none ]] || echo "hostpci0: $hostpci"
+		[[ $hook == n ]] || echo 'hookscript: local:snippets/vfhook'
+	} >"$(conf $id)"
+	local out line told job_over=1
+	out=$(qm start $id 2>&1)
+	if [[ $hook == y && $out != *'is started again, once'* ]] && ! vm_runs $id; then
+		line=$(line_in "$out")
+		isnt "$line" '' "$row: the refusal has a line"
+		is "$(line_in "$(vfhook check 2>&1 | grep -A1 "VM $id")")" "$line" "$row: check has it"
+		is "$(line_in "$(vfhook explain $id 2>&1 | grep '^next:')")" "$line" "$row: and explain"
+		out=$(bash -c "${line/vfhook/$BUILD/tests/vfhook-fake --root $node_root}" 2>&1)
+		like "$? $out" '^0 ' "$row: what the line says is done"
+		out=$(qm start $id 2>&1)
+	elif [[ $hook == n && $hostpci != mapping=gpu && ($port == y || $hostpci != none) ]]; then
+		line=$(line_in "$(vfhook explain $id 2>&1 | grep '^next:')")
+		isnt "$line" '' "$row: explain has a line"
+		is "$(line_in "$(vfhook check 2>&1 | grep -A1 "VM $id")")" "$line" "$row: check has it"
+		qm stop $id >/dev/null 2>&1
+		out=$(bash -c "${line/vfhook/$BUILD/tests/vfhook-fake --root $node_root}" 2>&1)
+		like "$? $out" '^0 ' "$row: what the line says is done"
+		out=$(qm start $id 2>&1)
+	fi
+	try "$row: it starts" wait_for 20 vm_runs $id || diag "$out"
+	if [[ $hostpci != mapping=gpu && ($port == y || $hostpci != none) ]]; then
+		told=$(vfhook status 2>&1 | grep -c "running *$id ")
+		is "$told" 1 "$row: with a VF that is set"
+	fi
+	wait_for 20 flock -n "$node_root/run/vfhook/locks/job-$id" true || job_over=0
+	qm stop $id >/dev/null 2>&1
+	return $((!job_over))
+}
+isnt() { if [[ $1 != "$2" ]]; then ok "$3"; else not_ok "$3"; fi; }
+id=130
+for hook in y n; do
+	for hostpci in none "mapping=vf-ID-0" "mapping=vf-$other-0" "mapping=vf-$gone-0" mapping=wan mapping=gpu; do
+		for port in y n; do
+			for mapping in y n; do
+				# Without a hook: these are nothing to do with vfhook, or PVE has no such mapping.
+				[[ $hook == y || $mapping == y || $hostpci == *ID* ]] || continue
+				id=$((id + 1))
+				row "${hostpci/ID/$id}" $port $mapping $hook
+				rm -f "$(conf $id)"
+			done
+		done
+	done
 done
 
 done_testing

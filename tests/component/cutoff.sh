@@ -21,11 +21,13 @@ qm create 100 --name fw >/dev/null
 # --- attach ---
 
 printf '\nport: 100-0\n\tpool wan\n\tmac bc:24:11:00:00:01\n' >>"$node_root/etc/pve/vfhook.cfg"
-out=$(vfhook attach 100 2>&1)
-like "$? $out" '^1 .*port 100-0 .*cut off.*vfhook detach 100 --slot 0, then attach it again' "attach that was cut off: the same again is refused, and what to do"
-is "$(grep -c '^port:' "$node_root/etc/pve/vfhook.cfg")" 1 "there is no second port"
-out=$(vfhook detach 100 --slot 0 2>&1 && vfhook attach 100 --mac bc:24:11:00:00:01 2>&1)
-like "$? $out" '^0 .*VM 100 is attached' "what it says works"
+out=$(vfhook attach 100 --mac bc:24:11:00:00:02 2>&1)
+like "$? $out" '^1 .*port 100-0 .*not as asked here: vfhook set 100 --slot 0' "attach that was cut off: something else than before is refused, and what to do"
+out=$(vfhook attach 100 --mac bc:24:11:00:00:01 2>&1)
+like "$? $out" '^0 .*VM 100 is attached' "the same again does the rest"
+is "$(grep -c '^port:' "$node_root/etc/pve/vfhook.cfg") $(mappings 100) $(qm config 100 | grep -cE 'hostpci0: mapping=vf-100-0|hookscript: local:snippets/vfhook')" "1 1 2" "there is no second port, and all that belongs to it"
+out=$(vfhook attach 100 --slot 0 2>&1)
+like "$? $out" '^0 .*attached already' "then there is nothing to do"
 
 # --- detach ---
 
@@ -46,8 +48,9 @@ like "$? $out" '^1 .*VM 100 has no port' "once more: there is nothing"
 
 sim fault set close --method PUT --path /config --count 1 --perform yes >/dev/null
 out=$(vfhook attach 100 --mac bc:24:11:00:00:01 2>&1)
-like "$? $out" '^1 .*VM 100 is not attached' "PVE wrote hostpci, but its reply was lost: attach fails"
-is "$(qm config 100 | grep -cE 'hostpci|hookscript') $(mappings 100) $(grep -c '^port' "$node_root/etc/pve/vfhook.cfg")" "0 0 0" "and nothing of it is left, hostpci neither"
+like "$? $out" '^0 .*VM 100 is attached' "PVE wrote hostpci, but its reply was lost: attach looks again"
+is "$(qm config 100 | grep -cE 'hostpci0|hookscript') $(mappings 100) $(grep -c '^port' "$node_root/etc/pve/vfhook.cfg")" "2 1 1" "and all of it is there"
+vfhook detach 100 >/dev/null 2>&1
 
 # --- pools ---
 

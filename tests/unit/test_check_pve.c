@@ -176,7 +176,16 @@ static void test_vm(void **state)
 	assert_told(r, 1, "WARN hookscript VM 100: hostpci2 is not mapping=vf-100-2");
 	v.hookscript[0] = '\0';
 	judge_vm(&v, &r);
-	assert_told(r, 2, "-> qm set 100 --hookscript local:snippets/vfhook");
+	assert_told(r, 2, "-> vfhook attach 100 --slot 0");
+	v = good;
+	v.named = 1;
+	v.slot[2].verdict = ENTRY_REFUSE;
+	snprintf(v.slot[2].why, sizeof(v.slot[2].why), "it names a GPU");
+	snprintf(v.slot[2].mend, sizeof(v.slot[2].mend), "vfhook detach 100 --slot 2");
+	judge_vm(&v, &r);
+	assert_told(r, 1,
+		    "FAIL hookscript VM 100: it is not started: hostpci2: it names a GPU -> vfhook "
+		    "detach 100 --slot 2");
 	v = good;
 	snprintf(v.unusable, sizeof(v.unusable), "it is gone");
 	judge_vm(&v, &r);

@@ -95,7 +95,11 @@ def _locked(api, func, errmsg):
         raise PveError(f"{errmsg}: {error_text(err)}") from err
 
 
-@route("POST", "/cluster/mapping/pci", protected=True, check=MAY_MODIFY, schema=MAPPING)
+# a new one must have a map (createSchema); an update without is told only by check_config
+NEW = {**MAPPING, "map": {k: v for k, v in MAPPING["map"].items() if k != "optional"}}
+
+
+@route("POST", "/cluster/mapping/pci", protected=True, check=MAY_MODIFY, schema=NEW)
 def mapping_create(api, param):
     name = param.pop("id")
     section = _section(param)

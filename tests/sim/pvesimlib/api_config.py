@@ -6,10 +6,10 @@ import re
 from . import hooks, mapping, vmconfig
 from .api import perm, route
 from .errors import PveError, error_text, param_error
-from .schema import HOSTPCI_FORMAT, configid_list, node_name, split_list
+from .schema import HOSTPCI_FORMAT, configid_list, node_name, split_list, vm_id
 from .vmconfig import warn
 
-VMID = {"type": "integer", "minimum": 100, "maximum": 999999999}
+VMID = {"type": "integer", "format": vm_id}
 BOOL = {"type": "boolean", "optional": 1}
 TEXT = {"optional": 1}
 NODE_VM = {"node": {"format": node_name}, "vmid": VMID}

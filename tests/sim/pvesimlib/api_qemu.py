@@ -6,13 +6,13 @@ import os
 import re
 import time
 
-from . import ha, mapping, qemu, vmconfig
+from . import ha, mapping, qemu, tasks, vmconfig
 from .api import all_perms, perm, route
 from .api_config import (BASE, BOOL, CONFIG, NODE_VM, TEXT, VMID, as_text, check_hostpci_perm,
                          check_modify_perm)
 from .cfs import PCI_CFG
 from .errors import PveError
-from .schema import node_name
+from .schema import node_name, split_list
 from .vmconfig import warn
 
 MAY_AUDIT = perm("/vms/{vmid}", ["VM.Audit"])
@@ -154,6 +154,33 @@ def vm_reboot(api, param):
     return api.task("qmreboot", vmid, lambda: api.vm.reboot(vmid, timeout))
 
 
+@route("POST", "/nodes/{node}/startall", protected=True, proxyto="node",
+       schema={"node": {"format": node_name}, "vms": TEXT, "force": BOOL})
+def start_all(api, param):
+    """PVE/API2/Nodes.pm: startall. Every start is forked from this one task, so all of them have
+    the cache of the worker that it was forked from."""
+    wanted = [int(v) for v in split_list(param.get("vms", ""))]
+    vms = [v for v, data in sorted(api.cfs.vmlist.items())
+           if data["node"] == api.host.nodename and (not wanted or v in wanted)]
+    for vmid in vms:
+        api.access.check(api.user, f"/vms/{vmid}", ["VM.PowerMgmt"])
+
+    def work():
+        for vmid in vms:
+            if api.configs.check_running(vmid):
+                continue
+            print(f"Starting VM {vmid}", flush=True)
+            upid = api.task("qmstart", vmid, lambda vmid=vmid: api.vm.start(vmid))
+            task = tasks.decode(upid)
+            while tasks.is_running(task):
+                time.sleep(0.02)
+            result = tasks.status(api.host, upid)
+            if tasks.is_error(result):
+                print(f"Starting VM {vmid} failed: {result}", flush=True)
+
+    return api.task("startall", "", work)
+
+
 # -- making and removing ----------------------------------------------------------------
 
 def _random_mac():
@@ -188,7 +215,7 @@ def create_vm(api, param):
         raise PveError(f"{emsg} {err.text}") from err
 
     def work():
-        options.setdefault("boot", "")
+        options.setdefault("boot", " ")  # of a VM without disks, as it stands in the file
         options.setdefault("smbios1", f"uuid={new_uuid()}")
         options.setdefault("vmgenid", new_uuid())
         options["meta"] = f"creation-qemu=10.1.2,ctime={int(time.time())}"

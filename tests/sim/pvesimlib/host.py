@@ -20,7 +20,8 @@ KNOBS = {
     "qmeventd": (1, "0: nobody calls 'qm cleanup' when a QEMU dies"),
     "cleanup-delay": (0, "seconds qmeventd waits before 'qm cleanup'"),
     "cleanup-race": (0, "1: a late 'qm cleanup' that meets a newly started QEMU holds the lock "
-                        "for 30 s, as in PVE (where stops are too slow for it to be likely)"),
+                        "(cleanup-wait), as in PVE (where stops are too slow for it to be likely)"),
+    "cleanup-wait": (30, "seconds for which such a 'qm cleanup' waits with the lock"),
     "post-stop": ("normal", "normal, twice or lost (older qemu-server)"),
     "source-post-stop": (0, "1: a migration's source runs post-stop (older qemu-server)"),
     "qemu": ("standin", "standin, real or fail (per VM: vm.<vmid>.qemu)"),

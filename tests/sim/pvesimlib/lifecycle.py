@@ -226,7 +226,8 @@ class Lifecycle:
                 newer = os.environ.get("PVESIM_DEAD_PID") not in (None, str(pid))
                 if newer and not self.host.knob("cleanup-race", vmid):
                     raise PveError("aborting cleanup, VM was started again\n")
-                if not qemu.wait_gone(self.host, vmid, 30):
+                wait = self.host.knob("cleanup-wait", vmid)
+                if not qemu.wait_gone(self.host, vmid, wait):
                     raise PveError("aborting cleanup, VM is still running after 30 seconds\n")
             legacy = os.path.exists(self.host.path(f"{RUN}/force-legacy-cleanup"))
             if not clean or guest or not legacy:

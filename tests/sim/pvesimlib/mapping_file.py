@@ -65,7 +65,8 @@ def _option(section, line, number):
     elif key in section:
         _warn(f"line {number} - unable to parse value of '{key}': duplicate attribute")
     else:
-        section[key] = int(value == "1") if key in BOOLEANS else value
+        # a boolean without a value is true (check_value)
+        section[key] = int(match[3] in (None, "1")) if key in BOOLEANS else value
 
 
 def _warn(text):
@@ -89,4 +90,4 @@ def write(cfg):
             elif section.get(key) is not None:
                 out.append(f"\t{key} {section[key]}\n")
         out.append("\n")
-    return "".join(out)
+    return "".join(["\n"] * bool(out) + out)

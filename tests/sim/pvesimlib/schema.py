@@ -30,6 +30,11 @@ def node_name(value):
         raise BadFormat("value does not look like a valid node name\n")
 
 
+def vm_id(value):
+    if not re.fullmatch(r"[1-9][0-9]{2,8}", value):
+        raise BadFormat("value does not look like a valid VM ID\n")
+
+
 def split_list(text):
     return [item for item in re.split(r"[,;\s\0]+", text or "") if item]
 
