@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "hook/events.h"
 #include "hook/mac.h"
+#include "hook/objects.h"
 #include "hook/say.h"
-#include "pveapi/api.h"
+#include "pveapi/rest.h"
 #include "src/journal.h"
 #include "src/lease.h"
 
@@ -29,35 +29,13 @@ void notes_print(const struct plan *p)
 	}
 }
 
-void call_print(struct hook *h, const struct mapping_call *c)
-{
-	CLEANUP(str_free) struct str text = STR_INIT;
-	struct error err = ERROR_INIT;
-	bool first = true;
-
-	if (api_mapping_describe(h->root, h->node, c->id, c->description, c->entry, &text, &err) <
-	    0) {
-		say("    REST: %s", err.text);
-		return;
-	}
-	for (char *line = text.data; line;) {
-		char *end = strchr(line, '\n');
-
-		if (end)
-			*end++ = '\0';
-		say(first ? "    REST: %s" : "          %s", line);
-		first = false;
-		line = end;
-	}
-}
-
 static void step_print(struct hook *h, const struct step *s)
 {
 	char text[1200];
 
 	say("  %s", step_describe(s, text, sizeof(text)));
-	if (s->kind == STEP_CALL && s->call < h->n_calls)
-		call_print(h, &h->calls[s->call]);
+	if (s->kind == STEP_CALL)
+		object_tell(h, &s->object);
 }
 
 void plan_print(struct hook *h, const struct plan *p)
@@ -73,24 +51,21 @@ int foresee(struct hook *h, const struct plan *p, struct error *err)
 	return plan_append(&h->foreseen, p, err);
 }
 
-static bool has_call(const struct plan *p)
-{
-	for (size_t i = 0; i < p->n_steps; i++) {
-		if (p->steps[i].kind == STEP_CALL)
-			return true;
-	}
-	return false;
-}
-
 int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err)
 {
-	if (!h->dry_run)
-		return execute(&h->exec, o, p, err);
+	int r;
+
+	if (!h->dry_run) {
+		r = execute(&h->exec, o, p, err);
+		if (plan_kind_is_config(p->kind))
+			objects_unlock(h);
+		return r;
+	}
 	if (p->n_steps)
 		say("would do, in this order:");
 	plan_print(h, p);
-	/* The one thing about a call that can be known without making it. */
-	if (has_call(p) && rest_token_check(h->root, err) < 0)
+	/* The one thing about a REST call that can be known without making it. */
+	if (plan_needs_rest(p) && rest_token_check(h->root, err) < 0)
 		return error_code(err);
 	return foresee(h, p, err);
 }
@@ -102,17 +77,28 @@ static bool is_leased_to(struct hook *h, const struct pci_addr *vf, uint32_t vmi
 	return !seen_lease(h, vf, &l, NULL) && l.vmid == vmid;
 }
 
+/* Would a recovery do this step of what it undoes or finishes? As recover(). */
+static bool is_recovered(struct hook *h, const struct step *s, uint32_t vmid)
+{
+	if (s->kind == STEP_CALL)
+		return !s->object.harmless;
+	/* A VF that is another's by now is left alone. */
+	return s->kind == STEP_LEASE_TAKE || s->kind == STEP_LEASE_SEIZE ||
+	       is_leased_to(h, &s->vf, vmid);
+}
+
 /* recover() in words: what of the journal's plan would be undone, or done again. */
-static int foresee_recovery(struct hook *h, uint32_t vmid, struct error *err)
+static int foresee_recovery(struct hook *h, enum journal which, uint32_t vmid, struct error *err)
 {
 	CLEANUP(plan_free) struct plan left;
 	CLEANUP(plan_free) struct plan all;
 	CLEANUP(plan_free) struct plan todo;
+	bool undone;
 	int r;
 
 	plan_init(&all, PLAN_START, vmid);
 	plan_init(&todo, PLAN_START, vmid);
-	r = journal_read(h->root, vmid, &left, err);
+	r = journal_read(h->root, which, vmid, &left, err);
 	if (r == -ENOENT) {
 		error_clear(err);
 		return 0;
@@ -124,20 +110,15 @@ static int foresee_recovery(struct hook *h, uint32_t vmid, struct error *err)
 		error_clear(err);
 		return 1;
 	}
-	say("an earlier %s VM %u was cut off in the middle: would be %s:",
-	    left.kind == PLAN_START	? "start of"
-	    : left.kind == PLAN_RELEASE ? "release for"
-					: "mending for",
-	    vmid, left.kind == PLAN_START ? "undone" : "finished");
-	r = left.kind == PLAN_START ? plan_undoing(&left, &all, err)
-				    : plan_append(&all, &left, err);
+	undone = plan_kind_is_undone(left.kind);
+	say("an earlier %s %s VM %u was cut off in the middle: would be %s:",
+	    plan_kind_name(left.kind), left.kind == PLAN_START ? "of" : "for", vmid,
+	    undone ? "undone" : "finished");
+	r = undone ? plan_undoing(&left, &all, err) : plan_append(&all, &left, err);
 	for (size_t i = 0; !r && i < all.n_steps; i++) {
 		const struct plan one = {.steps = &all.steps[i], .n_steps = 1};
-		bool call = all.steps[i].kind == STEP_CALL;
-		bool take = all.steps[i].kind == STEP_LEASE_TAKE;
 
-		/* As recover(): a VF that is another's by now is left alone. */
-		if (!call && (take || is_leased_to(h, &all.steps[i].vf, vmid)))
+		if (is_recovered(h, &all.steps[i], vmid))
 			r = plan_append(&todo, &one, err);
 	}
 	if (r < 0)
@@ -146,17 +127,32 @@ static int foresee_recovery(struct hook *h, uint32_t vmid, struct error *err)
 	return foresee(h, &todo, err) < 0 ? error_code(err) : 1;
 }
 
+static int recovered(struct hook *h, uint32_t vmid, int r)
+{
+	if (r > 0)
+		event_add(h, vmid, EVENT_REPAIR,
+			  "what a run that was cut off in the middle had left was put right");
+	return r;
+}
+
 int apply_recovery(struct hook *h, const struct owner *o, struct error *err)
+{
+	uint32_t vmid = owner_vmid(o);
+
+	if (h->dry_run)
+		return foresee_recovery(h, JOURNAL_VFS, vmid, err);
+	return recovered(h, vmid, recover(&h->exec, o, err));
+}
+
+int apply_config_recovery(struct hook *h, const struct owner *o, struct error *err)
 {
 	uint32_t vmid = owner_vmid(o);
 	int r;
 
 	if (h->dry_run)
-		return foresee_recovery(h, vmid, err);
-	r = recover(&h->exec, o, err);
-	if (r > 0)
-		event_add(h, vmid, EVENT_REPAIR,
-			  "what a run that was cut off in the middle had left was put right");
+		return foresee_recovery(h, JOURNAL_CONFIG, vmid, err);
+	r = recovered(h, vmid, recover(&h->exec, o, err));
+	objects_unlock(h);
 	return r;
 }
 
@@ -174,19 +170,6 @@ int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, st
 		    pci_addr_format(&l->vf, addr), l->vmid, l->slot, lease_phase_name(l->phase),
 		    (int)l->qemu_pid);
 	return foresee(h, &p, err);
-}
-
-int apply_setting(struct hook *h, const struct pci_addr *vf, int ifindex, unsigned index,
-		  enum vf_attr attr, const struct vf_settings *to, struct error *err)
-{
-	char addr[PCI_ADDR_LEN];
-	char value[64];
-
-	if (!h->dry_run)
-		return kernel_vf_set(h->kernel, ifindex, index, attr, to, err);
-	say("  VF %s: would be set: %s -> %s", pci_addr_format(vf, addr), vf_attr_name(attr),
-	    vf_attr_value(attr, to, value, sizeof(value)));
-	return 0;
 }
 
 int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err)
@@ -219,9 +202,10 @@ static int foreseen_lease(const struct hook *h, const struct pci_addr *vf, struc
 	for (size_t i = 0; i < h->foreseen.n_steps; i++) {
 		const struct step *s = &h->foreseen.steps[i];
 
-		if (pci_addr_cmp(&s->vf, vf) != 0)
+		if (s->kind == STEP_CALL || pci_addr_cmp(&s->vf, vf) != 0)
 			continue;
-		if (s->kind == STEP_LEASE_TAKE || s->kind == STEP_LEASE_WRITE) {
+		if (s->kind == STEP_LEASE_TAKE || s->kind == STEP_LEASE_WRITE ||
+		    s->kind == STEP_LEASE_SEIZE) {
 			what = 1;
 			*out = s->lease;
 		} else if (s->kind == STEP_LEASE_DROP) {

@@ -15,11 +15,13 @@
 int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err);
 /* What a crashed run left for the owner's VM: recover(). */
 int apply_recovery(struct hook *h, const struct owner *o, struct error *err);
+/*
+ * The same for what it left on PVE's side, o is of owner_lock_config(). Not for a phase: PVE's lock
+ * on the VM is held around it.
+ */
+int apply_config_recovery(struct hook *h, const struct owner *o, struct error *err);
 /* Replace a lease of the owner's: lease_write(). */
 int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, struct error *err);
-/* Set one attribute of a VF outside of any plan: kernel_vf_set(). */
-int apply_setting(struct hook *h, const struct pci_addr *vf, int ifindex, unsigned index,
-		  enum vf_attr attr, const struct vf_settings *to, struct error *err);
 /* Make a port's address, and keep it for ever. */
 int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err);
 
@@ -36,7 +38,5 @@ int foresee(struct hook *h, const struct plan *p, struct error *err);
 /* The plan's steps and REST calls in words, and why each VF was or was not taken. */
 void plan_print(struct hook *h, const struct plan *p);
 void notes_print(const struct plan *p);
-/* The REST call behind a mapping step. */
-void call_print(struct hook *h, const struct mapping_call *c);
 
 #endif

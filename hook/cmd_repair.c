@@ -160,7 +160,7 @@ static void repair_journal(struct repair *r, uint32_t vmid)
 		o = locks.ours;
 	}
 	/* It may have been recovered until we had the locks. */
-	if (!journal_exists(r->h->root, vmid))
+	if (!journal_exists(r->h->root, JOURNAL_VFS, vmid))
 		return;
 	announce(r, vmid,
 		 "journal of VM %u: a run that was cut off in the middle is undone or finished",
@@ -175,7 +175,7 @@ static void repair_journals(struct repair *r)
 	struct error err = ERROR_INIT;
 	size_t n;
 
-	if (journal_list(r->h->root, &vms, &n, &err) < 0) {
+	if (journal_list(r->h->root, JOURNAL_VFS, &vms, &n, &err) < 0) {
 		leave(r, "%s", err.text);
 		return;
 	}
@@ -189,7 +189,7 @@ static void check_journals(struct repair *r)
 	AUTO_FREE uint32_t *vms = NULL;
 	size_t n;
 
-	if (r->h->dry_run || journal_list(r->h->root, &vms, &n, NULL) < 0)
+	if (r->h->dry_run || journal_list(r->h->root, JOURNAL_VFS, &vms, &n, NULL) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
@@ -411,15 +411,6 @@ static bool clear_lease(struct repair *r, const struct owner *o, const struct pc
 	return false;
 }
 
-static bool plan_has(const struct plan *p, enum step_kind kind)
-{
-	for (size_t i = 0; i < p->n_steps; i++) {
-		if (p->steps[i].kind == kind)
-			return true;
-	}
-	return false;
-}
-
 static void check_port(struct repair *r, const struct owner *o, const struct vm_ports *v,
 		       const struct port_wish *w, const struct pci_addr *vf,
 		       const struct proc_id *qemu)
@@ -440,13 +431,13 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 		return;
 	}
 	if (leased && l.slot == w->slot && l.phase == LEASE_RUNNING && l.qemu_pid == qemu->pid &&
-	    l.qemu_start == qemu->start && !plan_changes_vfs(&p) && !plan_has(&p, STEP_CALL))
+	    l.qemu_start == qemu->start && !plan_changes_vfs(&p) && !plan_has_object(&p, NULL))
 		return;
 	announce(r, w->vmid, "VM %u hostpci%u runs on VF %s%s", w->vmid, w->slot, addr,
-		 !leased		   ? " without a lease: it gets one"
-		 : plan_changes_vfs(&p)	   ? ", which is not set as its port wants: set again"
-		 : plan_has(&p, STEP_CALL) ? ", which its mapping does not name: written again"
-					   : ", whose lease is out of date: written again");
+		 !leased		     ? " without a lease: it gets one"
+		 : plan_changes_vfs(&p)	     ? ", which is not set as its port wants: set again"
+		 : plan_has_object(&p, NULL) ? ", which its mapping does not name: written again"
+					     : ", whose lease is out of date: written again");
 	if (!r->h->dry_run)
 		plan_print(r->h, &p);
 	if (apply_plan(r->h, o, &p, &err) < 0 || seen_lease(r->h, vf, &l, &err) < 0 ||

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/objects.h"
 #include "hook/say.h"
-#include "pveapi/api.h"
 #include "src/lease.h"
 
 /* A lock that is busy for as long as a start may take would be answered by itself: PVE waits 10 s.
@@ -23,6 +23,8 @@ int hook_init(struct hook *h, const char *root_text, struct error *err)
 	h->root = open(root_text ? root_text : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (h->root < 0)
 		return fail_errno(err, errno, "open %s", root_text ? root_text : "/");
+	h->exec =
+		(struct executor){.root = h->root, .call = object_call, .say = say_line, .arg = h};
 	return pve_node_name(h->root, h->node, sizeof(h->node), err);
 }
 
@@ -31,26 +33,10 @@ void hook_free(struct hook *h)
 	kernel_close(h->kernel);
 	rest_close(h->rest);
 	plan_free(&h->foreseen);
-	for (size_t i = 0; i < h->n_calls; i++)
-		free(h->calls[i].entry);
+	objects_unlock(h);
 	if (h->root >= 0)
 		close(h->root);
 	*h = (struct hook)HOOK_INIT;
-}
-
-static int do_call(void *arg, const struct step *s, struct error *err)
-{
-	struct hook *h = arg;
-	const struct mapping_call *c;
-
-	if (s->call >= h->n_calls)
-		return fail(err, EINVAL, "unknown call in a plan");
-	c = &h->calls[s->call];
-	if (hook_rest(h, err) < 0)
-		return error_code(err);
-	if (api_mapping_set(h->rest, h->root, h->node, c->id, c->description, c->entry, err) < 0)
-		return fail_context(err, "mapping %s cannot be written", c->id);
-	return 0;
 }
 
 int hook_kernel(struct hook *h, struct error *err)
@@ -59,8 +45,7 @@ int hook_kernel(struct hook *h, struct error *err)
 		return 0;
 	if (kernel_open(h->root, &h->kernel, err) < 0)
 		return error_code(err);
-	h->exec = (struct executor){
-		.root = h->root, .kernel = h->kernel, .call = do_call, .say = say_line, .arg = h};
+	h->exec.kernel = h->kernel;
 	return 0;
 }
 
@@ -81,6 +66,22 @@ int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **o
 		    "things stand at this moment",
 		    vmid);
 	return owner_pretend(vmid, out, err);
+}
+
+int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
+		     struct error *err)
+{
+	int r;
+
+	if (h->dry_run)
+		return owner_pretend(vmid, out, err);
+	r = owner_lock_config(h->root, vmid, timeout_ms, out, err);
+	return r == -EWOULDBLOCK
+		       ? fail(err, EBUSY,
+			      "another vfhook command, or its job, changes VM %u just now: try "
+			      "again when it is done",
+			      vmid)
+		       : r;
 }
 
 const char *port_mapping_prefix(uint32_t vmid, char buf[NAME_LEN])

@@ -15,13 +15,6 @@
 #include "src/kernel.h"
 #include "src/plan.h"
 
-/* What one STEP_CALL of a plan does: make a port's mapping name a VF. */
-struct mapping_call {
-	char id[NAME_LEN];
-	char description[96];
-	char *entry; /* this node's map value, owned */
-};
-
 struct hook {
 	int root;	       /* descriptor of "/", or of --root DIR */
 	const char *root_text; /* --root's argument, or NULL */
@@ -33,15 +26,17 @@ struct hook {
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
 	struct executor exec;
-	struct mapping_call calls[PVE_HOSTPCI_MAX];
-	size_t n_calls;
+	/* The locks of a VM that is off, and kept so while what it needs is taken away. */
+	struct owner *off;
+	int off_pve;
+	bool new_mapping;     /* the last plan of a start changes a mapping */
 	struct plan foreseen; /* a dry run's: what would have been done by now (hook/apply.h) */
 	char detail[800];     /* for a refusal's event: what was told in lines of their own */
 };
 
 #define HOOK_INIT                                                                                  \
 	{                                                                                          \
-		.root = -1                                                                         \
+		.root = -1, .off_pve = -1                                                          \
 	}
 
 /* Open the root directory, find the node's name. Everything else comes at first need. */
@@ -61,6 +56,13 @@ int hook_rest(struct hook *h, struct error *err);
  */
 int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
 		 struct error *err);
+
+/*
+ * The lock for plans that change what PVE has of a VM, before all others, for a person's commands
+ * and the job; a phase must not take it. -EBUSY: another command has it.
+ */
+int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
+		     struct error *err);
 
 /* "vf-100-0": the id of a port's mapping. Returns buf. */
 const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN]);

@@ -55,6 +55,5 @@ int plan_take_over(struct hook *h, const struct vm_ports *v, const struct port_w
 	    plan_port_on(&s, w, actual, time(NULL), p, err) < 0)
 		return error_code(err);
 	vf = snapshot_find(&s, actual, NULL);
-	plan_mappings_reset(h);
-	return plan_mapping(h, v, w->slot, &vf->info, p, err);
+	return plan_mapping(h, v, w->slot, &vf->info, true, p, err);
 }

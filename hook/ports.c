@@ -55,9 +55,9 @@ static bool any_vf(const struct snapshot *s, const struct port_wish *w, struct p
 static int send_calls(struct hook *h, const struct plan *calls, struct error *err)
 {
 	for (size_t i = 0; i < calls->n_steps; i++) {
-		if (h->exec.call(h->exec.arg, &calls->steps[i], err) < 0)
-			return fail_context(err, "%s", calls->steps[i].what);
-		say("%s", calls->steps[i].what);
+		if (h->exec.call(h->exec.arg, &calls->steps[i], false, err) < 0)
+			return error_code(err);
+		say("%s", calls->steps[i].object.what);
 	}
 	return 0;
 }
@@ -84,7 +84,6 @@ int ports_write_mappings(struct hook *h, struct vm_ports *v, int slot, struct er
 		return error_code(err);
 	if (plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &look, &why) < 0)
 		say("%s", why.text);
-	plan_mappings_reset(h);
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		const struct port_wish *w = &v->wishes[i];
 
@@ -94,7 +93,7 @@ int ports_write_mappings(struct hook *h, struct vm_ports *v, int slot, struct er
 			return fail(err, ENOSPC, "pool '%s' of hostpci%u has no VFs on this node",
 				    w->pool, w->slot);
 		if (plan_mapping(h, v, w->slot, &s.pfs[choices[i].pf].vfs[choices[i].vf].info,
-				 &calls, err) < 0)
+				 false, &calls, err) < 0)
 			return error_code(err);
 	}
 	if (h->dry_run)

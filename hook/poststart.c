@@ -27,29 +27,22 @@
 /* PVE's own calls to the monitor take turns with ours. */
 #define QMP_WAIT_MS 5000
 
-/* 0: the VF has no link now. A driver may take the wish and do nothing (ixgbe): so it is read back.
- */
-static int take_link_down(struct hook *h, const struct pci_addr *vf, struct error *err)
+/* 0: the VF has no link now, or a negative errno with err: it is no VF, or it still has. */
+static int take_link_down(struct hook *h, const struct owner *o, const struct pci_addr *vf,
+			  struct error *err)
 {
-	struct vf_settings down = {.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE};
-	struct pf_link link;
+	CLEANUP(plan_free) struct plan p;
 	struct pci_addr pf;
 	struct pf_info info;
 	unsigned index;
-	bool is_down;
 
+	plan_init(&p, PLAN_CUT_OFF, owner_vmid(o));
 	if (sysfs_vf_identify(h->root, vf, &pf, &index) < 0)
 		return fail(err, ENODEV, "it is no VF");
 	if (sysfs_pf_read(h->root, &pf, &info, err) < 0 ||
-	    apply_setting(h, vf, info.ifindex, index, VF_LINK_STATE, &down, err) < 0)
+	    plan_cut_off(&info, vf, index, &p, err) < 0)
 		return error_code(err);
-	if (h->dry_run)
-		return 0;
-	if (kernel_pf_read(h->kernel, info.ifindex, &link, err) < 0)
-		return error_code(err);
-	is_down = index < link.n_vfs && vf_attr_equal(VF_LINK_STATE, &down, &link.vfs[index]);
-	pf_link_free(&link);
-	return is_down ? 0 : fail(err, EIO, "the driver takes the wish and does nothing");
+	return apply_plan(h, o, &p, err);
 }
 
 /* Its processors stand still: it sends nothing more, and can be looked at. */
@@ -79,12 +72,14 @@ static void pause_vm(struct hook *h, uint32_t vmid, const struct pci_addr *vf,
 }
 
 /* A VM on a VF that is not its own, or not as asked, must not reach the network through it. */
-static void cut_off(struct hook *h, uint32_t vmid, const struct pci_addr *vf, const char *why)
+static void cut_off(struct hook *h, const struct owner *o, const struct pci_addr *vf,
+		    const char *why)
 {
+	uint32_t vmid = owner_vmid(o);
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 
-	if (take_link_down(h, vf, &err) < 0) {
+	if (take_link_down(h, o, vf, &err) < 0) {
 		pause_vm(h, vmid, vf, &err, why);
 		return;
 	}
@@ -133,7 +128,7 @@ static int mend(const struct started *st, const struct port_wish *w, const struc
 	if (take_over(st, w, actual, &err) < 0) {
 		complain("VM %u hostpci%u: %s: %s", w->vmid, w->slot,
 			 h->dry_run ? "could NOT be mended" : "NOT mended", err.text);
-		cut_off(h, w->vmid, actual, err.text);
+		cut_off(h, st->o, actual, err.text);
 		return 1;
 	}
 	if (seen_lease(h, actual, &lease, &err) < 0 ||

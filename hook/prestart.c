@@ -375,7 +375,7 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 	if (start_ports(h, o, &v, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
 	/* What was written now PVE may not see. */
-	if (h->n_calls)
+	if (h->new_mapping)
 		watch_spawn(h, vmid);
 	return 0;
 }

@@ -50,7 +50,7 @@ int recover_own(struct hook *h, const struct owner *o, struct error *err)
 {
 	int r;
 
-	if (!journal_exists(h->root, owner_vmid(o)))
+	if (!journal_exists(h->root, JOURNAL_VFS, owner_vmid(o)))
 		return 0;
 	r = hook_kernel(h, err);
 	if (!r)
@@ -63,7 +63,7 @@ int recover_others(struct hook *h, uint32_t own_vmid, struct error *err)
 	AUTO_FREE uint32_t *vms = NULL;
 	size_t n;
 
-	if (journal_list(h->root, &vms, &n, err) < 0)
+	if (journal_list(h->root, JOURNAL_VFS, &vms, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;

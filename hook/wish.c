@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "hook/apply.h"
 #include "hook/claims.h"
+#include "hook/objects.h"
 #include "hook/say.h"
 #include "pveapi/vmstate.h"
 
@@ -285,46 +286,35 @@ static bool mapping_says(const struct hook *h, const struct vm_ports *v, const c
 	       !strcmp(e->subsystem_id, vf->subsystem_id) && !strcmp(e->iommugroup, group);
 }
 
-void plan_mappings_reset(struct hook *h)
-{
-	for (size_t i = 0; i < h->n_calls; i++)
-		free(h->calls[i].entry);
-	h->n_calls = 0;
-}
-
 int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
-		 struct plan *p, struct error *err)
+		 bool harmless, struct plan *p, struct error *err)
 {
-	struct mapping_call *c = &h->calls[h->n_calls];
+	AUTO_FREE char *entry = NULL;
 	const struct mapping_entry *old;
 	const struct mapping *m;
+	char id[NAME_LEN];
 	size_t n;
-	char what[400];
 
-	port_mapping_id(v->guest.vmid, slot, c->id);
-	if (mapping_says(h, v, c->id, vf))
+	port_mapping_id(v->guest.vmid, slot, id);
+	if (mapping_says(h, v, id, vf))
 		return 0;
-	snprintf(c->description, sizeof(c->description), "vfhook: VM %u hostpci%u", v->guest.vmid,
-		 slot);
-	c->entry = vf_map_entry(h, vf);
-	if (!c->entry)
+	entry = vf_map_entry(h, vf);
+	if (!entry)
 		return fail(err, ENOMEM, "out of memory");
-	m = mapping_find(&v->mappings, c->id);
+	m = mapping_find(&v->mappings, id);
 	old = m ? mapping_node_entry(m, h->node, &n) : NULL;
-	snprintf(what, sizeof(what), "mapping %s on %s: %.80s -> %s", c->id, h->node,
-		 old ? old->path : "none", c->entry);
-	return plan_add_call(p, (unsigned)h->n_calls++, what, err);
+	return plan_map_entry(id, h->node, old, entry, harmless, p, err);
 }
 
 int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
 		  const struct port_choice *choices, struct plan *p, struct error *err)
 {
-	plan_mappings_reset(h);
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		const struct vf_info *vf = &s->pfs[choices[i].pf].vfs[choices[i].vf].info;
 
-		if (plan_mapping(h, v, v->wishes[i].slot, vf, p, err) < 0)
+		if (plan_mapping(h, v, v->wishes[i].slot, vf, true, p, err) < 0)
 			return error_code(err);
 	}
+	h->new_mapping = plan_has_object(p, OBJECT_MAP_ENTRY);
 	return 0;
 }

@@ -52,16 +52,15 @@ int observe_wishes(struct hook *h, struct vm_ports *v, bool all, struct vf_claim
 		   struct snapshot *s, struct error *err);
 
 /*
- * Append to the plan a call for each port whose mapping does not say exactly
- * what was chosen; remembers in h->calls what to send.
+ * Append to the plan of a start a harmless step for each port whose mapping does not say exactly
+ * what was chosen.
  */
 int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
 		  const struct port_choice *choices, struct plan *p, struct error *err);
 
-/* The same for one port and a VF; after plan_mappings_reset() for the first one of a plan. */
+/* The same for one port and a VF. */
 int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
-		 struct plan *p, struct error *err);
-void plan_mappings_reset(struct hook *h);
+		 bool harmless, struct plan *p, struct error *err);
 
 /* This node's map value for a VF. malloc'd, NULL when memory ran out. */
 char *vf_map_entry(const struct hook *h, const struct vf_info *vf);

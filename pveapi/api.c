@@ -120,7 +120,10 @@ struct wish {
 	const char *node;
 	const char *id;
 	const char *description;
-	const char *entry;
+	const char *entry; /* NULL: none */
+	/* With compare: only if the node's entry is `from`, or none with NULL. */
+	bool compare;
+	const struct mapping_entry *from;
 };
 
 static bool same_entry(const struct mapping_entry *a, const struct mapping_entry *b)
@@ -136,16 +139,31 @@ static bool new_description(const struct mapping *m, const struct wish *w)
 }
 
 /*
- * entry is what the wish's entry reads as once it stands in the file. With mdev on PVE refuses
- * every start with a function that has none (PVE::Mapping::PCI assert_valid).
+ * entry is what the wish's entry reads as once it stands in the file; NULL: it wishes for none.
+ * With mdev on PVE refuses every start with a function that has none (PVE::Mapping::PCI
+ * assert_valid).
  */
 static bool is_granted(const struct mapping *m, const struct wish *w,
 		       const struct mapping_entry *entry)
 {
-	size_t n;
-	const struct mapping_entry *now = mapping_node_entry(m, w->node, &n);
+	size_t n = 0;
+	const struct mapping_entry *now = m ? mapping_node_entry(m, w->node, &n) : NULL;
 
+	if (!entry)
+		return !now;
 	return n == 1 && same_entry(now, entry) && !m->mdev && !new_description(m, w);
+}
+
+/* Is the node's entry the one that the wish was made for, or what it asks for already? */
+static bool is_as_seen(const struct mapping *m, const struct wish *w,
+		       const struct mapping_entry *entry)
+{
+	size_t n;
+	const struct mapping_entry *now = m ? mapping_node_entry(m, w->node, &n) : NULL;
+
+	if (!w->compare || (now && entry && same_entry(now, entry)))
+		return true;
+	return now ? w->from && same_entry(now, w->from) : !w->from;
 }
 
 /*
@@ -165,11 +183,11 @@ static size_t fill_maps(const struct mapping *m, const struct wish *w, struct re
 			continue;
 		if (strcmp(e->node, w->node) != 0)
 			params[n++] = (struct rest_param){"map", e->raw};
-		else if (!placed)
+		else if (!placed && w->entry)
 			params[n++] = (struct rest_param){"map", w->entry};
 		placed = placed || !strcmp(e->node, w->node);
 	}
-	if (!placed)
+	if (!placed && w->entry)
 		params[n++] = (struct rest_param){"map", w->entry};
 	return n;
 }
@@ -209,6 +227,10 @@ static int make_request(const struct mapping *m, const char *digest, const struc
 	}
 	snprintf(q->path, sizeof(q->path), "/cluster/mapping/pci/%s", w->id);
 	q->n = fill_maps(m, w, q->params);
+	if (!q->n) { /* PVE knows no mapping without an entry */
+		q->method = "DELETE";
+		return 0;
+	}
 	if (m->mdev)
 		add_param(q, "delete", "mdev");
 	add_param(q, "digest", digest);
@@ -229,8 +251,10 @@ static int try_set(struct rest *r, int root, const struct wish *w,
 	if (ret < 0)
 		return ret;
 	m = mapping_find(&f, w->id);
-	if (m && is_granted(m, w, entry))
+	if ((m || !entry) && is_granted(m, w, entry))
 		return 0;
+	if (!is_as_seen(m, w, entry))
+		return fail(err, ESTALE, "its entry for node %s was changed meanwhile", w->node);
 	ret = make_request(m, f.digest, w, &q, err);
 	if (ret < 0)
 		return ret;
@@ -274,45 +298,81 @@ static int check_wish(const struct wish *w, struct error *err)
 		ret = check_mapping_id(w->id, err);
 	if (!ret && w->description && !is_line(w->description))
 		ret = fail(err, EINVAL, "mapping %s: bad description", w->id);
-	if (!ret && !is_line(w->entry))
+	if (!ret && w->entry && !is_line(w->entry))
 		ret = fail(err, EINVAL, "mapping %s: bad entry", w->id);
 	return ret;
+}
+
+/* A map value as it will stand in the file, to be compared part by part. NULL: no entry. */
+static int parse_entry(const struct wish *w, const char *text, struct mapping_file *f,
+		       const struct mapping_entry **e, struct error *err)
+{
+	CLEANUP(str_free) struct str file = STR_INIT;
+	size_t n;
+	int ret;
+
+	*e = NULL;
+	if (!text)
+		return 0;
+	str_printf(&file, "%s\n\tmap %s\n", w->id, text);
+	if (!str_ok(&file))
+		return fail(err, ENOMEM, "out of memory");
+	ret = mapping_parse("the new entry", str_get(&file), file.len, f, err);
+	if (ret < 0)
+		return ret;
+	*e = mapping_node_entry(&f->mappings[0], w->node, &n);
+	if (!*e)
+		return fail(err, EINVAL, "mapping %s: \"%.200s\" is no entry for node %s", w->id,
+			    text, w->node);
+	return 0;
+}
+
+static int set_entry(struct rest *r, int root, const struct wish *w, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	AUTO_CLOSE int lock = -1;
+	const struct mapping_entry *e;
+	int ret = check_wish(w, err);
+
+	if (!ret)
+		ret = parse_entry(w, w->entry, &f, &e, err);
+	if (ret < 0)
+		return ret;
+	lock = mapping_lock(root, err);
+	if (lock < 0)
+		return lock;
+	return set_locked(r, root, w, e, err);
 }
 
 int api_mapping_set(struct rest *r, int root, const char *node, const char *id,
 		    const char *description, const char *entry, struct error *err)
 {
-	const struct wish w = {node, id, description, entry};
+	const struct wish w = {.node = node, .id = id, .description = description, .entry = entry};
+
+	return set_entry(r, root, &w, err);
+}
+
+int api_mapping_swap(struct rest *r, int root, const char *node, const char *id,
+		     const char *description, const char *from, const char *entry,
+		     struct error *err)
+{
+	struct wish w = {.node = node,
+			 .id = id,
+			 .description = description,
+			 .entry = entry,
+			 .compare = true};
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
-	CLEANUP(str_free) struct str text = STR_INIT;
-	AUTO_CLOSE int lock = -1;
-	const struct mapping_entry *e;
-	size_t n;
 	int ret = check_wish(&w, err);
 
-	if (ret < 0)
-		return ret;
-	/* As it will stand in the file, to be compared part by part. */
-	str_printf(&text, "%s\n\tmap %s\n", id, entry);
-	if (!str_ok(&text))
-		return fail(err, ENOMEM, "out of memory");
-	ret = mapping_parse("the new entry", str_get(&text), text.len, &f, err);
-	if (ret < 0)
-		return ret;
-	e = mapping_node_entry(&f.mappings[0], node, &n);
-	if (!e)
-		return fail(err, EINVAL, "mapping %s: \"%.200s\" is no entry for node %s", id,
-			    entry, node);
-	lock = mapping_lock(root, err);
-	if (lock < 0)
-		return lock;
-	return set_locked(r, root, &w, e, err);
+	if (!ret)
+		ret = parse_entry(&w, from, &f, &w.from, err);
+	return ret < 0 ? ret : set_entry(r, root, &w, err);
 }
 
 int api_mapping_describe(int root, const char *node, const char *id, const char *description,
 			 const char *entry, struct str *out, struct error *err)
 {
-	const struct wish w = {node, id, description, entry};
+	const struct wish w = {.node = node, .id = id, .description = description, .entry = entry};
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	CLEANUP(request_free) struct request q = {0};
 	int ret = check_wish(&w, err);

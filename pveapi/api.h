@@ -24,6 +24,15 @@ int api_mapping_set(struct rest *r, int root, const char *node, const char *id,
 		    const char *description, const char *entry, struct error *err);
 
 /*
+ * The same, but only if the node's entry is `from` (a map value, NULL: none), or is `entry`
+ * already: else -ESTALE, and nothing is changed. entry may be NULL: the node's entry is taken away,
+ * and the mapping with its last one.
+ */
+int api_mapping_swap(struct rest *r, int root, const char *node, const char *id,
+		     const char *description, const char *from, const char *entry,
+		     struct error *err);
+
+/*
  * What api_mapping_set() would send as things stand, for a person: method and
  * path, then one "key=value" a line. Sends nothing and takes no lock.
  */

@@ -39,6 +39,7 @@ struct run {
 	const struct owner *owner;
 	const struct plan *p;
 	struct lease_stamp seen;
+	bool undone; /* nothing of it is left, if it failed */
 };
 
 /*
@@ -69,7 +70,8 @@ static int check_ours(struct run *r, const struct step *s, struct error *err)
 {
 	struct error why = ERROR_INIT;
 
-	if (!touches_vf(s))
+	/* The one exception: its VM runs on a VF that is another's. */
+	if (!touches_vf(s) || r->p->kind == PLAN_CUT_OFF)
 		return 0;
 	switch (is_ours(r, &s->vf, &why)) {
 	case ANSWER_YES:
@@ -94,10 +96,13 @@ static int do_step(struct run *r, const struct step *s, struct error *err)
 		return lease_write(x->root, r->owner, &s->lease, err);
 	case STEP_LEASE_DROP:
 		return lease_drop(x->root, r->owner, &s->vf, err);
+	case STEP_LEASE_SEIZE:
+		return lease_replace_broken(x->root, r->owner, &s->lease, err);
 	case STEP_OVERRIDE:
 		return sysfs_set_driver_override(x->root, &s->vf, s->to_text, err);
 	case STEP_SET:
-		return r->p->kind == PLAN_START ? step_set(x, s, err) : step_set_surely(x, s, err);
+		return plan_kind_is_undone(r->p->kind) ? step_set(x, s, err)
+						       : step_set_surely(x, s, err);
 	case STEP_CLEAR_MAC:
 		return step_clear_mac(x, s, err);
 	case STEP_GUARD:
@@ -107,7 +112,7 @@ static int do_step(struct run *r, const struct step *s, struct error *err)
 	case STEP_VERIFY:
 		return step_verify(x, s, err);
 	case STEP_CALL:
-		return x->call(x->arg, s, err);
+		return x->call(x->arg, s, false, err);
 	}
 	return fail(err, EINVAL, "unknown step");
 }
@@ -120,6 +125,12 @@ static bool vf_is_gone(const struct executor *x, const struct pci_addr *vf)
 	unsigned index;
 
 	return sysfs_vf_identify(x->root, vf, &pf, &index) == -ENODEV;
+}
+
+/* Does it not matter that the step failed? */
+static bool step_is_moot(const struct executor *x, const struct step *s)
+{
+	return s->kind != STEP_CALL && vf_is_gone(x, &s->vf);
 }
 
 /* Nobody may have a VF in an unknown state: its lease stays, marked. */
@@ -191,12 +202,14 @@ static int undo_step(struct run *r, const bool *failed, size_t i, struct error *
 	const struct step *s = &r->p->steps[i];
 	struct error why = ERROR_INIT;
 
-	if (s->kind == STEP_CALL) {
-		/* Without a lease what a call did outside harms nobody, and the next start sees it.
-		 */
-		say(r->x, "kept, and harmless: %s", s->what);
+	char what[600];
+
+	if (s->kind == STEP_CALL && s->object.harmless) {
+		say(r->x, "kept, and harmless: %s", step_describe(s, what, sizeof(what)));
 		return 0;
 	}
+	if (s->kind == STEP_CALL)
+		return r->x->call(r->x->arg, s, true, err);
 	switch (is_ours(r, &s->vf, &why)) {
 	case ANSWER_YES:
 		return undo_owned(r, failed, i, err);
@@ -221,7 +234,7 @@ static unsigned undo(struct run *r, size_t n)
 		if (undo_step(r, failed, i, &why) >= 0)
 			continue;
 		failed[i] = true;
-		if (vf_is_gone(r->x, &s->vf))
+		if (step_is_moot(r->x, s))
 			continue;
 		bad++;
 		say(r->x, "could not undo \"%s\": %s", step_describe(s, what, sizeof(what)),
@@ -285,13 +298,28 @@ static int take(struct run *run, const struct step *s, struct error *err)
 
 /*
  * What is undone when step i failed. That step too: it may have been done all the same. Not a
- * lease that was not taken, which is another's, and not what is outside.
+ * lease that was not taken, which is another's, and not what is harmless.
  */
 static size_t to_undo(const struct plan *p, size_t i)
 {
-	enum step_kind kind = p->steps[i].kind;
+	const struct step *s = &p->steps[i];
+	bool keep = s->kind == STEP_LEASE_TAKE || (s->kind == STEP_CALL && s->object.harmless);
 
-	return kind == STEP_LEASE_TAKE || kind == STEP_CALL ? i : i + 1;
+	return keep ? i : i + 1;
+}
+
+static void tell_not_undone(const struct run *r, unsigned bad)
+{
+	if (plan_kind_is_config(r->p->kind))
+		say(r->x,
+		    "%u step%s could not be undone: the next vfhook command for VM %u, or "
+		    "`vfhook repair`, tries again",
+		    bad, bad == 1 ? "" : "s", r->p->vmid);
+	else
+		say(r->x,
+		    "%u step%s could not be undone: the VF stays out of use until `vfhook release "
+		    "%u` or a later start cleans it",
+		    bad, bad == 1 ? "" : "s", r->p->vmid);
 }
 
 static int failed_at(struct run *r, size_t i, struct error *err)
@@ -309,17 +337,16 @@ static int failed_at(struct run *r, size_t i, struct error *err)
 	if (s->kind != STEP_CALL)
 		fail_context(err, "%s", vf_name(s, name, sizeof(name)));
 	/*
-	 * "Look again" and "somebody was faster" are for who lost a lease. From a
-	 * driver or from outside they come after long patience: once is enough.
+	 * "Look again" and "somebody was faster" are for who lost a lease, or found PVE's side
+	 * changed. From a driver they come after long patience: once is enough.
 	 */
-	if (s->kind != STEP_LEASE_TAKE && (code == EAGAIN || code == EEXIST))
+	if (s->kind != STEP_LEASE_TAKE && !plan_kind_is_config(r->p->kind) &&
+	    (code == EAGAIN || code == EEXIST))
 		code = err->code = EBUSY;
 	bad = undo(r, to_undo(r->p, i));
 	if (bad)
-		say(r->x,
-		    "%u step%s could not be undone: the VF stays out of use until `vfhook release "
-		    "%u` or a later start cleans it",
-		    bad, bad == 1 ? "" : "s", r->p->vmid);
+		tell_not_undone(r, bad);
+	r->undone = !bad;
 	return -code;
 }
 
@@ -373,7 +400,7 @@ static int execute_release(struct run *r, struct error *err)
 		/* Not this VM's any more: whoever has it now cleans it in his turn. */
 		if (done == -EEXIST)
 			return fail(err, EEXIST, "%s: left alone", why.text);
-		if (done >= 0 || vf_is_gone(r->x, &s->vf))
+		if (done >= 0 || step_is_moot(r->x, s))
 			continue;
 		stuck = stuck || why.code == ETIMEDOUT;
 		tell_failed(r->x, s, &why, &result, err);
@@ -393,39 +420,81 @@ static int execute_mend(struct run *r, struct error *err)
 		int done = do_step(r, s, &why);
 
 		/* A mend that is finished after a crash finds its own lease. */
-		if (done >= 0 || (done == -EEXIST && is_ours(r, &s->vf, NULL) == ANSWER_YES))
+		if (done >= 0 || (done == -EEXIST && s->kind != STEP_CALL &&
+				  is_ours(r, &s->vf, NULL) == ANSWER_YES))
 			continue;
 		tell_failed(r->x, s, &why, &result, err);
-		if (done == -EEXIST)
+		if (done == -EEXIST && s->kind != STEP_CALL)
 			break;
 	}
 	return result;
+}
+
+/* --- Remove: what comes later may be done only if what is before it was --- */
+
+static int execute_remove(struct run *r, struct error *err)
+{
+	int done = 0;
+
+	for (size_t i = 0; done >= 0 && i < r->p->n_steps; i++)
+		done = do_step(r, &r->p->steps[i], err);
+	return done < 0 ? done : 0;
 }
 
 static int carry_out(struct run *r, struct error *err)
 {
 	switch (r->p->kind) {
 	case PLAN_START:
+	case PLAN_CHANGE:
+	case PLAN_CONFIG:
 		return execute_start(r, err);
 	case PLAN_RELEASE:
 		return execute_release(r, err);
 	case PLAN_MEND:
 		return execute_mend(r, err);
+	case PLAN_CUT_OFF:
+	case PLAN_REMOVE:
+		return execute_remove(r, err);
 	}
 	return fail(err, EINVAL, "unknown plan");
+}
+
+static bool may_execute(const struct owner *o, const struct plan *p)
+{
+	return owner_vmid(o) == p->vmid &&
+	       (plan_kind_is_config(p->kind) ? owner_is_config(o) : owner_is_real(o));
+}
+
+/* The journal goes, unless it says what is still to be undone. */
+static int end(struct run *run, int r, struct error *err)
+{
+	const struct plan *p = run->p;
+	enum journal which = plan_kind_is_config(p->kind) ? JOURNAL_CONFIG : JOURNAL_VFS;
+	struct error late = ERROR_INIT;
+
+	if (r < 0 && p->kind == PLAN_CONFIG && !run->undone)
+		return r;
+	if (journal_drop(run->x->root, which, p->vmid, &late) >= 0 || r)
+		return r;
+	/* A journal that stays would undo what is good: this failure is the run's. */
+	if (plan_kind_is_undone(p->kind))
+		undo(run, p->n_steps);
+	*err = late;
+	return -late.code;
 }
 
 int execute(const struct executor *x, const struct owner *owner, const struct plan *p,
 	    struct error *err)
 {
 	struct run run = {.x = x, .owner = owner, .p = p};
-	struct error late = ERROR_INIT;
 	int r;
 
 	if (!p->n_steps)
 		return 0;
-	if (!owner_is_real(owner) || owner_vmid(owner) != p->vmid)
+	if (!may_execute(owner, p))
 		return fail(err, EPERM, "a plan for VM %u without its lock", p->vmid);
+	if (p->kind == PLAN_CUT_OFF)
+		return carry_out(&run, err);
 	r = journal_write(x->root, p, err);
 	/* -EEXIST would be taken for a lost race, and tried again for nothing. */
 	if (r == -EEXIST)
@@ -435,15 +504,7 @@ int execute(const struct executor *x, const struct owner *owner, const struct pl
 			    p->vmid);
 	if (r < 0)
 		return r;
-	r = carry_out(&run, err);
-	/* A journal that stays would undo a good start: this failure is the start's. */
-	if (journal_drop(x->root, p->vmid, &late) < 0 && !r) {
-		if (p->kind == PLAN_START)
-			undo(&run, p->n_steps);
-		*err = late;
-		return -late.code;
-	}
-	return r;
+	return end(&run, carry_out(&run, err), err);
 }
 
 /* --- After a crash --- */
@@ -455,7 +516,7 @@ static void refresh(const struct executor *x, struct plan *p)
 		struct step *s = &p->steps[i];
 		struct pf_info pf;
 
-		if (sysfs_pf_read(x->root, &s->pf, &pf, NULL) < 0)
+		if (s->kind == STEP_CALL || sysfs_pf_read(x->root, &s->pf, &pf, NULL) < 0)
 			continue;
 		s->ifindex = pf.ifindex;
 		memcpy(s->pf_name, pf.ifname, sizeof(s->pf_name));
@@ -470,56 +531,72 @@ static void sweep(const struct executor *x, const struct plan *p)
 		char addr[PCI_ADDR_LEN];
 		char path[128];
 
+		if (p->steps[i].kind == STEP_CALL)
+			continue;
 		snprintf(path, sizeof(path), LEASE_DIR "/%s",
 			 pci_addr_format(&p->steps[i].vf, addr));
 		file_sweep(x->root, path);
 	}
 }
 
-/* A call is known by its number to the run that planned it, and to no other. */
-static void forget_calls(const struct executor *x, struct plan *p)
+/* What a harmless step was for may be over: whoever comes next does what he needs. */
+static void forget_harmless(const struct executor *x, struct plan *p)
 {
 	size_t kept = 0;
+	char what[600];
 
 	for (size_t i = 0; i < p->n_steps; i++) {
-		if (p->steps[i].kind == STEP_CALL)
-			say(x, "left to the next start: %s", p->steps[i].what);
-		else
-			p->steps[kept++] = p->steps[i];
+		struct step *s = &p->steps[i];
+
+		if (s->kind == STEP_CALL && s->object.harmless) {
+			say(x, "left to the next start: %s", step_describe(s, what, sizeof(what)));
+			step_object_free(&s->object);
+		} else {
+			p->steps[kept++] = *s;
+		}
 	}
 	p->n_steps = kept;
 }
 
-/* Undo or finish what the journal says. Told, and never a reason to stop what comes after it. */
-static void recover_plan(const struct executor *x, const struct owner *owner, struct plan *p)
+/*
+ * Undo or finish what the journal says. What cannot be is told; for a plan on VFs it is no reason
+ * to stop what comes after it, and 0: their leases keep what is not clean from everybody.
+ */
+static int recover_plan(const struct executor *x, const struct owner *owner, struct plan *p,
+			struct error *err)
 {
 	struct run run = {.x = x, .owner = owner, .p = p};
+	bool undone = plan_kind_is_undone(p->kind);
 	struct error why = ERROR_INIT;
 	int r;
 
-	if (p->kind == PLAN_START) {
-		if (p->vmid == LEASE_SELF)
-			say(x, "earlier parking of VFs was cut off in the middle: undoing it");
-		else
-			say(x, "an earlier start of VM %u was cut off in the middle: undoing it",
+	if (p->vmid == LEASE_SELF)
+		say(x, "earlier parking of VFs was cut off in the middle: %s it",
+		    undone ? "undoing" : "finishing");
+	else
+		say(x, "an earlier %s %s VM %u was cut off in the middle: %s it",
+		    plan_kind_name(p->kind), p->kind == PLAN_START ? "of" : "for", p->vmid,
+		    undone ? "undoing" : "finishing");
+	if (undone && undo(&run, p->n_steps) && p->kind == PLAN_CONFIG)
+		return fail(err, EBUSY,
+			    "what an earlier run for VM %u left cannot be undone now: see above",
 			    p->vmid);
-		undo(&run, p->n_steps);
-		return;
-	}
-	say(x, "an earlier %s for VM %u was cut off in the middle: finishing it",
-	    p->kind == PLAN_MEND ? "mending" : "release", p->vmid);
-	forget_calls(x, p);
+	if (undone)
+		return 0;
+	forget_harmless(x, p);
 	r = carry_out(&run, &why);
 	/* The lease goes last: without it the release was over, and the VF may be another's. */
 	if (r < 0 && !(p->kind == PLAN_RELEASE && r == -EEXIST))
 		say(x, "%s", why.text);
+	return 0;
 }
 
 int recover(const struct executor *x, const struct owner *owner, struct error *err)
 {
+	enum journal which = owner_is_config(owner) ? JOURNAL_CONFIG : JOURNAL_VFS;
 	CLEANUP(plan_free) struct plan p;
 	uint32_t vmid = owner_vmid(owner);
-	int r = journal_read(x->root, vmid, &p, err);
+	int r = journal_read(x->root, which, vmid, &p, err);
 
 	if (r == -ENOENT) {
 		error_clear(err);
@@ -527,17 +604,16 @@ int recover(const struct executor *x, const struct owner *owner, struct error *e
 	}
 	if (r < 0 && r != -EINVAL)
 		return r;
-	if (!owner_is_real(owner))
+	if (!owner_is_real(owner) && !owner_is_config(owner))
 		return fail(err, EPERM, "the journal of VM %u without its lock", vmid);
 	if (r < 0) {
 		say(x, "%s; put aside as %u.broken", err->text, vmid);
 		error_clear(err);
-		return journal_put_aside(x->root, vmid, err) < 0 ? error_code(err) : 1;
+		return journal_put_aside(x->root, which, vmid, err) < 0 ? error_code(err) : 1;
 	}
 	refresh(x, &p);
 	sweep(x, &p);
-	recover_plan(x, owner, &p);
-	if (journal_drop(x->root, vmid, err) < 0)
+	if (recover_plan(x, owner, &p, err) < 0 || journal_drop(x->root, which, vmid, err) < 0)
 		return error_code(err);
 	return 1;
 }

@@ -16,11 +16,13 @@
 #define JOURNAL_DIR	RUN_DIR "/journal"
 #define JOURNAL_MAX	1048576
 #define JOURNAL_VERSION 1 /* as with leases: raised when an older vfhook would misread it */
+#define CONFIG_END	".config"
 
 static const char *const kinds[] = {
 	[STEP_LEASE_TAKE] = "lease-take",
 	[STEP_LEASE_WRITE] = "lease-write",
 	[STEP_LEASE_DROP] = "lease-drop",
+	[STEP_LEASE_SEIZE] = "lease-seize",
 	[STEP_OVERRIDE] = "driver-override",
 	[STEP_SET] = "set",
 	[STEP_CLEAR_MAC] = "clear-mac",
@@ -31,11 +33,18 @@ static const char *const kinds[] = {
 };
 
 static const char *const plan_kinds[] = {
-	[PLAN_START] = "start", [PLAN_RELEASE] = "release", [PLAN_MEND] = "mend"};
+	[PLAN_START] = "start",	  [PLAN_RELEASE] = "release", [PLAN_MEND] = "mend",
+	[PLAN_CHANGE] = "change", [PLAN_CONFIG] = "config",   [PLAN_REMOVE] = "remove",
+};
 
-static void journal_path(char path[64], uint32_t vmid)
+static void journal_path(char path[64], enum journal which, uint32_t vmid)
 {
-	snprintf(path, 64, JOURNAL_DIR "/%u", vmid);
+	snprintf(path, 64, JOURNAL_DIR "/%u%s", vmid, which == JOURNAL_CONFIG ? CONFIG_END : "");
+}
+
+static enum journal journal_of(const struct plan *p)
+{
+	return plan_kind_is_config(p->kind) ? JOURNAL_CONFIG : JOURNAL_VFS;
 }
 
 /* The way back to a MAC may lead over spoofchk (src/execute.c: clear_mac). */
@@ -51,6 +60,22 @@ static void print_part(const struct vf_settings *s, uint32_t bits, const char *k
 
 	part.has &= bits;
 	vf_settings_print(&part, key, o);
+}
+
+static void object_print(const struct step_object *object, struct json_out *o)
+{
+	if (object->kind)
+		json_out_text(o, "object", object->kind);
+	if (object->name)
+		json_out_text(o, "name", object->name);
+	if (object->from)
+		json_out_text(o, "from", object->from);
+	if (object->to)
+		json_out_text(o, "to", object->to);
+	if (object->what)
+		json_out_text(o, "what", object->what);
+	if (object->harmless)
+		json_out_bool(o, "harmless", true);
 }
 
 static void step_print(const struct step *s, struct json_out *o)
@@ -81,13 +106,14 @@ static void step_print(const struct step *s, struct json_out *o)
 		break;
 	case STEP_LEASE_TAKE:
 	case STEP_LEASE_WRITE:
+	case STEP_LEASE_SEIZE:
 		lease_print(&s->lease, "lease", o);
 		break;
 	case STEP_VERIFY:
 		vf_settings_print(&s->to, "to", o);
 		break;
 	case STEP_CALL:
-		json_out_text(o, "what", s->what);
+		object_print(&s->object, o);
 		break;
 	default:
 		break;
@@ -124,7 +150,7 @@ int journal_write(int root, const struct plan *p, struct error *err)
 		return fail(err, ENOMEM, "journal: out of memory");
 	if (o.text.len > JOURNAL_MAX)
 		return fail(err, E2BIG, "the plan is too large for a journal");
-	journal_path(path, p->vmid);
+	journal_path(path, journal_of(p), p->vmid);
 	return run_file_create(root, path, &o.text, err);
 }
 
@@ -153,6 +179,35 @@ static int text_from_json(const json_t *j, const char *key, char *buf, size_t si
 	return 0;
 }
 
+/* need: it must be there. NULL where it is not. */
+static int object_text(const json_t *j, const char *key, bool need, const char **out,
+		       struct error *err)
+{
+	const char *s = need || json_object_get(j, key) ? json_need_string(j, key, err) : NULL;
+
+	if (!s)
+		return need || json_object_get(j, key) ? -EINVAL : 0;
+	if (strlen(s) > OBJECT_TEXT_MAX)
+		return fail(err, EINVAL, "'%s' is too long", key);
+	*out = strdup(s);
+	return *out ? 0 : fail(err, ENOMEM, "journal: out of memory");
+}
+
+static int object_from_json(const json_t *j, struct step_object *o, struct error *err)
+{
+	bool known = json_object_get(j, "object");
+
+	/* One of a version that knew only harmless ones, and not by name. */
+	o->harmless = !known || json_is_true(json_object_get(j, "harmless"));
+	if (object_text(j, "object", known, &o->kind, err) < 0 ||
+	    object_text(j, "name", known, &o->name, err) < 0 ||
+	    object_text(j, "from", false, &o->from, err) < 0 ||
+	    object_text(j, "to", false, &o->to, err) < 0 ||
+	    object_text(j, "what", !known, &o->what, err) < 0)
+		return error_code(err);
+	return 0;
+}
+
 /* The members that only some kinds have. */
 static int step_details_from_json(const json_t *j, struct step *s, struct error *err)
 {
@@ -175,11 +230,12 @@ static int step_details_from_json(const json_t *j, struct step *s, struct error 
 		return text_from_json(j, "to", s->to_text, sizeof(s->to_text), err);
 	case STEP_LEASE_TAKE:
 	case STEP_LEASE_WRITE:
+	case STEP_LEASE_SEIZE:
 		return lease_from_json(json_object_get(j, "lease"), &s->lease, err);
 	case STEP_VERIFY:
 		return vf_settings_from_json(json_object_get(j, "to"), &s->to, err);
 	case STEP_CALL:
-		return text_from_json(j, "what", s->what, sizeof(s->what), err);
+		return object_from_json(j, &s->object, err);
 	default:
 		return 0;
 	}
@@ -206,7 +262,8 @@ static int step_from_json(const json_t *j, struct step *s, struct error *err)
 	return step_details_from_json(j, s, err);
 }
 
-static int plan_from_json(const json_t *j, uint32_t vmid, struct plan *p, struct error *err)
+static int plan_from_json(const json_t *j, enum journal which, uint32_t vmid, struct plan *p,
+			  struct error *err)
 {
 	const json_t *steps = json_object_get(j, "steps");
 	json_int_t n;
@@ -221,6 +278,8 @@ static int plan_from_json(const json_t *j, uint32_t vmid, struct plan *p, struct
 	if (!json_is_array(steps) || json_array_size(steps) > JOURNAL_STEPS)
 		return fail(err, EINVAL, "'steps' is no list, or too long a one");
 	plan_init(p, (enum plan_kind)kind, vmid);
+	if (journal_of(p) != which)
+		return fail(err, EINVAL, "a plan of this kind has another journal");
 	/* Room for whole sixteens, as whoever appends a step counts on (src/plan.c: add_step). */
 	p->steps = calloc(json_array_size(steps) / 16 * 16 + 16, sizeof(*p->steps));
 	if (!p->steps)
@@ -232,18 +291,18 @@ static int plan_from_json(const json_t *j, uint32_t vmid, struct plan *p, struct
 	return 0;
 }
 
-int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err)
+int journal_read(int root, enum journal which, uint32_t vmid, struct plan *out, struct error *err)
 {
 	AUTO_JSON json_t *j = NULL;
 	char path[64];
 	int r;
 
 	plan_init(out, PLAN_START, vmid);
-	journal_path(path, vmid);
+	journal_path(path, which, vmid);
 	r = json_file_read(root, path, JOURNAL_MAX, &j, err);
 	if (r < 0)
 		return r == -EFBIG ? -EINVAL : r; /* what could not be read may be good */
-	if (plan_from_json(j, vmid, out, err) < 0) {
+	if (plan_from_json(j, which, vmid, out, err) < 0) {
 		plan_free(out);
 		fail_context(err, "/%s", path);
 		return -EINVAL;
@@ -251,37 +310,50 @@ int journal_read(int root, uint32_t vmid, struct plan *out, struct error *err)
 	return 0;
 }
 
-bool journal_exists(int root, uint32_t vmid)
+bool journal_exists(int root, enum journal which, uint32_t vmid)
 {
 	char path[64];
 
-	journal_path(path, vmid);
+	journal_path(path, which, vmid);
 	return !faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) || errno != ENOENT;
 }
 
-int journal_drop(int root, uint32_t vmid, struct error *err)
+int journal_drop(int root, enum journal which, uint32_t vmid, struct error *err)
 {
 	char path[64];
 
-	journal_path(path, vmid);
+	journal_path(path, which, vmid);
 	if (unlinkat(root, path, 0) < 0 && errno != ENOENT)
 		return fail_errno(err, errno, "remove /%s", path);
 	return 0;
 }
 
-int journal_put_aside(int root, uint32_t vmid, struct error *err)
+int journal_put_aside(int root, enum journal which, uint32_t vmid, struct error *err)
 {
 	char path[64];
 	char aside[80];
 
-	journal_path(path, vmid);
+	journal_path(path, which, vmid);
 	snprintf(aside, sizeof(aside), "%s.broken", path);
 	if (renameat(root, path, root, aside) < 0)
 		return fail_errno(err, errno, "rename /%s", path);
 	return 0;
 }
 
-int journal_list(int root, uint32_t **list, size_t *n, struct error *err)
+/* Whose journal of that sort is a file of that name? */
+static bool name_is(const char *name, enum journal which, uint32_t *vmid)
+{
+	char number[16];
+	size_t len = strcspn(name, ".");
+
+	if (len >= sizeof(number) ||
+	    strcmp(name + len, which == JOURNAL_CONFIG ? CONFIG_END : "") != 0)
+		return false;
+	snprintf(number, sizeof(number), "%.*s", (int)len, name);
+	return !parse_u32(number, 999999999, vmid);
+}
+
+int journal_list(int root, enum journal which, uint32_t **list, size_t *n, struct error *err)
 {
 	AUTO_CLOSE int fd =
 		openat(root, JOURNAL_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -302,7 +374,7 @@ int journal_list(int root, uint32_t **list, size_t *n, struct error *err)
 		uint32_t vmid;
 		uint32_t *more;
 
-		if (parse_u32(e->d_name, 999999999, &vmid) < 0)
+		if (!name_is(e->d_name, which, &vmid))
 			continue;
 		more = realloc(all, (used + 1) * sizeof(*all));
 		if (!more)

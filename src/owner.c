@@ -12,6 +12,7 @@
 struct owner {
 	uint32_t vmid;
 	int fd; /* -1: a dry run's */
+	bool config;
 };
 
 const char *owner_lock_path(uint32_t vmid, char buf[64])
@@ -29,14 +30,12 @@ int owner_pretend(uint32_t vmid, struct owner **out, struct error *err)
 	return 0;
 }
 
-int owner_lock(int root, uint32_t vmid, int timeout_ms, struct owner **out, struct error *err)
+static int take(int root, uint32_t vmid, const char *path, int timeout_ms, struct owner **out,
+		struct error *err)
 {
-	AUTO_CLOSE int fd = -1;
-	char path[64];
+	AUTO_CLOSE int fd = lock_take(root, path, timeout_ms, err);
 
 	*out = NULL;
-	owner_lock_path(vmid, path);
-	fd = lock_take(root, path, timeout_ms, err);
 	if (fd == -ENOENT) {
 		error_clear(err);
 		if (run_dirs_make(root, err) < 0)
@@ -49,6 +48,26 @@ int owner_lock(int root, uint32_t vmid, int timeout_ms, struct owner **out, stru
 		return -ENOMEM;
 	(*out)->fd = STEAL_FD(fd);
 	return 0;
+}
+
+int owner_lock(int root, uint32_t vmid, int timeout_ms, struct owner **out, struct error *err)
+{
+	char path[64];
+
+	return take(root, vmid, owner_lock_path(vmid, path), timeout_ms, out, err);
+}
+
+int owner_lock_config(int root, uint32_t vmid, int timeout_ms, struct owner **out,
+		      struct error *err)
+{
+	char path[80];
+	int r;
+
+	snprintf(path, sizeof(path), RUN_DIR "/locks/%u.config", vmid);
+	r = take(root, vmid, path, timeout_ms, out, err);
+	if (!r)
+		(*out)->config = true;
+	return r;
 }
 
 void owner_unlock(struct owner *o)
@@ -65,5 +84,10 @@ uint32_t owner_vmid(const struct owner *o)
 
 bool owner_is_real(const struct owner *o)
 {
-	return o->fd >= 0;
+	return o->fd >= 0 && !o->config;
+}
+
+bool owner_is_config(const struct owner *o)
+{
+	return o->fd >= 0 && o->config;
 }

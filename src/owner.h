@@ -26,12 +26,22 @@ int owner_lock(int root, uint32_t vmid, int timeout_ms, struct owner **out, stru
  */
 int owner_pretend(uint32_t vmid, struct owner **out, struct error *err);
 
+/*
+ * The lock for plans that change what PVE has of the VM (plan_kind_is_config()):
+ * /run/vfhook/locks/<vmid>.config. It is no lock on the VM's VFs, and comes before all others, also
+ * PVE's on the VM: who holds it asks PVE to write the VM's config, which takes that lock.
+ */
+int owner_lock_config(int root, uint32_t vmid, int timeout_ms, struct owner **out,
+		      struct error *err);
+
 /* NULL is fine. */
 void owner_unlock(struct owner *o);
 
 uint32_t owner_vmid(const struct owner *o);
-/* False for one of a dry run. */
+/* May it touch VFs and leases? Not that of a dry run, nor one for the VM's config. */
 bool owner_is_real(const struct owner *o);
+/* May it change what PVE has of the VM? */
+bool owner_is_config(const struct owner *o);
 
 /* Where the lock is, below the root. Returns buf. */
 const char *owner_lock_path(uint32_t vmid, char buf[64]);

@@ -15,8 +15,66 @@ void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid)
 	*p = (struct plan){.kind = kind, .vmid = vmid};
 }
 
+/* What a plan is, in words and after a crash. */
+static const struct {
+	const char *name;
+	bool undone;
+	bool config;
+} plan_kinds[] = {
+	[PLAN_START] = {"start", true, false},	    [PLAN_RELEASE] = {"release", false, false},
+	[PLAN_MEND] = {"mending", false, false},    [PLAN_CHANGE] = {"change", true, false},
+	[PLAN_CONFIG] = {"attach", true, true},	    [PLAN_REMOVE] = {"detach", false, true},
+	[PLAN_CUT_OFF] = {"cut-off", false, false},
+};
+
+bool plan_kind_is_undone(enum plan_kind kind)
+{
+	return plan_kinds[kind].undone;
+}
+
+bool plan_kind_is_config(enum plan_kind kind)
+{
+	return plan_kinds[kind].config;
+}
+
+const char *plan_kind_name(enum plan_kind kind)
+{
+	return plan_kinds[kind].name;
+}
+
+/* --- Texts of objects --- */
+
+void step_object_free(struct step_object *o)
+{
+	free((char *)o->kind);
+	free((char *)o->name);
+	free((char *)o->from);
+	free((char *)o->to);
+	free((char *)o->what);
+	*o = (struct step_object){0};
+}
+
+static bool copy_text(const char *from, const char **to)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
+}
+
+static int object_copy(const struct step_object *from, struct step_object *to, struct error *err)
+{
+	*to = (struct step_object){.harmless = from->harmless};
+	if (copy_text(from->kind, &to->kind) && copy_text(from->name, &to->name) &&
+	    copy_text(from->from, &to->from) && copy_text(from->to, &to->to) &&
+	    copy_text(from->what, &to->what))
+		return 0;
+	step_object_free(to);
+	return fail(err, ENOMEM, "plan: out of memory");
+}
+
 void plan_free(struct plan *p)
 {
+	for (size_t i = 0; i < p->n_steps; i++)
+		step_object_free(&p->steps[i].object);
 	free(p->steps);
 	free(p->notes);
 	p->steps = NULL;
@@ -44,6 +102,8 @@ bool plan_changes_vfs(const struct plan *p)
 
 static struct step *add_step(struct plan *p, const struct step *s, struct error *err)
 {
+	struct step_object object;
+
 	/* Grown by sixteen: a port needs about ten. */
 	if (p->n_steps % 16 == 0) {
 		struct step *more = realloc(p->steps, (p->n_steps + 16) * sizeof(*more));
@@ -54,7 +114,10 @@ static struct step *add_step(struct plan *p, const struct step *s, struct error 
 		}
 		p->steps = more;
 	}
+	if (object_copy(&s->object, &object, err) < 0)
+		return NULL;
 	p->steps[p->n_steps] = *s;
+	p->steps[p->n_steps].object = object;
 	return &p->steps[p->n_steps++];
 }
 
@@ -78,12 +141,26 @@ add_note(struct plan *p, bool taken, const struct pci_addr *vf, const char *fmt,
 	return 0;
 }
 
-int plan_add_call(struct plan *p, unsigned call, const char *what, struct error *err)
+int plan_add_object(struct plan *p, const struct step_object *o, struct error *err)
 {
-	struct step s = {.kind = STEP_CALL, .call = call};
+	const char *const texts[] = {o->kind, o->name, o->from, o->to, o->what};
+	const struct step s = {.kind = STEP_CALL, .object = *o};
 
-	snprintf(s.what, sizeof(s.what), "%s", what);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (texts[i] && strlen(texts[i]) > OBJECT_TEXT_MAX)
+			return fail(err, E2BIG, "%s %s is too long", o->kind, o->name);
+	}
 	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
+bool plan_has_object(const struct plan *p, const char *kind)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		if (p->steps[i].kind == STEP_CALL &&
+		    (!kind || (p->steps[i].object.kind && !strcmp(p->steps[i].object.kind, kind))))
+			return true;
+	}
+	return false;
 }
 
 /* A step about one VF, with all that a message needs to name it. */
@@ -1041,6 +1118,7 @@ static void foresee_vf(struct vf_state *v, const struct step *step)
 	switch (step->kind) {
 	case STEP_LEASE_TAKE:
 	case STEP_LEASE_WRITE:
+	case STEP_LEASE_SEIZE:
 		v->leased = true;
 		v->lease_broken = false;
 		v->lease = step->lease;
@@ -1121,6 +1199,11 @@ static bool invert_step(const struct step *s, struct step *out)
 		memcpy(out->from_text, s->to_text, sizeof(out->from_text));
 		memcpy(out->to_text, s->from_text, sizeof(out->to_text));
 		return true;
+	case STEP_CALL:
+		out->object.from = s->object.to;
+		out->object.to = s->object.from;
+		out->object.what = NULL;
+		return !s->object.harmless;
 	case STEP_SET:
 		if (!from.has)
 			return false;
@@ -1145,7 +1228,42 @@ int plan_undoing(const struct plan *p, struct plan *out, struct error *err)
 	return 0;
 }
 
+int plan_cut_off(const struct pf_info *pf, const struct pci_addr *vf, unsigned index,
+		 struct plan *p, struct error *err)
+{
+	struct step s = {
+		.kind = STEP_SET,
+		.vf = *vf,
+		.pf = pf->addr,
+		.index = index,
+		.ifindex = pf->ifindex,
+		.attr = VF_LINK_STATE,
+		.to = {.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE},
+	};
+
+	memcpy(s.pf_name, pf->ifname, sizeof(s.pf_name));
+	memcpy(s.driver, pf->driver, sizeof(s.driver));
+	if (!add_step(p, &s, err))
+		return -ENOMEM;
+	s.kind = STEP_VERIFY;
+	return add_step(p, &s, err) ? 0 : -ENOMEM;
+}
+
 /* --- In words --- */
+
+/* One line of it: what is longer is told by who knows what the object is. */
+static void describe_object(const struct step_object *o, char *buf, size_t size)
+{
+	const char *from = o->from ? o->from : "none";
+	const char *to = o->to ? o->to : "none";
+
+	if (o->what)
+		snprintf(buf, size, "%s", o->what);
+	else
+		snprintf(buf, size, "%s %s: %.*s -> %.*s", o->kind ? o->kind : "?",
+			 o->name ? o->name : "?", (int)strcspn(from, "\n"), from,
+			 (int)strcspn(to, "\n"), to);
+}
 
 const char *step_describe(const struct step *s, char *buf, size_t size)
 {
@@ -1164,6 +1282,13 @@ const char *step_describe(const struct step *s, char *buf, size_t size)
 			 s->index, s->pf_name, s->lease.vmid, s->lease.slot,
 			 lease_phase_name(s->old_lease.phase), lease_phase_name(s->lease.phase));
 		break;
+	case STEP_LEASE_SEIZE:
+		snprintf(buf, size,
+			 "VF %s: lease file that cannot be used -> lease of %s%u; kept as "
+			 "%s.broken",
+			 vf, s->lease.vmid == LEASE_SELF ? "vfhook itself, " : "VM ", s->lease.vmid,
+			 vf);
+		break;
 	case STEP_LEASE_DROP:
 		snprintf(buf, size, "VF %s: drop the lease of VM %u", vf, s->old_lease.vmid);
 		break;
@@ -1173,8 +1298,11 @@ const char *step_describe(const struct step *s, char *buf, size_t size)
 			 s->to_text[0] ? s->to_text : "none");
 		break;
 	case STEP_SET:
-		snprintf(buf, size, "VF %s: %s %s -> %s", vf, vf_attr_name(s->attr),
-			 vf_attr_value(s->attr, &s->from, from, sizeof(from)),
+		snprintf(buf, size, "VF %s: %s%s%s -> %s", vf, vf_attr_name(s->attr),
+			 s->from.has & vf_attr_bits(s->attr) ? " " : "",
+			 s->from.has & vf_attr_bits(s->attr)
+				 ? vf_attr_value(s->attr, &s->from, from, sizeof(from))
+				 : "",
 			 vf_attr_value(s->attr, &s->to, to, sizeof(to)));
 		break;
 	case STEP_CLEAR_MAC:
@@ -1198,7 +1326,7 @@ const char *step_describe(const struct step *s, char *buf, size_t size)
 			 vf_settings_describe(&s->to, to, sizeof(to)));
 		break;
 	case STEP_CALL:
-		snprintf(buf, size, "%s", s->what);
+		describe_object(&s->object, buf, size);
 		break;
 	}
 	return buf;

@@ -18,6 +18,7 @@ enum step_kind {
 	STEP_LEASE_TAKE,  /* new lease; undo: drop it */
 	STEP_LEASE_WRITE, /* old lease -> lease; undo: the old one back */
 	STEP_LEASE_DROP,  /* no undo: the last step of a release */
+	STEP_LEASE_SEIZE, /* a lease file that cannot be used -> lease; kept as .broken, no undo */
 	STEP_OVERRIDE,	  /* driver_override from_text -> to_text */
 	STEP_SET,	  /* one attribute from -> to */
 	STEP_CLEAR_MAC,	  /* MAC to zero; by way of spoofchk off, or a parking MAC, where zero is
@@ -25,7 +26,26 @@ enum step_kind {
 	STEP_GUARD,  /* spoofchk on; by way of a parking MAC where zero is refused with it on */
 	STEP_CUT,    /* link state disable, where the driver can */
 	STEP_VERIFY, /* read the VF back and compare with `to` */
-	STEP_CALL,   /* something outside of this folder, done by who executes the plan */
+	STEP_CALL,   /* an object outside of this folder from -> to, by who executes the plan */
+};
+
+/*
+ * Something outside of this folder that has a name and a text: a mapping, a section of a file, a
+ * key of a guest's config. A step sets it from one text to another, and only if it still is the
+ * one, or is the other already; so it can be undone, and done or undone twice. NULL: not there.
+ * The texts belong to the plan.
+ */
+struct step_object {
+	const char *kind; /* a word that who executes the plan knows */
+	const char *name;
+	const char *from;
+	const char *to;
+	const char *what; /* for a person; NULL: it is said with the other texts */
+	/*
+	 * Nobody is harmed if it stays without the rest of the plan, and whoever comes next looks
+	 * for himself: it is not compared with `from`, not undone, and not done by a recovery.
+	 */
+	bool harmless;
 };
 
 struct step {
@@ -44,8 +64,7 @@ struct step {
 	bool has_old_lease;
 	struct lease old_lease;
 	struct lease lease;
-	unsigned call;	/* which call, for who executes it */
-	char what[512]; /* STEP_CALL: what it does, for a person */
+	struct step_object object; /* STEP_CALL */
 };
 
 /* What a crash in the middle means for the next run. */
@@ -53,7 +72,21 @@ enum plan_kind {
 	PLAN_START,   /* undo it: the start it belonged to is over */
 	PLAN_RELEASE, /* finish it: the VM it belonged to is gone */
 	PLAN_MEND,    /* finish it: the VM it belongs to runs on that VF */
+	PLAN_CHANGE,  /* undo it: new settings for a VF, and for the file that they are from */
+	PLAN_CONFIG,  /* undo it: a port is made, and PVE told of it */
+	PLAN_REMOVE,  /* finish it: a port is taken away */
+	PLAN_CUT_OFF, /* forget it: the one kind that touches VFs of others (plan_cut_off()) */
 };
+
+/* Is a crashed plan of that kind undone? Otherwise it is finished. */
+bool plan_kind_is_undone(enum plan_kind kind);
+/*
+ * Does it change what PVE has of a VM? Its journal is one of its own, which no phase of the VM
+ * touches: PVE's lock on the VM is held around a phase, and the VM's config cannot be written.
+ */
+bool plan_kind_is_config(enum plan_kind kind);
+/* "start": for a line about it. */
+const char *plan_kind_name(enum plan_kind kind);
 
 /* Why a VF was or was not taken: one line for a person. */
 struct plan_note {
@@ -108,6 +141,9 @@ struct port_choice {
 	size_t pf;
 	size_t vf;
 };
+
+/* Free its texts. */
+void step_object_free(struct step_object *o);
 
 void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid);
 void plan_free(struct plan *p);
@@ -165,8 +201,20 @@ const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
 			 const struct vf_state *vf, const struct port_wish *wish, char *buf,
 			 size_t size) __attribute__((nonnull(5)));
 
-/* Append a STEP_CALL. what: what it does, for a person. */
-int plan_add_call(struct plan *p, unsigned call, const char *what, struct error *err);
+/* Append a STEP_CALL. The texts are copied; none is longer than OBJECT_TEXT_MAX. */
+int plan_add_object(struct plan *p, const struct step_object *o, struct error *err);
+#define OBJECT_TEXT_MAX 65536
+
+/* Has the plan steps that change something outside, of that kind or, with NULL, of any? */
+bool plan_has_object(const struct plan *p, const char *kind);
+
+/*
+ * The steps that take the link of a VF down whoever has its lease: its VM, p->vmid, runs on a VF
+ * that is not its own. Read back, since a driver may take the wish and do nothing (ixgbe). p is a
+ * PLAN_CUT_OFF.
+ */
+int plan_cut_off(const struct pf_info *pf, const struct pci_addr *vf, unsigned index,
+		 struct plan *p, struct error *err);
 
 /*
  * The facts as they would be once the plan was carried out: leases, settings
@@ -178,7 +226,7 @@ void plan_foresee(const struct plan *p, struct snapshot *s);
 /* Append to `out` what undoes p, last step first (see execute.h on what a start's undo is). */
 int plan_undoing(const struct plan *p, struct plan *out, struct error *err);
 
-/* Append all steps of `more`. */
+/* Append copies of all steps of `more`. */
 int plan_append(struct plan *p, const struct plan *more, struct error *err);
 
 /* One step in words, "VF 0000:06:10.1: VLAN none -> 20". Returns buf. */

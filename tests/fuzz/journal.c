@@ -19,7 +19,7 @@ static void check_again(const struct plan *p)
 	AUTO_JSON json_t *twice = NULL;
 
 	NEED(once);
-	NEED(!plan_from_json(once, p->vmid, &again, &err));
+	NEED(!plan_from_json(once, journal_of(p), p->vmid, &again, &err));
 	twice = to_json(&again);
 	NEED(json_equal(once, twice));
 }
@@ -34,7 +34,7 @@ static void check_undoing(struct plan *p)
 
 	for (size_t i = 0; i < p->n_steps; i++) {
 		step_describe(&p->steps[i], line, sizeof(line));
-		NEED(line[0] || p->steps[i].kind == STEP_CALL);
+		NEED(line[0] || (p->steps[i].kind == STEP_CALL && p->steps[i].object.what));
 		NEED(is_printable(text_clean(line, clean, sizeof(clean))));
 	}
 	plan_init(&undo, p->kind, p->vmid);
@@ -51,8 +51,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_JSON json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
 	CLEANUP(plan_free) struct plan p = {0};
 	struct error err = ERROR_INIT;
-	int r = plan_from_json(j, 100, &p, &err);
+	int r = plan_from_json(j, JOURNAL_VFS, 100, &p, &err);
 
+	if (r < 0) {
+		check_error(r, &err);
+		error_clear(&err);
+		plan_free(&p);
+		r = plan_from_json(j, JOURNAL_CONFIG, 100, &p, &err);
+	}
 	if (r < 0) {
 		check_error(r, &err);
 		return 0;

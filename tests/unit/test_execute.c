@@ -48,16 +48,25 @@ static void hear(void *arg, const char *line)
 	str_printf(&r->said, "%s\n", line);
 }
 
-static int call(void *arg, const struct step *s, struct error *err)
+static int call(void *arg, const struct step *s, bool undo, struct error *err)
 {
 	struct rig *r = arg;
 
 	(void)s;
+	(void)undo;
 	(void)err;
 	r->calls++;
 	if (r->on_call && r->on_call(r))
 		return (fail)(err, EIO, "the cluster said no");
 	return 0;
+}
+
+static void add_thing(struct plan *p, const char *what)
+{
+	const struct step_object thing = {
+		.kind = "thing", .name = "a", .what = what, .harmless = true};
+
+	assert_int_equal(plan_add_object(p, &thing, NULL), 0);
 }
 
 static void rig_open(struct rig *r, const struct tree *t)
@@ -677,8 +686,8 @@ static void test_call(void **state)
 	rig_open(&r, *state);
 	before = world(r.t);
 	plan_two(&r, &want, &p);
-	assert_int_equal(plan_add_call(&p, 0, "first thing", &err), 0);
-	assert_int_equal(plan_add_call(&p, 1, "second thing", &err), 0);
+	add_thing(&p, "first thing");
+	add_thing(&p, "second thing");
 	r.on_call = refuse_call;
 	assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 	assert_has(err.text, "the cluster said no");
@@ -723,7 +732,7 @@ static void dirty_start(struct rig *r, int (*on_call)(struct rig *r))
 	struct plan p;
 
 	plan_one(r, PLAN_START, &want, &p);
-	assert_int_equal(plan_add_call(&p, 0, "a thing", &err), 0);
+	add_thing(&p, "a thing");
 	r->on_call = on_call;
 	assert_int_equal(locked_execute(&r->x, &p, &err), -EIO);
 	plan_free(&p);
@@ -768,7 +777,7 @@ static void test_nic_gone_in_the_middle(void **state)
 
 	rig_open(&r, *state);
 	plan_one(&r, PLAN_START, &want, &p);
-	assert_int_equal(plan_add_call(&p, 0, "a thing", &err), 0);
+	add_thing(&p, "a thing");
 	r.on_call = remove_nic;
 	assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
 	assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
@@ -941,10 +950,9 @@ static int lose_it(struct rig *r)
 /* The same plan with a call in front of step n: what it does comes between two steps. */
 static void call_before(struct plan *p, size_t n)
 {
-	struct error err = ERROR_INIT;
 	struct step last;
 
-	assert_int_equal(plan_add_call(p, 0, "something between", &err), 0);
+	add_thing(p, "something between");
 	last = p->steps[p->n_steps - 1];
 	memmove(&p->steps[n + 1], &p->steps[n], (p->n_steps - 1 - n) * sizeof(last));
 	p->steps[n] = last;
@@ -1084,7 +1092,7 @@ static void test_journal_stays(void **state)
 	rig_open(&r, *state);
 	before = vf_get(r.t, PAGE0, 0);
 	plan_one(&r, PLAN_START, &want, &p);
-	assert_int_equal(plan_add_call(&p, 0, "a thing", &err), 0);
+	add_thing(&p, "a thing");
 	r.on_call = nail_journal;
 	assert_true(locked_execute(&r.x, &p, &err) < 0);
 	assert_has(err.text, "journal");
@@ -1450,7 +1458,14 @@ static void test_recovery_makes_no_calls(void **state)
 		struct plan p;
 
 		plan_one(&r, (enum plan_kind)kind, &want, &p);
-		assert_int_equal(plan_add_call(&p, 1, "mapping vf-100-0 on pve1 -> x", &err), 0);
+		assert_int_equal(plan_add_object(&p,
+						 &(struct step_object){
+							 .kind = "thing",
+							 .name = "a",
+							 .what = "mapping vf-100-0 on pve1 -> x",
+							 .harmless = true},
+						 &err),
+				 0);
 		assert_int_equal(journal_write(r.t->root, &p, &err), 0);
 		str_free(&r.said);
 		assert_int_equal(locked_recover(&r.x, VM, &err), 1);

@@ -29,7 +29,10 @@ static struct step sample(enum step_kind kind)
 		.from_text = "igbvf",
 		.to_text = "vfio-pci",
 		.has_old_lease = true,
-		.what = "mapping vf-100-0 on pve1 -> id=8086:10ca,path=0000:06:10.2",
+		.object = {.kind = "map-entry",
+			   .name = "vf-100-0 pve1",
+			   .to = "id=8086:10ca,path=0000:06:10.2",
+			   .what = "mapping vf-100-0 on pve1: none -> 0000:06:10.2"},
 	};
 
 	s.lease = (struct lease){
@@ -58,7 +61,12 @@ static void same(const struct step *a, const struct step *b)
 	assert_int_equal(a->kind, b->kind);
 	assert_int_equal(a->has_old_lease, b->has_old_lease);
 	if (a->kind == STEP_CALL) {
-		assert_string_equal(a->what, b->what);
+		assert_string_equal(a->object.kind, b->object.kind);
+		assert_string_equal(a->object.name, b->object.name);
+		assert_null(b->object.from);
+		assert_string_equal(a->object.to, b->object.to);
+		assert_string_equal(a->object.what, b->object.what);
+		assert_int_equal(a->object.harmless, b->object.harmless);
 		return;
 	}
 	assert_int_equal(pci_addr_cmp(&a->vf, &b->vf), 0);
@@ -83,7 +91,8 @@ static void same(const struct step *a, const struct step *b)
 		assert_string_equal(a->from_text, b->from_text);
 		assert_string_equal(a->to_text, b->to_text);
 	}
-	if (a->kind == STEP_LEASE_TAKE || a->kind == STEP_LEASE_WRITE) {
+	if (a->kind == STEP_LEASE_TAKE || a->kind == STEP_LEASE_WRITE ||
+	    a->kind == STEP_LEASE_SEIZE) {
 		assert_int_equal(b->lease.vmid, 100);
 		assert_int_equal(b->lease.slot, 2);
 		assert_string_equal(b->lease.pool, "wan");
@@ -107,14 +116,14 @@ static void test_round_trip(void **state)
 				steps[k].has_old_lease = old;
 			}
 			assert_int_equal(journal_write(t->root, &p, &err), 0);
-			assert_int_equal(journal_read(t->root, 100, &back, &err), 0);
+			assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), 0);
 			assert_int_equal(back.kind, kind);
 			assert_int_equal(back.vmid, 100);
 			assert_int_equal(back.n_steps, p.n_steps);
 			for (int k = 0; k <= STEP_CALL; k++)
 				same(&steps[k], &back.steps[k]);
 			plan_free(&back);
-			assert_int_equal(journal_drop(t->root, 100, &err), 0);
+			assert_int_equal(journal_drop(t->root, JOURNAL_VFS, 100, &err), 0);
 		}
 	}
 	assert_int_equal(tree_count(t->root, RUN_DIR "/journal"), 0);
@@ -128,15 +137,15 @@ static void test_one_at_a_time(void **state)
 	struct error err = ERROR_INIT;
 	struct plan back;
 
-	assert_int_equal(journal_read(t->root, 100, &back, &err), -ENOENT);
-	assert_int_equal(journal_drop(t->root, 100, &err), 0);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), -ENOENT);
+	assert_int_equal(journal_drop(t->root, JOURNAL_VFS, 100, &err), 0);
 	assert_int_equal(journal_write(t->root, &p, &err), 0);
 	assert_int_equal(journal_write(t->root, &p, &err), -EEXIST);
 	p.vmid = 101; /* another VM's is another one */
 	assert_int_equal(journal_write(t->root, &p, &err), 0);
-	assert_int_equal(journal_drop(t->root, 100, &err), 0);
-	assert_int_equal(journal_read(t->root, 100, &back, &err), -ENOENT);
-	assert_int_equal(journal_read(t->root, 101, &back, &err), 0);
+	assert_int_equal(journal_drop(t->root, JOURNAL_VFS, 100, &err), 0);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), -ENOENT);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 101, &back, &err), 0);
 	plan_free(&back);
 }
 
@@ -151,7 +160,7 @@ static void test_wrong_vmid(void **state)
 
 	assert_int_equal(journal_write(t->root, &p, &err), 0);
 	assert_int_equal(renameat(t->root, RUN_DIR "/journal/101", t->root, JOURNAL), 0);
-	assert_int_equal(journal_read(t->root, 100, &back, &err), -EINVAL);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), -EINVAL);
 	assert_has(err.text, "/" JOURNAL);
 	assert_int_equal(back.n_steps, 0);
 	assert_null(back.steps);
@@ -171,20 +180,20 @@ static void test_many_steps(void **state)
 		p.steps[i] = sample(STEP_SET);
 	r = journal_write(t->root, &p, &err);
 	if (!r) {
-		assert_int_equal(journal_read(t->root, 100, &back, &err), 0);
+		assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), 0);
 		assert_int_equal(back.n_steps, 5000);
 		plan_free(&back);
 	} else {
 		assert_true(err.text[0]);
-		assert_int_equal(journal_read(t->root, 100, &back, &err), -ENOENT);
+		assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), -ENOENT);
 	}
 	/* As many as 16 ports could ever need. */
 	p.n_steps = 16 * 30;
 	for (size_t i = 0; i < p.n_steps; i++)
 		p.steps[i] = sample(i % 10 ? STEP_SET : STEP_LEASE_WRITE);
-	journal_drop(t->root, 100, NULL);
+	journal_drop(t->root, JOURNAL_VFS, 100, NULL);
 	assert_int_equal(journal_write(t->root, &p, &err), 0);
-	assert_int_equal(journal_read(t->root, 100, &back, &err), 0);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), 0);
 	assert_int_equal(back.n_steps, p.n_steps);
 	plan_free(&back);
 	free(p.steps);
@@ -205,8 +214,8 @@ static void test_append_to_read(void **state)
 		struct plan back;
 
 		assert_int_equal(journal_write(t->root, &p, &err), 0);
-		assert_int_equal(journal_read(t->root, 100, &back, &err), 0);
-		assert_int_equal(journal_drop(t->root, 100, &err), 0);
+		assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), 0);
+		assert_int_equal(journal_drop(t->root, JOURNAL_VFS, 100, &err), 0);
 		assert_int_equal(plan_append(&back, &p, &err), 0);
 		assert_int_equal(plan_append(&back, &p, &err), 0);
 		assert_int_equal(back.n_steps, 3 * n);
@@ -221,7 +230,7 @@ static void refused(const struct tree *t, const char *text, size_t len)
 	int r;
 
 	tree_write_len(t->root, JOURNAL, text, len);
-	r = journal_read(t->root, 100, &back, &err);
+	r = journal_read(t->root, JOURNAL_VFS, 100, &back, &err);
 	if (r != -EINVAL)
 		print_error("taken: %.*s\n", (int)len, text);
 	assert_int_equal(r, -EINVAL);
@@ -264,13 +273,13 @@ static void test_other_versions(void **state)
 		   "{\"kind\":\"set\",\"vf\":\"0000:06:10.2\",\"pf\":\"0000:06:00.0\",\"index\":1,"
 		   "\"of-tomorrow\":1,\"attr\":0,\"from\":{\"vlan\":1,\"of-tomorrow\":1},"
 		   "\"to\":{\"vlan\":2}}]}");
-	assert_int_equal(journal_read(t->root, 100, &p, &err), 0);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &p, &err), 0);
 	assert_int_equal(p.n_steps, 1);
 	assert_int_equal(p.steps[0].from.vlan, 1);
 	plan_free(&p);
 	tree_write(t->root, RUN_DIR "/journal/100",
 		   "{\"version\":2,\"kind\":\"of-tomorrow\",\"vmid\":100,\"steps\":[]}");
-	assert_int_equal(journal_read(t->root, 100, &p, &err), -EINVAL);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &p, &err), -EINVAL);
 	assert_has(err.text, "written by a newer vfhook");
 }
 
@@ -314,6 +323,11 @@ static void test_hostile(void **state)
 		     "\"0123456789012345678901234567890123456789012345678901234567890123\"}]}",
 		HEAD "[{\"kind\":\"call\",\"vf\":\"0000:06:10.2\",\"pf\":\"0000:06:00.0\","
 		     "\"index\":1}]}",
+		HEAD "[{\"kind\":\"call\",\"vf\":\"0000:06:10.2\",\"pf\":\"0000:06:00.0\","
+		     "\"index\":1,\"object\":\"port\"}]}",
+		HEAD "[{\"kind\":\"call\",\"vf\":\"0000:06:10.2\",\"pf\":\"0000:06:00.0\","
+		     "\"index\":1,\"object\":\"port\",\"name\":\"100-0\",\"from\":7}]}",
+		"{\"version\":1,\"kind\":\"config\",\"vmid\":100,\"steps\":[]}",
 		HEAD "[],\"steps\":[]}",
 	};
 	const struct tree *t = *state;
@@ -333,7 +347,7 @@ static void test_hostile(void **state)
 	free(deep);
 	unlinkat(t->root, JOURNAL, 0);
 	assert_int_equal(mkdirat(t->root, JOURNAL, 0755), 0);
-	assert_int_equal(journal_read(t->root, 100, &(struct plan){0}, NULL), -EINVAL);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &(struct plan){0}, NULL), -EINVAL);
 }
 
 static int by_number(const void *a, const void *b)
@@ -348,25 +362,25 @@ static void test_list_and_put_aside(void **state)
 	uint32_t *list;
 	size_t n;
 
-	assert_int_equal(journal_list(t->root, &list, &n, &err), 0);
+	assert_int_equal(journal_list(t->root, JOURNAL_VFS, &list, &n, &err), 0);
 	assert_int_equal(n, 0);
 	free(list);
 	tree_write(t->root, JOURNAL, "{");
 	tree_write(t->root, RUN_DIR "/journal/200", "{");
 	tree_write(t->root, RUN_DIR "/journal/300.broken", "{");
 	tree_write(t->root, RUN_DIR "/journal/.tmp-400", "{");
-	assert_int_equal(journal_list(t->root, &list, &n, &err), 0);
+	assert_int_equal(journal_list(t->root, JOURNAL_VFS, &list, &n, &err), 0);
 	assert_int_equal(n, 2);
 	qsort(list, n, sizeof(*list), by_number);
 	assert_int_equal(list[0], 100);
 	assert_int_equal(list[1], 200);
 	free(list);
-	assert_int_equal(journal_put_aside(t->root, 100, &err), 0);
+	assert_int_equal(journal_put_aside(t->root, JOURNAL_VFS, 100, &err), 0);
 	assert_true(path_exists(t->root, JOURNAL ".broken"));
-	assert_int_equal(journal_list(t->root, &list, &n, &err), 0);
+	assert_int_equal(journal_list(t->root, JOURNAL_VFS, &list, &n, &err), 0);
 	assert_int_equal(n, 1);
 	free(list);
-	assert_true(journal_put_aside(t->root, 100, &err) < 0);
+	assert_true(journal_put_aside(t->root, JOURNAL_VFS, 100, &err) < 0);
 }
 
 static void test_no_directory(void **state)
@@ -378,14 +392,14 @@ static void test_no_directory(void **state)
 	struct plan back;
 	size_t n;
 
-	assert_int_equal(journal_list(t->root, &list, &n, NULL), 0);
+	assert_int_equal(journal_list(t->root, JOURNAL_VFS, &list, &n, NULL), 0);
 	assert_int_equal(n, 0);
 	assert_null(list);
-	assert_int_equal(journal_read(t->root, 100, &back, NULL), -ENOENT);
-	assert_int_equal(journal_drop(t->root, 100, NULL), 0);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, NULL), -ENOENT);
+	assert_int_equal(journal_drop(t->root, JOURNAL_VFS, 100, NULL), 0);
 	/* Made by the first one; where that can't be, nothing is written. */
 	assert_int_equal(journal_write(t->root, &p, NULL), 0);
-	assert_int_equal(journal_drop(t->root, 100, NULL), 0);
+	assert_int_equal(journal_drop(t->root, JOURNAL_VFS, 100, NULL), 0);
 	assert_int_equal(unlinkat(t->root, RUN_DIR "/journal", AT_REMOVEDIR), 0);
 	tree_write(t->root, RUN_DIR "/journal", "no folder");
 	assert_true(journal_write(t->root, &p, NULL) < 0);

@@ -1458,8 +1458,15 @@ static void test_words(void **state)
 	lease_to(&w.vfs[0][0], VM, LEASE_DIRTY);
 	w.vfs[0][0].info.driver[0] = '\0';
 	chosen(&w, 0, 0);
-	assert_int_equal(plan_add_call(&w.p, 3, "mapping vf-100-0 on pve1 -> x", &w.err), 0);
-	assert_int_equal(w.p.steps[w.p.n_steps - 1].call, 3);
+	assert_int_equal(
+		plan_add_object(&w.p,
+				&(struct step_object){.kind = "thing",
+						      .name = "a",
+						      .what = "mapping vf-100-0 on pve1 -> x",
+						      .harmless = true},
+				&w.err),
+		0);
+	assert_string_equal(w.p.steps[w.p.n_steps - 1].object.name, "a");
 	for (size_t i = 0; i < w.p.n_steps; i++) {
 		step_describe(&w.p.steps[i], buf, sizeof(buf));
 		assert_true(buf[0]);

@@ -88,17 +88,18 @@ static void test_journal(void **state)
 
 	assert_int_equal(journal_write(t->root, &p, &err), 0);
 	leave_descriptors(0);
-	assert_int_equal(journal_read(t->root, 100, &back, &err), -EMFILE);
+	assert_int_equal(journal_read(t->root, JOURNAL_VFS, 100, &back, &err), -EMFILE);
 	assert_int_equal(recover(&x, o, &err), -EMFILE);
 	leave_descriptors(-1);
 	assert_true(path_exists(t->root, JOURNAL));
 	assert_false(path_exists(t->root, JOURNAL ".broken"));
 }
 
-static int use_all(void *arg, const struct step *s, struct error *err)
+static int use_all(void *arg, const struct step *s, bool undo, struct error *err)
 {
 	(void)arg;
 	(void)s;
+	(void)undo;
 	(void)err;
 	leave_descriptors(0);
 	return 0;
@@ -129,9 +130,9 @@ static void test_mend(void **state)
 	assert_null(strstr(err.text, "another VM's"));
 }
 
-static int use_all_and_fail(void *arg, const struct step *s, struct error *err)
+static int use_all_and_fail(void *arg, const struct step *s, bool undo, struct error *err)
 {
-	use_all(arg, s, err);
+	use_all(arg, s, undo, err);
 	return (fail)(err, EIO, "no");
 }
 

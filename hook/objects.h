@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What plans change outside of VFs: each kind of object by a word, how it is read, how it is set
+ * from one text to another, and how that is told. A STEP_CALL (src/plan.h) names kind and object.
+ */
+#ifndef VFHOOK_HOOK_OBJECTS_H
+#define VFHOOK_HOOK_OBJECTS_H
+
+#include "hook/hook.h"
+
+/* The entry of a node in a mapping, "vf-100-0 pve1": a map value. The mapping comes and goes with
+ * its entries. */
+#define OBJECT_MAP_ENTRY "map-entry"
+
+struct object_kind {
+	const char *name;
+	bool rest; /* it is set through PVE's API: the token must be there */
+	/*
+	 * The object as it is: *text is the caller's to free(), NULL: it is not there. 0 or a
+	 * negative errno.
+	 */
+	int (*read)(struct hook *h, const char *name, char **text, struct error *err);
+	/*
+	 * Set it to `to` (NULL: take it away) if it is `from`, or `to` already. -EAGAIN: it is
+	 * neither. Comparing and setting are one where PVE lets them be. Without from_known it is
+	 * set whatever it is.
+	 */
+	int (*set)(struct hook *h, const char *name, bool from_known, const char *from,
+		   const char *to, struct error *err);
+	/* What would be sent, in lines of their own; may be NULL. */
+	void (*tell)(struct hook *h, const char *name, const char *from, const char *to);
+};
+
+/* One by one, in the file that knows them. */
+extern const struct object_kind object_map_entry;
+
+/* The executor's `call`. arg is the struct hook. */
+int object_call(void *arg, const struct step *s, bool undo, struct error *err);
+/* The REST call or command behind a step, for a person. */
+void object_tell(struct hook *h, const struct step_object *o);
+/* Does any step need PVE's API? */
+bool plan_needs_rest(const struct plan *p);
+
+/* Append a step that gives a node's entry of a mapping another text. old may be NULL. */
+int plan_map_entry(const char *id, const char *node, const struct mapping_entry *old,
+		   const char *entry, bool harmless, struct plan *p, struct error *err);
+
+/* Let go of the locks that a plan's steps took for its rest (h->off). */
+void objects_unlock(struct hook *h);
+
+#endif
