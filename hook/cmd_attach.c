@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * vfhook attach: port, mapping, hookscript and hostpciN of a VM in one go.
- * Everything is judged before anything is changed, and a step that fails takes
- * the ones before it back.
+ * Everything is judged before anything is changed; then it is one plan, whose steps are undone if
+ * one fails, or by the next command if this one is killed.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,10 +14,12 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "hook/chain.h"
+#include "hook/apply.h"
 #include "hook/mac.h"
+#include "hook/objects.h"
+#include "hook/portplan.h"
 #include "hook/ports.h"
 #include "hook/say.h"
-#include "pveapi/api.h"
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
 
@@ -36,16 +38,8 @@ struct attach {
 	bool running;
 	char old_hook[VOLID_LEN]; /* "" if there was none, or ours */
 	bool set_hook;		  /* the hookscript is not ours yet */
-	char old_chain[VOLID_LEN];
-	bool had_mapping;
-	bool has_port;	 /* it is in vfhook.cfg, and something else is missing */
-	uint32_t origin; /* whose clone it is, 0: nobody's */
-	/* What was done, for the way back. */
-	bool did_chain;
-	bool did_port;
-	bool did_mapping;
-	bool did_hook;
-	bool did_hostpci; /* or tried to, and its reply was lost */
+	bool has_port;		  /* it is in vfhook.cfg, and something else is missing */
+	uint32_t origin;	  /* whose clone it is, 0: nobody's */
 };
 
 static void attach_free(struct attach *a)
@@ -335,8 +329,6 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 				    "/var/lib/vz/snippets/vfhook)");
 	if (note && note->bad)
 		return fail(err, EINVAL, "%s", note->bad);
-	if (note)
-		snprintf(a->old_chain, sizeof(a->old_chain), "%s", note->chain);
 	a->set_hook = !now || !hookscript_is_ours(now);
 	if (!a->set_hook) {
 		/* A clone runs what its origin has chained behind ours, too. */
@@ -353,17 +345,23 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 	return 0;
 }
 
-/* 1: attached already. Nothing is changed here. */
-static int judge(struct hook *h, struct attach *a, struct error *err)
+/* Before any lock is taken, or file made. */
+static int may_attach(struct hook *h, const struct attach *a, struct error *err)
 {
-	CLEANUP(mapping_file_free) struct mapping_file m = {0};
-	const struct pool *pool = NULL;
-	struct proc_id qemu;
-	char id[NAME_LEN];
-	int r;
+	CLEANUP(guest_config_free) struct guest_config g = {0};
 
 	if (geteuid())
 		return fail(err, EPERM, "only root can set a hookscript (PVE): run it as root");
+	return guest_here(h, a->vmid, &g, err);
+}
+
+/* 1: attached already. Nothing is changed here. */
+static int judge(struct hook *h, struct attach *a, struct error *err)
+{
+	const struct pool *pool = NULL;
+	struct proc_id qemu;
+	int r;
+
 	if (guest_here(h, a->vmid, &a->guest, err) < 0)
 		return error_code(err);
 	if (a->guest.is_template)
@@ -378,9 +376,8 @@ static int judge(struct hook *h, struct attach *a, struct error *err)
 		return error_code(err);
 	memcpy(a->port.pool, pool->name, sizeof(a->port.pool));
 	if (check_wishes(h, a, err) < 0 || rest_token_check(h->root, err) < 0 ||
-	    check_hookscripts(h, a, err) < 0 || mapping_load(h->root, &m, err) < 0)
+	    check_hookscripts(h, a, err) < 0)
 		return error_code(err);
-	a->had_mapping = mapping_find(&m, port_mapping_id(a->vmid, a->port.slot, id)) != NULL;
 	switch (vm_runs(h->root, a->vmid, &qemu, err)) {
 	case ANSWER_UNKNOWN:
 		return error_code(err);
@@ -392,187 +389,101 @@ static int judge(struct hook *h, struct attach *a, struct error *err)
 	}
 }
 
-/* --- Doing, and undoing --- */
+/* --- The plan --- */
 
-static void undo_step(const char *what, const struct error *err)
+/* The VM as it is once the port is there. */
+static int load_with_port(struct hook *h, const struct attach *a, struct vm_ports *v,
+			  struct error *err)
 {
-	if (err->code)
-		complain("could not undo: %s: %s", what, err->text);
+	const struct entry *e = &v->entries[a->port.slot];
+
+	if (vm_ports_load(h, a->vmid, v, err) < 0)
+		return error_code(err);
+	if ((config_port(&v->config, a->vmid, a->port.slot) != NULL) != a->has_port)
+		return fail(err, EAGAIN, "port %u-%u came or went meanwhile", a->vmid,
+			    a->port.slot);
+	if (!a->has_port && vm_ports_add(v, &a->port, err) < 0)
+		return error_code(err);
+	vm_ports_judge(h, v);
+	if (e->verdict != ENTRY_REWRITE && e->verdict != ENTRY_GOOD)
+		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", a->port.slot,
+			    e->why);
+	return vm_ports_wishes(h, v, true, err);
 }
 
-/* PVE may have written it all the same: without its port the VM could not start. */
-static void take_back_hostpci(struct hook *h, const struct attach *a, const char *id,
-			      struct error *err)
+static int make_plan(struct hook *h, const struct attach *a, struct plan *p, struct error *err)
 {
-	CLEANUP(guest_config_free) struct guest_config now = {0};
+	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+	unsigned slot = a->port.slot;
 
-	if (guest_here(h, a->vmid, &now, err) < 0)
-		return;
-	if (now.hostpci[a->port.slot].mapping && !strcmp(now.hostpci[a->port.slot].mapping, id))
-		ports_delete_hostpci(h, &now, a->port.slot, err);
-}
-
-static void take_back(struct hook *h, const struct attach *a)
-{
-	struct error err = ERROR_INIT;
-	char id[NAME_LEN];
-
-	port_mapping_id(a->vmid, a->port.slot, id);
-	if (a->did_hostpci) {
-		take_back_hostpci(h, a, id, &err);
-		undo_step("hostpci", &err);
-		error_clear(&err);
-	}
-	if (a->did_hook) {
-		if (a->old_hook[0])
-			qm_set(h, a->vmid, "--hookscript", a->old_hook, &err);
-		else
-			qm_set(h, a->vmid, "--delete", "hookscript", &err);
-		undo_step("hookscript", &err);
-		error_clear(&err);
-	}
-	if (a->did_mapping && !a->had_mapping) {
-		api_mapping_delete(h->rest, h->root, id, &err);
-		undo_step(id, &err);
-		error_clear(&err);
-	}
-	if (a->did_port) {
-		config_remove_port(h->root, a->vmid, a->port.slot, &err);
-		undo_step("port in /" VFHOOK_CFG, &err);
-		error_clear(&err);
-	}
-	if (a->did_chain) {
-		config_set_chain(h->root, a->vmid, a->old_chain[0] ? a->old_chain : NULL, &err);
-		undo_step("guest in /" VFHOOK_CFG, &err);
-	}
-}
-
-static int write_config(struct hook *h, struct attach *a, struct error *err)
-{
-	char text[256];
-
-	if (a->old_hook[0]) {
-		if (config_set_chain(h->root, a->vmid, a->old_hook, err) < 0)
-			return error_code(err);
-		a->did_chain = true;
-	}
-	if (a->has_port)
+	if (load_with_port(h, a, &v, err) < 0 || hook_kernel(h, err) < 0)
+		return error_code(err);
+	if (a->old_hook[0] && plan_chain(h, a->vmid, a->old_hook, p, err) < 0)
+		return error_code(err);
+	if (!a->has_port && plan_port_section(&a->port, p, err) < 0)
+		return error_code(err);
+	/* PVE needs the mapping of a running VM as it is. */
+	if (!(a->running && has_mapping(h, a->vmid, slot)) &&
+	    plan_port_mappings(h, &v, (int)slot, p, err) < 0)
+		return error_code(err);
+	/* Before hostpci: a VM whose config names a VF must not start without its hook. */
+	if (a->set_hook && plan_hookscript(h, &v.guest, a->hookscript, p, err) < 0)
+		return error_code(err);
+	if (v.entries[slot].verdict == ENTRY_GOOD)
 		return 0;
-	if (config_add_port(h->root, &a->port, err) < 0)
-		return error_code(err);
-	a->did_port = true;
-	say("VM %u hostpci%u: port %u-%u in /" VFHOOK_CFG ": pool %s, %s", a->vmid, a->port.slot,
-	    a->vmid, a->port.slot, a->port.pool,
-	    vf_settings_describe(&a->port.want, text, sizeof(text)));
-	return 0;
+	return plan_hostpci(h, a->vmid, slot, v.entries[slot].value, p, err);
 }
 
-static int write_hookscript(struct hook *h, struct attach *a, struct error *err)
+static void tell_hookscript(const struct attach *a)
 {
-	if (qm_set(h, a->vmid, "--hookscript", a->hookscript, err) < 0)
-		return error_code(err);
-	a->did_hook = true;
 	if (a->old_hook[0])
 		say("VM %u: hookscript %s, which runs %s after itself", a->vmid, a->hookscript,
 		    a->old_hook);
 	else
 		say("VM %u: hookscript %s", a->vmid, a->hookscript);
-	return 0;
 }
 
-static int load_for_writing(struct hook *h, const struct attach *a, struct vm_ports *v,
-			    struct error *err)
+static void tell_steps(const struct attach *a, const struct plan *p)
 {
-	const struct entry *e = &v->entries[a->port.slot];
+	char text[600];
 
-	vm_ports_free(v);
-	if (vm_ports_load(h, a->vmid, v, err) < 0)
-		return error_code(err);
-	if (e->verdict != ENTRY_REWRITE && e->verdict != ENTRY_GOOD)
-		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", a->port.slot,
-			    e->why);
-	return 0;
-}
+	for (size_t i = 0; i < p->n_steps; i++) {
+		const struct step_object *o = &p->steps[i].object;
 
-/* The mapping, and the hostpci that names it, of the port that is in vfhook.cfg by now. */
-static int write_pve(struct hook *h, struct attach *a, struct error *err)
-{
-	CLEANUP(vm_ports_free) struct vm_ports v = {0};
-	unsigned slot = a->port.slot;
-
-	if (load_for_writing(h, a, &v, err) < 0)
-		return error_code(err);
-	/* PVE needs the mapping of a running VM as it is. */
-	if (!a->did_mapping && !(a->running && a->had_mapping)) {
-		if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
-		    hook_rest(h, err) < 0)
-			return error_code(err);
-		a->did_mapping = true; /* or half, if it fails */
-		if (ports_write_mappings(h, &v, (int)slot, err) < 0)
-			return error_code(err);
+		if (!strcmp(o->kind, OBJECT_PORT))
+			say("VM %u hostpci%u: port %u-%u in /" VFHOOK_CFG ": pool %s, %s", a->vmid,
+			    a->port.slot, a->vmid, a->port.slot, a->port.pool,
+			    vf_settings_describe(&a->port.want, text, sizeof(text)));
+		else if (!strcmp(o->kind, OBJECT_HOSTPCI))
+			say("VM %u hostpci%u: %s", a->vmid, a->port.slot, o->to);
+		else if (!strcmp(o->kind, OBJECT_MAP_ENTRY))
+			say("%s", step_describe(&p->steps[i], text, sizeof(text)));
 	}
-	/* Before hostpci: a VM whose config names a VF must not start without its hook. */
-	if (a->set_hook && !a->did_hook) {
-		/* Which makes another text of the config: that one is judged, and named in the PUT.
-		 */
-		if (write_hookscript(h, a, err) < 0 || load_for_writing(h, a, &v, err) < 0)
-			return error_code(err);
-	}
-	if (v.entries[slot].verdict == ENTRY_GOOD)
-		return 0;
-	a->did_hostpci = true;
-	return ports_write_hostpci(h, &v, (int)slot, err);
+	if (a->set_hook)
+		tell_hookscript(a);
 }
 
-static int change(struct hook *h, struct attach *a, struct error *err)
+/* 1: attached already. -EAGAIN: something was changed meanwhile. */
+static int try_attach(struct hook *h, struct attach *a, const struct owner *o, struct error *err)
 {
-	int r = write_config(h, a, err);
+	CLEANUP(plan_free) struct plan p;
+	int r;
 
+	plan_init(&p, PLAN_CONFIG, a->vmid);
+	r = judge(h, a, err);
 	if (!r)
-		r = -EAGAIN;
-	for (int i = 0; i < MAX_TRIES && r == -EAGAIN; i++) {
-		error_clear(err);
-		r = write_pve(h, a, err);
-	}
-	if (r < 0)
-		take_back(h, a);
+		r = make_plan(h, a, &p, err);
+	if (!r)
+		r = apply_plan(h, o, &p, err);
+	if (!r && !h->dry_run)
+		tell_steps(a, &p);
 	return r;
 }
 
-static void tell_dry_run(const struct attach *a)
+static void tell_next(const struct hook *h, const struct attach *a)
 {
-	char text[256];
-
-	say("VM %u hostpci%u: would %s port %u-%u: pool %s, %s", a->vmid, a->port.slot,
-	    a->has_port ? "write what is missing of" : "add", a->vmid, a->port.slot, a->port.pool,
-	    vf_settings_describe(&a->port.want, text, sizeof(text)));
-	if (a->set_hook)
-		say("VM %u: would set hookscript %s%s%s", a->vmid, a->hookscript,
-		    a->old_hook[0] ? ", which runs after itself " : "", a->old_hook);
-}
-
-static int attach(struct hook *h, struct attach *a)
-{
-	struct error err = ERROR_INIT;
-	int r = judge(h, a, &err);
-
-	if (r == 1) {
-		say("VM %u hostpci%u is attached already (pool %s); vfhook set %u --slot %u "
-		    "changes "
-		    "its settings",
-		    a->vmid, a->slot, a->port.pool, a->vmid, a->slot);
-		return EXIT_DONE;
-	}
-	if (!r && h->dry_run) {
-		tell_dry_run(a);
-		return EXIT_DONE;
-	}
-	if (!r)
-		r = change(h, a, &err);
-	if (r < 0) {
-		complain("VM %u is not attached: %s", a->vmid, err.text);
-		return EXIT_REFUSED;
-	}
+	if (h->dry_run)
+		return;
 	if (a->running)
 		say("VM %u runs: PVE keeps hostpci%u pending, it takes effect at the next start "
 		    "(qm "
@@ -580,18 +491,51 @@ static int attach(struct hook *h, struct attach *a)
 		    a->vmid, a->port.slot, a->vmid);
 	else
 		say("VM %u is attached; next: qm start %u", a->vmid, a->vmid);
+}
+
+static int attach(struct hook *h, struct attach *a)
+{
+	AUTO_OWNER struct owner *o = NULL;
+	struct error err = ERROR_INIT;
+	struct attach wanted = *a;
+	int r = may_attach(h, a, &err);
+
+	if (!r)
+		r = config_begin(h, a->vmid, &o, &err);
+	if (!r)
+		r = -EAGAIN;
+	for (int i = 0; i < MAX_TRIES && r == -EAGAIN; i++) {
+		error_clear(&err);
+		attach_free(a);
+		*a = wanted;
+		r = try_attach(h, a, o, &err);
+	}
+	if (r == 1) {
+		say("VM %u hostpci%u is attached already (pool %s); vfhook set %u --slot %u "
+		    "changes "
+		    "its settings",
+		    a->vmid, a->slot, a->port.pool, a->vmid, a->slot);
+		return EXIT_DONE;
+	}
+	if (r < 0) {
+		complain("VM %u %s: %s", a->vmid,
+			 h->dry_run ? "would not be attached" : "is not attached", err.text);
+		return EXIT_REFUSED;
+	}
+	tell_next(h, a);
 	return EXIT_DONE;
 }
 
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(attach_free) struct attach a = {.port = {.want = {.proto = VLAN_PROTO_8021Q}}};
-	struct opt opts[WISH_COUNT + 2] = {
+	struct opt opts[WISH_COUNT + 3] = {
 		{"pool", &a.pool, NULL},
 		{"slot", &a.slot_text, NULL},
+		{"dry-run", NULL, &h->dry_run},
 	};
 	const char *args[1];
-	size_t n_opts = 2;
+	size_t n_opts = 3;
 	size_t n_args;
 
 	wish_opts(&a.wishes, opts, &n_opts);
@@ -621,6 +565,8 @@ const struct command cmd_attach = {
 		"  --slot N             the N of hostpciN; the lowest free one\n"
 		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n" WISH_HELP
 		"\n"
-		"What is not given is not touched on the VF.\n",
+		"What is not given is not touched on the VF.\n"
+		"\n"
+		"  --dry-run            tell what would be done, and do nothing\n",
 	.run = run,
 };

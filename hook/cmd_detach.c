@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vfhook detach: takes back what attach made. Each step may have been done
- * before, so that a detach that failed half way is finished by the next one.
+ * vfhook detach: takes back what attach made, as one plan. One that failed half way is finished by
+ * the next detach, one that was killed by the next command: what is gone already makes no step.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "hook/chain.h"
+#include "hook/apply.h"
+#include "hook/objects.h"
+#include "hook/portplan.h"
 #include "hook/ports.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
-#include "pveapi/api.h"
 #include "pveapi/vmstate.h"
 
-#define LOCK_WAIT_MS 30000
+#define MAX_TRIES 3
 
 struct detach {
 	uint32_t vmid;
@@ -31,36 +31,6 @@ static int refuse_running(uint32_t vmid, struct error *err)
 		    "it runs, and PVE needs its mapping until it stops: qm stop %u, then detach "
 		    "again",
 		    vmid);
-}
-
-/*
- * The VM must be off, and what a failed start may have left it is given back
- * now, while no start can come between.
- */
-static int settle(struct hook *h, uint32_t vmid, struct error *err)
-{
-	/* In the order of a start, whose parent has PVE's lock: neither waits for the other. */
-	AUTO_CLOSE int pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
-	AUTO_OWNER struct owner *ours = NULL;
-	struct proc_id qemu;
-	int r = pve < 0 ? pve : hook_lock_vm(h, vmid, LOCK_WAIT_MS, &ours, err);
-
-	if (r < 0)
-		return r;
-	switch (vm_runs(h->root, vmid, &qemu, err)) {
-	case ANSWER_YES:
-		return refuse_running(vmid, err);
-	case ANSWER_UNKNOWN:
-		return error_code(err);
-	default:
-		break;
-	}
-	if (h->dry_run)
-		return 0;
-	r = recover_own(h, ours, err);
-	if (!r)
-		r = release_vm(h, ours, NULL, 0, NULL, err);
-	return r < 0 ? r : 0;
 }
 
 /* Something else has the port's place, and nothing of ours: the port alone is given up. */
@@ -94,93 +64,68 @@ static int judge_hostpci(struct hook *h, const struct guest_config *g, unsigned 
 		    slot, e->raw, g->vmid, slot);
 }
 
-/* Judged again, and deleted only if it is still what was judged: it may have been changed since. */
-static int delete_hostpci(struct hook *h, const struct detach *d, struct error *err)
-{
-	CLEANUP(guest_config_free) struct guest_config now = {0};
-	int r = guest_here(h, d->vmid, &now, err);
-
-	if (!r)
-		r = judge_hostpci(h, &now, d->slot, err);
-	if (r == 1)
-		r = ports_delete_hostpci(h, &now, d->slot, err);
-	return r < 0 ? fail_context(err, "hostpci%u cannot be deleted", d->slot) : 0;
-}
-
-static int remove_hostpci(struct hook *h, const struct detach *d, struct error *err)
-{
-	CLEANUP(guest_config_free) struct guest_config after = {0};
-	struct error undo = ERROR_INIT;
-	struct hostpci_change back = {.slot = d->slot};
-	struct proc_id qemu;
-
-	if (delete_hostpci(h, d, err) < 0)
-		return error_code(err);
-	/* A start may have been faster: then PVE only keeps the deletion in mind. */
-	if (guest_here(h, d->vmid, &after, err) < 0)
-		return error_code(err);
-	back.value = after.hostpci[d->slot].raw;
-	if (vm_runs(h->root, d->vmid, &qemu, NULL) == ANSWER_NO || !back.value) {
-		say("VM %u hostpci%u: removed", d->vmid, d->slot);
-		return 0;
-	}
-	if (ports_change_hostpci(h, &after, &back, 1, &undo) < 0)
-		complain("VM %u hostpci%u: its deletion stays pending: %s", d->vmid, d->slot,
-			 undo.text);
-	return refuse_running(d->vmid, err);
-}
-
 /* With the last of its ports the VM needs no hook of ours any more. */
-static int restore_hookscript(struct hook *h, const struct detach *d, struct error *err)
+static int plan_last(struct hook *h, const struct detach *d, const struct guest_config *g,
+		     const struct config *c, struct plan *p, struct error *err)
 {
-	CLEANUP(vm_ports_free) struct vm_ports v = {0};
-	const struct guest_note *note;
-	const char *hook;
-	char chain[VOLID_LEN] = "";
-	int r = vm_ports_load(h, d->vmid, &v, err);
+	const struct guest_note *note = config_guest(c, d->vmid);
 
-	if (r)
-		return r < 0 ? r : 0;
-	note = config_guest(&v.config, d->vmid);
 	if (note && note->bad)
 		return fail(err, EINVAL, "%s", note->bad);
-	if (note)
-		snprintf(chain, sizeof(chain), "%s", note->chain);
-	hook = v.guest.hookscript;
-	if (hook && hookscript_is_ours(hook)) {
-		r = chain[0] ? qm_set(h, d->vmid, "--hookscript", chain, err)
-			     : qm_set(h, d->vmid, "--delete", "hookscript", err);
-		if (r < 0)
-			return fail_context(err,
-					    "the hookscript is still vfhook, detach again once it "
-					    "can be changed");
-		if (chain[0])
-			say("VM %u: hookscript %s, as before", d->vmid, chain);
+	if (!g->hookscript || !hookscript_is_ours(g->hookscript))
+		return 0;
+	return plan_hookscript(h, g, note && note->chain[0] ? note->chain : NULL, p, err);
+}
+
+/* Has the VM no port but this one? */
+static bool is_last(const struct config *c, const struct detach *d)
+{
+	for (size_t i = 0; i < c->n_ports; i++) {
+		if (c->ports[i].vmid == d->vmid && c->ports[i].slot != d->slot)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * hostpciN first, and the hookscript: PVE takes its own lock on the VM to write them. Then nothing
+ * of the VM names the port any more, and the rest goes while the VM is kept off.
+ */
+static int make_plan(struct hook *h, const struct detach *d, const struct guest_config *g,
+		     const struct config *c, struct plan *p, struct error *err)
+{
+	bool last = is_last(c, d);
+	int ours = judge_hostpci(h, g, d->slot, err);
+
+	if (ours < 0 || (ours && plan_hostpci(h, d->vmid, d->slot, NULL, p, err) < 0) ||
+	    (last && plan_last(h, d, g, c, p, err) < 0) || plan_off(h, d->vmid, p, err) < 0 ||
+	    plan_port_removal(h, d->vmid, d->slot, p, err) < 0 ||
+	    plan_mapping_removal(h, d->vmid, d->slot, p, err) < 0)
+		return error_code(err);
+	return last ? plan_chain(h, d->vmid, NULL, p, err) : 0;
+}
+
+static void tell_steps(const struct detach *d, const struct plan *p)
+{
+	char id[NAME_LEN];
+
+	if (plan_has_object(p, OBJECT_HOSTPCI))
+		say("VM %u hostpci%u: removed", d->vmid, d->slot);
+	if (plan_has_object(p, OBJECT_PORT))
+		say("VM %u hostpci%u: port %u-%u removed from /" VFHOOK_CFG, d->vmid, d->slot,
+		    d->vmid, d->slot);
+	if (plan_has_object(p, OBJECT_MAPPING))
+		say("mapping %s deleted", port_mapping_id(d->vmid, d->slot, id));
+	for (size_t i = 0; i < p->n_steps; i++) {
+		const struct step_object *o = &p->steps[i].object;
+
+		if (strcmp(o->kind, OBJECT_HOOKSCRIPT) != 0)
+			continue;
+		if (o->to)
+			say("VM %u: hookscript %s, as before", d->vmid, o->to);
 		else
 			say("VM %u: hookscript removed", d->vmid);
 	}
-	return config_set_chain(h->root, d->vmid, NULL, err);
-}
-
-static int change(struct hook *h, const struct detach *d, bool has_hostpci, struct error *err)
-{
-	char id[NAME_LEN];
-	int r;
-
-	if (has_hostpci && remove_hostpci(h, d, err) < 0)
-		return error_code(err);
-	r = config_remove_port(h->root, d->vmid, d->slot, err);
-	if (!r)
-		say("VM %u hostpci%u: port %u-%u removed from /" VFHOOK_CFG, d->vmid, d->slot,
-		    d->vmid, d->slot);
-	else if (r != -ENOENT)
-		return r;
-	error_clear(err);
-	port_mapping_id(d->vmid, d->slot, id);
-	if (hook_rest(h, err) < 0 || api_mapping_delete(h->rest, h->root, id, err) < 0)
-		return fail_context(err, "mapping %s cannot be deleted", id);
-	say("mapping %s deleted", id);
-	return restore_hookscript(h, d, err);
 }
 
 static bool has_port(const struct config *c, uint32_t vmid)
@@ -242,69 +187,104 @@ static int choose(struct hook *h, const struct config *c, const struct guest_con
 	return EXIT_REFUSED;
 }
 
-/* Everything that can be known before. has_hostpci: there is one to remove. */
+/* Everything that can be known before. */
 static int judge(struct hook *h, const struct detach *d, const struct guest_config *g,
-		 bool *has_hostpci, struct error *err)
+		 struct error *err)
 {
 	struct proc_id qemu;
-	int r = judge_hostpci(h, g, d->slot, err);
 
-	if (r < 0)
-		return r;
-	*has_hostpci = r;
+	if (judge_hostpci(h, g, d->slot, err) < 0)
+		return error_code(err);
 	switch (vm_runs(h->root, d->vmid, &qemu, err)) {
 	case ANSWER_YES:
 		return refuse_running(d->vmid, err);
 	case ANSWER_UNKNOWN:
 		return error_code(err);
 	default:
-		break;
+		return rest_token_check(h->root, err);
 	}
-	if (rest_token_check(h->root, err) < 0)
+}
+
+/* What the VM still holds would be released, too: told like the plan's own steps. */
+static int foresee_release(struct hook *h, uint32_t vmid, struct error *err)
+{
+	AUTO_OWNER struct owner *o = NULL;
+	int r = hook_lock_vm(h, vmid, 0, &o, err);
+
+	if (!r)
+		r = recover_own(h, o, err);
+	if (!r)
+		r = release_vm(h, o, NULL, 0, NULL, err);
+	return r < 0 ? r : 0;
+}
+
+/* One look, one plan, one try; *status: it was complained of already. */
+static int try_detach(struct hook *h, struct detach *d, const struct owner *o, int *status,
+		      struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	CLEANUP(config_free) struct config c = {0};
+	CLEANUP(plan_free) struct plan p;
+	int r;
+
+	plan_init(&p, PLAN_REMOVE, d->vmid);
+	if (guest_here(h, d->vmid, &g, err) < 0 || config_load(h->root, &c, err) < 0)
 		return error_code(err);
-	return settle(h, d->vmid, err);
+	*status = choose(h, &c, &g, d);
+	if (*status)
+		return 0;
+	r = judge(h, d, &g, err);
+	if (!r)
+		r = make_plan(h, d, &g, &c, &p, err);
+	if (!r)
+		r = apply_plan(h, o, &p, err);
+	if (!r && h->dry_run)
+		return foresee_release(h, d->vmid, err);
+	if (!r)
+		tell_steps(d, &p);
+	return r;
+}
+
+static int may_detach(struct hook *h, const struct detach *d, struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+
+	if (geteuid())
+		return fail(err, EPERM, "only root can change a hookscript (PVE): run it as root");
+	return guest_here(h, d->vmid, &g, err);
 }
 
 static int detach(struct hook *h, struct detach *d)
 {
-	CLEANUP(guest_config_free) struct guest_config g = {0};
-	CLEANUP(config_free) struct config c = {0};
+	AUTO_OWNER struct owner *o = NULL;
 	struct error err = ERROR_INIT;
-	bool has_hostpci;
-	int r = 0;
+	int status = 0;
+	int r = may_detach(h, d, &err);
 
-	if (geteuid())
-		r = fail(&err, EPERM, "only root can change a hookscript (PVE): run it as root");
 	if (!r)
-		r = guest_here(h, d->vmid, &g, &err);
+		r = config_begin(h, d->vmid, &o, &err);
 	if (!r)
-		r = config_load(h->root, &c, &err);
-	if (!r) {
-		int status = choose(h, &c, &g, d);
-
-		if (status)
-			return status;
-		r = judge(h, d, &g, &has_hostpci, &err);
+		r = -EAGAIN;
+	for (int i = 0; i < MAX_TRIES && r == -EAGAIN; i++) {
+		error_clear(&err);
+		r = try_detach(h, d, o, &status, &err);
 	}
-	if (!r && h->dry_run) {
-		say("VM %u hostpci%u: would remove hostpci%u, port %u-%u and its mapping", d->vmid,
-		    d->slot, d->slot, d->vmid, d->slot);
-		return EXIT_DONE;
-	}
-	if (!r)
-		r = change(h, d, has_hostpci, &err);
+	if (status)
+		return status;
 	if (r < 0) {
-		complain("VM %u is not detached: %s", d->vmid, err.text);
+		complain("VM %u %s: %s", d->vmid,
+			 h->dry_run ? "would not be detached" : "is not detached", err.text);
 		return EXIT_REFUSED;
 	}
-	say("VM %u hostpci%u is detached", d->vmid, d->slot);
+	if (!h->dry_run)
+		say("VM %u hostpci%u is detached", d->vmid, d->slot);
 	return EXIT_DONE;
 }
 
 static int run(struct hook *h, int argc, char **argv)
 {
 	struct detach d = {0};
-	const struct opt opts[] = {{"slot", &d.slot_text, NULL}};
+	const struct opt opts[] = {{"slot", &d.slot_text, NULL}, {"dry-run", NULL, &h->dry_run}};
 	const char *args[1];
 	size_t n_args;
 
@@ -322,12 +302,13 @@ static int run(struct hook *h, int argc, char **argv)
 const struct command cmd_detach = {
 	.name = "detach",
 	.summary = "take a port from a VM, and all that attach made for it",
-	.help = "Usage: vfhook detach <vmid> [--slot N]\n"
+	.help = "Usage: vfhook detach <vmid> [--slot N] [--dry-run]\n"
 		"\n"
 		"Removes hostpciN, the port in /etc/pve/vfhook.cfg and the mapping vf-<vmid>-<N>.\n"
 		"With the last port of the VM goes the hookscript, or the one that the VM had\n"
 		"before comes back. A running VM must be stopped first.\n"
 		"\n"
-		"  --slot N    the N of hostpciN; needed if the VM has several ports\n",
+		"  --slot N    the N of hostpciN; needed if the VM has several ports\n"
+		"  --dry-run   tell what would be done, and do nothing\n",
 	.run = run,
 };

@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "hook/apply.h"
 #include "hook/mac.h"
+#include "hook/objects.h"
+#include "hook/portplan.h"
 #include "hook/ports.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
@@ -108,18 +111,15 @@ static void tell_live(const struct set *s, const struct plan *p)
 		say("VM %u hostpci%u: nothing to change live", s->vmid, s->slot);
 }
 
-/* Bring the VF to those wishes. quiet: it is the way back. */
-static int change_live(struct hook *h, const struct owner *o, const struct set *s,
-		       const struct lease *l, const struct vf_settings *want, bool quiet,
-		       struct error *err)
+/* The steps that bring the VF of that lease to those wishes. */
+static int plan_live(struct hook *h, const struct set *s, const struct lease *l,
+		     const struct vf_settings *want, struct plan *p, struct error *err)
 {
 	struct observer look = {.root = h->root, .kernel = h->kernel, .vmid = s->vmid};
 	CLEANUP(snapshot_free) struct snapshot snap = {0};
-	CLEANUP(plan_free) struct plan p;
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v;
 
-	plan_init(&p, PLAN_START, s->vmid);
 	if (snapshot_read(&look, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, &snap, err) <
 	    0)
 		return error_code(err);
@@ -127,80 +127,109 @@ static int change_live(struct hook *h, const struct owner *o, const struct set *
 	if (!v || !v->leased || v->lease_broken)
 		return fail(err, EIO, "the VF cannot be read: %s",
 			    snap.n_pfs && snap.pfs[0].broken ? snap.pfs[0].why : "it is gone");
-	if (plan_change(pf, v, want, &p, err) < 0)
-		return error_code(err);
-	if (!h->dry_run && execute(&h->exec, o, &p, err) < 0)
-		return error_code(err);
-	if (!quiet)
-		tell_live(s, &p);
-	return 0;
+	return plan_change(pf, v, want, p, err);
 }
 
 /* --- The command --- */
 
-static int write_changes(struct hook *h, struct set *s, bool check_only, struct port *after,
-			 struct error *err)
+/* The section of the port, as the last step: then the VF is as it says. */
+static int plan_file(struct hook *h, struct set *s, struct port *after, struct plan *p, char **from,
+		     struct error *err)
 {
-	return config_set_keys(h->root, s->vmid, s->slot, s->changes, s->n_changes, check_only,
-			       after, err);
+	AUTO_FREE char *to = NULL;
+	char set[256];
+	char what[400];
+	char id[32];
+
+	if (config_change_keys(h->root, s->vmid, s->slot, s->changes, s->n_changes, from, &to,
+			       after, err) < 0)
+		return error_code(err);
+	snprintf(id, sizeof(id), "%u-%u", s->vmid, s->slot);
+	snprintf(what, sizeof(what), "port %s in /" VFHOOK_CFG ": -> pool %s, %s", id, after->pool,
+		 vf_settings_describe(&after->want, set, sizeof(set)));
+	return plan_add_object(
+		p,
+		&(struct step_object){
+			.kind = OBJECT_PORT, .name = id, .from = *from, .to = to, .what = what},
+		err);
 }
 
-static int change(struct hook *h, const struct owner *o, struct set *s, struct error *err)
+static void tell_done(const struct hook *h, const struct set *s, const struct port *after,
+		      bool running)
 {
-	struct lease l = {0};
-	struct port after;
-	struct error undo = ERROR_INIT;
 	char text[256];
-	int running;
 
-	if (write_changes(h, s, true, &after, err) < 0)
-		return error_code(err);
-	running = find_running(h, s, &l, err);
-	if (running > 0 &&
-	    (hook_kernel(h, err) < 0 || change_live(h, o, s, &l, &after.want, false, err) < 0))
-		return fail_context(err, "the running VM's VF does not take it");
-	if (running < 0)
-		return running;
-	if (!h->dry_run && write_changes(h, s, false, NULL, err) < 0) {
-		if (running && change_live(h, o, s, &l, &l.want, true, &undo) < 0)
-			complain("VM %u hostpci%u: could not undo the live change: %s", s->vmid,
-				 s->slot, undo.text);
-		return error_code(err);
-	}
 	say("VM %u hostpci%u: %s %u-%u in /" VFHOOK_CFG ": pool %s, %s", s->vmid, s->slot,
-	    h->dry_run ? "would be port" : "port", s->vmid, s->slot, after.pool,
-	    vf_settings_describe(&after.want, text, sizeof(text)));
+	    h->dry_run ? "would be port" : "port", s->vmid, s->slot, after->pool,
+	    vf_settings_describe(&after->want, text, sizeof(text)));
 	if (!running)
 		say("VM %u hostpci%u: takes effect at the next start", s->vmid, s->slot);
 	else if (s->new_mac)
 		say("VM %u hostpci%u: the MAC takes effect at the next start", s->vmid, s->slot);
+}
+
+static int change(struct hook *h, const struct owner *o, struct set *s, struct error *err)
+{
+	CLEANUP(plan_free) struct plan file;
+	CLEANUP(plan_free) struct plan p;
+	AUTO_FREE char *from = NULL;
+	struct port after;
+	struct lease l = {0};
+	int running;
+
+	plan_init(&file, PLAN_CHANGE, s->vmid);
+	plan_init(&p, PLAN_CHANGE, s->vmid);
+	if (plan_file(h, s, &after, &file, &from, err) < 0)
+		return error_code(err);
+	running = find_running(h, s, &l, err);
+	if (running < 0)
+		return running;
+	if (running && (hook_kernel(h, err) < 0 || plan_live(h, s, &l, &after.want, &p, err) < 0))
+		return fail_context(err, "the running VM's VF does not take it");
+	if (plan_append(&p, &file, err) < 0)
+		return error_code(err);
+	if (apply_plan(h, o, &p, err) < 0)
+		return running ? fail_context(err, "the running VM's VF does not take it")
+			       : error_code(err);
+	if (running && !h->dry_run)
+		tell_live(s, &p);
+	tell_done(h, s, &after, running);
 	return 0;
+}
+
+/*
+ * PVE's lock too, and before ours, as a start has it: a VM that is between pre-start and its QEMU
+ * would be taken for one that does not run. A dry run only says whether they are free.
+ */
+static int lock(struct hook *h, const struct set *s, struct owner **config, struct vm_locks *l,
+		struct error *err)
+{
+	int r = config_begin(h, s->vmid, config, err);
+
+	if (!r && !h->dry_run) {
+		l->pve = vm_lock(h->root, s->vmid, LOCK_WAIT_MS, err);
+		r = l->pve < 0 ? l->pve : 0;
+	}
+	if (!r)
+		r = hook_lock_vm(h, s->vmid, LOCK_WAIT_MS, &l->ours, err);
+	if (!r)
+		r = recover_own(h, l->ours, err);
+	return r;
 }
 
 static int set(struct hook *h, struct set *s)
 {
 	CLEANUP(guest_config_free) struct guest_config g = {0};
 	CLEANUP(config_free) struct config c = {0};
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	AUTO_OWNER struct owner *config = NULL;
 	struct error err = ERROR_INIT;
-	AUTO_CLOSE int pve = -1;
-	AUTO_OWNER struct owner *ours = NULL;
 	const struct port *p;
 	int status;
 	int r = guest_here(h, s->vmid, &g, &err);
 
-	/*
-	 * PVE's lock too, and first, as a start has it: a VM that is between pre-start
-	 * and its QEMU would be taken for one that does not run.
-	 */
-	if (!r) {
-		pve = vm_lock(h->root, s->vmid, LOCK_WAIT_MS, &err);
-		r = pve < 0 ? pve : 0;
-	}
-	if (!r) {
-		r = hook_lock_vm(h, s->vmid, LOCK_WAIT_MS, &ours, &err);
-		if (!r)
-			r = recover_own(h, ours, &err);
-	}
+	if (!r)
+		r = lock(h, s, &config, &locks, &err);
 	if (!r)
 		r = config_load(h->root, &c, &err);
 	if (!r) {
@@ -215,7 +244,7 @@ static int set(struct hook *h, struct set *s)
 			     s->vmid, s->slot, s->vmid, s->slot);
 	}
 	if (!r)
-		r = change(h, ours, s, &err);
+		r = change(h, locks.ours, s, &err);
 	if (r < 0) {
 		complain("VM %u: nothing is changed: %s", s->vmid, err.text);
 		return EXIT_REFUSED;
@@ -226,9 +255,10 @@ static int set(struct hook *h, struct set *s)
 static int run(struct hook *h, int argc, char **argv)
 {
 	struct set s = {0};
-	struct opt opts[WISH_COUNT + 1] = {{"slot", &s.slot_text, NULL}};
+	struct opt opts[WISH_COUNT + 2] = {{"slot", &s.slot_text, NULL},
+					   {"dry-run", NULL, &h->dry_run}};
 	const char *args[1];
-	size_t n_opts = 1;
+	size_t n_opts = 2;
 	size_t n_args;
 	bool any = false;
 
@@ -258,6 +288,8 @@ const struct command cmd_set = {
 		"  --slot N             the N of hostpciN; needed if the VM has several ports\n"
 		"  --mac auto|ADDR      auto: a new one is made, and kept\n" WISH_HELP "\n"
 		"The value `unset` takes an option out of the port: vfhook does not touch that\n"
-		"setting then.\n",
+		"setting then.\n"
+		"\n"
+		"  --dry-run            tell what would be done, and do nothing\n",
 	.run = run,
 };

@@ -1009,18 +1009,133 @@ static int check_changed_port(const struct edit *e, uint32_t vmid, unsigned slot
 	return 0;
 }
 
-int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_change *changes,
-		    size_t n, bool check_only, struct port *after, struct error *err)
+/* --- Any section --- */
+
+/* Behind the last property of the section at head. */
+static const char *section_end(const char *head)
+{
+	const char *end = next_line(head);
+
+	for (const char *p = end; in_section(p); p = next_line(p)) {
+		if (is_property(p))
+			end = next_line(p);
+	}
+	return end;
+}
+
+/* The section's text, always with a line break at its end; NULL in *out: there is none. */
+static int copy_section(const char *text, const char *type, const char *id, char **out,
+			struct error *err)
+{
+	const char *head = find_section(text, type, id);
+	CLEANUP(str_free) struct str s = STR_INIT;
+
+	*out = NULL;
+	if (!head)
+		return 0;
+	str_append_len(&s, head, (size_t)(section_end(head) - head));
+	if (s.len && s.data[s.len - 1] != '\n')
+		str_append(&s, "\n");
+	*out = str_take(&s);
+	return *out ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+int config_section(int root, const char *type, const char *id, char **out, struct error *err)
+{
+	CLEANUP(config_free) struct config c = {0};
+	AUTO_FREE char *text = NULL;
+
+	*out = NULL;
+	return load_for_change(root, &text, &c, err) < 0 ? error_code(err)
+							 : copy_section(text, type, id, out, err);
+}
+
+int config_port_section(const struct port *p, char **out, struct error *err)
+{
+	CLEANUP(str_free) struct str s = STR_INIT;
+
+	port_text(p, &s);
+	*out = str_take(&s);
+	return *out ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+int config_guest_section(uint32_t vmid, const char *volid, char **out, struct error *err)
+{
+	CLEANUP(str_free) struct str s = STR_INIT;
+
+	str_printf(&s, "guest: %u\n\tchain %s\n", vmid, volid);
+	*out = str_take(&s);
+	return *out ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+/* The file with another text for that section. */
+static void swap_text(struct edit *e, const char *head, const char *to)
+{
+	if (head && !to) {
+		leave_out_section(e, head);
+	} else if (head) {
+		str_append_len(&e->out, e->text, (size_t)(head - e->text));
+		str_append(&e->out, to);
+		str_append(&e->out, section_end(head));
+	} else {
+		begin_section(e);
+		str_append(&e->out, to);
+	}
+}
+
+/* A port that would be a mistake, or make one of another port. */
+static int check_swapped(const struct edit *e, const char *id, struct error *err)
+{
+	struct port p = {0};
+
+	return port_id(id, &p, err) < 0 ? error_code(err)
+					: check_changed_port(e, p.vmid, p.slot, NULL, err);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : !a && !b;
+}
+
+int config_swap_section(int root, const char *type, const char *id, const char *from,
+			const char *to, bool check, struct error *err)
 {
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-	const char *head = NULL;
+	AUTO_FREE char *now = NULL;
 
-	if (edit_port_begin(root, &e, vmid, slot, &head, err) < 0)
+	if (edit_begin(root, &e, err) < 0 || copy_section(e.text, type, id, &now, err) < 0)
 		return error_code(err);
+	if (same_text(now, to))
+		return 0;
+	if (!same_text(now, from))
+		return fail(err, EAGAIN, "%s %s in /" VFHOOK_CFG " was changed meanwhile", type,
+			    id);
+	swap_text(&e, now ? find_section(e.text, type, id) : NULL, to);
+	if (check && to && !strcmp(type, "port") && check_swapped(&e, id, err) < 0)
+		return error_code(err);
+	return edit_store(root, &e, err);
+}
+
+int config_change_keys(int root, uint32_t vmid, unsigned slot, const struct key_change *changes,
+		       size_t n, char **from, char **to, struct port *after, struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	const char *head;
+	char id[32];
+
+	*from = *to = NULL;
+	if (load_for_change(root, &e.text, &e.now, err) < 0)
+		return error_code(err);
+	snprintf(id, sizeof(id), "%u-%u", vmid, slot);
+	head = find_section(e.text, "port", id);
+	if (!head)
+		return fail(err, ENOENT, "there is no port %s in /" VFHOOK_CFG, id);
 	change_section(&e, head, changes, n);
-	if (check_changed_port(&e, vmid, slot, after, err) < 0)
+	if (check_changed_port(&e, vmid, slot, after, err) < 0 ||
+	    copy_section(e.text, "port", id, from, err) < 0 ||
+	    copy_section(str_get(&e.out), "port", id, to, err) < 0)
 		return error_code(err);
-	return check_only ? 0 : edit_store(root, &e, err);
+	return 0;
 }
 
 /* --- Pools --- */

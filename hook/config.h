@@ -137,11 +137,27 @@ struct key_change {
 };
 
 /*
- * Change keys of a port. With check_only nothing is written, but all is judged.
- * after, if not NULL, receives the port as it then is.
+ * What a port's section becomes with other keys: its text as it is and as it would be (both the
+ * caller's to free()), and the port as it would be. Nothing is written, and all is judged.
  */
-int config_set_keys(int root, uint32_t vmid, unsigned slot, const struct key_change *changes,
-		    size_t n, bool check_only, struct port *after, struct error *err);
+int config_change_keys(int root, uint32_t vmid, unsigned slot, const struct key_change *changes,
+		       size_t n, char **from, char **to, struct port *after, struct error *err);
+
+/*
+ * The text of the section "<type>: <id>", from its head to its last property; NULL in *out: there
+ * is none. The caller's to free().
+ */
+int config_section(int root, const char *type, const char *id, char **out, struct error *err);
+/* The text that a port, and the note of a guest's other hookscript, would have. */
+int config_port_section(const struct port *p, char **out, struct error *err);
+int config_guest_section(uint32_t vmid, const char *volid, char **out, struct error *err);
+
+/*
+ * Give a section another text, if it is `from` (NULL: not there); `to` NULL takes it out. One that
+ * is `to` already is fine; -EAGAIN: it is neither. check: -EINVAL if a port would be a mistake.
+ */
+int config_swap_section(int root, const char *type, const char *id, const char *from,
+			const char *to, bool check, struct error *err);
 
 /* The PFs of one node for a pool, which is made if it is not there. NULL: leave the key alone. */
 struct pool_addition {

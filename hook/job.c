@@ -11,10 +11,13 @@
 #include "base/answer.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/apply.h"
 #include "hook/events.h"
 #include "hook/handover.h"
 #include "hook/hook.h"
 #include "hook/mac.h"
+#include "hook/objects.h"
+#include "hook/portplan.h"
 #include "hook/ports.h"
 #include "hook/say.h"
 #include "hook/wish.h"
@@ -37,76 +40,57 @@
 #define MAX_TURNS_MS (VM_LOCK_WAIT_MS + 60000)
 #define MAX_TRIES    3
 
-/* Into the file; in a dry run, only into what we know of it. */
-static int add_port(struct hook *h, struct config *c, const struct port *p, struct error *err)
-{
-	struct port *more;
-
-	if (!h->dry_run)
-		return config_add_port(h->root, p, err);
-	more = reallocarray(c->ports, c->n_ports + 1, sizeof(*more));
-	if (!more)
-		return fail(err, ENOMEM, "out of memory");
-	c->ports = more;
-	c->ports[c->n_ports++] = *p;
-	return 0;
-}
-
 /* A clone runs the hookscript that its original has chained behind ours, too. */
-static int adopt_chain(struct hook *h, const struct vm_ports *v, uint32_t origin, struct error *err)
+static int adopt_chain(struct hook *h, const struct vm_ports *v, uint32_t origin, struct plan *p,
+		       struct error *err)
 {
 	uint32_t vmid = v->guest.vmid;
 	const struct guest_note *from = origin ? config_guest(&v->config, origin) : NULL;
 
-	if (!from || from->bad || !from->chain[0] || config_guest(&v->config, vmid))
+	if (!from || from->bad || !from->chain[0] || config_guest(&v->config, vmid) ||
+	    plan_has_object(p, OBJECT_GUEST))
 		return 0;
-	if (!h->dry_run && config_set_chain(h->root, vmid, from->chain, err) < 0)
-		return error_code(err);
-	say("VM %u: %s %s after vfhook, as VM %u does", vmid, h->dry_run ? "would run" : "runs",
-	    from->chain, origin);
-	return 0;
+	return plan_chain(h, vmid, from->chain, p, err);
 }
 
 /* Make the ports that a clone, a pool's name or a raw address ask for. */
-static int adopt_ports(struct hook *h, struct vm_ports *v, struct error *err)
+static int adopt_ports(struct hook *h, struct vm_ports *v, struct plan *plan, struct error *err)
 {
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		struct port *p = &v->entries[slot].adopt;
-		char mac[MAC_LEN];
-		int r;
 
 		if (v->entries[slot].verdict != ENTRY_ADOPT)
 			continue;
-		if (adopt_chain(h, v, v->entries[slot].origin, err) < 0)
+		if (adopt_chain(h, v, v->entries[slot].origin, plan, err) < 0)
 			return error_code(err);
 		if (mac_make(h->root, &v->config, p->want.mac, err) < 0)
 			return error_code(err);
 		p->want.has |= HAS_MAC;
 		p->mac_auto = false;
-		r = add_port(h, &v->config, p, err);
-		if (r == -EEXIST) { /* somebody was faster: what he wrote counts */
-			error_clear(err);
-			continue;
-		}
-		if (r < 0)
-			return r;
-		mac_format(p->want.mac, mac);
-		say("VM %u hostpci%u: port %u-%u %sadded to /" VFHOOK_CFG " (pool %s, MAC %s%s)",
-		    p->vmid, slot, p->vmid, slot, h->dry_run ? "would be " : "", p->pool, mac,
-		    h->dry_run ? " or another new one" : "");
+		if (vm_ports_add(v, p, err) < 0 || plan_port_section(p, plan, err) < 0)
+			return error_code(err);
+	}
+	/* A new port makes an adoption a rewrite. */
+	vm_ports_judge(h, v);
+	return 0;
+}
+
+static int plan_entries(struct hook *h, const struct vm_ports *v, struct plan *p, struct error *err)
+{
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (v->entries[slot].verdict == ENTRY_REWRITE &&
+		    plan_hostpci(h, v->guest.vmid, slot, v->entries[slot].value, p, err) < 0)
+			return error_code(err);
 	}
 	return 0;
 }
 
-/* Judged again: a new port makes an adoption a rewrite. */
-static int load_again(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err)
+static void tell_steps(const struct plan *p)
 {
-	if (h->dry_run) {
-		vm_ports_judge(h, v);
-		return 0;
-	}
-	vm_ports_free(v);
-	return vm_ports_load(h, vmid, v, err);
+	char text[600];
+
+	for (size_t i = 0; i < p->n_steps; i++)
+		say("%s", step_describe(&p->steps[i], text, sizeof(text)));
 }
 
 /* A VM that is started elsewhere, by HA say, gets there what it needs. */
@@ -125,16 +109,18 @@ static int still_here(struct hook *h, uint32_t vmid, struct error *err)
 	return fail(err, ENOENT, "it is not on this node now, and may be moving");
 }
 
-static int prepare_once(struct hook *h, uint32_t vmid, struct error *err)
+/* One look, one plan, one try. */
+static int prepare_once(struct hook *h, const struct owner *o, uint32_t vmid, struct error *err)
 {
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+	CLEANUP(plan_free) struct plan p;
 	int slot;
+	int r;
 
+	plan_init(&p, PLAN_CONFIG, vmid);
 	if (!h->dry_run && still_here(h, vmid, err) < 0)
 		return error_code(err);
-	if (vm_ports_load(h, vmid, &v, err) < 0 || adopt_ports(h, &v, err) < 0)
-		return error_code(err);
-	if (load_again(h, vmid, &v, err) < 0)
+	if (vm_ports_load(h, vmid, &v, err) < 0 || adopt_ports(h, &v, &p, err) < 0)
 		return error_code(err);
 	slot = vm_ports_first(&v, ENTRY_REFUSE);
 	if (slot >= 0)
@@ -142,19 +128,25 @@ static int prepare_once(struct hook *h, uint32_t vmid, struct error *err)
 	if (vm_ports_first(&v, ENTRY_REWRITE) < 0)
 		return 0;
 	if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
-	    (!h->dry_run && hook_rest(h, err) < 0) || ports_write_mappings(h, &v, -1, err) < 0)
+	    plan_port_mappings(h, &v, -1, &p, err) < 0 || plan_entries(h, &v, &p, err) < 0)
 		return error_code(err);
-	return ports_write_hostpci(h, &v, -1, err);
+	r = apply_plan(h, o, &p, err);
+	if (!r && !h->dry_run)
+		tell_steps(&p);
+	return r;
 }
 
 static int prepare(struct hook *h, uint32_t vmid, struct error *err)
 {
-	int r = -EAGAIN;
+	AUTO_OWNER struct owner *o = NULL;
+	int r = config_begin(h, vmid, &o, err);
 
+	if (!r)
+		r = -EAGAIN;
 	/* A config that somebody changed meanwhile is looked at again. */
 	for (int i = 0; i < MAX_TRIES && r == -EAGAIN; i++) {
 		error_clear(err);
-		r = prepare_once(h, vmid, err);
+		r = prepare_once(h, o, vmid, err);
 	}
 	return r;
 }
@@ -278,7 +270,7 @@ static int start_again(struct hook *h, uint32_t vmid, int job, struct error *err
 
 int job_preview(struct hook *h, uint32_t vmid, enum job_kind kind, struct error *err)
 {
-	int r = prepare_once(h, vmid, err);
+	int r = prepare(h, vmid, err);
 
 	if (r < 0)
 		return r;

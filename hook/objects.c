@@ -11,7 +11,8 @@
 #include "pveapi/api.h"
 
 static const struct object_kind *const kinds[] = {
-	&object_map_entry,
+	&object_map_entry, &object_mapping,    &object_port, &object_guest,
+	&object_hostpci,   &object_hookscript, &object_off,
 };
 
 static const struct object_kind *find_kind(const struct step_object *o)
@@ -36,8 +37,8 @@ int object_call(void *arg, const struct step *s, bool undo, struct error *err)
 	if (k->rest && hook_rest(h, err) < 0)
 		return error_code(err);
 	if (undo)
-		return k->set(h, o->name, true, o->to, o->from, err);
-	return k->set(h, o->name, !o->harmless, o->from, o->to, err);
+		return k->set(h, o->name, OBJECT_UNDO, o->to, o->from, err);
+	return k->set(h, o->name, o->harmless ? OBJECT_ANYHOW : OBJECT_DO, o->from, o->to, err);
 }
 
 void object_tell(struct hook *h, const struct step_object *o)
@@ -58,6 +59,23 @@ bool plan_needs_rest(const struct plan *p)
 			return true;
 	}
 	return false;
+}
+
+int plan_object(struct hook *h, const char *kind, const char *name, const char *to,
+		const char *what, struct plan *p, struct error *err)
+{
+	struct step_object o = {.kind = kind, .name = name, .to = to, .what = what};
+	const struct object_kind *k = find_kind(&o);
+	AUTO_FREE char *now = NULL;
+
+	if (!k || !k->read)
+		return fail(err, EINVAL, "a '%s' cannot be planned for", kind);
+	if (k->read(h, name, &now, err) < 0)
+		return error_code(err);
+	o.from = now;
+	if (now && to ? !strcmp(now, to) : !now && !to)
+		return 0;
+	return plan_add_object(p, &o, err);
 }
 
 void objects_unlock(struct hook *h)
@@ -114,7 +132,7 @@ static int map_entry_read(struct hook *h, const char *name, char **text, struct 
 	return e && !*text ? fail(err, ENOMEM, "out of memory") : 0;
 }
 
-static int map_entry_set(struct hook *h, const char *name, bool from_known, const char *from,
+static int map_entry_set(struct hook *h, const char *name, enum object_how how, const char *from,
 			 const char *to, struct error *err)
 {
 	char id[NAME_LEN];
@@ -126,7 +144,7 @@ static int map_entry_set(struct hook *h, const char *name, bool from_known, cons
 	if (split_entry_name(name, id, node, err) < 0)
 		return error_code(err);
 	description = describe_mapping(h, id, node, text, sizeof(text));
-	if (from_known)
+	if (how != OBJECT_ANYHOW)
 		r = api_mapping_swap(h->rest, h->root, node, id, description, from, to, err);
 	else
 		r = api_mapping_set(h->rest, h->root, node, id, description, to, err);
@@ -166,6 +184,58 @@ static void map_entry_tell(struct hook *h, const char *name, const char *from, c
 
 const struct object_kind object_map_entry = {
 	OBJECT_MAP_ENTRY, true, map_entry_read, map_entry_set, map_entry_tell,
+};
+
+/* --- A whole mapping --- */
+
+static int mapping_read(struct hook *h, const char *id, char **text, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	CLEANUP(str_free) struct str s = STR_INIT;
+	const struct mapping *m;
+
+	*text = NULL;
+	if (mapping_load(h->root, &f, err) < 0)
+		return error_code(err);
+	m = mapping_find(&f, id);
+	if (!m)
+		return 0;
+	str_printf(&s, "description %s\n", m->description ? m->description : "");
+	for (size_t i = 0; i < m->n_entries; i++)
+		str_printf(&s, "map %s\n", m->entries[i].raw);
+	*text = str_take(&s);
+	return *text ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+/* PVE's DELETE knows no digest, so comparing and deleting are two. */
+static int mapping_set(struct hook *h, const char *id, enum object_how how, const char *from,
+		       const char *to, struct error *err)
+{
+	AUTO_FREE char *now = NULL;
+
+	if (to)
+		return fail(err, EINVAL, "mapping %s is not made as a whole", id);
+	if (mapping_read(h, id, &now, err) < 0)
+		return error_code(err);
+	if (!now)
+		return 0;
+	if (how != OBJECT_ANYHOW && (!from || strcmp(now, from) != 0))
+		return fail(err, EAGAIN, "mapping %s was changed meanwhile", id);
+	if (api_mapping_delete(h->rest, h->root, id, err) < 0)
+		return fail_context(err, "mapping %s cannot be deleted", id);
+	return 0;
+}
+
+static void mapping_tell(struct hook *h, const char *id, const char *from, const char *to)
+{
+	(void)h;
+	(void)from;
+	if (!to)
+		say("    REST: DELETE /cluster/mapping/pci/%s", id);
+}
+
+const struct object_kind object_mapping = {
+	OBJECT_MAPPING, true, mapping_read, mapping_set, mapping_tell,
 };
 
 int plan_map_entry(const char *id, const char *node, const struct mapping_entry *old,

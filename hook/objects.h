@@ -12,6 +12,26 @@
  * its entries. */
 #define OBJECT_MAP_ENTRY "map-entry"
 
+/* The whole mapping, "vf-100-0": its description and map lines. Only to be taken away. */
+#define OBJECT_MAPPING "mapping"
+/* A section of vfhook.cfg, "100-0" and "100": its text. */
+#define OBJECT_PORT  "port"
+#define OBJECT_GUEST "guest"
+/* "100 0": the value of hostpci0, the pending one if there is one. */
+#define OBJECT_HOSTPCI	  "hostpci"
+#define OBJECT_HOOKSCRIPT "hookscript"
+/*
+ * "100": the VM is off, and kept so until the plan is over (PVE's lock and ours); what a start that
+ * failed has left it is given back.
+ */
+#define OBJECT_OFF "off"
+
+enum object_how {
+	OBJECT_DO,     /* only if it is `from` */
+	OBJECT_UNDO,   /* likewise; `to` was there before, and is not judged */
+	OBJECT_ANYHOW, /* whatever it is */
+};
+
 struct object_kind {
 	const char *name;
 	bool rest; /* it is set through PVE's API: the token must be there */
@@ -22,10 +42,9 @@ struct object_kind {
 	int (*read)(struct hook *h, const char *name, char **text, struct error *err);
 	/*
 	 * Set it to `to` (NULL: take it away) if it is `from`, or `to` already. -EAGAIN: it is
-	 * neither. Comparing and setting are one where PVE lets them be. Without from_known it is
-	 * set whatever it is.
+	 * neither. Comparing and setting are one where PVE lets them be.
 	 */
-	int (*set)(struct hook *h, const char *name, bool from_known, const char *from,
+	int (*set)(struct hook *h, const char *name, enum object_how how, const char *from,
 		   const char *to, struct error *err);
 	/* What would be sent, in lines of their own; may be NULL. */
 	void (*tell)(struct hook *h, const char *name, const char *from, const char *to);
@@ -33,6 +52,19 @@ struct object_kind {
 
 /* One by one, in the file that knows them. */
 extern const struct object_kind object_map_entry;
+extern const struct object_kind object_mapping;
+extern const struct object_kind object_port;
+extern const struct object_kind object_guest;
+extern const struct object_kind object_hostpci;
+extern const struct object_kind object_hookscript;
+extern const struct object_kind object_off;
+
+/*
+ * What an object is now, and the step that makes it `to`; none if it is that already. what may be
+ * NULL.
+ */
+int plan_object(struct hook *h, const char *kind, const char *name, const char *to,
+		const char *what, struct plan *p, struct error *err);
 
 /* The executor's `call`. arg is the struct hook. */
 int object_call(void *arg, const struct step *s, bool undo, struct error *err);

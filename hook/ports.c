@@ -14,9 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "hook/apply.h"
 #include "hook/mac.h"
-#include "hook/publish.h"
 #include "hook/say.h"
 #include "pveapi/api.h"
 #include "pveapi/storage.h"
@@ -34,79 +32,6 @@ const char *const wish_keys[WISH_COUNT] = {
 	[WISH_LINK_STATE] = "link-state",
 	[WISH_QUERY_RSS] = "query-rss",
 };
-
-/* --- Mappings --- */
-
-/* Any VF of the pool will do to make the mapping valid: pre-start says then why none is free. */
-static bool any_vf(const struct snapshot *s, const struct port_wish *w, struct port_choice *out)
-{
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		for (size_t k = 0; k < w->n_pfs; k++) {
-			if (s->pfs[i].n_vfs &&
-			    !pci_addr_cmp(&s->pfs[i].info.addr, &w->pfs[k].addr)) {
-				*out = (struct port_choice){.chosen = true, .pf = i};
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-static int send_calls(struct hook *h, const struct plan *calls, struct error *err)
-{
-	for (size_t i = 0; i < calls->n_steps; i++) {
-		if (h->exec.call(h->exec.arg, &calls->steps[i], false, err) < 0)
-			return error_code(err);
-		say("%s", calls->steps[i].object.what);
-	}
-	return 0;
-}
-
-/* Without a slot: what is written next. That of an entry that is right already is its start's to
- * change, and the VM may run with it. */
-static bool is_meant(const struct vm_ports *v, unsigned slot, int wanted)
-{
-	return wanted < 0 ? v->entries[slot].verdict == ENTRY_REWRITE : slot == (unsigned)wanted;
-}
-
-int ports_write_mappings(struct hook *h, struct vm_ports *v, int slot, struct error *err)
-{
-	struct port_choice choices[PVE_HOSTPCI_MAX] = {{0}};
-	CLEANUP(snapshot_free) struct snapshot s = {0};
-	AUTO_FREE struct vf_claim *claims = NULL;
-	CLEANUP(plan_free) struct plan look; /* only its choices count: pre-start takes the VFs */
-	CLEANUP(plan_free) struct plan calls;
-	struct error why = ERROR_INIT;
-
-	plan_init(&look, PLAN_START, v->guest.vmid);
-	plan_init(&calls, PLAN_START, v->guest.vmid);
-	if (observe_wishes(h, v, true, &claims, &s, err) < 0)
-		return error_code(err);
-	if (plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &look, &why) < 0)
-		say("%s", why.text);
-	for (size_t i = 0; i < v->n_wishes; i++) {
-		const struct port_wish *w = &v->wishes[i];
-
-		if (!is_meant(v, w->slot, slot))
-			continue;
-		if (!choices[i].chosen && !any_vf(&s, w, &choices[i]))
-			return fail(err, ENOSPC, "pool '%s' of hostpci%u has no VFs on this node",
-				    w->pool, w->slot);
-		if (plan_mapping(h, v, w->slot, &s.pfs[choices[i].pf].vfs[choices[i].vf].info,
-				 false, &calls, err) < 0)
-			return error_code(err);
-	}
-	if (h->dry_run)
-		plan_print(h, &calls);
-	else if (send_calls(h, &calls, err) < 0)
-		return error_code(err);
-	for (size_t i = 0; i < v->n_wishes; i++) {
-		if (is_meant(v, v->wishes[i].slot, slot) &&
-		    publish_entries(h, v, &v->wishes[i], err) < 0)
-			return error_code(err);
-	}
-	return 0;
-}
 
 /* --- The guest's config --- */
 
@@ -242,50 +167,27 @@ int ports_delete_hostpci(struct hook *h, const struct guest_config *g, unsigned 
 	return ports_change_hostpci(h, g, &gone, 1, err);
 }
 
-static void tell_changes(struct hook *h, const struct guest_config *g,
-			 const struct hostpci_change *changes, size_t n)
+void ports_tell_hostpci(struct hook *h, const struct guest_config *g,
+			const struct hostpci_change *changes, size_t n)
 {
-	bool root = need_root(g, changes, n);
 	char digest[41];
 
-	guest_config_digest(g, digest);
-	for (size_t i = 0; i < n; i++) {
-		const struct hostpci *old = &g->hostpci[changes[i].slot];
-
-		say("  VM %u hostpci%u: %s -> %s", g->vmid, changes[i].slot,
-		    old->present ? old->raw : "nothing", changes[i].value);
-		if (root)
-			say("    qm set %u --hostpci%u %s   (as root: no token may write this)",
-			    g->vmid, changes[i].slot, changes[i].value);
-	}
-	if (root)
+	if (need_root(g, changes, n)) {
+		for (size_t i = 0; i < n; i++)
+			say("    qm set %u %s%u%s%s   (as root: no token may write this)", g->vmid,
+			    changes[i].value ? "--hostpci" : "--delete hostpci", changes[i].slot,
+			    changes[i].value ? " " : "", changes[i].value ? changes[i].value : "");
 		return;
-	say("    REST: PUT /nodes/%s/qemu/%u/config", h->node, g->vmid);
-	for (size_t i = 0; i < n; i++)
-		say("          hostpci%u=%s", changes[i].slot, changes[i].value);
-	say("          digest=%s", digest);
-}
-
-int ports_write_hostpci(struct hook *h, const struct vm_ports *v, int slot, struct error *err)
-{
-	struct hostpci_change changes[PVE_HOSTPCI_MAX];
-	size_t n = 0;
-
-	for (unsigned i = 0; i < PVE_HOSTPCI_MAX; i++) {
-		const struct entry *e = &v->entries[i];
-
-		if (e->verdict == ENTRY_REWRITE && (slot < 0 || i == (unsigned)slot))
-			changes[n++] = (struct hostpci_change){i, e->value};
 	}
-	if (h->dry_run && n)
-		tell_changes(h, &v->guest, changes, n);
-	if (h->dry_run || !n)
-		return 0;
-	if (ports_change_hostpci(h, &v->guest, changes, n, err) < 0)
-		return error_code(err);
-	for (size_t i = 0; i < n; i++)
-		say("VM %u hostpci%u: %s", v->guest.vmid, changes[i].slot, changes[i].value);
-	return 0;
+	guest_config_digest(g, digest);
+	say("    REST: PUT /nodes/%s/qemu/%u/config", h->node, g->vmid);
+	for (size_t i = 0; i < n; i++) {
+		if (changes[i].value)
+			say("          hostpci%u=%s", changes[i].slot, changes[i].value);
+		else
+			say("          delete=hostpci%u", changes[i].slot);
+	}
+	say("          digest=%s", digest);
 }
 
 int guest_elsewhere(struct hook *h, uint32_t vmid, char node[NAME_LEN])

@@ -19,25 +19,15 @@
 void our_hookscript(const struct hook *h, char volid[VOLID_LEN]);
 
 /*
- * Let the mappings of the VM's ports name VFs, free ones if there are any;
- * before hostpciN names the mappings. With slot >= 0 only that port's, else those of the entries
- * that are to be written: the mapping of a running VM must not change. The wishes must be there.
- */
-int ports_write_mappings(struct hook *h, struct vm_ports *v, int slot, struct error *err);
-
-/*
- * Write hostpciN as the VM's entry for the slot says, or with slot < 0 all that are to be written,
- * in one step. -EAGAIN: the config is not the one any more that was judged.
- */
-int ports_write_hostpci(struct hook *h, const struct vm_ports *v, int slot, struct error *err);
-
-/*
  * Change or delete entries of the config that was read into g, in one step: by REST, or, where only
  * root@pam may (a raw address, a romfile), by `qm set`. Sends g's digest: -EAGAIN if the config was
  * changed since.
  */
 int ports_change_hostpci(struct hook *h, const struct guest_config *g,
 			 const struct hostpci_change *changes, size_t n, struct error *err);
+/* What that would send, for a person. */
+void ports_tell_hostpci(struct hook *h, const struct guest_config *g,
+			const struct hostpci_change *changes, size_t n);
 int ports_delete_hostpci(struct hook *h, const struct guest_config *g, unsigned slot,
 			 struct error *err);
 

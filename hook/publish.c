@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/objects.h"
 #include "hook/say.h"
-#include "pveapi/api.h"
 #include "pveapi/section.h"
 #include "src/json.h"
 #include "src/sysfs.h"
@@ -201,7 +201,7 @@ static char *choose_entry(const struct mapping_file *f, const struct pool *p, co
 }
 
 static int add_entry(struct hook *h, const struct mapping_file *f, const struct pool *p,
-		     const char *node, const char *id, struct error *err)
+		     const char *node, const char *id, struct plan *plan, struct error *err)
 {
 	AUTO_JSON json_t *j = NULL;
 	AUTO_FREE char *entry = NULL;
@@ -216,23 +216,25 @@ static int add_entry(struct hook *h, const struct mapping_file *f, const struct 
 		return 0;
 	}
 	entry = choose_entry(f, p, node, json_object_get(j, "vfs"));
-	if (!entry) {
-		say("mapping %s: no entry for node %s: /%s lists no VF of pool '%s'", id, node,
-		    path, p->name);
-		return 0;
-	}
-	if (h->dry_run) {
-		say("  mapping %s on %s: none -> %s", id, node, entry);
-		return 0;
-	}
-	if (api_mapping_set(h->rest, h->root, node, id, NULL, entry, err) < 0)
-		return fail_context(err, "mapping %s cannot be written", id);
-	say("mapping %s on %s: none -> %s", id, node, entry);
+	if (entry)
+		return plan_map_entry(id, node, NULL, entry, false, plan, err);
+	say("mapping %s: no entry for node %s: /%s lists no VF of pool '%s'", id, node, path,
+	    p->name);
 	return 0;
 }
 
+/* Was that node of the pool looked at already, for another PF of it? */
+static bool seen_before(const struct pool *p, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (!strcmp(p->pfs[k].node, p->pfs[i].node))
+			return true;
+	}
+	return false;
+}
+
 int publish_entries(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
-		    struct error *err)
+		    struct plan *plan, struct error *err)
 {
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	const struct pool *p = config_pool(&v->config, w->pool);
@@ -241,21 +243,17 @@ int publish_entries(struct hook *h, const struct vm_ports *v, const struct port_
 	port_mapping_id(w->vmid, w->slot, id);
 	if (!p)
 		return 0;
+	if (mapping_load(h->root, &f, err) < 0)
+		return error_code(err);
 	for (size_t i = 0; i < p->n_pfs; i++) {
 		const char *node = p->pfs[i].node;
-		const struct mapping *m;
+		const struct mapping *m = mapping_find(&f, id);
 		size_t n;
 
-		if (!strcmp(node, h->node))
+		if (!strcmp(node, h->node) || seen_before(p, i) ||
+		    (m && mapping_node_entry(m, node, &n)))
 			continue;
-		/* Read again each time: an entry may have come with the node's other PF. */
-		mapping_file_free(&f);
-		if (mapping_load(h->root, &f, err) < 0)
-			return error_code(err);
-		m = mapping_find(&f, id);
-		if (m && mapping_node_entry(m, node, &n))
-			continue;
-		if (add_entry(h, &f, p, node, id, err) < 0)
+		if (add_entry(h, &f, p, node, id, plan, err) < 0)
 			return error_code(err);
 	}
 	return 0;

@@ -30,11 +30,11 @@ struct published_vf {
 int published_vfs(struct hook *h, struct published_vf **list, size_t *n);
 
 /*
- * Give the mapping of a port an entry for each other node that has its pool,
+ * Steps that give the mapping of a port an entry for each other node that has its pool,
  * has published VFs of it, and has no entry yet. Any of them will do: pre-start
  * on that node chooses anew. A node whose file is missing or wrong is told and left out.
  */
 int publish_entries(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
-		    struct error *err);
+		    struct plan *plan, struct error *err);
 
 #endif

@@ -51,7 +51,7 @@ node_up 0000:06:00.0,driver=igb,ifname=enp6s0f0,vfs=7,numvfs=7,up=1,autoprobe=0 
 	0000:07:00.0,driver=i40e,ifname=enp7s0,vfs=4,numvfs=2,up=1,autoprobe=0
 pve_up || exit 1
 # A mapping of somebody else's: PVE leaves an empty pci.cfg behind its last mapping.
-printf 'gpu\n\tmap id=10de:1234,node=pve1,path=0000:01:00.0,subsystem-id=10de:0001\n\n' \
+printf '\ngpu\n\tmap id=10de:1234,node=pve1,path=0000:01:00.0,subsystem-id=10de:0001\n\n' \
 	>"$node_root/etc/pve/mapping/pci.cfg"
 start=$(tree)
 
@@ -195,7 +195,7 @@ no '.*/etc/pve/priv/vfhook.token' "no token" 102 --pool wan
 mv "$node_root/token.away" "$node_root/etc/pve/priv/vfhook.token"
 before=$(tree)
 out=$(vfhook --dry-run attach 102 --pool wan 2>&1)
-like "$? $out" '^0 .*would add port 102-0' "a dry run says what it would do"
+like "$? $out" '^0 .*port 102-0 in /etc/pve/vfhook.cfg: none -> pool wan' "a dry run says what it would do"
 is "$(tree)" "$before" "and does nothing"
 
 # A step that fails takes the ones before it back.
@@ -231,7 +231,7 @@ qm stop 106 >/dev/null 2>&1
 
 node_up
 pve_up || exit 1
-printf 'gpu\n\tmap id=10de:1234,node=pve1,path=0000:01:00.0,subsystem-id=10de:0001\n\n' \
+printf '\ngpu\n\tmap id=10de:1234,node=pve1,path=0000:01:00.0,subsystem-id=10de:0001\n\n' \
 	>"$node_root/etc/pve/mapping/pci.cfg"
 wan_cfg </dev/null
 # shellcheck disable=SC2016 # the script's own

@@ -235,8 +235,8 @@ hand_over() {
 	wait_for 10 grep -q running "$node_root/run/vfhook/job-$1.log"
 }
 hand_over 102 mapping=vf-102-0,pcie=1 'REST: PUT /nodes/pve1/qemu/102/config.*hostpci0=mapping=vf-102-0,pcie=1.*digest='
-hand_over 103 mapping=vf-103-0 'port 103-0 would be added .*pool wan.*REST: PUT .*hostpci0=mapping=vf-103-0'
-hand_over 104 mapping=vf-104-0 'port 104-0 would be added .*pool wan.*REST: POST /cluster/mapping/pci.*id=vf-104-0'
+hand_over 103 mapping=vf-103-0 'port 103-0 in /etc/pve/vfhook.cfg: none -> pool wan.*REST: PUT .*hostpci0=mapping=vf-103-0'
+hand_over 104 mapping=vf-104-0 'port 104-0 in /etc/pve/vfhook.cfg: none -> pool wan.*REST: POST /cluster/mapping/pci.*id=vf-104-0'
 hand_over 105 mapping=vf-105-0,rombar=0 'path=0000:06:10.6.*qm set 105 --hostpci0 mapping=vf-105-0,rombar=0'
 dry "refused" 106 pre-start
 like "$rc $out" '^1 .*VM 106 would not be started: hostpci0: it names vf-999-0' "what is refused for good has its reason"

@@ -77,26 +77,26 @@ meanwhile() {
 	shift
 	(exec "$BUILD/tests/vfhook-fake" --root "$node_root" job "$id") >"$node_root/out" 2>&1 9>&- &
 	job=$!
-	wait_for 10 has_open "$job" mapping.lock || diag "the job never came to its mapping"
+	wait_for 10 has_open "$job" locks/mapping || diag "the job never came to its mapping"
 	"$@" >/dev/null 2>&1
 	exec 9>&-
 	wait "$job"
 }
 fresh
-exec 9>"$node_root/run/vfhook/mapping.lock"
+exec 9>"$node_root/run/vfhook/locks/mapping"
 flock 9
 meanwhile 100 qm set 100 --hostpci0 mapping=gpu,x-vga=1
 like "$? $(cat "$node_root/out")" "^1 .*hostpci0: it names mapping 'gpu', which is not ours" \
 	"hostpci0 is set in the GUI meanwhile: the job looks again, and says what is in its way"
 is "$(entry 100)" mapping=gpu,x-vga=1 "what was set there stays"
 vm 101 --hostpci0 0000:06:10.6,rombar=0
-exec 9>"$node_root/run/vfhook/mapping.lock"
+exec 9>"$node_root/run/vfhook/locks/mapping"
 flock 9
 meanwhile 101 qm set 101 --hostpci0 mapping=gpu
 is "$(entry 101)" mapping=gpu "the same where a raw address is replaced, by qm set"
 vm 102
 printf 'port: 102-0\n\tpool wan\n\tmac bc:24:11:00:00:03\n' >>"$node_root/etc/pve/vfhook.cfg"
-exec 9>"$node_root/run/vfhook/mapping.lock"
+exec 9>"$node_root/run/vfhook/locks/mapping"
 flock 9
 meanwhile 102 qm set 102 --memory 256
 like "$? $(cat "$node_root/out")" '^0 .*VM 102: running' "another key changed meanwhile: written at the second attempt"

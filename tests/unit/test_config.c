@@ -756,31 +756,51 @@ static void test_set_keys(void **state)
 	static const struct {
 		const char *before;
 		const char *after;
+		const char *back; /* NULL: as before */
 	} cases[] = {
 		{POOL "port: 100-0\n\tpool wan\n\tvlan 2\n\tmac auto\n",
-		 POOL "port: 100-0\n\tpool wan\n\tvlan 30\n\tmac auto\n\ttrust on\n"},
+		 POOL "port: 100-0\n\tpool wan\n\tvlan 30\n\tmac auto\n\ttrust on\n", NULL},
 		{POOL "port: 100-0\n\tpool wan",
-		 POOL "port: 100-0\n\tpool wan\n\tvlan 30\n\ttrust on\n"},
+		 POOL "port: 100-0\n\tpool wan\n\tvlan 30\n\ttrust on\n",
+		 POOL "port: 100-0\n\tpool wan\n"},
 		{"port: 100-0\n  trust   0 \n# why\n\tvlan-qos 3\n\tvlan 3\n\t# vlan 4\n\tpool "
 		 "wan\n"
 		 "# end\n\n" POOL,
 		 "port: 100-0\n\ttrust on\n# why\n\tvlan 30\n\t# vlan 4\n\tpool wan\n# "
-		 "end\n\n" POOL},
+		 "end\n\n" POOL,
+		 NULL},
 	};
 	const struct tree *t = *state;
 	struct error err = ERROR_INIT;
 	struct port after;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *from;
+		char *to;
+
 		tree_write(t->root, VFHOOK_CFG, cases[i].before);
-		assert_int_equal(config_set_keys(t->root, 100, 0, changes, 3, true, &after, &err),
-				 0);
+		assert_int_equal(
+			config_change_keys(t->root, 100, 0, changes, 3, &from, &to, &after, &err),
+			0);
 		assert_int_equal(after.want.vlan, 30);
 		assert_true(after.want.trust);
 		file_is(t->root, cases[i].before);
-		assert_int_equal(config_set_keys(t->root, 100, 0, changes, 3, false, NULL, &err),
-				 0);
+		assert_int_equal(
+			config_swap_section(t->root, "port", "100-0", to, from, true, &err),
+			0); /* it is that already */
+		file_is(t->root, cases[i].before);
+		assert_int_equal(
+			config_swap_section(t->root, "port", "100-0", from, to, true, &err), 0);
 		file_is(t->root, cases[i].after);
+		assert_int_equal(
+			config_swap_section(t->root, "port", "100-0", "x", "y", true, &err),
+			-EAGAIN);
+		error_clear(&err);
+		assert_int_equal(
+			config_swap_section(t->root, "port", "100-0", to, from, false, &err), 0);
+		file_is(t->root, cases[i].back ? cases[i].back : cases[i].before);
+		free(from);
+		free(to);
 	}
 }
 
@@ -801,18 +821,23 @@ static void test_set_keys_refused(void **state)
 	const char *text = POOL "port: 100-0\n\tpool wan\n\nport: 101-0\n\tpool wan\n"
 				"\tmac bc:24:11:00:00:02\n";
 	struct error err = ERROR_INIT;
+	char *from;
+	char *to;
 
 	tree_write(t->root, VFHOOK_CFG, text);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		error_clear(&err);
-		assert_int_equal(
-			config_set_keys(t->root, 100, 0, &cases[i].change, 1, false, NULL, &err),
-			-EINVAL);
+		assert_int_equal(config_change_keys(t->root, 100, 0, &cases[i].change, 1, &from,
+						    &to, NULL, &err),
+				 -EINVAL);
+		assert_null(from);
+		assert_null(to);
 		assert_has(err.text, cases[i].part);
 		file_is(t->root, text);
 	}
-	assert_int_equal(config_set_keys(t->root, 102, 0, &cases[0].change, 1, false, NULL, &err),
-			 -ENOENT);
+	assert_int_equal(
+		config_change_keys(t->root, 102, 0, &cases[0].change, 1, &from, &to, NULL, &err),
+		-ENOENT);
 }
 
 static void test_pools(void **state)

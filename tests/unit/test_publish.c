@@ -5,7 +5,7 @@
 
 #define TOLD "etc/pve/nodes/pve2/vfhook.json"
 
-/* What publish_entries() says on stdout in a dry run about what pve2 has told. */
+/* What publish_entries() says on stdout, and what it plans, about what pve2 has told. */
 static char *entries_of(const struct tree *t, const char *told)
 {
 	struct pool_pf pf = {.node = "pve2", .id = {.addr = {0, 3, 0, 0}}};
@@ -13,6 +13,7 @@ static char *entries_of(const struct tree *t, const char *told)
 	struct vm_ports v = {.config = {.pools = &pool, .n_pools = 1}};
 	const struct port_wish w = {.vmid = 100, .pool = "wan"};
 	struct hook h = {.root = t->root, .node = "pve1", .dry_run = true};
+	CLEANUP(plan_free) struct plan p = {.kind = PLAN_CONFIG, .vmid = 100};
 	struct error err = ERROR_INIT;
 	AUTO_CLOSE int was = dup(1);
 	AUTO_CLOSE int out = openat(t->root, "stdout", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -21,7 +22,9 @@ static char *entries_of(const struct tree *t, const char *told)
 	sys_write(t->root, TOLD, told);
 	fflush(stdout);
 	dup2(out, 1);
-	r = publish_entries(&h, &v, &w, &err);
+	r = publish_entries(&h, &v, &w, &p, &err);
+	for (size_t i = 0; i < p.n_steps; i++)
+		puts(p.steps[i].object.what);
 	fflush(stdout);
 	dup2(was, 1);
 	assert_int_equal(r, 0);
