@@ -6,12 +6,14 @@
  * PF is told, and the others go on.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "hook/apply.h"
 #include "hook/bootcfg.h"
@@ -22,15 +24,27 @@
 #include "hook/publish.h"
 #include "hook/reclaim.h"
 #include "hook/refresh.h"
+#include "hook/remake.h"
 #include "hook/say.h"
 #include "src/drivers.h"
 #include "src/lease.h"
+
+/*
+ * One limit for all of it, since the VMs' start waits for it; what each thing may take at most
+ * comes out of that. The units' TimeoutStartSec are longer by what may be under way at its end
+ * (packaging/vfhook-*.service).
+ */
+#define LIMIT_S	      180
+#define LIMIT_EARLY_S 90
+#define LIMIT_MOST_S  3600
 
 /* For drivers that are still being loaded, and for a cluster that is still coming together. */
 #define NETDEV_WAIT_MS 30000
 #define QUORUM_WAIT_MS 60000
 #define NAP_MS	       200
-#define LOCK_WAIT_MS   120000
+#define LOCK_WAIT_MS   60000
+/* Drivers take up to some tenths of a second for each VF. */
+#define MAKE_MS 60000
 
 struct boot {
 	struct hook *h;
@@ -41,6 +55,7 @@ struct boot {
 	size_t n_nics;
 	struct pf_where *where;
 	size_t n_where;
+	struct deadline until;
 	unsigned failed;
 };
 
@@ -50,11 +65,6 @@ static void boot_free(struct boot *b)
 	free(b->nics);
 	free(b->where);
 	owner_unlock(b->self);
-}
-
-static void nap(void)
-{
-	nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
 }
 
 /* --- Where are they? --- */
@@ -83,12 +93,14 @@ static bool some_may_come(const struct boot *b)
 
 static int locate_patiently(struct boot *b, struct error *err)
 {
-	for (int waited = 0;; waited += NAP_MS) {
+	struct deadline end = deadline_in(deadline_share(&b->until, NETDEV_WAIT_MS));
+
+	for (;;) {
 		if (locate(b, err) < 0)
 			return error_code(err);
-		if (!some_may_come(b) || waited >= NETDEV_WAIT_MS || b->h->dry_run)
+		if (!some_may_come(b) || !deadline_left(&end) || b->h->dry_run)
 			return 0;
-		nap();
+		nap_ms(NAP_MS);
 	}
 }
 
@@ -107,6 +119,22 @@ give_up(struct boot *b, const struct pf_where *w, const char *fmt, ...)
 		 pci_addr_format(w->nic ? &w->nic->info.addr : &w->id.addr, addr),
 		 w->nic && w->nic->info.ifname[0] ? " (" : "", w->nic ? w->nic->info.ifname : "",
 		 w->nic && w->nic->info.ifname[0] ? ")" : "", text);
+}
+
+/* Is the time over? Said, and counted, once for what is left undone then. */
+static bool __attribute__((format(printf, 2, 3))) is_late(struct boot *b, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	if (deadline_left(&b->until))
+		return false;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	b->failed++;
+	complain("%s: the time for it is over; run `vfhook boot` again", text);
+	return true;
 }
 
 static bool is_found(const struct pf_where *w)
@@ -148,18 +176,22 @@ static void tell_lost(struct boot *b, const struct pf_where *w)
 static int write_changes(struct boot *b, const struct pf_change *changes, size_t n,
 			 struct error *err)
 {
+	int patience = deadline_share(&b->until, QUORUM_WAIT_MS);
+	struct deadline end = deadline_in(patience);
+	bool told = false;
 	int r;
 
-	for (int waited = 0;; waited += NAP_MS) {
+	for (;;) {
 		error_clear(err);
 		r = config_change_pfs(b->h->root, b->h->node, changes, n, err);
-		if (r != -EROFS || waited >= QUORUM_WAIT_MS)
+		if (r != -EROFS || !deadline_left(&end))
 			return r;
-		if (!waited)
+		if (!told)
 			say("/" VFHOOK_CFG " cannot be written yet (no quorum): waiting for up to "
 			    "%d s",
-			    QUORUM_WAIT_MS / 1000);
-		nap();
+			    patience / 1000);
+		told = true;
+		nap_ms(NAP_MS);
 	}
 }
 
@@ -227,19 +259,16 @@ static const char *who_uses(const struct inventory *inv, const struct pci_addr *
 			}
 			for (size_t v = 0; v < r->n_vfs; v++) {
 				const struct vf_report *vf = &r->vfs[v];
-				const struct vf_info *info = &vf->vf->info;
 
-				pci_addr_format(&info->addr, addr);
-				if (vf->use != USE_FREE && vf->use != USE_RAW &&
-				    vf->use != USE_MAPPED && vf->use != USE_UNUSABLE)
+				pci_addr_format(&vf->vf->info.addr, addr);
+				if (vf->vmid == LEASE_SELF)
+					snprintf(buf, size, "vfhook itself has VF %s", addr);
+				else if (vf->use != USE_FREE && vf->use != USE_RAW &&
+					 vf->use != USE_MAPPED && vf->use != USE_UNUSABLE)
 					snprintf(buf, size, "VM %u has VF %s", vf->vmid, addr);
 				else if (vf->vf->leased)
 					snprintf(buf, size, "VF %s has a lease", addr);
-				else if (info->netdev_up || info->netdev_user[0] ||
-					 vf->vf->has_address)
-					snprintf(buf, size, "this host uses VF %s (%s)", addr,
-						 info->ifname);
-				else
+				else if (!vf_host_use(vf->vf, buf, size))
 					continue;
 				return buf;
 			}
@@ -273,10 +302,22 @@ static void tell_vfs(struct boot *b, const struct pf_where *w, const struct vfs_
 		    pf->ifname, pf->driver);
 }
 
-static void make_vfs(struct boot *b, const struct pf_where *w, const struct inventory *inv)
+/* Its part of the time: what the kernel does not finish for one must not be all that there is. */
+static struct deadline share_of(const struct boot *b, size_t pfs_left)
+{
+	int part = deadline_left(&b->until) / (int)(pfs_left + 1);
+
+	return deadline_in(part < MAKE_MS ? part : MAKE_MS);
+}
+
+static void make_vfs(struct boot *b, const struct pf_where *w, const struct inventory *inv,
+		     size_t pfs_left)
 {
 	const struct pf_info *pf = &w->nic->info;
 	const struct nic_driver *driver = nic_driver(pf->driver);
+	/* By the address it has now: the MAC tells that it is the same card. */
+	struct pf_id id = {.addr = pf->addr, .has_mac = w->nic->has_mac};
+	struct vfs_job job = {.h = b->h, .self = b->self, .pf = pf, .id = &id};
 	struct error err = ERROR_INIT;
 	struct vfs_plan plan;
 	char who[320];
@@ -291,9 +332,11 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 		.in_use = inv ? who_uses(inv, &pf->addr, who, sizeof(who)) : "nobody can tell yet",
 	};
 
+	memcpy(id.mac, w->nic->mac, sizeof(id.mac));
 	vfs_decide(&facts, &plan);
 	tell_vfs(b, w, &plan, &facts);
-	if (vfs_apply(b->h, pf, &plan, &err) < 0)
+	job.until = share_of(b, pfs_left);
+	if (vfs_apply(&job, &plan, &err) < 0)
 		give_up(b, w, "%s", err.text);
 }
 
@@ -305,7 +348,7 @@ static int make_all(struct boot *b, struct error *err)
 		return error_code(err);
 	for (size_t i = 0; i < b->n_where; i++) {
 		if (is_found(&b->where[i]))
-			make_vfs(b, &b->where[i], b->early ? NULL : &inv);
+			make_vfs(b, &b->where[i], b->early ? NULL : &inv, b->n_where - i);
 		else
 			tell_lost(b, &b->where[i]);
 	}
@@ -369,6 +412,8 @@ static void park_pf(struct boot *b, const struct pf_report *pf)
 		if (pf->vfs[i].use != USE_FREE)
 			continue;
 		n++;
+		if (is_late(b, "VFs of PF %s are not parked", pf->pf->info.ifname))
+			break;
 		parked += park_one(b, pf, &pf->vfs[i]);
 	}
 	if (b->h->dry_run || !parked)
@@ -378,15 +423,25 @@ static void park_pf(struct boot *b, const struct pf_report *pf)
 		    n, parked);
 }
 
-/* What is left of runs that were cut off, then every VF that nobody has. */
+/* What is left of runs that were cut off: before anything is decided, for they hold VFs. */
+static void tidy(struct boot *b)
+{
+	struct error err = ERROR_INIT;
+
+	if (recover_own(b->h, b->self, &err) >= 0 && recover_others(b->h, LEASE_SELF, &err) >= 0 &&
+	    reclaim_stale(b->h, LEASE_SELF, &err) >= 0 &&
+	    release_vm(b->h, b->self, NULL, 0, NULL, &err) >= 0)
+		return;
+	b->failed++;
+	complain("%s", err.text);
+}
+
+/* Every VF that nobody has. */
 static int park_all(struct boot *b, struct error *err)
 {
 	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
 
-	if (recover_own(b->h, b->self, err) < 0 || recover_others(b->h, LEASE_SELF, err) < 0 ||
-	    reclaim_stale(b->h, LEASE_SELF, err) < 0 ||
-	    release_vm(b->h, b->self, NULL, 0, NULL, err) < 0 ||
-	    inventory_read(b->h, false, &inv, err) < 0)
+	if (inventory_read(b->h, false, &inv, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < inv.n_pools; i++) {
 		for (size_t k = 0; k < inv.pools[i].n_pfs; k++)
@@ -478,22 +533,55 @@ static int boot(struct boot *b, struct error *err)
 		complain("%s; run `vfhook boot` again", err->text);
 		error_clear(err);
 	}
+	if (!b->early)
+		tidy(b);
 	if (make_all(b, err) < 0)
 		return error_code(err);
 	return b->early ? 0 : finish(b, err);
 }
 
+static int limit_parse(const char *text, bool early, unsigned *seconds)
+{
+	uint32_t n = early ? LIMIT_EARLY_S : LIMIT_S;
+
+	if (text && (parse_u32(text, LIMIT_MOST_S, &n) < 0 || !n)) {
+		complain("--timeout: \"%s\" is no number of seconds from 1 to %d", text,
+			 LIMIT_MOST_S);
+		return EXIT_USAGE;
+	}
+	*seconds = n;
+	return 0;
+}
+
+static int lock_self(struct boot *b, struct error *err)
+{
+	int r = hook_lock_vm(b->h, LEASE_SELF, deadline_share(&b->until, LOCK_WAIT_MS), &b->self,
+			     err);
+
+	if (r == -EWOULDBLOCK)
+		return fail(err, EWOULDBLOCK,
+			    "another run of vfhook is making or parking VFs; or the kernel does "
+			    "not finish a write to sriov_numvfs, which holds the lock "
+			    "(/run/vfhook/locks/%d) until then: look at dmesg, reboot",
+			    LEASE_SELF);
+	return r;
+}
+
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(boot_free) struct boot b = {.h = h};
-	const struct opt opts[] = {{"early", NULL, &b.early}};
+	const char *timeout = NULL;
+	const struct opt opts[] = {{"early", NULL, &b.early}, {"timeout", &timeout, NULL}};
 	struct error err = ERROR_INIT;
 	const char *args[1];
+	unsigned limit;
 	size_t n_args;
 
-	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 0, &n_args))
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 0, &n_args) ||
+	    limit_parse(timeout, b.early, &limit))
 		return EXIT_USAGE;
-	if (hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &b.self, &err) < 0 || boot(&b, &err) < 0) {
+	b.until = deadline_in(limit * 1000LL);
+	if (lock_self(&b, &err) < 0 || boot(&b, &err) < 0) {
 		complain("boot: %s", err.text);
 		return EXIT_REFUSED;
 	}
@@ -509,7 +597,7 @@ static int run(struct hook *h, int argc, char **argv)
 const struct command cmd_boot = {
 	.name = "boot",
 	.summary = "make and park this node's VFs; systemd runs it at boot",
-	.help = "Usage: vfhook boot [--early]\n"
+	.help = "Usage: vfhook boot [--early] [--timeout SECONDS]\n"
 		"\n"
 		"Gives each PF of this node's pools the VFs its pool wants (`vfs N`), parks those\n"
 		"that nobody has, finds PFs whose address moved by their MAC, and lets mappings\n"
@@ -517,6 +605,9 @@ const struct command cmd_boot = {
 		"any time; vfhook-boot.service does after each boot.\n"
 		"\n"
 		"  --early    only make the VFs, from this node's own copy of its pools: before\n"
-		"             the network and /etc/pve are there (vfhook-vfs.service)\n",
+		"             the network and /etc/pve are there (vfhook-vfs.service)\n"
+		"  --timeout  how long all of it may take, drivers, quorum and pveproxy\n"
+		"             included: 180 seconds, 90 with --early. What is not done by then\n"
+		"             is told, and left to the next run\n",
 	.run = run,
 };

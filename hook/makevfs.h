@@ -3,6 +3,7 @@
 #ifndef VFHOOK_HOOK_MAKEVFS_H
 #define VFHOOK_HOOK_MAKEVFS_H
 
+#include "base/clock.h"
 #include "hook/hook.h"
 #include "src/sysfs.h"
 
@@ -38,12 +39,22 @@ struct vfs_plan {
 /* Looks at nothing but the facts. Never makes more than PF_VFS_LISTED. */
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p);
 
+/* Whose VFs are made, in whose name, and until when. */
+struct vfs_job {
+	struct hook *h;
+	const struct owner *self; /* LEASE_SELF's */
+	const struct pf_info *pf;
+	const struct pf_id *id;
+	struct deadline until;
+};
+
 /*
- * Carry it out, telling each step; in a dry run only that. Needs h->kernel. -EOPNOTSUPP: the
- * PF can have no VFs; -ETIMEDOUT: the kernel made none within 5 s; else what sysfs or the
- * driver answered. What was done before that stays: another run goes on from there.
+ * Carry it out, telling each step; in a dry run only that. Needs h->kernel. Nothing is taken from
+ * anybody: -EBUSY if somebody has a VF by now that would have to go. -EOPNOTSUPP: the PF can have
+ * no VFs; -EINPROGRESS: the kernel does not finish a write to sriov_numvfs; -EIO: it made fewer
+ * than it was told; else what sysfs or the driver answered. Whatever was done before that stays,
+ * and err says what: another run goes on from there.
  */
-int vfs_apply(struct hook *h, const struct pf_info *pf, const struct vfs_plan *p,
-	      struct error *err);
+int vfs_apply(const struct vfs_job *j, const struct vfs_plan *p, struct error *err);
 
 #endif

@@ -16,7 +16,8 @@
 #include "pveapi/section.h"
 
 #define LOCK_DIR	 "var/lock/qemu-server"
-#define RESERVATION_PATH "run/qemu-server/pci-id-reservations"
+#define PVE_RUN_DIR	 "run/qemu-server"
+#define RESERVATION_PATH PVE_RUN_DIR "/pci-id-reservations"
 #define CMDLINE_MAX	 262144
 
 const char *vm_lock_path(uint32_t vmid, char buf[64])
@@ -351,7 +352,118 @@ int vm_hostpci_all(int root, const struct proc_id *p, struct vm_hostpci *out, st
 	return 0;
 }
 
+/* --- All VMs --- */
+
+struct devices {
+	struct vm_device *list;
+	size_t n;
+};
+
+static int add_device(struct devices *d, uint32_t vmid, const struct pci_addr *addr,
+		      struct error *err)
+{
+	struct vm_device *more = reallocarray(d->list, d->n + 1, sizeof(*more));
+
+	if (!more)
+		return fail(err, ENOMEM, "out of memory");
+	d->list = more;
+	d->list[d->n++] = (struct vm_device){vmid, *addr};
+	return 0;
+}
+
+/* "vfio-pci" and its kin ("vfio-pci-nohotplug"); a mediated device has no host=. */
+static int add_vfio_device(struct devices *d, uint32_t vmid, const char *device, struct error *err)
+{
+	char text[PCI_ADDR_LEN + 8];
+	struct pci_addr addr;
+	struct span value;
+
+	if (strncmp(device, "vfio-pci", 8) != 0 || !device_property(device, "host", &value))
+		return 0;
+	if (!copy_span(value, text, sizeof(text)) || pci_addr_parse(text, &addr) < 0)
+		return fail(err, EINVAL, "VM %u: QEMU has a PCI device of no known address", vmid);
+	return add_device(d, vmid, &addr, err);
+}
+
+static int add_vm_devices(int root, uint32_t vmid, struct devices *d, struct error *err)
+{
+	AUTO_FREE char *cmdline = NULL;
+	struct proc_id qemu;
+	enum answer runs = vm_runs(root, vmid, &qemu, err);
+	ssize_t len;
+
+	if (runs != ANSWER_YES)
+		return runs == ANSWER_NO ? 0 : error_code(err);
+	len = need_cmdline(root, &qemu, &cmdline, err);
+	if (len == -ESRCH) {
+		error_clear(err);
+		return 0;
+	}
+	if (len < 0)
+		return (int)len;
+	for (const char *arg = cmdline; arg; arg = next_arg(arg, cmdline + len)) {
+		const char *value = is_option(arg, "device") ? next_arg(arg, cmdline + len) : NULL;
+
+		if (value && add_vfio_device(d, vmid, value, err) < 0)
+			return error_code(err);
+	}
+	return 0;
+}
+
+/* "100.pid" */
+static bool is_pid_file(const char *name, uint32_t *vmid)
+{
+	size_t len = strlen(name);
+	char text[16];
+
+	if (len < 5 || len - 4 >= sizeof(text) || strcmp(name + len - 4, ".pid") != 0)
+		return false;
+	memcpy(text, name, len - 4);
+	text[len - 4] = '\0';
+	return !parse_u32(text, PVE_VMID_MAX, vmid);
+}
+
+int vm_devices(int root, struct vm_device **list, size_t *n, struct error *err)
+{
+	AUTO_CLOSEDIR DIR *dir = dir_open(root, PVE_RUN_DIR);
+	struct devices d = {0};
+	const struct dirent *e;
+	uint32_t vmid;
+	int r = 0;
+
+	*list = NULL;
+	*n = 0;
+	if (!dir)
+		return errno == ENOENT ? 0 : fail_errno(err, errno, "read /" PVE_RUN_DIR);
+	for (errno = 0; !r && (e = readdir(dir)); errno = 0) {
+		if (is_pid_file(e->d_name, &vmid))
+			r = add_vm_devices(root, vmid, &d, err);
+	}
+	if (!r && errno)
+		r = fail_errno(err, errno, "read /" PVE_RUN_DIR);
+	if (r < 0) {
+		free(d.list);
+		return r;
+	}
+	*list = d.list;
+	*n = d.n;
+	return 0;
+}
+
 /* Reservations */
+
+int pci_reservations_lock(int root, int timeout_ms, struct error *err)
+{
+	int fd = lock_take(root, RESERVATION_PATH ".lock", timeout_ms, err);
+
+	if (fd != -ENOENT)
+		return fd;
+	/* Before PVE's first start of a VM. */
+	error_clear(err);
+	if (dir_make(root, PVE_RUN_DIR, 0755, err) < 0)
+		return error_code(err);
+	return lock_take(root, RESERVATION_PATH ".lock", timeout_ms, err);
+}
 
 static bool parse_device(struct span s, struct pci_addr *out, bool *whole_device)
 {

@@ -67,6 +67,18 @@ struct vm_hostpci {
  */
 int vm_hostpci_all(int root, const struct proc_id *p, struct vm_hostpci *out, struct error *err);
 
+/* A host function on the command line of a running VM. */
+struct vm_device {
+	uint32_t vmid;
+	struct pci_addr addr;
+};
+
+/*
+ * Those of all VMs that run on this node, whatever slot they are for. *list is the caller's to
+ * free(). A negative errno with err if that cannot be told of some VM that runs, or may.
+ */
+int vm_devices(int root, struct vm_device **list, size_t *n, struct error *err);
+
 /* One line of /run/qemu-server/pci-id-reservations. */
 struct pci_reservation {
 	struct pci_addr addr;
@@ -83,6 +95,14 @@ int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct 
 /* The same out of the file's text. */
 int pci_reservations_parse(const char *text, size_t len, struct pci_reservation **list, size_t *n,
 			   struct error *err);
+
+/*
+ * PVE's lock on that file (flock). Every start with hostpci takes it before it touches a device,
+ * and again once QEMU runs (PVE::QemuServer vm_start_nolock: reserve_pci_usage, waiting 5 s); every
+ * stop does (remove_pci_reservation, 2 s). So it is to be held for moments only. Returns a
+ * descriptor whose close() frees it, or a negative errno with err.
+ */
+int pci_reservations_lock(int root, int timeout_ms, struct error *err);
 
 /*
  * As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU. True as

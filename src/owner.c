@@ -91,3 +91,8 @@ bool owner_is_config(const struct owner *o)
 {
 	return o->fd >= 0 && o->config;
 }
+
+int owner_lock_fd(const struct owner *o)
+{
+	return o->fd;
+}

@@ -43,6 +43,12 @@ bool owner_is_real(const struct owner *o);
 /* May it change what PVE has of the VM? */
 bool owner_is_config(const struct owner *o);
 
+/*
+ * The lock's descriptor, for a child that may outlive this process: the lock is free when the last
+ * who has it has closed it. -1 for one of a dry run.
+ */
+int owner_lock_fd(const struct owner *o);
+
 /* Where the lock is, below the root. Returns buf. */
 const char *owner_lock_path(uint32_t vmid, char buf[64]);
 

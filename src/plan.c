@@ -309,7 +309,10 @@ static const char *why_not_lease(const struct vf_state *v, uint32_t vmid, char *
 		return buf;
 	}
 	if (v->leased && v->lease.vmid == LEASE_SELF && vmid != LEASE_SELF) {
-		snprintf(buf, size, "vfhook is parking it just now");
+		snprintf(buf, size,
+			 "vfhook itself has it just now, to park it or to make the PF's VFs anew: "
+			 "try "
+			 "again in a moment");
 		return buf;
 	}
 	if (v->leased && v->lease.vmid != vmid) {
@@ -1092,6 +1095,21 @@ int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, 
 		return 0;
 	}
 	return add_step(p, &drop, err) ? 0 : -ENOMEM;
+}
+
+int plan_hold(const struct pf_state *pf, const struct vf_state *v, int64_t now, struct plan *p,
+	      struct error *err)
+{
+	const struct port_wish self = {.vmid = LEASE_SELF};
+
+	if (v->leased)
+		return fail(err, EEXIST, "it is leased already");
+	return add_lease(pf, v, &self, now, p, err);
+}
+
+int plan_let_go(const struct lease *held, struct plan *p, struct error *err)
+{
+	return plan_release(NULL, NULL, held, p, err);
 }
 
 /* --- What would be --- */

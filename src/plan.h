@@ -194,6 +194,14 @@ int plan_park(const struct pf_state *pf, const struct vf_state *vf, int64_t now,
 	      struct error *err);
 
 /*
+ * The steps that lease a VF that nobody has to vfhook itself (LEASE_SELF), and the one that drops
+ * that lease again: nobody gets it in between. Nothing of it is set.
+ */
+int plan_hold(const struct pf_state *pf, const struct vf_state *vf, int64_t now, struct plan *p,
+	      struct error *err);
+int plan_let_go(const struct lease *held, struct plan *p, struct error *err);
+
+/*
  * Why this VF is not free for that wish, or NULL if it is. Notes what it
  * finds into buf. Does not look at what else the plan gives away.
  */

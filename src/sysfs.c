@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -478,26 +477,6 @@ int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
 		qsort(all, *n, sizeof(*all), by_addr);
 	*list = STEAL(all);
 	return 0;
-}
-
-int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeout_ms,
-		     struct error *err)
-{
-	const int nap_ms = 200;
-	char path[PATH_MAX];
-	char text[16];
-	int r;
-
-	snprintf(text, sizeof(text), "%u", n);
-	if (!dev_path(path, pf, "sriov_numvfs"))
-		return fail(err, ENAMETOOLONG, "path too long");
-	for (int waited = 0;; waited += nap_ms) {
-		r = attr_write(root, path, text);
-		if ((r != -EAGAIN && r != -EBUSY) || waited >= timeout_ms)
-			break;
-		nanosleep(&(struct timespec){0, nap_ms * 1000000L}, NULL);
-	}
-	return r < 0 ? fail_errno(err, -r, "write %u to sriov_numvfs", n) : 0;
 }
 
 enum answer sysfs_autoprobe(int root, const struct pci_addr *pf)

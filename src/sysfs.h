@@ -115,15 +115,6 @@ int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *d
 int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err);
 
 /*
- * Change how many VFs a PF has (sriov_numvfs). The kernel only goes from 0 to N
- * and from N to 0 (drivers/pci/iov.c sriov_numvfs_store: EBUSY otherwise), and at 0 every
- * VF is gone, from a running guest too: that nobody has one is the caller's to
- * know. EAGAIN and EBUSY of a driver that is resetting are tried again for up to timeout_ms.
- */
-int sysfs_set_numvfs(int root, const struct pci_addr *pf, unsigned n, int timeout_ms,
-		     struct error *err);
-
-/*
  * With sriov_drivers_autoprobe 0 VFs come without the host's own driver and
  * network interface. Set before the VFs are made. NO where there is no such file; UNKNOWN if it
  * could not be read: it may be on.

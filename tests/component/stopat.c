@@ -3,6 +3,11 @@
  * To be preloaded: a program stops before it opens a file whose path ends as STOP_PATH says, tells
  * so by making the file STOP_FLAG.reached, and goes on when STOP_FLAG.go is there (or after a
  * minute, so that no test hangs). STOP_MODE=w: only before an open for writing. Once a process.
+ *
+ * HANG_PATH: a write(2) to a file whose path ends so does not return, as in a driver that waits,
+ * and killing the writer does not end it: it is done, and what the writer had open is closed, when
+ * the file HANG_FLAG, made at its beginning, is removed. HANG_TEXT: only if that is what is
+ * written.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -21,6 +26,9 @@
 
 static char stop_path[256];
 static char flag[512];
+static char hang_path[256];
+static char hang_text[32];
+static char hang_flag[512];
 static bool writes_only;
 
 /* The program clears its environment: this comes before it. */
@@ -33,6 +41,51 @@ __attribute__((constructor)) static void read_environment(void)
 	snprintf(stop_path, sizeof(stop_path), "%s", path ? path : "");
 	snprintf(flag, sizeof(flag), "%s", name ? name : "");
 	writes_only = mode && *mode == 'w';
+	path = getenv("HANG_PATH");
+	name = getenv("HANG_FLAG");
+	mode = getenv("HANG_TEXT");
+	snprintf(hang_path, sizeof(hang_path), "%s", path ? path : "");
+	snprintf(hang_flag, sizeof(hang_flag), "%s", name ? name : "");
+	snprintf(hang_text, sizeof(hang_text), "%s", mode ? mode : "");
+}
+
+static bool hangs(int fd, const void *data, size_t size)
+{
+	char target[512];
+	char proc[64];
+	ssize_t n;
+
+	if (!hang_path[0] ||
+	    (hang_text[0] && (size != strlen(hang_text) || memcmp(data, hang_text, size) != 0)))
+		return false;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	n = readlink(proc, target, sizeof(target) - 1);
+	if (n < (ssize_t)strlen(hang_path))
+		return false;
+	target[n] = '\0';
+	return !strcmp(target + n - strlen(hang_path), hang_path);
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	static ssize_t (*real)(int, const void *, size_t);
+	int (*open_real)(int, const char *, int, ...);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "write");
+	if (hangs(fd, data, size)) {
+		*(void **)&open_real = dlsym(RTLD_NEXT, "openat");
+		close(open_real(AT_FDCWD, hang_flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		if (fork()) {
+			for (;;)
+				pause();
+		}
+		while (!access(hang_flag, F_OK))
+			nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
+		real(fd, data, size);
+		_exit(0);
+	}
+	return real(fd, data, size);
 }
 
 static bool is_meant(const char *path, int flags)

@@ -298,6 +298,37 @@ static void test_actual(void **state)
 	assert_int_equal(vm_hostpci_actual(t->root, &id, 0, &a, &err), -ESRCH);
 }
 
+/* All devices of all VMs, whatever slot they are for; one that is not understood is an error. */
+static void test_devices(void **state)
+{
+	static const char two[] = "/usr/bin/kvm\0-id\0"
+				  "100\0-device\0vfio-pci,host=0000:06:10.3,id=hostpci1.1\0"
+				  "-device\0vfio-pci-nohotplug,host=06:10.5,id=mine\0"
+				  "-device\0virtio-net-pci,host=0000:06:10.7,id=net0\0"
+				  "-device\0vfio-pci,sysfsdev=/sys/x,id=hostpci2";
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	struct vm_device *list;
+	char buf[PCI_ADDR_LEN];
+	size_t n;
+
+	assert_int_equal(vm_devices(t->root, &list, &n, &err), 0);
+	assert_int_equal(n, 0);
+	tree_write(t->root, "run/qemu-server/100.pid", "4711\n");
+	tree_write(t->root, "run/qemu-server/101.pid", "4712\n");
+	tree_write(t->root, "run/qemu-server/x.pid", "4711\n");
+	FAKE(t->root, 4711, 'S', 7, two);
+	assert_int_equal(vm_devices(t->root, &list, &n, &err), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(list[0].vmid, 100);
+	assert_string_equal(pci_addr_format(&list[0].addr, buf), "0000:06:10.3");
+	assert_string_equal(pci_addr_format(&list[1].addr, buf), "0000:06:10.5");
+	free(list);
+	FAKE(t->root, 4711, 'S', 7, qemu);
+	assert_int_equal(vm_devices(t->root, &list, &n, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "VM 100"));
+}
+
 /* Reservations */
 
 static void test_reservations(void **state)
@@ -409,6 +440,7 @@ int main(void)
 		tree_test(test_bad_pid_files),
 		tree_test(test_huge_cmdline),
 		tree_test(test_actual),
+		tree_test(test_devices),
 		tree_test(test_reservations),
 		tree_test(test_reservations_hostile),
 		tree_test(test_reservation_liveness),

@@ -247,11 +247,12 @@ class Tree:
             folder = f"{os.path.dirname(pfdir)}/{addr}"
             self.device(addr, folder, *ids, numa=numa)
             link(f"{folder}/physfn", pfdir)
-            link(f"{pfdir}/virtfn{index}", folder)
             self.join_group(addr, self.next_group() if group is None else group, folder)
             if driver:
                 self.bind(addr, driver)
                 self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{index}", "00:00:00:00:00:00")
+            # Last: whoever waits for the VF finds all of it.
+            link(f"{pfdir}/virtfn{index}", folder)
 
     def catch_up(self, pf):
         """Somebody may have written sriov_numvfs: have as many VFs as it says. To him that was
@@ -263,11 +264,31 @@ class Tree:
         have = sum(n.startswith("virtfn") for n in os.listdir(self.dev(pf)))
         if want == have:
             return
+        if want and not have and self._makes_none(pf):
+            put(f"{self.dev(pf)}/sriov_numvfs", "0\n")
+            return
         if have:
             self.remove_vfs(pf)
             put(f"{self.dev(pf)}/sriov_numvfs", f"{want}\n")
         if want:
             self._add_vfs(pf, want)
+
+    def _makes_none(self, pf):
+        """As bnxt_sriov_configure: a number is accepted and makes no VF, as many times as the file
+        makes-none/PF says ("ever": each time)."""
+        path = self.host.state("makes-none", pf)
+        try:
+            with open(path, encoding="utf-8") as fh:
+                left = fh.read().strip()
+        except OSError:
+            return False
+        if left == "ever":
+            return True
+        if int(left) > 1:
+            put(path, f"{int(left) - 1}\n")
+        else:
+            os.unlink(path)
+        return True
 
     def play_kernel(self):
         """Watch every sriov_numvfs, and do what the kernel does at once when one is written."""
