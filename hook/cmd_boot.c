@@ -472,7 +472,7 @@ static int refresh(struct boot *b, const struct config *c, struct error *err)
 		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++)
 		before[i].pf = pf_now(b, &before[i].pf);
-	r = refresh_mappings(b->h, c, before, n, err);
+	r = refresh_mappings(b->h, c, before, n, &b->until, err);
 	if (r < 0)
 		return r;
 	b->failed += (unsigned)r;

@@ -147,6 +147,9 @@ static void tell_added(const struct hook *h, const struct addition *add, size_t 
 		    add->a.n_pfs == 1 ? "this PF" : "these PFs");
 }
 
+/* A person waits for it. */
+#define PUBLISH_MS 60000
+
 /*
  * What a pool's change means beyond vfhook.cfg: the other nodes' mappings name our VFs
  * from what we tell of them, mappings that are there get an entry for this node, and the
@@ -154,11 +157,12 @@ static void tell_added(const struct hook *h, const struct addition *add, size_t 
  */
 static int publish(struct hook *h)
 {
+	const struct deadline until = deadline_in(PUBLISH_MS);
 	CLEANUP(config_free) struct config c = {0};
 	struct error err = ERROR_INIT;
 
 	if (!config_load(h->root, &c, &err) && !publish_vfs(h, &c, &err) &&
-	    !bootcfg_save(h, &c, &err) && refresh_mappings(h, &c, NULL, 0, &err) == 0)
+	    !bootcfg_save(h, &c, &err) && refresh_mappings(h, &c, NULL, 0, &until, &err) == 0)
 		return EXIT_DONE;
 	complain(
 		"the pool is changed, but not all that goes with it%s%s: mend that and run `vfhook "

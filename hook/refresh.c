@@ -5,18 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "hook/wish.h"
 #include "pveapi/api.h"
 #include "pveapi/vmstate.h"
 
-/* At boot pveproxy may be started, but not answer yet. */
-#define REST_WAIT_S 60
+#define REST_WAIT_MS 60000
 
 /* --- Which VF --- */
 
@@ -201,56 +198,33 @@ static void mark_taken(const struct hook *h, const struct mapping_file *f, const
 	}
 }
 
-/* --- Writing --- */
-
-static int write_entry(struct hook *h, const char *id, const char *entry, struct error *err)
-{
-	time_t end = time(NULL) + REST_WAIT_S;
-	int r;
-
-	for (;;) {
-		error_clear(err);
-		r = hook_rest(h, err);
-		if (!r)
-			r = api_mapping_set(h->rest, h->root, h->node, id, NULL, entry, err);
-		if (r != -ECONNREFUSED || time(NULL) >= end)
-			return r < 0 ? r : 0;
-		nanosleep(&(struct timespec){1, 0}, NULL);
-	}
-}
-
-/* 0: written or nothing to do, 1: left to somebody else, negative: it failed. */
-static int change(struct hook *h, const struct port *port, const char *id, const char *old,
-		  const char *entry, struct error *err)
-{
-	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-	struct proc_id qemu;
-
-	/* Wherever its config is: in a migration to here it is the source's to the end. */
-	if (!try_vm_locks(h, port->vmid, &locks)) {
-		say("mapping %s: VM %u is being started or stopped just now: left to it", id,
-		    port->vmid);
-		return 1;
-	}
-	if (vm_runs(h->root, port->vmid, &qemu, NULL) != ANSWER_NO) {
-		say("mapping %s: VM %u runs, or may, and PVE needs it as it is: left alone", id,
-		    port->vmid);
-		return 1;
-	}
-	say("%smapping %s on %s: %s -> %s", h->dry_run ? "would change " : "", id, h->node,
-	    old ? old : "no entry", entry);
-	return h->dry_run ? 0 : write_entry(h, id, entry, err);
-}
+/* --- One mapping --- */
 
 struct refresh {
 	struct hook *h;
 	const struct published_vf *before;
 	size_t n_before;
+	const struct deadline *until;
+	bool asked; /* pveproxy has answered, or there is no more waiting for it */
 	unsigned failed;
 };
 
-static int refresh_one(struct refresh *r, const struct port *port, struct pool_vfs *p,
-		       struct error *err)
+/* What a mapping is to become; entry is NULL where nothing is to be done. */
+struct wanted {
+	char id[NAME_LEN];
+	char *old; /* what it names now, NULL: nothing */
+	char *entry;
+};
+
+static void wanted_free(struct wanted *w)
+{
+	free(w->old);
+	free(w->entry);
+	*w = (struct wanted){0};
+}
+
+static int look(const struct refresh *r, const struct port *port, struct pool_vfs *p,
+		struct wanted *out, struct error *err)
 {
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	struct refresh_facts facts = {.vfs = p->vfs,
@@ -258,43 +232,125 @@ static int refresh_one(struct refresh *r, const struct port *port, struct pool_v
 				      .n_vfs = p->n,
 				      .before = r->before,
 				      .n_before = r->n_before};
-	AUTO_FREE char *entry = NULL;
 	const struct mapping_entry *e;
 	const struct mapping *m;
 	const struct vf_info *vf;
-	char id[NAME_LEN];
 	size_t n;
 
-	port_mapping_id(port->vmid, port->slot, id);
+	*out = (struct wanted){0};
+	port_mapping_id(port->vmid, port->slot, out->id);
 	if (mapping_load(r->h->root, &f, err) < 0)
 		return error_code(err);
-	m = mapping_find(&f, id);
+	m = mapping_find(&f, out->id);
 	if (!m)
 		return 0;
 	e = mapping_node_entry(m, r->h->node, &n);
-	mark_taken(r->h, &f, id, p);
+	mark_taken(r->h, &f, out->id, p);
 	facts.entry_path = e ? e->path : NULL;
 	vf = refresh_choose(&facts);
 	if (!vf) {
-		say("mapping %s: pool '%s' has no VF on this node for it", id, p->pool->name);
+		say("mapping %s: pool '%s' has no VF on this node for it", out->id, p->pool->name);
 		return 0;
 	}
 	if (e && n == 1 && !m->mdev && !e->unknown_key && entry_says(r->h, e, vf))
 		return 0;
-	entry = vf_map_entry(r->h, vf);
-	if (!entry)
-		return fail(err, ENOMEM, "out of memory");
-	if (change(r->h, port, id, e ? e->path : NULL, entry, err) < 0)
+	out->entry = vf_map_entry(r->h, vf);
+	out->old = e ? strdup(e->path) : NULL;
+	return out->entry && (out->old || !e) ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+/*
+ * At boot pveproxy may be started, but not answer yet. Waited for once, and under no lock: whoever
+ * holds PVE's lock on a VM keeps it from starting. What else is wrong each call will tell.
+ */
+static void wait_for_pveproxy(struct refresh *r)
+{
+	struct deadline end = deadline_in(deadline_share(r->until, REST_WAIT_MS));
+	struct error why = ERROR_INIT;
+	bool told = false;
+
+	while (!r->asked && !r->h->dry_run && deadline_left(&end)) {
+		int got = hook_rest(r->h, &why);
+
+		if (!got)
+			got = rest_call(r->h->rest, "GET", "/version", NULL, 0, NULL, &why);
+		if (got != -ECONNREFUSED)
+			break;
+		if (!told)
+			say("pveproxy does not answer yet: waiting for up to %d s",
+			    deadline_left(&end) / 1000 + 1);
+		told = true;
+		nap_ms(deadline_share(&end, 500));
+	}
+	r->asked = true;
+}
+
+static int write_it(struct refresh *r, const struct wanted *w, struct error *err)
+{
+	int done;
+
+	say("%smapping %s on %s: %s -> %s", r->h->dry_run ? "would change " : "", w->id, r->h->node,
+	    w->old ? w->old : "no entry", w->entry);
+	if (r->h->dry_run)
+		return 0;
+	done = hook_rest(r->h, err);
+	if (!done)
+		done = api_mapping_set(r->h->rest, r->h->root, r->h->node, w->id, NULL, w->entry,
+				       err);
+	return done < 0 ? done : 0;
+}
+
+/* Under the locks of its VM, so what was looked at before may be otherwise by now. */
+static int change(struct refresh *r, const struct port *port, struct pool_vfs *p, struct error *err)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	CLEANUP(wanted_free) struct wanted w = {0};
+	struct proc_id qemu;
+	char id[NAME_LEN];
+
+	port_mapping_id(port->vmid, port->slot, id);
+	/* Wherever its config is: in a migration to here it is the source's to the end. */
+	if (!try_vm_locks(r->h, port->vmid, &locks)) {
+		say("mapping %s: VM %u is being started or stopped just now: left to it", id,
+		    port->vmid);
+		return 0;
+	}
+	if (vm_runs(r->h->root, port->vmid, &qemu, NULL) != ANSWER_NO) {
+		say("mapping %s: VM %u runs, or may, and PVE needs it as it is: left alone", id,
+		    port->vmid);
+		return 0;
+	}
+	if (look(r, port, p, &w, err) < 0)
+		return error_code(err);
+	return w.entry ? write_it(r, &w, err) : 0;
+}
+
+static int refresh_one(struct refresh *r, const struct port *port, struct pool_vfs *p,
+		       struct error *err)
+{
+	CLEANUP(wanted_free) struct wanted w = {0};
+
+	if (look(r, port, p, &w, err) < 0)
+		return error_code(err);
+	if (!w.entry)
+		return 0;
+	wait_for_pveproxy(r);
+	if (!r->h->dry_run && !deadline_left(r->until))
+		return fail(err, ECONNREFUSED,
+			    "mapping %s is not changed, since the time for it is over; those "
+			    "behind it are not looked at (the starts of their VMs will do it)",
+			    w.id);
+	if (change(r, port, p, err) < 0)
 		return fail_context(err,
-				    "mapping %s is not changed (the start of VM %u will do it)", id,
-				    port->vmid);
+				    "mapping %s is not changed (the start of VM %u will do it)",
+				    w.id, port->vmid);
 	return 0;
 }
 
 int refresh_mappings(struct hook *h, const struct config *c, const struct published_vf *before,
-		     size_t n_before, struct error *err)
+		     size_t n_before, const struct deadline *until, struct error *err)
 {
-	struct refresh r = {.h = h, .before = before, .n_before = n_before};
+	struct refresh r = {.h = h, .before = before, .n_before = n_before, .until = until};
 
 	for (size_t i = 0; i < c->n_pools; i++) {
 		CLEANUP(pool_vfs_free) struct pool_vfs p;
@@ -308,7 +364,7 @@ int refresh_mappings(struct hook *h, const struct config *c, const struct publis
 			    refresh_one(&r, &c->ports[k], &p, &why) >= 0)
 				continue;
 			complain("%s", why.text);
-			/* What one of them met, all will meet, each after a minute. */
+			/* What one of them met, all will meet. */
 			if (++r.failed && why.code == ECONNREFUSED)
 				return (int)r.failed;
 		}

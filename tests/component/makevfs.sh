@@ -176,4 +176,23 @@ echo 2 >"$node_root/var/lib/pvesim/makes-none/0000:06:00.0"
 out=$(plain boot 2>&1)
 like "$? $(numvfs) $out" '^0 2 .*PF enp6s0f0: 2 VFs, 2 free' "one that makes them at the third time: asked again"
 
+# --- pveproxy is not there yet ---
+
+two_vfs
+sed -i 's/^\tvfs 4/\tvfs 2/' "$node_root/etc/pve/vfhook.cfg"
+sim stop >/dev/null 2>&1
+sed -i '/^vf-100-0/,/^$/s/iommugroup=[0-9]*/iommugroup=77/' "$node_root/etc/pve/mapping/pci.cfg"
+plain boot >"$node_root/waits.out" 2>&1 &
+pid=$!
+wait_for 10 grep -q 'pveproxy does not answer yet' "$node_root/waits.out"
+is "$(flock -n "$node_root/var/lock/qemu-server/lock-100.conf" echo free; flock -n "$node_root/run/vfhook/locks/100" echo free)" \
+	$'free\nfree' "boot waits for pveproxy, and keeps no VM from starting meanwhile"
+pve_up
+wait $pid
+is "$? $(grep -c iommugroup=77 "$node_root/etc/pve/mapping/pci.cfg")" "0 0" "once it answers, the mapping is put right"
+sim stop >/dev/null 2>&1
+sed -i '/^vf-100-0/,/^$/s/iommugroup=[0-9]*/iommugroup=77/' "$node_root/etc/pve/mapping/pci.cfg"
+stopped other run/vfhook/locks/100 boot --timeout 5
+go_on other
+like "$? $(<"$node_root/other.out")" '^1 .*mapping vf-100-0 is not changed.*time for it is over' "one that never answers: the time for all of it comes to an end"
 done_testing
