@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * killat -o REPORT [-k N | -t N | -f N -e ERRNO] [-a] [-l] [-T SECONDS] -- PROGRAM [ARG]...
+ * killat -o REPORT [-k N | -t N | -f N -e ERRNO | -s N] [-c IN,OUT] [-S LOG] [-b] [-H ROOT,LOCK]
+ *        [-a] [-l] [-T
+ * SECONDS]
+ * -- PROGRAM [ARG]...
  *
  * Runs a program under ptrace(2) and counts its system calls, from the first thing that its main()
  * does (it opens /dev/null; the loader before that changes nothing) and with those of children that
@@ -9,10 +12,15 @@
  *   -k N   SIGKILL before call N, to it and all that it has started
  *   -t N   SIGTERM at call N, to the program alone
  *   -f N   call N is not made, and fails with -e ERRNO
- *   -a     kill the program alone
- *   -l     write every call: "number name flags": w an open that may make or change, k the stand-in
- *          for the kernel, x what does not belong to the node (libraries, certificates of the
- * system)
+ *   -s N   before call N the program is stopped, until a byte comes on IN
+ *   -c     two open descriptors. On OUT is told what happens, a line each: "stopped NAME" (-s),
+ *          "waits NAME" (it naps or blocks, and was just refused the lock that NAME takes),
+ *          "naps" (it naps for another reason), "exit N" (it has ended; what it has started may go
+ *          on, and is waited for)
+ *   -S LOG a line is added for every setting that the stand-in for the kernel has taken: the name
+ * of the PF's file and what it holds now -a     kill the program alone -l     write every call:
+ * "number name flags path": w an open that may make or change, k the stand-in for the kernel, x
+ * what does not belong to the node (libraries, certificates of the system)
  *
  * What the stand-in for the kernel does to its own files (fake-kernel/) is counted, but never made
  * to fail. The last line of the report is "calls N hit NAME|- exit N signal N hung 0|1". All
@@ -26,8 +34,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -48,16 +58,22 @@ struct task {
 	bool library_open; /* the call opens a file of the fake kernel */
 	long closes;	   /* the descriptor that the call closes, or -1 */
 	long fail_with;	   /* the call was taken out and answers this, or 0 */
+	long lock_call;	   /* the call takes a lock of the node: its number, or -1 */
 	bool known;
 };
 
 struct run {
-	char what; /* 'k', 't', 'f' or 0 */
+	char what; /* 'k', 't', 'f', 's' or 0 */
 	unsigned long at;
 	int error;
 	bool alone;
 	bool list;
+	bool busy;
 	int out;
+	int in;		     /* a byte from here lets a stopped program go on */
+	int tell;	     /* what happens, or -1 */
+	int log;	     /* of settings, or -1 */
+	const char *refused; /* the call that was refused a lock, if nothing else came since */
 	pid_t main;
 	struct task tasks[MAX_PIDS];
 	pid_t others[MAX_PIDS]; /* let go at their exec */
@@ -116,12 +132,15 @@ static const struct {
 	{SYS_faccessat, "faccessat"},
 	{SYS_faccessat2, "faccessat"},
 	{SYS_execve, "execve"},
-	{SYS_utimensat, "utimensat"},
 	{SYS_pipe2, "pipe2"},
 	{SYS_close, "close"},
 	{SYS_close_range, "close_range"},
 	{SYS_wait4, "wait4"},
 	{SYS_dup2, "dup2"},
+	{SYS_nanosleep, "nanosleep"},
+	{SYS_clock_nanosleep, "nanosleep"},
+	{SYS_utimensat, "utimensat"},
+	{SYS_rmdir, "unlinkat"},
 };
 
 static const char *name_of(long nr)
@@ -155,7 +174,7 @@ static struct task *task_of(struct run *r, pid_t pid, bool make)
 	}
 	if (!make || !free_one)
 		return NULL;
-	*free_one = (struct task){.pid = pid, .closes = -1};
+	*free_one = (struct task){.pid = pid, .closes = -1, .lock_call = -1};
 	return free_one;
 }
 
@@ -238,6 +257,113 @@ static void read_path(pid_t pid, long nr, const struct user_regs_struct *regs, c
 		read_text(pid, regs->rdi, buf, size);
 }
 
+/* The whole name of what the call is about, or of what its descriptor is open on. */
+static void whole_path(pid_t pid, long nr, const struct user_regs_struct *regs, char *buf,
+		       size_t size)
+{
+	unsigned long dir = regs->rdi;
+	unsigned long text = regs->rsi;
+	char link[64];
+	char name[256] = "";
+	ssize_t n;
+
+	if (nr == SYS_linkat || nr == SYS_renameat || nr == SYS_renameat2) {
+		dir = regs->rdx;
+		text = regs->r10;
+	} else if (nr == SYS_open || nr == SYS_unlink || nr == SYS_mkdir || nr == SYS_rmdir ||
+		   nr == SYS_readlink || nr == SYS_rename) {
+		dir = (unsigned long)AT_FDCWD;
+		text = nr == SYS_rename ? regs->rsi : regs->rdi;
+	} else if (nr != SYS_openat && nr != SYS_unlinkat && nr != SYS_mkdirat &&
+		   nr != SYS_newfstatat && nr != SYS_readlinkat && nr != SYS_faccessat &&
+		   nr != SYS_faccessat2 && nr != SYS_utimensat) {
+		text = 0;
+	}
+	if (nr == SYS_mmap)
+		dir = regs->r8;
+	if (text)
+		read_text(pid, text, name, sizeof(name));
+	if (name[0] == '/') {
+		snprintf(buf, size, "%s", name);
+		return;
+	}
+	if ((int)dir == AT_FDCWD)
+		snprintf(link, sizeof(link), "/proc/%d/cwd", pid);
+	else
+		snprintf(link, sizeof(link), "/proc/%d/fd/%d", pid, (int)dir);
+	n = readlink(link, buf, size - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	if (n > 0 && name[0])
+		snprintf(buf + n, size - (size_t)n, "/%s", name);
+}
+
+static void wait_for_word(struct run *r)
+{
+	char c;
+
+	dprintf(r->tell, "stopped %s\n", r->hit);
+	while (read(r->in, &c, 1) < 0 && errno == EINTR && !hung)
+		;
+}
+
+/* Locks are tried and napped for, or blocked in. */
+static void tell_waits(struct run *r, struct task *t, const struct user_regs_struct *regs, long nr,
+		       bool fake)
+{
+	t->lock_call = !fake && (nr == SYS_flock || nr == SYS_mkdirat) ? nr : -1;
+	if (nr == SYS_flock && !fake && !(regs->rsi & (LOCK_NB | LOCK_UN)))
+		dprintf(r->tell, "waits flock\n");
+	else if ((nr == SYS_nanosleep || nr == SYS_clock_nanosleep) && r->refused)
+		dprintf(r->tell, "waits %s\n", r->refused);
+	else if (nr == SYS_nanosleep || nr == SYS_clock_nanosleep)
+		dprintf(r->tell, "naps\n");
+}
+
+/* The kernel's file is locked until it is closed, so that the log has all runs' in their order. */
+static void log_setting(const struct run *r, pid_t pid, const struct user_regs_struct *regs)
+{
+	static char line[65536];
+	char path[512];
+	size_t n;
+	struct iovec here;
+	struct iovec there = {(void *)regs->rsi, regs->rdx};
+
+	whole_path(pid, SYS_pwrite64, regs, path, sizeof(path));
+	n = (size_t)snprintf(line, sizeof(line), "%s ", path);
+	here = (struct iovec){line + n, sizeof(line) - n - 1};
+	if (regs->rdx >= here.iov_len || process_vm_readv(pid, &here, 1, &there, 1, 0) < 0)
+		exit(3);
+	for (n += regs->rdx; n && (line[n - 1] == '\n' || line[n - 1] == ' '); n--)
+		;
+	for (size_t i = 0; i < n; i++) {
+		if (line[i] == '\n')
+			line[i] = ' ';
+	}
+	line[n++] = '\n';
+	if (write(r->log, line, n) != (ssize_t)n)
+		exit(3);
+}
+
+static void take_out(struct task *t, struct user_regs_struct *regs, int error)
+{
+	t->fail_with = error;
+	regs->orig_rax = (unsigned long)-1;
+	ptrace(PTRACE_SETREGS, t->pid, NULL, regs);
+}
+
+/* vfio_group_fops_open(): -EBUSY if it is open in another process. */
+static void refuse_busy(struct task *t, struct user_regs_struct *regs, long nr, const char *path)
+{
+	char whole[512];
+	struct stat st;
+
+	if (!is_open(nr) || strncmp(path, "dev/vfio/", 9) != 0)
+		return;
+	whole_path(t->pid, nr, regs, whole, sizeof(whole));
+	if (!stat(whole, &st) && st.st_size)
+		take_out(t, regs, EBUSY);
+}
+
 static void act(struct run *r, struct task *t, struct user_regs_struct *regs, long nr)
 {
 	r->hit = strdup(name_of(nr));
@@ -249,9 +375,10 @@ static void act(struct run *r, struct task *t, struct user_regs_struct *regs, lo
 		kill(r->main, SIGTERM);
 		break;
 	case 'f':
-		t->fail_with = r->error;
-		regs->orig_rax = (unsigned long)-1;
-		ptrace(PTRACE_SETREGS, t->pid, NULL, regs);
+		take_out(t, regs, r->error);
+		break;
+	case 's':
+		wait_for_word(r);
 		break;
 	default:
 		break;
@@ -262,6 +389,7 @@ static void call_begins(struct run *r, struct task *t)
 {
 	struct user_regs_struct regs;
 	char path[256];
+	char whole[512];
 	bool library;
 	bool fake;
 	long nr;
@@ -283,10 +411,17 @@ static void call_begins(struct run *r, struct task *t)
 	if (r->list) {
 		unsigned long flags = nr == SYS_openat ? regs.rdx : nr == SYS_open ? regs.rsi : 0;
 
+		whole_path(t->pid, nr, &regs, whole, sizeof(whole));
 		dprintf(r->out, "%lu %s %s%s%s %s\n", r->calls, name_of(nr),
 			flags & (O_WRONLY | O_RDWR | O_CREAT) ? "w" : "-", fake ? "k" : "",
-			library ? "x" : "", path);
+			library ? "x" : "", whole);
 	}
+	if (r->log >= 0 && fake && nr == SYS_pwrite64)
+		log_setting(r, t->pid, &regs);
+	if (r->tell >= 0)
+		tell_waits(r, t, &regs, nr, fake);
+	if (r->busy)
+		refuse_busy(t, &regs, nr, path);
 	if (r->what && r->calls == r->at && !(fake && r->what == 'f'))
 		act(r, t, &regs, nr);
 }
@@ -295,10 +430,14 @@ static void call_ends(struct run *r, struct task *t)
 {
 	struct user_regs_struct regs;
 
-	if (!t->fail_with && !t->fake_open && !t->library_open && t->closes < 0)
+	if (!t->fail_with && !t->fake_open && !t->library_open && t->closes < 0 && t->lock_call < 0)
 		return;
 	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &regs) < 0)
 		return;
+	if (t->lock_call >= 0)
+		r->refused = (long)regs.rax == -EWOULDBLOCK || (long)regs.rax == -EEXIST
+				     ? name_of(t->lock_call)
+				     : NULL;
 	if (t->fail_with) {
 		regs.rax = (unsigned long)-t->fail_with;
 		ptrace(PTRACE_SETREGS, t->pid, NULL, &regs);
@@ -359,6 +498,8 @@ static void ended(struct run *r, pid_t pid, int status)
 		return;
 	r->exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (r->tell >= 0)
+		dprintf(r->tell, "exit %d\n", r->exit);
 }
 
 static void begin(struct run *r, char **argv)
@@ -383,19 +524,61 @@ static void begin(struct run *r, char **argv)
 	ptrace(PTRACE_SYSCALL, r->main, NULL, NULL);
 }
 
+/* The program's parent is us, and we stand for who calls it; nobody has called us. */
+static void tell_proc(char *root)
+{
+	char *lock = strchr(root, ',');
+	char path[512];
+	struct stat st;
+	int fd;
+
+	if (!lock)
+		exit(2);
+	*lock++ = '\0';
+	snprintf(path, sizeof(path), "%s/proc/%d", root, (int)getpid());
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/proc/%d/stat", root, (int)getpid());
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	dprintf(fd, "%d (killat) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n", (int)getpid());
+	close(fd);
+	if (!strcmp(lock, "-") || stat(lock, &st) < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/proc/%d/fd", root, (int)getpid());
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/proc/%d/fd/3", root, (int)getpid());
+	if (symlink(lock, path) < 0)
+		exit(3);
+	snprintf(path, sizeof(path), "%s/proc/locks", root);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	dprintf(fd, "1: FLOCK  ADVISORY  WRITE %d 00:01:%lu 0 EOF\n", (int)getpid(),
+		(unsigned long)st.st_ino);
+	close(fd);
+}
+
 static char **parse(struct run *r, int argc, char **argv)
 {
 	unsigned limit = 60;
 	int c;
 
-	while ((c = getopt(argc, argv, "+k:t:f:e:alT:o:")) != -1) {
-		if (c == 'k' || c == 't' || c == 'f') {
+	while ((c = getopt(argc, argv, "+k:t:f:s:c:S:H:e:ablT:o:")) != -1) {
+		if (c == 'k' || c == 't' || c == 'f' || c == 's') {
 			r->what = (char)c;
 			r->at = strtoul(optarg, NULL, 10);
+		} else if (c == 'c') {
+			if (sscanf(optarg, "%d,%d", &r->in, &r->tell) != 2)
+				exit(2);
+			fcntl(r->in, F_SETFD, FD_CLOEXEC);
+			fcntl(r->tell, F_SETFD, FD_CLOEXEC);
+		} else if (c == 'S') {
+			r->log = open(optarg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 		} else if (c == 'e') {
 			r->error = atoi(optarg);
 		} else if (c == 'a') {
 			r->alone = true;
+		} else if (c == 'H') {
+			tell_proc(optarg);
+		} else if (c == 'b') {
+			r->busy = true;
 		} else if (c == 'l') {
 			r->list = true;
 		} else if (c == 'o') {
@@ -406,16 +589,17 @@ static char **parse(struct run *r, int argc, char **argv)
 			exit(2);
 		}
 	}
-	if (optind >= argc || r->out < 0)
+	if (optind >= argc || r->out < 0 || (r->what == 's' && r->tell < 0))
 		exit(2);
-	signal(SIGALRM, on_alarm);
+	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL); /* no SA_RESTART */
+	signal(SIGPIPE, SIG_IGN);
 	alarm(limit);
 	return argv + optind;
 }
 
 int main(int argc, char **argv)
 {
-	struct run r = {.hit = "-", .out = -1};
+	struct run r = {.hit = "-", .out = -1, .in = -1, .tell = -1, .log = -1};
 	char **program = parse(&r, argc, argv);
 	int status;
 	pid_t pid;

@@ -206,8 +206,13 @@ class Node:
                 if not st:
                     os.mkdir(self.path(name), mode)
             elif kind == 0o120000:
+                if st and (st.st_ino, st.st_mtime_ns, st.st_size) != self.seen.get(name):
+                    os.unlink(self.path(name))
+                    st = None
                 if not st:
                     os.symlink(data, self.path(name))
+                    st = os.lstat(self.path(name))
+                    self.seen[name] = (st.st_ino, st.st_mtime_ns, st.st_size)
             elif not st or (st.st_ino, st.st_mtime_ns, st.st_size) != self.seen.get(name) or \
                     files[name] is not self.kept.get(name):
                 if st:
@@ -511,8 +516,8 @@ class Node:
                 bad.append(self.not_parked(vf))
         for name, _ in self.walk():
             base = os.path.basename(name)
-            if base.startswith(".tmp-") or (base.endswith(".broken") and
-                                               name[:-7] not in self.kept):
+            if base.startswith(".tmp-") or (base.endswith(".broken") and name not in self.kept and
+                                            name[:-7] not in self.kept):
                 bad.append(f"{name} is left")
             if name.startswith("run/vfhook/journal/"):
                 bad.append(f"{name} is left")
