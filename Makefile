@@ -5,6 +5,7 @@
 #   make test       all tests (installs what they need, as root)
 #   make hostile    hostile servers, files and names
 #   make crash      killed and failing at every system call (half an hour; QUICK=1: minutes)
+#   make race       every two runs overlapped, with one preemption (QUICK=1; ONLY=WORLD:A/B@STOP)
 #   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
 #   make fuzz       libFuzzer on every parser: RUNS=10000000 each, JOBS=2, FUZZ_SECONDS=
 #   make bench      what it costs, side by side with others: a table (ROUNDS=5 is quick)
@@ -147,6 +148,13 @@ crash: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 $(CRASH_TOOLS)
 	$(Q)tests/crash/crash $(if $(QUICK),--quick)
 
+# Each two runs that change something, and PVE's own deeds, one between any two calls of the other.
+# THREE=n SEED=n: three at once, at random.
+race: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 $(CRASH_TOOLS)
+	$(Q)BUILD=$(abspath $(BUILD)) tests/race/race $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') \
+		$(if $(THREE),--three $(THREE)) $(if $(SEED),--seed $(SEED))
+
 demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
 	$(Q)tests/e2e/demo
@@ -235,5 +243,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test bench hostile crash storm fuzz fuzz-bin demo lint lint-all install list-files deb clean
+.PHONY: all unit test-tools deps deps-test test bench hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files deb clean
 .SECONDARY:
