@@ -269,7 +269,7 @@ test_mappings() {
 	check 'a mapping is never asked for by its id' [ "$(requests '"GET".*mapping/pci/')" = 0 ]
 	before=$(cat "$mapping")
 	printf 'x1\n\tmap a\ny1\n' >"$mapping"
-	expect 'a broken mapping file' 'ERR -22 /etc/pve/mapping/pci.cfg:3: .*' \
+	expect 'a broken mapping file' 'ERR -121 POST .*create hardware mapping failed.*' \
 		mapping-set pve1 vf-100-0 "$entry1"
 	printf '%s\n' "$before" >"$mapping"
 	expect 'deleting it' 'OK null' mapping-delete vf-100-0
