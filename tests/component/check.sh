@@ -166,7 +166,7 @@ well "a guest's own snapshot is no second one"
 restore
 
 printf 'template: 1\n' >>"$etc/nodes/pve1/qemu-server/101.conf"
-like "$(vfhook check 2>&1)" 'PASS +hookscript.*1 VMs of this node have ports' "a template's port is not counted"
+like "$(vfhook check 2>&1)" 'PASS +1 VMs of this node have ports' "a template's port is not counted"
 restore
 # --- mappings, nodes ---
 
@@ -230,7 +230,7 @@ echo 'nonsense' >"$token"
 chmod 600 "$token"
 finds "a token of the wrong form" '^FAIL token : .*form user@realm!id=secret'
 printf '%s=%s\n' "$token_id" 01234567-89ab-cdef-0123-456789abcdef >"$token"
-finds "a wrong secret" '^FAIL token : .*does not accept the token.* -> make a new token'
+finds "a wrong secret" '^FAIL token : .*does not accept the token.* -> make it anew: /usr/lib/vfhook/setup token'
 restore
 sim token del "$token_id" >/dev/null
 finds "a token that PVE does not know" '^FAIL token : .*does not accept'
