@@ -33,10 +33,14 @@ sed 's/"vf":"0000:06:10.0"/"vf":"0000:06:10.2"/; s/"index":0/"index":1/' \
 stopped taker run/vfhook/locks/101 102 pre-start
 is $? 0 "a start stops between its look at the leases and the lock of the VM whose VF it wants"
 plain 101 post-start >/dev/null 2>&1
-flock "$node_root/var/lock/qemu-server/lock-103.conf" sleep 30 &
+# As PVE does it: who calls the hook holds the lock, and keeps it until QEMU runs.
+# shellcheck disable=SC2016 # the inner shell's own
+flock -o "$node_root/var/lock/qemu-server/lock-103.conf" bash -c '
+	"$1" --root "$2" 103 pre-start >/dev/null 2>&1
+	: >"$2/started"
+	exec sleep 60' - "$BUILD/tests/vfhook-plain" "$node_root" &
 holder=$!
-wait_for 10 is_locked "$node_root/var/lock/qemu-server/lock-103.conf"
-plain 103 pre-start >/dev/null 2>&1
+wait_for 20 test -e "$node_root/started"
 is "$(lease_of 0000:06:10.2)" "103 starting" "meanwhile another VM starts with that VF"
 go_on taker
 is "$? $(lease_of 0000:06:10.2) $(settings 1)" "0 103 starting bc:24:11:00:00:03 23" \
