@@ -267,6 +267,7 @@ static int repair_all(struct hook *h)
 	repair_running(&r);
 	repair_broken(&r);
 	repair_stale(&r);
+	repair_free_vfs(&r);
 	repair_gone(&r);
 	check_journals(&r);
 	if (!r.done && !r.left)
@@ -293,10 +294,11 @@ const struct command cmd_repair = {
 	.help = "Usage: vfhook repair [--dry-run]\n"
 		"\n"
 		"Undoes or finishes runs that were cut off, gives back VFs of VMs that are over\n"
-		"(dirty ones too), puts broken lease files aside, gives running VMs the lease and\n"
-		"the settings of their ports, removes ports and mappings vf-<vmid>-<N> of VMs\n"
-		"that are gone from the cluster, and old temporary files. Names every change\n"
-		"before it is made. VMs that are being started or stopped are left alone.\n"
+		"(dirty ones too), parks free VFs that are still set for a guest, puts broken\n"
+		"lease files aside, gives running VMs the lease and the settings of their ports,\n"
+		"removes ports and mappings vf-<vmid>-<N> of VMs that are gone from the cluster,\n"
+		"and old temporary files. Names every change before it is made. VMs that are\n"
+		"being started or stopped are left alone.\n"
 		"\n"
 		"  --dry-run  tell what would be done, and do nothing\n"
 		"\n"

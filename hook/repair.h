@@ -42,6 +42,8 @@ void repair_running(struct repair *r);
 void repair_broken(struct repair *r);
 /* Leases of vfhook itself and of VMs that are over. */
 void repair_stale(struct repair *r);
+/* VFs that nobody has, and that are still set for a guest; after repair_stale(). */
+void repair_free_vfs(struct repair *r);
 /* Ports and mappings of VMs that are gone from the cluster. */
 void repair_gone(struct repair *r);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vfhook repair: leases that cannot be used, and those of VMs that are over. */
+/* vfhook repair: leases that cannot be used, those of VMs that are over, and VFs without one. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "hook/apply.h"
+#include "hook/inventory.h"
 #include "hook/mend.h"
 #include "hook/repair.h"
 #include "hook/say.h"
@@ -156,5 +157,70 @@ void repair_stale(struct repair *r)
 	for (size_t i = 0; i < n; i++) {
 		if (!all[i].broken && all[i].lease.vmid != LEASE_SELF)
 			check_over(r, &all[i].lease);
+	}
+}
+
+/* --- VFs that nobody has --- */
+
+/* Something of a guest's is on it: a lease that was removed by hand leaves a VF so. */
+static bool is_marked(const struct vf_state *v)
+{
+	const struct vf_settings *s = &v->now;
+	uint8_t parked[6];
+
+	vf_parking_mac(&v->info.addr, parked);
+	return ((s->has & HAS_VLAN) && (s->vlan || s->qos)) || ((s->has & HAS_TRUST) && s->trust) ||
+	       ((s->has & HAS_SPOOFCHK) && !s->spoofchk) ||
+	       ((s->has & HAS_MAC) && !mac_is_zero(s->mac) &&
+		memcmp(s->mac, parked, sizeof(parked)) != 0);
+}
+
+static void park_marked(struct repair *r, const struct pf_state *pf, const struct vf_state *v)
+{
+	CLEANUP(plan_free) struct plan p;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	int done;
+
+	plan_init(&p, PLAN_START, LEASE_SELF);
+	pci_addr_format(&v->info.addr, addr);
+	done = plan_park(pf, v, time(NULL), &p, &err);
+	if (!done && !p.n_steps)
+		return;
+	repair_announce(r, 0, "VF %s (VF %u of %s) is nobody's, and still set for a guest: parked",
+			addr, v->info.index, pf->info.ifname);
+	if (!done)
+		done = apply_plan(r->h, r->self, &p, &err);
+	if (done == -EEXIST) {
+		/* A start was faster, and sets it as it wants it. */
+		r->done--;
+	} else if (done < 0) {
+		fail_context(&err, "VF %s", addr);
+		repair_undone(r, &err);
+	}
+}
+
+void repair_free_vfs(struct repair *r)
+{
+	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
+	struct error err = ERROR_INIT;
+
+	/* What a VM may run on is not to be parked as nobody's. */
+	if (r->unsure)
+		return;
+	if (inventory_read(r->h, false, &inv, &err) < 0) {
+		repair_leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < inv.n_pools; i++) {
+		for (size_t k = 0; k < inv.pools[i].n_pfs; k++) {
+			const struct pf_report *pf = &inv.pools[i].pfs[k];
+
+			for (size_t n = 0; !pf->pf->broken && n < pf->n_vfs; n++) {
+				if (pf->vfs[n].use == USE_FREE && is_marked(pf->vfs[n].vf) &&
+				    !repair_is_used(r, &pf->vfs[n].vf->info.addr))
+					park_marked(r, pf->pf, pf->vfs[n].vf);
+			}
+		}
 	}
 }

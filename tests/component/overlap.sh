@@ -139,6 +139,12 @@ out=$(plain repair 2>&1)
 is "$before" "100 running bc:24:11:00:00:00 20" "the lease is removed by hand, and a VM takes the VF"
 is "$out $(lease_of 0000:06:10.0) $(settings 0)" "vfhook: nothing to repair $before" "no repair touches it then"
 
+qm stop 100 >/dev/null 2>&1
+fake_set enp6s0f0 "p['vfs'][3]=$dirty"
+out=$(plain repair 2>&1)
+like "$? $out" "^0 .*VF 0000:06:10.6 .* is nobody's, and still set for a guest: parked" "a VF without a lease that is set for a guest is parked by repair"
+is "$(settings 3) $(vf_get enp6s0f0 3 trust) $(plain repair 2>&1)" "00:00:00:00:00:00 0 off vfhook: nothing to repair" "and is clean then"
+
 # --- What cannot be read ---
 
 node_up
