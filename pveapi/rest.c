@@ -73,21 +73,38 @@ struct rest {
 
 /* The token */
 
-static int check_token_file(int root, struct error *err)
+static int token_not_regular(struct error *err)
+{
+	return fail(err, EINVAL,
+		    "/" VFHOOK_TOKEN_PATH " is not a regular file: remove it, make a token "
+		    "with " TOKEN_MAKE);
+}
+
+/* The file, not what a link there points to. A FIFO or a device does not hold us up. */
+static int open_token(int root, struct error *err)
+{
+	int fd = openat(root, VFHOOK_TOKEN_PATH,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT)
+		return fail(err, ENOENT,
+			    "/" VFHOOK_TOKEN_PATH " is not there: make a token with " TOKEN_MAKE);
+	if (errno == ELOOP || errno == ENXIO)
+		return token_not_regular(err);
+	return fail_errno(err, errno, "/" VFHOOK_TOKEN_PATH);
+}
+
+/* Asked of the open file: what is read is what was judged, whoever replaces it meanwhile. */
+static int check_token_file(int fd, struct error *err)
 {
 	struct stat st;
 
-	if (fstatat(root, VFHOOK_TOKEN_PATH, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		if (errno == ENOENT)
-			return fail(err, ENOENT,
-				    "/" VFHOOK_TOKEN_PATH
-				    " is not there: make a token with " TOKEN_MAKE);
+	if (fstat(fd, &st) < 0)
 		return fail_errno(err, errno, "/" VFHOOK_TOKEN_PATH);
-	}
 	if (!S_ISREG(st.st_mode))
-		return fail(err, EINVAL,
-			    "/" VFHOOK_TOKEN_PATH " is not a regular file: remove it, make a token "
-			    "with " TOKEN_MAKE);
+		return token_not_regular(err);
 	if (st.st_uid && st.st_uid != geteuid())
 		return fail(err, EPERM,
 			    "/" VFHOOK_TOKEN_PATH " belongs to user %u: `chown root "
@@ -135,20 +152,42 @@ static bool is_token(const char *s)
 	return n >= 8 && !s[n];
 }
 
+/* Straight to the caller's memory: no copy of the secret is left in a buffer. */
+static ssize_t read_token_text(int fd, char *token, struct error *err)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		n = read(fd, token + len, TOKEN_MAX - len);
+		if (n > 0)
+			len += (size_t)n;
+	} while (len < TOKEN_MAX && (n > 0 || (n < 0 && errno == EINTR)));
+	if (n < 0)
+		return fail_errno(err, errno, "read /" VFHOOK_TOKEN_PATH);
+	if (len == TOKEN_MAX)
+		return fail(err, EFBIG, "/" VFHOOK_TOKEN_PATH " is larger than %d bytes",
+			    (int)TOKEN_MAX - 1);
+	return (ssize_t)len;
+}
+
 /* token has room for TOKEN_MAX bytes; the caller wipes it. */
 static int read_token(int root, char *token, struct error *err)
 {
-	AUTO_FREE char *text = NULL;
+	AUTO_CLOSE int fd = open_token(root, err);
 	ssize_t len;
-	int r = check_token_file(root, err);
+	int r;
 
+	if (fd < 0)
+		return fd;
+	r = check_token_file(fd, err);
 	if (r < 0)
 		return r;
-	len = file_read(root, VFHOOK_TOKEN_PATH, TOKEN_MAX - 1, &text, err);
-	if (len < 0)
+	len = read_token_text(fd, token, err);
+	if (len < 0) {
+		explicit_bzero(token, TOKEN_MAX);
 		return (int)len;
-	memcpy(token, text, (size_t)len);
-	explicit_bzero(text, (size_t)len);
+	}
 	while (len && token[len - 1] && strchr("\r\n\t ", token[len - 1]))
 		len--;
 	token[len] = '\0';

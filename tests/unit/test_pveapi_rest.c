@@ -2,10 +2,12 @@
 /* What of rest.c and api.c needs no server; the rest is in tests/component/rest.sh. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/file.h"
 #include "pveapi/api.h"
@@ -125,6 +127,44 @@ static void test_token_kinds(void **state)
 	token_bad(t->root, EINVAL, "not a regular file");
 }
 
+/* Puts a good token and one that others may read there in turn, for ever. */
+static void swap_tokens(int root)
+{
+	for (;;) {
+		linkat(root, "good", root, "next", 0);
+		renameat(root, "next", root, VFHOOK_TOKEN_PATH);
+		linkat(root, "seen", root, "next", 0);
+		renameat(root, "next", root, VFHOOK_TOKEN_PATH);
+	}
+}
+
+/* What was judged is what is read, also if the file is replaced in between. */
+static void test_token_replaced(void **state)
+{
+	const struct tree *t = *state;
+	int seen = 0;
+	pid_t pid;
+
+	put_token(t->root, TOKEN "\n", 0600);
+	tree_write(t->root, "good", TOKEN "\n");
+	assert_int_equal(fchmodat(t->root, "good", 0600, 0), 0);
+	tree_write(t->root, "seen", "evil@pve!hook=01234567-89ab\n");
+	assert_int_equal(fchmodat(t->root, "seen", 0644, 0), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		swap_tokens(t->root);
+	for (int i = 0; i < 20000; i++) {
+		char name[64] = "";
+
+		if (!rest_token_name(t->root, name, sizeof(name), NULL))
+			seen += !strcmp(name, "evil@pve!hook");
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(seen, 0);
+}
+
 static void test_open(void **state)
 {
 	const struct tree *t = *state;
@@ -219,10 +259,11 @@ static void test_bad_wishes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		tree_test(test_token),	       tree_test(test_token_modes),
-		tree_test(test_token_forms),   tree_test(test_token_kinds),
-		tree_test(test_open),	       cmocka_unit_test(test_escape),
-		tree_test(test_nothing_to_do), tree_test(test_bad_wishes),
+		tree_test(test_token),		tree_test(test_token_modes),
+		tree_test(test_token_forms),	tree_test(test_token_kinds),
+		tree_test(test_token_replaced), tree_test(test_open),
+		cmocka_unit_test(test_escape),	tree_test(test_nothing_to_do),
+		tree_test(test_bad_wishes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
