@@ -11,7 +11,8 @@
 #   make bench      what it costs, side by side with others: a table (ROUNDS=5 is quick)
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
 #   make install    DESTDIR= PREFIX=/usr
-#   make deb        a Debian package in build/deb
+#   make package    a Debian package in build/deb
+#   make deb        the same, checked by lintian
 #   V=1 shows the commands.
 
 VERSION := 0.1.0
@@ -235,7 +236,11 @@ install: $(BUILD)/vfhook
 list-files:
 	@$(FILES) cat
 
-# A Debian package of it, in $(BUILD)/deb, checked by lintian.
+# A Debian package of it, in $(BUILD)/deb; deb has it checked by lintian, which a node does not need.
+package:
+	$(Q)tests/deps package
+	$(Q)BUILD=$(BUILD) packaging/mkdeb --no-lintian $(BUILD)/deb $(VERSION)
+
 deb:
 	$(Q)tests/deps deb
 	$(Q)BUILD=$(BUILD) packaging/mkdeb $(BUILD)/deb $(VERSION)
@@ -243,5 +248,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test bench hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files deb clean
+.PHONY: all unit test-tools deps deps-test test bench hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
 .SECONDARY:

@@ -136,11 +136,12 @@ enable_units() {
 
 install_package() {
 	if "$dry"; then
-		say "build/deb/vfhook_*.deb: built (make deb), then installed with apt-get"
+		tests/deps --dry-run package
+		say "build/deb/vfhook_*.deb: built (make package), then installed with apt-get"
 		return
 	fi
 	command -v make >/dev/null || install_make
-	make --no-print-directory deb
+	make --no-print-directory package
 	# First with the choices made here: the package's own scripts keep them.
 	! "$pve" || packaging/setup configure "${setup_args[@]}"
 	apt-get -q install -y --reinstall --allow-downgrades "$(realpath -- "${BUILD:-build}")"/deb/vfhook_*.deb

@@ -47,6 +47,12 @@ pve_up || exit 1
 before=$(tree)
 out=$(installer --dry-run)
 is "$? $(tree)" "0 $before" "--dry-run changes nothing"
+printf '#!/bin/sh\nexit 1\n' >"$tools/dpkg-query"
+chmod 755 "$tools/dpkg-query"
+want=$(PATH=$tools:$PATH "$top/install.sh" --dry-run --deb --no-pve 2>&1)
+rm -- "$tools/dpkg-query"
+like "$want" 'packages: none -> .*gcc.*debhelper' "--deb on a node tells which packages building needs"
+is "$(grep -c lintian <<<"$want")" 0 "and lintian is none of them"
 like "$out" 'dry run: nothing is changed' "says so"
 like "$out" 'usr/sbin/vfhook: none -> made' "and names the files"
 like "$out" 'link .*/var/lib/vz/snippets/vfhook: none -> /usr/sbin/vfhook' "the link"
