@@ -111,7 +111,8 @@ bool start_was_stale(int root, uint32_t vmid, int64_t since, char *why, size_t s
 	if (!newest_log(root, vmid, path) ||
 	    !read_last_line(root, path, since, line, sizeof(line)) ||
 	    strncmp(line, "TASK ERROR: ", 12) != 0 || !strstr(line, "PCI device '") ||
-	    !strstr(line, "already in use by VMID '"))
+	    (!strstr(line, "already in use by VMID '") &&
+	     !strstr(line, "reserved for use by VMID '")))
 		return false;
 	snprintf(why, size, "%s", line + 12);
 	return true;

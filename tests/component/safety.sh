@@ -12,7 +12,7 @@ set -uo pipefail
 mac1=bc:24:11:00:00:01
 run_dir() { echo "$node_root/run/vfhook"; }
 port() { printf 'port: %s-0\n\tpool wan\n\tmac %s\n\n' "$1" "$2"; }
-lease_of() { basename "$(run_dir)"/leases/0000*; }
+leased_vf() { basename "$(run_dir)"/leases/0000*; }
 
 # --- a free VF is parked ---
 
@@ -25,7 +25,7 @@ like "$? $out" '^0 .*4 VFs, 4 free, 4 parked' "a driver with a link state: boot 
 is "$(for i in 0 1 2 3; do vf_get enp6s0f0 $i link-state; done | sort -u)" disable "parked VFs have no link"
 out=$(qm start 100 2>&1)
 is "$?" 0 "a VM without a wish for it starts"
-vf=$(lease_of)
+vf=$(leased_vf)
 index=$((16#${vf:8:2} * 8 + ${vf:11} - 16))
 is "$(vf_get enp6s0f0 "$index" link-state)" auto "its VF has a link"
 out=$(qm stop 100 2>&1)

@@ -54,7 +54,7 @@ static void request(const char *text, size_t len)
 
 static void wishes(const char *text)
 {
-	const struct wish w = {text, text, text, text};
+	const struct wish w = {.node = text, .id = text, .description = text, .entry = text};
 	struct error err = ERROR_INIT;
 	int r = check_wish(&w, &err);
 
