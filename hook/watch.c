@@ -153,12 +153,16 @@ static int start_once_more(struct hook *h, uint32_t vmid, struct error *err)
 {
 	AUTO_FREE char *upid = NULL;
 	AUTO_CLOSE int job = job_lock(h, vmid, JOB_START, 0, err);
+	int r;
 
 	if (job < 0 || job_set_state(job, JOB_RESTARTING, err) < 0 || hook_rest(h, err) < 0 ||
 	    api_vm_start(h->rest, h->node, vmid, &upid, err) < 0)
 		return error_code(err);
 	say("VM %u: started once more: %s", vmid, upid);
-	return api_task_wait(h->rest, h->node, upid, START_WAIT_MS, err);
+	r = api_task_wait(h->rest, h->node, upid, START_WAIT_MS, err);
+	/* Else it would seem to have been killed. */
+	job_set_state(job, JOB_NONE, NULL);
+	return r;
 }
 
 static int wait_for_start(struct hook *h, uint32_t vmid, struct error *err)
@@ -232,8 +236,11 @@ void watch_spawn(struct hook *h, uint32_t vmid)
 	ssize_t n;
 	pid_t pid;
 
+	enum job_state job = job_state(h, vmid);
+
+	/* A job that is alive sees for itself whether its start succeeds. */
 	if (h->dry_run || (h->migrated_from && h->migrated_from[0]) ||
-	    job_state(h, vmid) != JOB_NONE)
+	    (job != JOB_NONE && job != JOB_KILLED))
 		return;
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n < 0)
