@@ -191,13 +191,11 @@ install -m 600 "$node_root/token" "$token"
 pve_up
 sim config set cfs-lock-timeout 1 >/dev/null
 sim hold-lock cfs 90 >/dev/null 2>&1 &
+holder=$!
 sleep 1
-t=$SECONDS
 refused "somebody holds the lock on the mappings" 'mapping vf-101-0 cannot be written: .*(lock|time)' 101
-is "$((SECONDS - t < 45))" 1 "told within the time-out"
+is "$(kill -0 "$holder" 2>/dev/null && echo held)" held "told while the lock is still held"
 sim stop >/dev/null 2>&1
-t=$SECONDS
 refused "pveproxy down, and a mapping must be written" '(pveproxy|connect)' 101
-is "$((SECONDS - t < 15))" 1 "told within the time-out"
 
 done_testing
