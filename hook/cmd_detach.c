@@ -65,8 +65,8 @@ static int judge_hostpci(struct hook *h, const struct guest_config *g, unsigned 
 }
 
 /* With the last of its ports the VM needs no hook of ours any more. */
-static int plan_last(struct hook *h, const struct detach *d, const struct guest_config *g,
-		     const struct config *c, struct plan *p, struct error *err)
+static int plan_last(const struct detach *d, const struct guest_config *g, const struct config *c,
+		     struct plan *p, struct error *err)
 {
 	const struct guest_note *note = config_guest(c, d->vmid);
 
@@ -74,7 +74,7 @@ static int plan_last(struct hook *h, const struct detach *d, const struct guest_
 		return fail(err, EINVAL, "%s", note->bad);
 	if (!g->hookscript || !hookscript_is_ours(g->hookscript))
 		return 0;
-	return plan_hookscript(h, g, note && note->chain[0] ? note->chain : NULL, p, err);
+	return plan_hookscript(g, note && note->chain[0] ? note->chain : NULL, p, err);
 }
 
 /* Has the VM no port but this one? */
@@ -97,8 +97,8 @@ static int make_plan(struct hook *h, const struct detach *d, const struct guest_
 	bool last = is_last(c, d);
 	int ours = judge_hostpci(h, g, d->slot, err);
 
-	if (ours < 0 || (ours && plan_hostpci(h, d->vmid, d->slot, NULL, p, err) < 0) ||
-	    (last && plan_last(h, d, g, c, p, err) < 0) || plan_off(h, d->vmid, p, err) < 0 ||
+	if (ours < 0 || (ours && plan_hostpci(g, d->slot, NULL, p, err) < 0) ||
+	    (last && plan_last(d, g, c, p, err) < 0) || plan_off(h, d->vmid, p, err) < 0 ||
 	    plan_port_removal(h, d->vmid, d->slot, p, err) < 0 ||
 	    plan_mapping_removal(h, d->vmid, d->slot, p, err) < 0)
 		return error_code(err);

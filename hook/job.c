@@ -75,11 +75,11 @@ static int adopt_ports(struct hook *h, struct vm_ports *v, struct plan *plan, st
 	return 0;
 }
 
-static int plan_entries(struct hook *h, const struct vm_ports *v, struct plan *p, struct error *err)
+static int plan_entries(const struct vm_ports *v, struct plan *p, struct error *err)
 {
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		if (v->entries[slot].verdict == ENTRY_REWRITE &&
-		    plan_hostpci(h, v->guest.vmid, slot, v->entries[slot].value, p, err) < 0)
+		    plan_hostpci(&v->guest, slot, v->entries[slot].value, p, err) < 0)
 			return error_code(err);
 	}
 	return 0;
@@ -128,7 +128,7 @@ static int prepare_once(struct hook *h, const struct owner *o, uint32_t vmid, st
 	if (vm_ports_first(&v, ENTRY_REWRITE) < 0)
 		return 0;
 	if (vm_ports_wishes(h, &v, true, err) < 0 || hook_kernel(h, err) < 0 ||
-	    plan_port_mappings(h, &v, -1, &p, err) < 0 || plan_entries(h, &v, &p, err) < 0)
+	    plan_port_mappings(h, &v, -1, &p, err) < 0 || plan_entries(&v, &p, err) < 0)
 		return error_code(err);
 	r = apply_plan(h, o, &p, err);
 	if (!r && !h->dry_run)

@@ -24,6 +24,28 @@ static const struct object_kind *find_kind(const struct step_object *o)
 	return NULL;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : !a && !b;
+}
+
+/*
+ * Back to what it was. What somebody else has made of it since is his, and so was what was found
+ * instead of `from` when the step itself was refused: nothing of ours is left in it.
+ */
+static int undo_object(struct hook *h, const struct object_kind *k, const struct step_object *o,
+		       struct error *err)
+{
+	AUTO_FREE char *now = NULL;
+	int r = k->set(h, o->name, OBJECT_UNDO, o->to, o->from, err);
+
+	if (r != -EAGAIN || !k->read || k->read(h, o->name, &now, NULL) < 0 ||
+	    same_text(now, o->to))
+		return r;
+	error_clear(err);
+	return 0;
+}
+
 int object_call(void *arg, const struct step *s, bool undo, struct error *err)
 {
 	const struct step_object *o = &s->object;
@@ -37,7 +59,7 @@ int object_call(void *arg, const struct step *s, bool undo, struct error *err)
 	if (k->rest && hook_rest(h, err) < 0)
 		return error_code(err);
 	if (undo)
-		return k->set(h, o->name, OBJECT_UNDO, o->to, o->from, err);
+		return undo_object(h, k, o, err);
 	return k->set(h, o->name, o->harmless ? OBJECT_ANYHOW : OBJECT_DO, o->from, o->to, err);
 }
 

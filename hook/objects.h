@@ -77,6 +77,12 @@ bool plan_needs_rest(const struct plan *p);
 int plan_map_entry(const char *id, const char *node, const struct mapping_entry *old,
 		   const char *entry, bool harmless, struct plan *p, struct error *err);
 
+/*
+ * hostpciN as the VM's next start has it by that config: what is pending counts. NULL if there is
+ * none (or no memory: then a step from it is refused), else the caller's to free().
+ */
+char *hostpci_planned(const struct guest_config *g, unsigned slot);
+
 /* Let go of the locks that a plan's steps took for its rest (h->off). */
 void objects_unlock(struct hook *h);
 

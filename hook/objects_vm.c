@@ -104,8 +104,7 @@ static char *value_of(const char *line, const char *key)
 	return strndup(v, len);
 }
 
-/* What the VM's next start has: what is pending counts. NULL: none. */
-static char *next_hostpci(const struct guest_config *g, unsigned slot)
+char *hostpci_planned(const struct guest_config *g, unsigned slot)
 {
 	const struct hostpci *e = &g->hostpci[slot];
 	AUTO_FREE char *value = e->present ? strdup(e->raw) : NULL;
@@ -138,7 +137,7 @@ static int hostpci_read(struct hook *h, const char *name, char **text, struct er
 	*text = NULL;
 	if (split_hostpci_name(name, &vmid, &slot, err) < 0 || guest_here(h, vmid, &g, err) < 0)
 		return error_code(err);
-	*text = next_hostpci(&g, slot);
+	*text = hostpci_planned(&g, slot);
 	return 0;
 }
 
@@ -174,7 +173,7 @@ static int try_hostpci(struct hook *h, uint32_t vmid, unsigned slot, const char 
 
 	if (guest_here(h, vmid, &g, err) < 0)
 		return error_code(err);
-	now = next_hostpci(&g, slot);
+	now = hostpci_planned(&g, slot);
 	if (same_text(now, to))
 		return 0;
 	if (!same_text(now, from))

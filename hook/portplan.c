@@ -80,7 +80,19 @@ int plan_chain(struct hook *h, uint32_t vmid, const char *volid, struct plan *p,
 	return plan_object(h, OBJECT_GUEST, id, text, what, p, err);
 }
 
-int plan_hookscript(struct hook *h, const struct guest_config *g, const char *volid, struct plan *p,
+/* One that is `from` in what was judged; nothing if it is `to` there. */
+static int plan_judged(const char *kind, const char *id, const char *from, const char *to,
+		       const char *what, struct plan *p, struct error *err)
+{
+	const struct step_object o = {
+		.kind = kind, .name = id, .from = from, .to = to, .what = what};
+
+	if (from && to ? !strcmp(from, to) : !from && !to)
+		return 0;
+	return plan_add_object(p, &o, err);
+}
+
+int plan_hookscript(const struct guest_config *g, const char *volid, struct plan *p,
 		    struct error *err)
 {
 	char what[2 * VOLID_LEN + 64];
@@ -89,26 +101,20 @@ int plan_hookscript(struct hook *h, const struct guest_config *g, const char *vo
 	snprintf(id, sizeof(id), "%u", g->vmid);
 	snprintf(what, sizeof(what), "VM %s hookscript: %.255s -> %.255s", id,
 		 g->hookscript ? g->hookscript : "none", volid ? volid : "none");
-	return plan_object(h, OBJECT_HOOKSCRIPT, id, volid, what, p, err);
+	return plan_judged(OBJECT_HOOKSCRIPT, id, g->hookscript, volid, what, p, err);
 }
 
-int plan_hostpci(struct hook *h, uint32_t vmid, unsigned slot, const char *value, struct plan *p,
+int plan_hostpci(const struct guest_config *g, unsigned slot, const char *value, struct plan *p,
 		 struct error *err)
 {
-	size_t before = p->n_steps;
+	AUTO_FREE char *now = hostpci_planned(g, slot);
 	char what[512];
 	char id[24];
 
-	snprintf(id, sizeof(id), "%u %u", vmid, slot);
-	if (plan_object(h, OBJECT_HOSTPCI, id, value, NULL, p, err) < 0)
-		return error_code(err);
-	if (p->n_steps == before)
-		return 0;
-	snprintf(what, sizeof(what), "VM %u hostpci%u: %.200s -> %.200s", vmid, slot,
-		 p->steps[before].object.from ? p->steps[before].object.from : "none",
-		 value ? value : "none");
-	p->steps[before].object.what = strdup(what);
-	return p->steps[before].object.what ? 0 : fail(err, ENOMEM, "out of memory");
+	snprintf(id, sizeof(id), "%u %u", g->vmid, slot);
+	snprintf(what, sizeof(what), "VM %u hostpci%u: %.200s -> %.200s", g->vmid, slot,
+		 now ? now : "none", value ? value : "none");
+	return plan_judged(OBJECT_HOSTPCI, id, now, value, what, p, err);
 }
 
 int plan_mapping_removal(struct hook *h, uint32_t vmid, unsigned slot, struct plan *p,

@@ -19,11 +19,13 @@ int plan_port_removal(struct hook *h, uint32_t vmid, unsigned slot, struct plan 
 		      struct error *err);
 /* The VM's other hookscript is kept in vfhook.cfg, or with NULL is not any more. */
 int plan_chain(struct hook *h, uint32_t vmid, const char *volid, struct plan *p, struct error *err);
-/* The hookscript of the VM becomes that, NULL: none. */
-int plan_hookscript(struct hook *h, const struct guest_config *g, const char *volid, struct plan *p,
+/*
+ * The hookscript, or hostpciN, of the VM becomes that, NULL: none. From what g has, the config that
+ * was judged: what somebody writes into it meanwhile is looked at first, and not written over.
+ */
+int plan_hookscript(const struct guest_config *g, const char *volid, struct plan *p,
 		    struct error *err);
-/* hostpciN becomes that, NULL: none. */
-int plan_hostpci(struct hook *h, uint32_t vmid, unsigned slot, const char *value, struct plan *p,
+int plan_hostpci(const struct guest_config *g, unsigned slot, const char *value, struct plan *p,
 		 struct error *err);
 /*
  * The mappings of the VM's ports name VFs, free ones if there are any, and have an entry for each

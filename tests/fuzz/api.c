@@ -24,7 +24,8 @@ static void task(const char *text)
 /* One entry for our node, everything of the others', nothing that PVE could not read. */
 static void request(const char *text, size_t len)
 {
-	const struct wish w = {"pve1", "vf-100-0", "VM 100", ENTRY};
+	const struct wish w = {
+		.node = "pve1", .id = "vf-100-0", .description = "VM 100", .entry = ENTRY};
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	CLEANUP(request_free) struct request q = {0};
 	struct error err = ERROR_INIT;

@@ -19,15 +19,15 @@ static void parse(const char *text, size_t len)
 	NEED(g.numa_known == (g.numa_node >= 0));
 }
 
-static void claim(const char *text, size_t len)
+static void names(const char *text, size_t len)
 {
-	struct claims c = {.vmid = 100};
+	CLEANUP(guest_names_free) struct guest_names g = {0};
+	struct naming n = {.out = &g, .vmid = 100};
 	bool broken = false;
 
-	NEED(!claims_of_config(&c, "/etc/pve/nodes/pve1/qemu-server/100.conf", text, len, &broken));
+	NEED(!names_of_config(&n, "/etc/pve/nodes/pve1/qemu-server/100.conf", text, len, &broken));
 	/* An address takes seven characters at least ("06:10.1", "06:10" and a ';'). */
-	NEED(c.n <= len);
-	free(c.list);
+	NEED(g.n_raw <= len && g.n_mapped <= PVE_HOSTPCI_MAX && g.n_vmids <= 1);
 }
 
 static void list_macs(const char *text, size_t len)
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_FREE char *text = bytes_of(data, size);
 
 	parse(text, size);
-	claim(text, size);
+	names(text, size);
 	list_macs(text, size);
 	prefix(text, size);
 	return 0;
