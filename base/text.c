@@ -196,6 +196,11 @@ const char *mac_format(const uint8_t mac[6], char buf[MAC_LEN])
 	return buf;
 }
 
+bool text_same(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
 bool mac_is_zero(const uint8_t mac[6])
 {
 	static const uint8_t zero[6];

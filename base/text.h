@@ -46,6 +46,9 @@ int mac_parse(const char *s, uint8_t out[6]);
 /* Lower case with colons. Returns buf. */
 const char *mac_format(const uint8_t mac[6], char buf[MAC_LEN]);
 
+/* The same text, or NULL both. */
+bool text_same(const char *a, const char *b);
+
 bool mac_is_zero(const uint8_t mac[6]);
 bool mac_is_multicast(const uint8_t mac[6]);
 

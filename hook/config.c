@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/file.h"
 #include "base/seen.h"
 #include "hook/cfslock.h"
@@ -1092,11 +1093,6 @@ static int check_swapped(const struct edit *e, const char *id, struct error *err
 					: check_changed_port(e, p.vmid, p.slot, NULL, err);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : !a && !b;
-}
-
 int config_swap_section(int root, const char *type, const char *id, const char *from,
 			const char *to, bool check, struct error *err)
 {
@@ -1105,9 +1101,9 @@ int config_swap_section(int root, const char *type, const char *id, const char *
 
 	if (edit_begin(root, &e, err) < 0 || copy_section(e.text, type, id, &now, err) < 0)
 		return error_code(err);
-	if (same_text(now, to))
+	if (text_same(now, to))
 		return 0;
-	if (!same_text(now, from))
+	if (!text_same(now, from))
 		return fail(err, EAGAIN, "%s %s in /" VFHOOK_CFG " was changed meanwhile", type,
 			    id);
 	swap_text(&e, now ? find_section(e.text, type, id) : NULL, to);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "hook/say.h"
 #include "pveapi/api.h"
 
@@ -24,11 +25,6 @@ static const struct object_kind *find_kind(const struct step_object *o)
 	return NULL;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : !a && !b;
-}
-
 /*
  * Back to what it was. What somebody else has made of it since is his, and so was what was found
  * instead of `from` when the step itself was refused: nothing of ours is left in it.
@@ -40,7 +36,7 @@ static int undo_object(struct hook *h, const struct object_kind *k, const struct
 	int r = k->set(h, o->name, OBJECT_UNDO, o->to, o->from, err);
 
 	if (r != -EAGAIN || !k->read || k->read(h, o->name, &now, NULL) < 0 ||
-	    same_text(now, o->to))
+	    text_same(now, o->to))
 		return r;
 	error_clear(err);
 	return 0;
@@ -95,7 +91,7 @@ int plan_object(struct hook *h, const char *kind, const char *name, const char *
 	if (k->read(h, name, &now, err) < 0)
 		return error_code(err);
 	o.from = now;
-	if (now && to ? !strcmp(now, to) : !now && !to)
+	if (text_same(now, to))
 		return 0;
 	return plan_add_object(p, &o, err);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "hook/objects.h"
 #include "hook/ports.h"
 #include "hook/reclaim.h"
@@ -14,11 +15,6 @@
 
 #define MAX_TRIES    3
 #define LOCK_WAIT_MS 30000
-
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : !a && !b;
-}
 
 /* --- Sections of vfhook.cfg --- */
 
@@ -174,9 +170,9 @@ static int try_hostpci(struct hook *h, uint32_t vmid, unsigned slot, const char 
 	if (guest_here(h, vmid, &g, err) < 0)
 		return error_code(err);
 	now = hostpci_planned(&g, slot);
-	if (same_text(now, to))
+	if (text_same(now, to))
 		return 0;
-	if (!same_text(now, from))
+	if (!text_same(now, from))
 		return fail(err, ESTALE, "hostpci%u was changed meanwhile, it is '%s' now", slot,
 			    now ? now : "");
 	return ports_change_hostpci(h, &g, &change, 1, err);
@@ -247,9 +243,9 @@ static int hookscript_set(struct hook *h, const char *name, enum object_how how,
 	(void)how;
 	if (vmid_of(name, &vmid, err) < 0 || hookscript_read(h, name, &now, err) < 0)
 		return error_code(err);
-	if (same_text(now, to))
+	if (text_same(now, to))
 		return 0;
-	if (!same_text(now, from))
+	if (!text_same(now, from))
 		return fail(err, EAGAIN, "the hookscript of VM %u was changed meanwhile", vmid);
 	r = to ? qm_set(h, vmid, "--hookscript", to, err)
 	       : qm_set(h, vmid, "--delete", "hookscript", err);

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,14 +26,18 @@ static pid_t parent_of(int root, pid_t pid)
 	char path[64];
 	char buf[1024];
 	const char *p;
-	int ppid;
-	char state;
+	char *end;
+	long parent;
 
 	snprintf(path, sizeof(path), "proc/%d/stat", (int)pid);
 	if (attr_read(root, path, buf, sizeof(buf)) < 0)
 		return -1;
 	p = strrchr(buf, ')');
-	return p && sscanf(p + 1, " %c %d", &state, &ppid) == 2 ? ppid : -1;
+	/* ") S 4711 ..." */
+	if (!p || strlen(p) < 5)
+		return -1;
+	parent = strtol(p + 4, &end, 10);
+	return end == p + 4 || parent < 0 || parent > INT_MAX ? -1 : (pid_t)parent;
 }
 
 /* Did that process call us, or what called us? -1: cannot be told. */

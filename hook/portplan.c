@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "hook/apply.h"
 #include "hook/objects.h"
 #include "hook/publish.h"
@@ -87,7 +88,7 @@ static int plan_judged(const char *kind, const char *id, const char *from, const
 	const struct step_object o = {
 		.kind = kind, .name = id, .from = from, .to = to, .what = what};
 
-	if (from && to ? !strcmp(from, to) : !from && !to)
+	if (text_same(from, to))
 		return 0;
 	return plan_add_object(p, &o, err);
 }

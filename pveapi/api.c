@@ -331,7 +331,7 @@ static int set_entry(struct rest *r, int root, const struct wish *w, struct erro
 {
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	AUTO_CLOSE int lock = -1;
-	const struct mapping_entry *e;
+	const struct mapping_entry *e = NULL;
 	int ret = check_wish(w, err);
 
 	if (!ret)
@@ -339,9 +339,7 @@ static int set_entry(struct rest *r, int root, const struct wish *w, struct erro
 	if (ret < 0)
 		return ret;
 	lock = mapping_lock(root, err);
-	if (lock < 0)
-		return lock;
-	return set_locked(r, root, w, e, err);
+	return lock < 0 ? lock : set_locked(r, root, w, e, err);
 }
 
 int api_mapping_set(struct rest *r, int root, const char *node, const char *id,

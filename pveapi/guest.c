@@ -557,7 +557,8 @@ static int add_mapped(struct naming *s, const char *mapping)
 	id = strdup(mapping);
 	if (!id)
 		return -ENOMEM;
-	g->mapped[g->n_mapped++] = (struct guest_mapped){id, s->vmid, s->slot};
+	g->mapped[g->n_mapped] = (struct guest_mapped){.vmid = s->vmid, .slot = s->slot};
+	g->mapped[g->n_mapped++].mapping = id;
 	return 0;
 }
 

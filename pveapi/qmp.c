@@ -145,17 +145,13 @@ static int talk(struct qmp *q, const char *command, struct error *err)
 
 int qmp_run(int root, uint32_t vmid, const char *command, int timeout_ms, struct error *err)
 {
-	AUTO_FREE struct qmp *q = malloc(sizeof(*q));
 	AUTO_CLOSE int fd = connect_to(root, vmid, err);
+	struct qmp state = {.fd = fd, .end = now_ms() + timeout_ms};
+	struct qmp *q = &state;
 	int r;
 
 	if (fd < 0)
 		return fd;
-	if (!q)
-		return fail(err, ENOMEM, "ask QEMU: out of memory");
-	q->fd = fd;
-	q->end = now_ms() + timeout_ms;
-	q->len = 0;
 	r = talk(q, NULL, err);
 	if (!r)
 		r = talk(q, "qmp_capabilities", err);

@@ -51,7 +51,7 @@ int json_need_int(const json_t *obj, const char *key, json_int_t min, json_int_t
 
 int json_need_version(const json_t *obj, int ours, struct error *err)
 {
-	json_int_t version;
+	json_int_t version = 0;
 
 	if (json_need_int(obj, "version", 1, INT32_MAX, &version, err) < 0)
 		return -EINVAL;

@@ -21,17 +21,27 @@ const char *owner_lock_path(uint32_t vmid, char buf[64])
 	return buf;
 }
 
-int owner_pretend(uint32_t vmid, struct owner **out, struct error *err)
+/* The descriptor is the owner's from now on. */
+static int make(uint32_t vmid, int fd, bool config, struct owner **out, struct error *err)
 {
-	*out = malloc(sizeof(**out));
-	if (!*out)
+	struct owner *o = malloc(sizeof(*o));
+
+	if (!o) {
+		cleanup_close(&fd);
 		return fail(err, ENOMEM, "lock of VM %u: out of memory", vmid);
-	**out = (struct owner){.vmid = vmid, .fd = -1};
+	}
+	*o = (struct owner){.vmid = vmid, .fd = fd, .config = config};
+	*out = o;
 	return 0;
 }
 
-static int take(int root, uint32_t vmid, const char *path, int timeout_ms, struct owner **out,
-		struct error *err)
+int owner_pretend(uint32_t vmid, struct owner **out, struct error *err)
+{
+	return make(vmid, -1, false, out, err);
+}
+
+static int take(int root, uint32_t vmid, const char *path, int timeout_ms, bool config,
+		struct owner **out, struct error *err)
 {
 	AUTO_CLOSE int fd = lock_take(root, path, timeout_ms, err);
 
@@ -42,32 +52,23 @@ static int take(int root, uint32_t vmid, const char *path, int timeout_ms, struc
 			return error_code(err);
 		fd = lock_take(root, path, timeout_ms, err);
 	}
-	if (fd < 0)
-		return fd;
-	if (owner_pretend(vmid, out, err) < 0)
-		return -ENOMEM;
-	(*out)->fd = STEAL_FD(fd);
-	return 0;
+	return fd < 0 ? fd : make(vmid, STEAL_FD(fd), config, out, err);
 }
 
 int owner_lock(int root, uint32_t vmid, int timeout_ms, struct owner **out, struct error *err)
 {
 	char path[64];
 
-	return take(root, vmid, owner_lock_path(vmid, path), timeout_ms, out, err);
+	return take(root, vmid, owner_lock_path(vmid, path), timeout_ms, false, out, err);
 }
 
 int owner_lock_config(int root, uint32_t vmid, int timeout_ms, struct owner **out,
 		      struct error *err)
 {
 	char path[80];
-	int r;
 
 	snprintf(path, sizeof(path), RUN_DIR "/locks/%u.config", vmid);
-	r = take(root, vmid, path, timeout_ms, out, err);
-	if (!r)
-		(*out)->config = true;
-	return r;
+	return take(root, vmid, path, timeout_ms, true, out, err);
 }
 
 void owner_unlock(struct owner *o)
