@@ -1001,6 +1001,45 @@ static void test_lost_in_the_middle(void **state)
 	}
 }
 
+/* bnxt's MAC, i40e's spoofchk, rates of ice and mlx5: refused, and done all the same. */
+static void test_refused_and_done(void **state)
+{
+	static const char *const attrs[] = {"MAC", "VLAN", "trust", "rate"};
+	struct vf_settings want = everything();
+	struct rig r;
+
+	rig_open(&r, *state);
+	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
+		struct error err = ERROR_INIT;
+		struct vf_settings before;
+		struct vf_settings now;
+		struct plan p;
+
+		unlinkat(r.t->root, PAGE0, 0);
+		before = vf_get(r.t, PAGE0, 0);
+		plan_one(&r, PLAN_START, &want, &p);
+		quirksf(r.t, PAGE0, "fail-keeps:%s", attrs[i]);
+		assert_int_equal(locked_execute(&r.x, &p, &err), -EIO);
+		plan_free(&p);
+		/* The step that failed is undone too: nobody gets a VF with anything of that start.
+		 */
+		now = vf_get(r.t, PAGE0, 0);
+		equal(&before, &now);
+		assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
+		/* And a release is done if the VF reads back as it is to be. */
+		quirks(r.t, PAGE0, "");
+		start(&r, &want);
+		quirksf(r.t, PAGE0, "fail-keeps:%s", attrs[i]);
+		assert_int_equal(release(&r, &err), 0);
+		assert_int_equal(tree_count(r.t->root, LEASE_DIR), 0);
+		now = vf_get(r.t, PAGE0, 0);
+		assert_true(mac_is_zero(now.mac));
+		assert_int_equal(now.vlan, 0);
+		assert_false(now.trust);
+	}
+	rig_close(&r);
+}
+
 /* "Look again" is for who lost a lease; a driver that says so has been asked for long enough. */
 static void test_again_of_a_driver(void **state)
 {
@@ -1593,6 +1632,7 @@ int main(void)
 		nic_test(test_mend_goes_on),
 		nic_test(test_mend_ends_at_anothers_lease),
 		nic_test(test_lost_in_the_middle),
+		nic_test(test_refused_and_done),
 		nic_test(test_again_of_a_driver),
 		nic_test(test_link_enable_is_not_clean),
 		nic_test(test_spoofchk_comes_back),
