@@ -36,11 +36,16 @@ static int adopt_broken(struct repair *r, const struct pci_addr *vf, struct erro
 	return apply_plan(r->h, r->self, &p, err);
 }
 
+/* As it is now; one that cannot be read is told. */
 static bool is_broken(struct repair *r, const struct pci_addr *vf)
 {
+	struct error err = ERROR_INIT;
 	struct lease l;
+	int found = seen_lease(r->h, vf, &l, &err);
 
-	return seen_lease(r->h, vf, &l, NULL) == -EINVAL;
+	if (found < 0 && found != -EINVAL && found != -ENOENT)
+		repair_leave(r, "%s", err.text);
+	return found == -EINVAL;
 }
 
 static bool is_reserved(struct repair *r, const struct pci_addr *vf)

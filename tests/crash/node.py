@@ -305,10 +305,6 @@ class Node:
         if match and match[2] == "config":
             return self.config_request(match[1], form)
         if match:
-            vmid = int(match[1])
-            if vmid not in self.qemu:
-                self.start_qemu(vmid, {p[1]: self.mapped(vmid, p[1]) for p in self.ports()
-                                       if p[0] == vmid})
             return "200 OK", {"data": f"UPID:pve1:00001:00002:00003:qmstart:{match[1]}:root@pam:"}
         if "/tasks/" in path:
             return "200 OK", {"data": {"status": "stopped", "exitstatus": "OK"}}

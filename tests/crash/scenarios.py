@@ -114,7 +114,7 @@ def _(node):
     for vmid in (103, 104, 105):  # starts that failed later: nobody is told
         node.vm(vmid, "hookscript: local:snippets/vfhook", f"hostpci0: mapping=vf-{vmid}-0")
         must(node.run(vmid, "pre-start"))
-    rename_mapping(node, 100, 103)
+    rename_mapping(node, 100, 105)
 
 
 @scenario("pre-start-handover", 100, "pre-start", alone=True, again=False,
