@@ -126,22 +126,34 @@ bool repair_lock_vm(struct repair *r, uint32_t vmid, struct vm_locks *l)
 {
 	if (try_vm_locks(r->h, vmid, l))
 		return true;
-	say("VM %u is being started, stopped or changed just now: left alone", vmid);
+	if (l->why.code && l->why.code != EWOULDBLOCK)
+		repair_leave(r, "VM %u: %s", vmid, l->why.text);
+	else
+		say("VM %u is being started, stopped or changed just now: left alone", vmid);
 	return false;
+}
+
+struct owner *repair_lock_config(struct repair *r, uint32_t vmid)
+{
+	struct owner *o = NULL;
+	struct error err = ERROR_INIT;
+	int locked = hook_lock_config(r->h, vmid, 0, &o, &err);
+
+	if (locked == -EBUSY)
+		say("%s: left alone", err.text);
+	else if (locked < 0)
+		repair_leave(r, "VM %u: %s", vmid, err.text);
+	return o;
 }
 
 /* What commands and the job left on PVE's side: before the VMs are looked at, and without PVE's
  * lock on them, which putting it right takes. */
 static void repair_config_journal(struct repair *r, uint32_t vmid)
 {
-	AUTO_OWNER struct owner *o = NULL;
+	AUTO_OWNER struct owner *o = repair_lock_config(r, vmid);
 	struct error err = ERROR_INIT;
 
-	if (hook_lock_config(r->h, vmid, 0, &o, &err) < 0) {
-		say("%s: left alone", err.text);
-		return;
-	}
-	if (!journal_exists(r->h->root, JOURNAL_CONFIG, vmid))
+	if (!o || !journal_exists(r->h->root, JOURNAL_CONFIG, vmid))
 		return;
 	repair_announce(r, vmid,
 			"journal of VM %u: an attach, detach or job that was cut off in the "

@@ -31,18 +31,17 @@ bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 {
 	char ours[64];
 	char pve[64];
-	struct error busy = ERROR_INIT; /* or any other reason: then it is not our turn either */
 
 	if (h->dry_run)
 		return lock_is_free(h->root, owner_lock_path(vmid, ours)) &&
 		       lock_is_free(h->root, vm_lock_path(vmid, pve)) &&
-		       !owner_pretend(vmid, &l->ours, &busy);
-	if (hook_lock_vm(h, vmid, 0, &l->ours, &busy) < 0)
+		       !owner_pretend(vmid, &l->ours, &l->why);
+	if (hook_lock_vm(h, vmid, 0, &l->ours, &l->why) < 0)
 		return false;
 	/* No VM has our own number: there is nothing of PVE's to wait for. */
 	if (vmid == LEASE_SELF)
 		return true;
-	l->pve = vm_lock(h->root, vmid, 0, &busy);
+	l->pve = vm_lock(h->root, vmid, 0, &l->why);
 	return l->pve >= 0;
 }
 

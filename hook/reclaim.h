@@ -43,6 +43,7 @@ int foresee_stop(struct hook *h, uint32_t vmid, struct error *err);
 struct vm_locks {
 	struct owner *ours;
 	int pve;
+	struct error why; /* after a failure, why: EWOULDBLOCK or none where somebody has one */
 };
 
 #define VM_LOCKS_INIT                                                                              \
@@ -50,7 +51,10 @@ struct vm_locks {
 		.pve = -1                                                                          \
 	}
 
-/* False at once if anybody else holds one of them. A dry run only looks whether it could. */
+/*
+ * False at once if anybody else holds one of them, or one cannot be taken: l->why tells which. A
+ * dry run only looks whether it could.
+ */
 bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l);
 void vm_locks_drop(struct vm_locks *l);
 

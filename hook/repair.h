@@ -31,8 +31,14 @@ void repair_announce(struct repair *r, uint32_t vmid, const char *fmt, ...)
 void repair_leave(struct repair *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A repair that was announced and did not succeed. */
 void repair_undone(struct repair *r, const struct error *err);
-/* Both locks of a VM; false, and said, if somebody else has one. */
+/* Both locks of a VM; false, and said, if somebody else has one; one that cannot be taken is left
+ * as not repaired. */
 bool repair_lock_vm(struct repair *r, uint32_t vmid, struct vm_locks *l);
+/*
+ * The lock for what PVE has of a VM, to be given back with owner_unlock(). NULL, and said: another
+ * command or job of vfhook has it; or it cannot be taken, which is left as not repaired.
+ */
+struct owner *repair_lock_config(struct repair *r, uint32_t vmid);
 /* Does a VM of this node run on that VF? */
 bool repair_is_used(const struct repair *r, const struct pci_addr *vf);
 

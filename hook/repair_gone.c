@@ -99,14 +99,12 @@ static void remove_one(struct repair *r, uint32_t vmid, unsigned slot, removal *
 		       const char *what)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-	AUTO_OWNER struct owner *o = NULL;
+	AUTO_OWNER struct owner *o = repair_lock_config(r, vmid);
 	CLEANUP(plan_free) struct plan p;
 	struct error err = ERROR_INIT;
 
 	plan_init(&p, PLAN_REMOVE, vmid);
-	if (hook_lock_config(r->h, vmid, 0, &o, &err) < 0 || !repair_lock_vm(r, vmid, &locks))
-		return;
-	if (!is_gone(r, vmid, slot))
+	if (!o || !repair_lock_vm(r, vmid, &locks) || !is_gone(r, vmid, slot))
 		return;
 	if (make(r->h, vmid, slot, &p, &err) < 0) {
 		repair_leave(r, "%s", err.text);

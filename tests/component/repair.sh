@@ -191,9 +191,18 @@ is "$(lease_count) $(vf_get enp6s0f0 0 mac) $(vf_get enp6s0f0 0 vlan)" "0 $parke
 	echo '# a comment that stays'
 	port 150 bc:24:11:00:00:50 'vlan 9'
 	echo '# and another one'
-	port 151 bc:24:11:00:00:51
 } >>"$node_root/etc/pve/vfhook.cfg"
 printf '\nvf-150-0\n\tmap id=8086:10ca,iommugroup=4,node=pve1,path=0000:06:10.0,subsystem-id=8086:0000\n\nvf-150-1x\n\tmap id=8086:10ca,node=pve1,path=0000:06:10.0\n' >>"$node_root/etc/pve/mapping/pci.cfg"
+# A lock that cannot be taken is not somebody's: no reason to pass the VM over without a word.
+for lock in 150.config 150; do
+	rm -f "$(run_dir)/locks/$lock"
+	mkdir -p "$(run_dir)/locks/$lock"
+	out=$(vfhook repair 2>&1)
+	like "$? $out" "^1 .*not repaired: VM 150: .*locks/$lock" "a VM that is gone, and its lock $lock cannot be taken: told"
+	is "$(grep -c '^port: 150-0' "$node_root/etc/pve/vfhook.cfg") $(grep -c '^vf-150-0$' "$node_root/etc/pve/mapping/pci.cfg")" "1 1" "and its port and mapping stay"
+	rmdir "$(run_dir)/locks/$lock"
+done
+port 151 bc:24:11:00:00:51 >>"$node_root/etc/pve/vfhook.cfg"
 repair "a VM that is gone" 'mapping vf-150-0: VM 150 is gone.*port 150-0 \(pool wan, MAC bc:24:11:00:00:50, VLAN 9\): VM 150 is gone.*port 151-0'
 want=$({
 	printf 'pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\n'
