@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/locks.h"
 #include "base/text.h"
 
@@ -409,19 +410,11 @@ int dir_make(int root, const char *path, mode_t mode, struct error *err)
 	return 0;
 }
 
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 int lock_take(int root, const char *path, int timeout_ms, struct error *err)
 {
 	AUTO_CLOSE int fd =
 		openat(root, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-	long long end = now_ms() + timeout_ms;
+	long long end = clock_ms() + timeout_ms;
 	/* Short naps, growing: a lock is held for milliseconds or for a whole VM start. */
 	long nap_us = 500;
 
@@ -432,7 +425,7 @@ int lock_take(int root, const char *path, int timeout_ms, struct error *err)
 			continue;
 		if (errno != EWOULDBLOCK)
 			return fail_errno(err, errno, "lock /%s", path);
-		if (now_ms() >= end)
+		if (clock_ms() >= end)
 			return fail(err, EWOULDBLOCK, "/%s is locked by somebody else", path);
 		nanosleep(&(struct timespec){nap_us / 1000000, nap_us % 1000000 * 1000}, NULL);
 		if (nap_us < 50000)

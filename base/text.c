@@ -410,3 +410,25 @@ bool is_plain_name(const char *s, size_t max_len)
 	}
 	return true;
 }
+
+bool has_word(const char *text, const char *word, const char *separators)
+{
+	size_t len = strlen(word);
+
+	while (*text) {
+		size_t n = strcspn(text, separators);
+
+		if (n && n == len && !memcmp(text, word, n))
+			return true;
+		text += n + (text[n] != '\0');
+	}
+	return false;
+}
+
+bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s);
+	size_t tail = strlen(end);
+
+	return len >= tail && !memcmp(s + len - tail, end, tail);
+}

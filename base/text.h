@@ -95,4 +95,18 @@ const char *text_clean(const char *text, char *buf, size_t size);
  */
 bool is_plain_name(const char *s, size_t max_len);
 
+/* What isspace() knows in the C locale, but no line's end. Short, for thousands of lines are passed
+ * over. */
+static inline bool is_blank(char c)
+{
+	return c == ' ' || ((unsigned char)(c - '\t') < 5 && c != '\n');
+}
+
+#define BLANKS " \t\n\v\f\r"
+
+/* Is it among the words of the text, which are separated by any of these characters? */
+bool has_word(const char *text, const char *word, const char *separators);
+
+bool ends_with(const char *s, const char *end);
+
 #endif

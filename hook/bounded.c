@@ -13,21 +13,13 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define EXIT_WAIT_MS 1000
 #define NAP_MS	     5
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 /* The child's side. */
 static void __attribute__((noreturn))
@@ -60,13 +52,13 @@ static bool pass_on(int from, int to)
 }
 
 /* Until both are at their end: true. False when the time is over. */
-static bool relay(int out, int err, long long end)
+static bool relay(int out, int err, const struct deadline *end)
 {
 	struct pollfd p[2] = {{.fd = out, .events = POLLIN}, {.fd = err, .events = POLLIN}};
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		long long left = end - now_ms();
-		int n = left > 0 ? poll(p, 2, (int)left) : 0;
+		int left = deadline_left(end);
+		int n = left > 0 ? poll(p, 2, left) : 0;
 
 		if (n < 0 && errno != EINTR)
 			return false;
@@ -83,14 +75,14 @@ static bool relay(int out, int err, long long end)
 /* Its status once it has ended; false if it has not after that time. */
 static bool wait_for(pid_t pid, int ms, int *status)
 {
-	for (long long end = now_ms() + ms;;) {
+	for (long long end = clock_ms() + ms;;) {
 		pid_t r = waitpid(pid, status, WNOHANG);
 
 		if (r == pid)
 			return true;
-		if ((r < 0 && errno != EINTR) || now_ms() >= end)
+		if ((r < 0 && errno != EINTR) || clock_ms() >= end)
 			return false;
-		nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
+		nap_ms(NAP_MS);
 	}
 }
 
@@ -100,7 +92,7 @@ int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err
 	AUTO_CLOSE int err_read = -1;
 	AUTO_CLOSE int out_write = -1;
 	AUTO_CLOSE int err_write = -1;
-	long long end = now_ms() + limit_ms;
+	struct deadline end = deadline_in(limit_ms);
 	pid_t parent = getpid();
 	int fds[2];
 	int status;
@@ -123,7 +115,7 @@ int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err
 		be_child(fn, arg, out_write, err_write, parent);
 	close(STEAL_FD(out_write));
 	close(STEAL_FD(err_write));
-	over = relay(out_read, err_read, end);
+	over = relay(out_read, err_read, &end);
 	if (!over || !wait_for(pid, EXIT_WAIT_MS, &status)) {
 		kill(pid, SIGKILL);
 		/* One that is not held by the kernel is gone at once. */

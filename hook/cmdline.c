@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
+#include "base/text.h"
 
 size_t cmdline_word(const char **at)
 {

@@ -776,31 +776,12 @@ static void begin_section(struct edit *e)
 		str_append(&e->out, "\n");
 }
 
-int config_add_port(int root, const struct port *p, struct error *err)
-{
-	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-
-	if (edit_begin(root, &e, err) < 0)
-		return error_code(err);
-	if (config_port(&e.now, p->vmid, p->slot))
-		return fail(err, EEXIST, "port %u-%u is in /" VFHOOK_CFG " already", p->vmid,
-			    p->slot);
-	begin_section(&e);
-	port_text(p, &e.out);
-	return edit_store(root, &e, err);
-}
-
 /* The line after the one that `at` is in. */
 static const char *next_line(const char *at)
 {
 	const char *nl = strchr(at, '\n');
 
 	return nl ? nl + 1 : at + strlen(at);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 /* A line of blanks, or of nothing: it ends a section. */
@@ -879,29 +860,6 @@ static void leave_out_section(struct edit *e, const char *head)
 	else if (!*at && str_ok(&e->out) && ends_in_empty_line(&e->out))
 		e->out.data[--e->out.len] = '\0';
 	str_append(&e->out, at);
-}
-
-/* Begin to edit the section of a port; *head is where it stands in e->text. -ENOENT: none. */
-static int edit_port_begin(int root, struct edit *e, uint32_t vmid, unsigned slot,
-			   const char **head, struct error *err)
-{
-	if (edit_begin(root, e, err) < 0)
-		return error_code(err);
-	*head = find_port_text(e->text, vmid, slot);
-	if (!*head)
-		return fail(err, ENOENT, "there is no port %u-%u in /" VFHOOK_CFG, vmid, slot);
-	return 0;
-}
-
-int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err)
-{
-	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-	const char *head = NULL;
-
-	if (edit_port_begin(root, &e, vmid, slot, &head, err) < 0)
-		return error_code(err);
-	leave_out_section(&e, head);
-	return edit_store(root, &e, err);
 }
 
 /* A new mac line behind the header, and the rest as it is, without the section's old one. */
@@ -1349,34 +1307,4 @@ int config_remove_pool(int root, const char *name, struct error *err)
 		return fail(err, ENOENT, "there is no pool '%s' in /" VFHOOK_CFG, name);
 	leave_out_section(&e, head);
 	return edit_store(root, &e, err);
-}
-
-/* --- Guests --- */
-
-/* False if there is nothing to change. */
-static bool change_chain(struct edit *e, uint32_t vmid, const char *volid)
-{
-	const char *head;
-	char id[16];
-
-	snprintf(id, sizeof(id), "%u", vmid);
-	head = find_section(e->text, "guest", id);
-	if (volid && head) {
-		change_section(e, head, &(struct key_change){"chain", volid}, 1);
-	} else if (volid) {
-		begin_section(e);
-		str_printf(&e->out, "guest: %s\n\tchain %s\n", id, volid);
-	} else if (head) {
-		leave_out_section(e, head);
-	}
-	return volid || head;
-}
-
-int config_set_chain(int root, uint32_t vmid, const char *volid, struct error *err)
-{
-	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-
-	if (edit_begin(root, &e, err) < 0)
-		return error_code(err);
-	return change_chain(&e, vmid, volid) ? edit_store(root, &e, err) : 0;
 }

@@ -118,17 +118,8 @@ bool hookscript_is_ours(const char *volid);
  * wrong by the change is refused (-EINVAL) and the file stays as it was.
  */
 
-/*
- * Write a port into the file, or replace the MAC of one that is there (`mac
- * auto` becomes an address for ever).
- * config_add_port: -EEXIST if the port is there by now.
- */
-int config_add_port(int root, const struct port *p, struct error *err);
+/* Replace the MAC of a port (`mac auto` becomes an address for ever). -ENOENT: no such port. */
 int config_set_mac(int root, uint32_t vmid, unsigned slot, const uint8_t mac[6], struct error *err);
-
-/* Take a port out, and the blank line that belonged to it. -ENOENT if it is not there. The file
- * goes with its last section. */
-int config_remove_port(int root, uint32_t vmid, unsigned slot, struct error *err);
 
 /* A key and its new value, NULL to take it out. */
 struct key_change {
@@ -153,8 +144,9 @@ int config_port_section(const struct port *p, char **out, struct error *err);
 int config_guest_section(uint32_t vmid, const char *volid, char **out, struct error *err);
 
 /*
- * Give a section another text, if it is `from` (NULL: not there); `to` NULL takes it out. One that
- * is `to` already is fine; -EAGAIN: it is neither. check: -EINVAL if a port would be a mistake.
+ * Give a section another text, if it is `from` (NULL: not there); `to` NULL takes it out, and the
+ * blank line that belonged to it; the file goes with its last section. One that is `to` already is
+ * fine; -EAGAIN: it is neither. check: -EINVAL if a port would be a mistake.
  */
 int config_swap_section(int root, const char *type, const char *id, const char *from,
 			const char *to, bool check, struct error *err);
@@ -191,8 +183,5 @@ struct pf_change {
 /* Rewrite `pf` lines of this node; all changes are taken for made at once, so two may swap. */
 int config_change_pfs(int root, const char *node, const struct pf_change *changes, size_t n,
 		      struct error *err);
-
-/* Keep, replace, or with NULL drop the chained hookscript of a VM. Dropping none is fine. */
-int config_set_chain(int root, uint32_t vmid, const char *volid, struct error *err);
 
 #endif

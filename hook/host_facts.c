@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "hook/cmdline.h"
 
 #define SMALL_FILE (64UL * 1024)
@@ -21,20 +22,6 @@
 bool host_older_than(const struct host_facts *f, unsigned major, unsigned minor)
 {
 	return f->major < major || (f->major == major && f->minor < minor);
-}
-
-/* Is the word in the text, with nothing of a name around it? */
-static bool has_word(const char *text, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *at = text; (at = strstr(at, word)); at += n) {
-		bool begins = at == text || isspace((unsigned char)at[-1]);
-
-		if (begins && (!at[n] || isspace((unsigned char)at[n])))
-			return true;
-	}
-	return false;
 }
 
 /* "vendor_id : GenuineIntel" and the flags of the first CPU: all are alike. */
@@ -48,12 +35,12 @@ static void read_cpu(int root, struct host_facts *f)
 	end = strstr(text, "\n\n");
 	if (end)
 		*end = '\0';
-	if (has_word(text, "GenuineIntel"))
+	if (has_word(text, "GenuineIntel", BLANKS))
 		f->vendor = CPU_INTEL;
-	else if (has_word(text, "AuthenticAMD") || has_word(text, "HygonGenuine"))
+	else if (has_word(text, "AuthenticAMD", BLANKS) || has_word(text, "HygonGenuine", BLANKS))
 		f->vendor = CPU_AMD;
-	f->cpu_virt = has_word(text, "vmx") || has_word(text, "svm");
-	f->virtual_machine = has_word(text, "hypervisor");
+	f->cpu_virt = has_word(text, "vmx", BLANKS) || has_word(text, "svm", BLANKS);
+	f->virtual_machine = has_word(text, "hypervisor", BLANKS);
 }
 
 static void read_kernel(int root, struct host_facts *f)
@@ -175,7 +162,7 @@ static bool find_in_dir(int root, const char *dir, line_test *test, void *arg, s
 static bool names_virqfd(const char *line, void *arg)
 {
 	(void)arg;
-	return has_word(line, "vfio_virqfd") || has_word(line, "vfio-virqfd");
+	return has_word(line, "vfio_virqfd", BLANKS) || has_word(line, "vfio-virqfd", BLANKS);
 }
 
 /* "10de:1c82,8086:1572:8086:0001": vendor and device count, the rest narrows it down. */
@@ -202,7 +189,7 @@ bool vfio_ids_have(const char *line, const char *id)
 static bool gives_id_to_vfio(const char *line, void *arg)
 {
 	return !strncmp(line, "options", 7) &&
-	       (has_word(line, "vfio-pci") || has_word(line, "vfio_pci")) &&
+	       (has_word(line, "vfio-pci", BLANKS) || has_word(line, "vfio_pci", BLANKS)) &&
 	       vfio_ids_have(line, arg);
 }
 

@@ -159,14 +159,6 @@ int ports_change_hostpci(struct hook *h, const struct guest_config *g,
 	return api_hostpci_change(h->rest, h->node, g->vmid, changes, n, digest, err);
 }
 
-int ports_delete_hostpci(struct hook *h, const struct guest_config *g, unsigned slot,
-			 struct error *err)
-{
-	const struct hostpci_change gone = {slot, NULL};
-
-	return ports_change_hostpci(h, g, &gone, 1, err);
-}
-
 void ports_tell_hostpci(struct hook *h, const struct guest_config *g,
 			const struct hostpci_change *changes, size_t n)
 {

@@ -28,8 +28,6 @@ int ports_change_hostpci(struct hook *h, const struct guest_config *g,
 /* What that would send, for a person. */
 void ports_tell_hostpci(struct hook *h, const struct guest_config *g,
 			const struct hostpci_change *changes, size_t n);
-int ports_delete_hostpci(struct hook *h, const struct guest_config *g, unsigned slot,
-			 struct error *err);
 
 /* `qm set <vmid> --<option> <value>`, as root@pam on this node. Takes the VM's lock. */
 int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "pveapi/guest.h"
@@ -25,19 +26,6 @@
 #define NODE_MAX_LEN  63
 #define UPID_MAX_LEN  512
 #define VALUE_MAX_LEN 4096
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
-static void pause_ms(long ms)
-{
-	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
 
 /* Checks of what goes into a path */
 
@@ -78,7 +66,7 @@ struct retry {
 
 static struct retry retry_start(void)
 {
-	return (struct retry){now_ms() + TRY_FOR_MS, 0, PAUSE_MIN_MS};
+	return (struct retry){clock_ms() + TRY_FOR_MS, 0, PAUSE_MIN_MS};
 }
 
 /* True after a pause (half of it random: others wait for the same file) if there is a next try. */
@@ -90,11 +78,11 @@ static bool retry_next(struct retry *t)
 	if (++t->tries >= TRIES_MAX)
 		return false;
 	if (getrandom(&jitter, sizeof(jitter), GRND_NONBLOCK) < 0)
-		jitter = (unsigned)now_ms();
+		jitter = (unsigned)clock_ms();
 	pause = t->pause / 2 + (long)(jitter % (unsigned)(t->pause / 2 + 1));
-	if (now_ms() + pause >= t->end)
+	if (clock_ms() + pause >= t->end)
 		return false;
-	pause_ms(pause);
+	nap_ms(pause);
 	t->pause = t->pause * 2 < PAUSE_MAX_MS ? t->pause * 2 : PAUSE_MAX_MS;
 	return true;
 }
@@ -572,7 +560,7 @@ int api_task_wait(struct rest *r, const char *node, const char *upid, int timeou
 		  struct error *err)
 {
 	CLEANUP(str_free) struct str path = STR_INIT;
-	long long end = now_ms() + timeout_ms;
+	long long end = clock_ms() + timeout_ms;
 	long pause = 50;
 	int ret = check_node(node, err);
 
@@ -589,13 +577,13 @@ int api_task_wait(struct rest *r, const char *node, const char *upid, int timeou
 		long long left;
 
 		ret = ask_task(r, str_get(&path), upid, err);
-		left = end - now_ms();
+		left = end - clock_ms();
 		if (ret != 1)
 			return ret;
 		if (left <= 0)
 			return fail(err, ETIMEDOUT, "task %.200s still runs after %d ms", upid,
 				    timeout_ms);
-		pause_ms(pause < left ? pause : (long)left);
+		nap_ms(pause < left ? pause : (long)left);
 		pause = pause * 2 < 1000 ? pause * 2 : 1000;
 	}
 }

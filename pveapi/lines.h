@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/text.h"
+
 struct lines {
 	const char *next;
 	const char *end;
@@ -37,12 +39,6 @@ static inline bool lines_next(struct lines *l, struct span *line)
 	l->next = nl ? nl + 1 : l->end;
 	l->number++;
 	return true;
-}
-
-static inline bool is_blank(char c)
-{
-	/* ' ', \t, \v, \f, \r: short, for thousands of lines are passed over */
-	return c == ' ' || ((unsigned char)(c - '\t') < 5 && c != '\n');
 }
 
 static inline struct span span_trim(struct span s)

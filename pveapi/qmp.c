@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 /* The longest line that is read; a greeting has some hundred bytes. */
@@ -23,24 +23,16 @@
 
 struct qmp {
 	int fd;
-	long long end; /* of our patience, on the monotonic clock, in ms */
+	struct deadline end; /* of our patience */
 	char buf[LINE_MAX_LEN];
 	size_t len;
 };
 
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 static int wait_for(const struct qmp *q, short events, struct error *err)
 {
 	struct pollfd p = {.fd = q->fd, .events = events};
-	long long left = q->end - now_ms();
-	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+	int left = deadline_left(&q->end);
+	int n = left > 0 ? poll(&p, 1, left) : 0;
 
 	if (n < 0 && errno != EINTR)
 		return fail_errno(err, errno, "wait for QEMU");
@@ -120,21 +112,22 @@ static int judge(const json_t *j, struct error *err)
 		    text_clean(why ? why : "no reason given", clean, sizeof(clean)));
 }
 
-/* command NULL: only the greeting. */
-static int talk(struct qmp *q, const char *command, struct error *err)
+/* command NULL: only the greeting. *reply, if not NULL, becomes the answer: a new reference. */
+static int talk(struct qmp *q, const char *command, json_t **reply, struct error *err)
 {
 	if (command && send_line(q, command, err) < 0)
 		return error_code(err);
 	for (int i = 0; i < MAX_LINES; i++) {
 		json_t *j = NULL;
-		bool greeting;
 		int r = read_line(q, &j, err);
+		bool greeting = json_object_get(j, "QMP") != NULL;
 
-		if (r < 0)
-			return r;
-		greeting = json_object_get(j, "QMP") != NULL;
-		r = judge(j, err);
-		json_decref(j);
+		if (!r)
+			r = judge(j, err);
+		if (r < 0 || !(command ? r : greeting) || !reply)
+			json_decref(j);
+		else
+			*reply = j;
 		if (r < 0)
 			return r;
 		if (command ? r : greeting)
@@ -143,19 +136,41 @@ static int talk(struct qmp *q, const char *command, struct error *err)
 	return fail(err, EBADMSG, "QEMU tells much, and no answer");
 }
 
-int qmp_run(int root, uint32_t vmid, const char *command, int timeout_ms, struct error *err)
+static int run_command(int root, uint32_t vmid, const char *command, int timeout_ms, json_t **reply,
+		       struct error *err)
 {
 	AUTO_CLOSE int fd = connect_to(root, vmid, err);
-	struct qmp state = {.fd = fd, .end = now_ms() + timeout_ms};
+	struct qmp state = {.fd = fd, .end = deadline_in(timeout_ms)};
 	struct qmp *q = &state;
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = talk(q, NULL, err);
+	r = talk(q, NULL, NULL, err);
 	if (!r)
-		r = talk(q, "qmp_capabilities", err);
+		r = talk(q, "qmp_capabilities", NULL, err);
 	if (!r)
-		r = talk(q, command, err);
+		r = talk(q, command, reply, err);
 	return r < 0 ? fail_context(err, "VM %u: QMP %s", vmid, command) : 0;
+}
+
+int qmp_run(int root, uint32_t vmid, const char *command, int timeout_ms, struct error *err)
+{
+	return run_command(root, vmid, command, timeout_ms, NULL, err);
+}
+
+int qmp_status(int root, uint32_t vmid, int timeout_ms, char status[QMP_STATUS_LEN],
+	       struct error *err)
+{
+	json_t *reply = NULL;
+	int r = run_command(root, vmid, "query-status", timeout_ms, &reply, err);
+	const char *text =
+		json_string_value(json_object_get(json_object_get(reply, "return"), "status"));
+
+	if (!r && !text)
+		r = fail(err, EBADMSG, "VM %u: QMP query-status: no status in the answer", vmid);
+	if (!r)
+		text_clean(text, status, QMP_STATUS_LEN);
+	json_decref(reply);
+	return r;
 }

@@ -11,8 +11,10 @@
 #include "base/text.h"
 #include "pveapi/section.h"
 
-#define LOCAL_PATH    "/var/lib/vz"
-#define LOCAL_CONTENT "backup,images,iso,rootdir,snippets,vztmpl"
+#define LOCAL_PATH "/var/lib/vz"
+/* In the values of content and nodes. */
+#define LIST_SEPARATORS ",; "
+#define LOCAL_CONTENT	"backup,images,iso,rootdir,snippets,vztmpl"
 
 /* Types whose storages PVE mounts below /mnt/pve when they name no path. */
 static bool is_mounted_type(const char *type)
@@ -75,22 +77,9 @@ int storage_path(int root, const char *id, char *path, size_t size, struct error
 	return 0;
 }
 
-/* Is `want` among the words of a list with commas, semicolons or blanks between? */
-static bool has_word(const char *list, const char *want)
-{
-	while (*list) {
-		size_t n = strcspn(list, ",; ");
-
-		if (n == strlen(want) && !strncmp(list, want, n))
-			return true;
-		list += n + (list[n] != '\0');
-	}
-	return false;
-}
-
 bool storage_has_content(const struct storage *s, const char *kind)
 {
-	return has_word(s->content, kind);
+	return has_word(s->content, kind, LIST_SEPARATORS);
 }
 
 static bool is_here(const struct section *s, const char *node)
@@ -99,7 +88,8 @@ static bool is_here(const struct section *s, const char *node)
 	const char *disable = section_get(s, "disable");
 	bool off = disable && (!*disable || !strcmp(disable, "1"));
 
-	return !off && (!nodes || !strcmp(s->id, "local") || has_word(nodes, node));
+	return !off &&
+	       (!nodes || !strcmp(s->id, "local") || has_word(nodes, node, LIST_SEPARATORS));
 }
 
 static int add(struct storages *out, const char *id, char *path, const char *content, bool here)

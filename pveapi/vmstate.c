@@ -161,14 +161,6 @@ static bool is_option(const char *arg, const char *name)
 	return !strcmp(arg, name);
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t len = strlen(s);
-	size_t tail = strlen(end);
-
-	return len >= tail && !strcmp(s + len - tail, end);
-}
-
 /*
  * PVE goes by "-pidfile <its path>" (PVE/QemuServer/Helpers.pm:
  * instance_running_locally), which /var/run and /run spell differently; its

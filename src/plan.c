@@ -229,14 +229,6 @@ static const char *why_not_netdev(const struct vf_state *v, char *buf, size_t si
 	return buf;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t len = strlen(s);
-	size_t tail = strlen(end);
-
-	return len >= tail && !strcmp(s + len - tail, end);
-}
-
 /*
  * A VF that a driver has, and no interface of this host: it is in a container's network namespace,
  * or in a program of its own (DPDK). vfio-pci and its variants (mlx5_vfio_pci, ...) are told by

@@ -101,11 +101,12 @@ static void add_port(struct edit *e)
 {
 	struct port p = {.vmid = 999999, .slot = 15, .pool = "wan", .mac_auto = true};
 	CLEANUP(config_free) struct config after = {0};
+	AUTO_FREE char *to = NULL;
 
 	if (config_port(&e->now, p.vmid, p.slot))
 		return;
-	begin_section(e);
-	port_text(&p, &e->out);
+	NEED(!config_port_section(&p, &to, NULL));
+	swap_text(e, NULL, to);
 	parse_again(e, &after);
 	NEED(after.n_ports == e->now.n_ports + 1 && !after.ports[after.n_ports - 1].bad);
 	same_ports(&e->now, &after, SIZE_MAX);
@@ -176,10 +177,14 @@ static void move_pfs(struct edit *e)
 static void set_chain(struct edit *e, const char *volid)
 {
 	CLEANUP(config_free) struct config after = {0};
+	const char *head = find_section(e->text, "guest", "100");
 	const struct guest_note *g;
+	AUTO_FREE char *to = NULL;
 
-	if (!change_chain(e, 100, volid))
+	if (!head && !volid)
 		return;
+	NEED(!volid || !config_guest_section(100, volid, &to, NULL));
+	swap_text(e, head, to);
 	parse_again(e, &after);
 	g = config_guest(&after, 100);
 	NEED(!volid == !g);

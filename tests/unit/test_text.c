@@ -244,6 +244,23 @@ static void test_plain_names(void **state)
 		assert_false(is_plain_name(bad[i], 8));
 }
 
+static void test_words(void **state)
+{
+	(void)state;
+	assert_true(has_word("images,snippets", "snippets", ",; "));
+	assert_true(has_word(" images; snippets ", "images", ",; "));
+	assert_false(has_word("mysnippets,snippets2", "snippets", ",; "));
+	assert_false(has_word("", "vmx", BLANKS));
+	assert_false(has_word("a,,b", "", ",; "));
+	assert_true(has_word("flags\t: fpu vmx\n", "vmx", BLANKS));
+	assert_false(has_word("vmx_x", "vmx", BLANKS));
+	assert_true(ends_with("mlx5_vfio_pci", "vfio_pci"));
+	assert_true(ends_with("x", ""));
+	assert_false(ends_with("pci", "vfio-pci"));
+	for (int c = 0; c < 256; c++)
+		assert_int_equal(is_blank((char)c), c && strchr(" \t\v\f\r", c) != NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_pci_addresses), cmocka_unit_test(test_pci_order),
 		cmocka_unit_test(test_macs),	      cmocka_unit_test(test_growing_string),
 		cmocka_unit_test(test_clean),	      cmocka_unit_test(test_plain_names),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
