@@ -77,9 +77,21 @@ static void read_whereabouts(struct hook *h, struct facts *f)
 		fail(&f->why, EAGAIN, "it came to this node just now: ask again");
 }
 
+static bool cut_off_since_start(const struct facts *f)
+{
+	for (size_t i = f->n_events; i-- > 0;) {
+		if (f->events[i].kind == EVENT_CUT_OFF)
+			return true;
+		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_MENDED)
+			return false;
+	}
+	return false;
+}
+
 static int facts_read(struct hook *h, struct facts *f, struct error *err)
 {
 	int r = vm_ports_load(h, f->vmid, &f->ports, &f->why);
+	enum job_kind kind;
 
 	f->known = r >= 0;
 	f->ours = r > 0;
@@ -97,8 +109,6 @@ static int facts_read(struct hook *h, struct facts *f, struct error *err)
 		break;
 	}
 	f->job = job_state(h, f->vmid);
-	job_log(h, f->vmid, f->job == JOB_WRITING ? JOB_WRITE : JOB_START, f->job_log,
-		sizeof(f->job_log));
 	if (read_leases(h, f, err) < 0 ||
 	    events_read(h, f->vmid, &f->events, &f->n_events, err) < 0)
 		return error_code(err);
@@ -106,6 +116,9 @@ static int facts_read(struct hook *h, struct facts *f, struct error *err)
 		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_REFUSED)
 			f->last_start = &f->events[i];
 	}
+	/* What a job was that is dead tells only what it was for. */
+	kind = f->job == JOB_KILLED && cut_off_since_start(f) ? JOB_RESTART : job_kind_of(f->job);
+	job_log(h, f->vmid, kind, f->job_log, sizeof(f->job_log));
 	return 0;
 }
 
@@ -137,17 +150,6 @@ static bool has_dirty_lease(const struct facts *f)
 	for (size_t i = 0; i < f->n_leases; i++) {
 		if (f->leases[i].lease.phase == LEASE_DIRTY)
 			return true;
-	}
-	return false;
-}
-
-static bool cut_off_since_start(const struct facts *f)
-{
-	for (size_t i = f->n_events; i-- > 0;) {
-		if (f->events[i].kind == EVENT_CUT_OFF)
-			return true;
-		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_MENDED)
-			return false;
 	}
 	return false;
 }
@@ -203,6 +205,7 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 	else if (has_job(f))
 		snprintf(buf, size, "wait: a job is at work and %s (%s)",
 			 f->job == JOB_WRITING ? "writes hostpci; the VM stays off"
+			 : f->job == JOB_ANEW  ? "stops the VM and starts it again, on its own VF"
 					       : "starts the VM",
 			 f->job_log);
 	else if (slot >= 0)
@@ -215,9 +218,14 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 			 f->vmid, unhooked);
 	else if (f->running && cut_off_since_start(f))
 		snprintf(buf, size,
-			 "its link was taken down: qm stop %u, set right what the cut-off says, qm "
-			 "start %u",
+			 "it runs on a VF that is not its own, and was cut off: qm stop %u, set "
+			 "right what the cut-off says, qm start %u",
 			 f->vmid, f->vmid);
+	else if (f->job == JOB_KILLED && cut_off_since_start(f))
+		snprintf(buf, size,
+			 "the job that was to stop and start it was ended in between (%s): qm "
+			 "start %u",
+			 f->job_log, f->vmid);
 	else if (runs_unleased(h, f))
 		snprintf(buf, size, "QEMU has another VF than is leased: vfhook repair");
 	else if (f->running)
@@ -332,7 +340,7 @@ static void print_now(struct hook *h, const struct facts *f)
 		       has_job(f) ? ", a job is at work" : "");
 	else
 		printf("now: not running%s\n", !has_job(f) ? ""
-					       : f->job == JOB_RESTARTING
+					       : f->job == JOB_RESTARTING || f->job == JOB_ANEW
 						       ? ", a job starts it again"
 						       : ", a job is at work");
 	for (unsigned slot = 0; f->ours && slot < PVE_HOSTPCI_MAX; slot++) {
@@ -401,11 +409,10 @@ static json_t *port_json(const struct hook *h, const struct facts *f, unsigned s
 
 static json_t *facts_json(const struct hook *h, const struct facts *f)
 {
-	static const char *const jobs[] = {[JOB_NONE] = "none",
-					   [JOB_WAITING] = "waiting",
-					   [JOB_WRITING] = "writing",
-					   [JOB_RESTARTING] = "restarting",
-					   [JOB_KILLED] = "killed"};
+	static const char *const jobs[] = {
+		[JOB_NONE] = "none",	   [JOB_WAITING] = "waiting",
+		[JOB_WRITING] = "writing", [JOB_RESTARTING] = "restarting",
+		[JOB_ANEW] = "restarting", [JOB_KILLED] = "killed"};
 	json_t *ports = json_array();
 	json_t *leases = json_array();
 	json_t *events = json_array();

@@ -23,10 +23,19 @@
 
 static const char *const states[] = {[JOB_WAITING] = "waiting\n",
 				     [JOB_WRITING] = "writing\n",
-				     [JOB_RESTARTING] = "restarting\n"};
+				     [JOB_RESTARTING] = "restarting\n",
+				     [JOB_ANEW] = "anew\n"};
 
-static const char *const unit_names[] = {
-	[JOB_START] = "vfhook-start", [JOB_WRITE] = "vfhook-write"};
+static const char *const unit_names[] = {[JOB_START] = "vfhook-start",
+					 [JOB_WRITE] = "vfhook-write",
+					 [JOB_RESTART] = "vfhook-restart"};
+
+static const char *const commands[] = {
+	[JOB_START] = "job", [JOB_WRITE] = "write-job", [JOB_RESTART] = "restart-job"};
+
+/* How a job begins. */
+static const enum job_state begins[] = {
+	[JOB_START] = JOB_WAITING, [JOB_WRITE] = JOB_WRITING, [JOB_RESTART] = JOB_ANEW};
 
 static void lock_path(char path[64], uint32_t vmid)
 {
@@ -70,6 +79,11 @@ enum job_state job_state(struct hook *h, uint32_t vmid)
 	return JOB_NONE;
 }
 
+enum job_kind job_kind_of(enum job_state state)
+{
+	return state == JOB_WRITING ? JOB_WRITE : state == JOB_ANEW ? JOB_RESTART : JOB_START;
+}
+
 int job_set_state(int lock, enum job_state state, struct error *err)
 {
 	const char *text = states[state] ? states[state] : "";
@@ -90,7 +104,7 @@ int job_lock(struct hook *h, uint32_t vmid, enum job_kind kind, int timeout_ms, 
 	lock_path(path, vmid);
 	fd = lock_take(h->root, path, timeout_ms, err);
 	/* What the last job wrote there is not this one's state. */
-	if (fd >= 0 && job_set_state(fd, kind == JOB_START ? JOB_WAITING : JOB_WRITING, err) < 0)
+	if (fd >= 0 && job_set_state(fd, begins[kind], err) < 0)
 		return error_code(err);
 	return fd < 0 ? fd : STEAL_FD(fd);
 }
@@ -146,7 +160,7 @@ static bool has_systemd(const struct hook *h)
 
 static void log_path(char path[64], uint32_t vmid, enum job_kind kind)
 {
-	snprintf(path, 64, RUN_DIR "/%s-%u.log", kind == JOB_START ? "job" : "write-job", vmid);
+	snprintf(path, 64, RUN_DIR "/%s-%u.log", commands[kind], vmid);
 }
 
 const char *job_log(const struct hook *h, uint32_t vmid, enum job_kind kind, char *buf, size_t size)
@@ -161,36 +175,44 @@ const char *job_log(const struct hook *h, uint32_t vmid, enum job_kind kind, cha
 	return buf;
 }
 
-/* `<our program> [--root DIR] job <vmid>`; room for six, with the NULL. */
-static size_t add_command(const struct hook *h, enum job_kind kind, char *self, char *vmid_text,
-			  char **argv)
+/* What a job is started with. */
+struct order {
+	enum job_kind kind;
+	char self[PATH_MAX];
+	char vmid[16];
+	const char *word; /* or NULL */
+};
+
+/* `<our program> [--root DIR] job <vmid> [<word>]`, with the NULL. */
+#define COMMAND_WORDS 7
+static void add_command(const struct hook *h, const struct order *o, char **argv)
 {
 	size_t n = 0;
 
-	argv[n++] = self;
+	argv[n++] = (char *)o->self;
 	if (h->root_text) {
 		argv[n++] = (char *)"--root";
 		argv[n++] = (char *)h->root_text;
 	}
-	argv[n++] = (char *)(kind == JOB_START ? "job" : "write-job");
-	argv[n++] = vmid_text;
+	argv[n++] = (char *)commands[o->kind];
+	argv[n++] = (char *)o->vmid;
+	argv[n++] = (char *)o->word;
 	argv[n] = NULL;
-	return n;
 }
 
-static bool spawn_unit(struct hook *h, enum job_kind kind, char *self, char *vmid_text)
+static bool spawn_unit(struct hook *h, const struct order *o)
 {
 	char unit[64];
 	char description[64];
-	char *argv[16];
+	char *argv[8 + COMMAND_WORDS];
 	size_t n = 0;
 	pid_t pid;
 
 	if (!has_systemd(h))
 		return false;
-	snprintf(unit, sizeof(unit), "--unit=%s-%s", unit_names[kind], vmid_text);
-	snprintf(description, sizeof(description), "--description=vfhook: write hostpci of VM %s",
-		 vmid_text);
+	snprintf(unit, sizeof(unit), "--unit=%s-%s", unit_names[o->kind], o->vmid);
+	snprintf(description, sizeof(description), "--description=vfhook: %s VM %s",
+		 o->kind == JOB_RESTART ? "stop and start" : "write hostpci of", o->vmid);
 	argv[n++] = (char *)"/usr/bin/systemd-run";
 	argv[n++] = (char *)"--quiet";
 	argv[n++] = (char *)"--collect";
@@ -198,7 +220,7 @@ static bool spawn_unit(struct hook *h, enum job_kind kind, char *self, char *vmi
 	argv[n++] = unit;
 	argv[n++] = description;
 	argv[n++] = (char *)"--";
-	add_command(h, kind, self, vmid_text, &argv[n]);
+	add_command(h, o, &argv[n]);
 	pid = fork();
 	if (!pid)
 		exec_clean(-1, argv);
@@ -206,17 +228,16 @@ static bool spawn_unit(struct hook *h, enum job_kind kind, char *self, char *vmi
 }
 
 /* Without systemd: a process in a session of its own, whose parent is gone. */
-static int spawn_process(struct hook *h, enum job_kind kind, char *self, char *vmid_text,
-			 const char *log, struct error *err)
+static int spawn_process(struct hook *h, const struct order *o, const char *log, struct error *err)
 {
 	AUTO_CLOSE int out =
 		openat(h->root, log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	char *argv[6];
+	char *argv[COMMAND_WORDS];
 	pid_t pid;
 
 	if (out < 0)
 		return fail_errno(err, errno, "create /%s", log);
-	add_command(h, kind, self, vmid_text, argv);
+	add_command(h, o, argv);
 	pid = fork();
 	if (pid < 0)
 		return fail_errno(err, errno, "fork");
@@ -232,24 +253,23 @@ static int spawn_process(struct hook *h, enum job_kind kind, char *self, char *v
 	return 0;
 }
 
-int job_spawn(struct hook *h, uint32_t vmid, enum job_kind kind, char *where, size_t size,
-	      struct error *err)
+int job_spawn(struct hook *h, uint32_t vmid, enum job_kind kind, const char *word, char *where,
+	      size_t size, struct error *err)
 {
-	char self[PATH_MAX];
+	struct order o = {.kind = kind, .word = word};
 	char log[64];
-	char vmid_text[16];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	ssize_t n = readlink("/proc/self/exe", o.self, sizeof(o.self) - 1);
 
 	if (n < 0)
 		return fail_errno(err, errno, "find our own program file");
-	self[n] = '\0';
+	o.self[n] = '\0';
 	if (run_dirs_make(h->root, err) < 0)
 		return error_code(err);
-	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
+	snprintf(o.vmid, sizeof(o.vmid), "%u", vmid);
 	job_log(h, vmid, kind, where, size);
-	if (spawn_unit(h, kind, self, vmid_text))
+	if (spawn_unit(h, &o))
 		return 0;
 	log_path(log, vmid, kind);
 	snprintf(where, size, "cat /%s", log);
-	return spawn_process(h, kind, self, vmid_text, log, err);
+	return spawn_process(h, &o, log, err);
 }

@@ -20,6 +20,11 @@
 enum job_kind {
 	JOB_START, /* `vfhook job <vmid>`: start the VM */
 	JOB_WRITE, /* `vfhook write-job <vmid>`: leave it off */
+	/*
+	 * `vfhook restart-job <vmid> <what>`: stop the VM, which runs on a VF that is not its own,
+	 * and start it (hook/restart.h).
+	 */
+	JOB_RESTART,
 };
 
 enum job_state {
@@ -27,6 +32,7 @@ enum job_state {
 	JOB_WAITING,	/* one is at work and has not started the VM yet */
 	JOB_WRITING,	/* one is at work and will not start the VM */
 	JOB_RESTARTING, /* one has done its work: this is the start that it asked for */
+	JOB_ANEW,	/* one stops the VM and starts it: hostpci is right */
 	JOB_KILLED,	/* none is at work, and the last one did not come to its end */
 };
 
@@ -37,6 +43,9 @@ enum job_state {
  */
 enum job_state job_state(struct hook *h, uint32_t vmid);
 
+/* Of what kind such a job is. */
+enum job_kind job_kind_of(enum job_state state);
+
 /* Why PVE starts a VM. */
 enum start_reason {
 	START_WANTED,	  /* a person, HA or the node's boot wants it to run */
@@ -46,13 +55,13 @@ enum start_reason {
 enum start_reason start_reason(const struct hook *h, const struct guest_config *g);
 
 /*
- * Start the job: a transient systemd unit, vfhook-start-<vmid> or vfhook-write-<vmid>, or where
- * there is no systemd a process of its own with its output in a file of /run/vfhook. Neither
- * keeps our stdout open: the start would wait for it.
- * where receives where its output can be read.
+ * Start the job, with one word more than the VM's number (or NULL): a transient systemd unit,
+ * vfhook-start-<vmid>, vfhook-write-<vmid> or vfhook-restart-<vmid>, or where there is no systemd a
+ * process of its own with its output in a file of /run/vfhook. Neither keeps our stdout open: the
+ * start would wait for it. where receives where its output can be read.
  */
-int job_spawn(struct hook *h, uint32_t vmid, enum job_kind kind, char *where, size_t size,
-	      struct error *err);
+int job_spawn(struct hook *h, uint32_t vmid, enum job_kind kind, const char *word, char *where,
+	      size_t size, struct error *err);
 
 /* A command that shows what such a job has said. Returns buf. */
 const char *job_log(const struct hook *h, uint32_t vmid, enum job_kind kind, char *buf,

@@ -5,12 +5,11 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/answer.h"
 #include "base/cleanup.h"
-#include "base/file.h"
+#include "base/clock.h"
 #include "hook/apply.h"
 #include "hook/events.h"
 #include "hook/handover.h"
@@ -20,21 +19,15 @@
 #include "hook/portplan.h"
 #include "hook/ports.h"
 #include "hook/say.h"
+#include "hook/startvm.h"
 #include "hook/wish.h"
-#include "pveapi/api.h"
-#include "pveapi/ha.h"
-#include "pveapi/task.h"
 #include "pveapi/vmstate.h"
 #include "src/lease.h"
 
 /* The start that refused is over in a moment; a stop or backup that comes between may take longer.
  */
 #define VM_LOCK_WAIT_MS 300000
-#define START_WAIT_MS	600000
-/* The cluster's master and the node's LRM look at their VMs some ten seconds apart (PVE::HA::LRM).
- */
-#define HA_WAIT_MS 120000
-#define NAP_MS	   500
+#define NAP_MS		500
 /* For another job of this VM; one that leaves the VM off may have to wait for the VM itself. */
 #define TURN_MS	     3000
 #define MAX_TURNS_MS (VM_LOCK_WAIT_MS + 60000)
@@ -93,22 +86,6 @@ static void tell_steps(const struct plan *p)
 		say("%s", step_describe(&p->steps[i], text, sizeof(text)));
 }
 
-/* A VM that is started elsewhere, by HA say, gets there what it needs. */
-static int still_here(struct hook *h, uint32_t vmid, struct error *err)
-{
-	char path[GUEST_PATH_LEN];
-	char node[NAME_LEN];
-
-	if (path_exists(h->root, guest_config_path(h->node, vmid, path)))
-		return 0;
-	if (guest_elsewhere(h, vmid, node) == 1)
-		return fail(err, ENOENT,
-			    "it has moved to node %s, where a start makes what it needs", node);
-	if (guest_exists(h->root, vmid, err) == ANSWER_NO)
-		return fail(err, ENOENT, "there is no VM %u any more", vmid);
-	return fail(err, ENOENT, "it is not on this node now, and may be moving");
-}
-
 /* One look, one plan, one try. */
 static int prepare_once(struct hook *h, const struct owner *o, uint32_t vmid, struct error *err)
 {
@@ -118,7 +95,7 @@ static int prepare_once(struct hook *h, const struct owner *o, uint32_t vmid, st
 	int r;
 
 	plan_init(&p, PLAN_CONFIG, vmid);
-	if (!h->dry_run && still_here(h, vmid, err) < 0)
+	if (!h->dry_run && vm_still_here(h, vmid, err) < 0)
 		return error_code(err);
 	if (vm_ports_load(h, vmid, &v, err) < 0 || adopt_ports(h, &v, &p, err) < 0)
 		return error_code(err);
@@ -151,11 +128,6 @@ static int prepare(struct hook *h, uint32_t vmid, struct error *err)
 	return r;
 }
 
-static void nap(void)
-{
-	nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
-}
-
 /*
  * PVE's lock on the VM, which the refused start has, and then its mark in the config: while a
  * backup's is there nothing in it can be changed.
@@ -170,7 +142,7 @@ static int wait_for_vm(struct hook *h, uint32_t vmid, struct error *err)
 	for (int waited = 0;; waited += NAP_MS) {
 		CLEANUP(guest_config_free) struct guest_config g = {0};
 
-		if (still_here(h, vmid, err) < 0 ||
+		if (vm_still_here(h, vmid, err) < 0 ||
 		    guest_config_load(h->root, h->node, NULL, vmid, &g, err) < 0)
 			return error_code(err);
 		if (!g.lock)
@@ -180,89 +152,19 @@ static int wait_for_vm(struct hook *h, uint32_t vmid, struct error *err)
 				    "PVE has it locked (%s): if nothing is at work on it any more, "
 				    "qm unlock %u, then qm start %u",
 				    g.lock, vmid, vmid);
-		nap();
+		nap_ms(NAP_MS);
 	}
-}
-
-static enum answer runs(struct hook *h, uint32_t vmid, struct error *err)
-{
-	struct proc_id qemu;
-
-	return vm_runs(h->root, vmid, &qemu, err);
-}
-
-/* The task only tells HA; it starts the VM in its own time, here or elsewhere, or never. */
-static int wait_for_ha(struct hook *h, uint32_t vmid, struct error *err)
-{
-	char state[HA_STATE_LEN] = "unknown";
-
-	say("VM %u: HA starts it; waiting for that", vmid);
-	for (int waited = 0; waited < HA_WAIT_MS; waited += NAP_MS) {
-		enum answer running = runs(h, vmid, err);
-
-		if (running != ANSWER_NO)
-			return running == ANSWER_YES ? 0 : error_code(err);
-		if (still_here(h, vmid, err) < 0)
-			return error_code(err);
-		if (ha_vm_state(h->root, vmid, state) == 1 && !strcmp(state, "error"))
-			return fail(err, EREMOTEIO,
-				    "HA has given it up (state error): ha-manager set vm:%u "
-				    "--state disabled, then --state started",
-				    vmid);
-		nap();
-	}
-	return fail(
-		err, ETIMEDOUT,
-		"HA was asked to start it and has not within %d s (its state there: %s); hostpci "
-		"is right now, so its next try needs no job: ha-manager status",
-		HA_WAIT_MS / 1000, state);
-}
-
-/* Somebody else may have been faster, and holds the VM's lock while he starts it. */
-static bool was_started(struct hook *h, uint32_t vmid)
-{
-	struct error ignored = ERROR_INIT;
-	int lock = vm_lock(h->root, vmid, VM_LOCK_WAIT_MS, &ignored);
-
-	if (lock >= 0)
-		close(lock);
-	return runs(h, vmid, &ignored) == ANSWER_YES;
-}
-
-static int start_by_task(struct hook *h, uint32_t vmid, struct error *err)
-{
-	AUTO_FREE char *upid = NULL;
-	char type[TASK_TYPE_LEN] = "";
-	enum answer running;
-	int r = api_vm_start(h->rest, h->node, vmid, &upid, err);
-
-	if (r < 0)
-		return r;
-	say("VM %u: started again: %s", vmid, upid);
-	r = api_task_wait(h->rest, h->node, upid, START_WAIT_MS, err);
-	if (r == -EREMOTEIO && was_started(h, vmid)) {
-		error_clear(err);
-		say("VM %u: somebody else has started it", vmid);
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	if (upid_type(upid, type) && !strcmp(type, "hastart"))
-		return wait_for_ha(h, vmid, err);
-	running = runs(h, vmid, err);
-	if (running == ANSWER_NO)
-		return fail(err, ESRCH, "its start went well, and its QEMU has ended since");
-	return running == ANSWER_YES ? 0 : error_code(err);
 }
 
 static int start_again(struct hook *h, uint32_t vmid, int job, struct error *err)
 {
+	struct proc_id qemu;
 	enum answer running;
 
 	if (job_set_state(job, JOB_RESTARTING, err) < 0 || hook_rest(h, err) < 0)
 		return error_code(err);
-	running = runs(h, vmid, err);
-	if (running == ANSWER_UNKNOWN || (running == ANSWER_NO && start_by_task(h, vmid, err) < 0))
+	running = vm_runs(h->root, vmid, &qemu, err);
+	if (running == ANSWER_UNKNOWN || (running == ANSWER_NO && vm_start_wait(h, vmid, err) < 0))
 		return error_code(err);
 	say("VM %u: running", vmid);
 	return 0;
@@ -358,7 +260,7 @@ static int run_kind(struct hook *h, uint32_t vmid, enum job_kind kind)
 	}
 	r = job < 0 ? job : do_job(h, vmid, kind, job, &err);
 	/* Whatever went wrong, it is all told with where the VM is by now. */
-	if (r < 0 && job >= 0 && still_here(h, vmid, &moved) < 0)
+	if (r < 0 && job >= 0 && vm_still_here(h, vmid, &moved) < 0)
 		err = moved;
 	/* From here on it has not been killed. */
 	if (job >= 0)

@@ -14,6 +14,7 @@
 #include "hook/hook.h"
 #include "hook/phase_lock.h"
 #include "hook/reclaim.h"
+#include "hook/restart.h"
 #include "hook/say.h"
 #include "hook/watch.h"
 #include "pveapi/vmstate.h"
@@ -228,6 +229,27 @@ static int run_detached(const struct globals *g, const struct phase *p, const ch
 	return vmid_parse(vmid_text, &vmid) ? EXIT_USAGE : with_hook(g, vmid, p, NULL, 0, NULL);
 }
 
+static int run_restart_job(const struct globals *g, char **argv)
+{
+	CLEANUP(hook_free) struct hook h = HOOK_INIT;
+	struct error err = ERROR_INIT;
+	struct restart what;
+	uint32_t vmid;
+
+	if (vmid_parse(argv[1], &vmid))
+		return EXIT_USAGE;
+	if (!restart_parse(argv[2], &what)) {
+		complain("restart-job is for vfhook itself; see vfhook --help");
+		return EXIT_USAGE;
+	}
+	if (hook_init(&h, g->root, &err) < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	h.dry_run = g->dry_run;
+	return run_restart(&h, vmid, &what);
+}
+
 static int run_command(const struct globals *g, int argc, char **argv)
 {
 	const char *names[32] = {NULL};
@@ -308,6 +330,8 @@ int main(int argc, char **argv)
 		return puts("vfhook " VFHOOK_VERSION) < 0;
 	if (argc == 2 && find_detached(argv[0]))
 		return run_detached(&g, find_detached(argv[0]), argv[1]);
+	if (argc == 3 && !strcmp(argv[0], "restart-job"))
+		return run_restart_job(&g, argv);
 	if (is_hook_call(argc, argv))
 		return run_phase(&g, argc, argv);
 	return run_command(&g, argc, argv);

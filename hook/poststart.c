@@ -17,6 +17,7 @@
 #include "hook/hook.h"
 #include "hook/mend.h"
 #include "hook/reclaim.h"
+#include "hook/restart.h"
 #include "hook/say.h"
 #include "hook/wish.h"
 #include "pveapi/qmp.h"
@@ -46,8 +47,8 @@ static int take_link_down(struct hook *h, const struct owner *o, const struct pc
 }
 
 /* Its processors stand still: it sends nothing more, and can be looked at. */
-static void pause_vm(struct hook *h, uint32_t vmid, const struct pci_addr *vf,
-		     const struct error *no_link, const char *why)
+static enum cut_off pause_vm(struct hook *h, uint32_t vmid, const struct pci_addr *vf,
+			     const struct error *no_link, const char *why)
 {
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
@@ -61,33 +62,31 @@ static void pause_vm(struct hook *h, uint32_t vmid, const struct pci_addr *vf,
 		complain("VM %u: the link of VF %s CANNOT be taken down (%s), and the VM cannot be "
 			 "paused (%s): stop the VM now: qm stop %u",
 			 vmid, addr, no_link->text, err.text, vmid);
-		return;
+		return CUT_OFF_FAILED;
 	}
 	event_add(h, vmid, EVENT_CUT_OFF,
 		  "the link of VF %s could not be taken down, so the VM was paused: %s", addr, why);
 	complain("VM %u: the link of VF %s cannot be taken down (%s), so the VM %s PAUSED: it must "
-		 "not use another VM's VF; stop it (qm stop %u), set things right, and start it "
-		 "again",
-		 vmid, addr, no_link->text, h->dry_run ? "would be" : "is", vmid);
+		 "not use another VM's VF",
+		 vmid, addr, no_link->text, h->dry_run ? "would be" : "is");
+	return CUT_OFF_PAUSED;
 }
 
 /* A VM on a VF that is not its own, or not as asked, must not reach the network through it. */
-static void cut_off(struct hook *h, const struct owner *o, const struct pci_addr *vf,
-		    const char *why)
+static enum cut_off cut_off(struct hook *h, const struct owner *o, const struct pci_addr *vf,
+			    const char *why)
 {
 	uint32_t vmid = owner_vmid(o);
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 
-	if (take_link_down(h, o, vf, &err) < 0) {
-		pause_vm(h, vmid, vf, &err, why);
-		return;
-	}
+	if (take_link_down(h, o, vf, &err) < 0)
+		return pause_vm(h, vmid, vf, &err, why);
 	pci_addr_format(vf, addr);
-	complain("VM %u: the link of VF %s %s taken down; stop the VM (qm stop %u), set things "
-		 "right, and start it again",
-		 vmid, addr, h->dry_run ? "would be" : "is", vmid);
+	complain("VM %u: the link of VF %s %s taken down", vmid, addr,
+		 h->dry_run ? "would be" : "is");
 	event_add(h, vmid, EVENT_CUT_OFF, "the link of VF %s was taken down: %s", addr, why);
+	return CUT_OFF_LINK;
 }
 
 /* What post-start works with: the VM's ports, its process, and what that has. */
@@ -97,6 +96,7 @@ struct started {
 	const struct vm_ports *v;
 	struct proc_id qemu;
 	struct vm_hostpci has;
+	enum cut_off cut; /* the worst that had to be done */
 };
 
 static int take_over(const struct started *st, const struct port_wish *w,
@@ -111,7 +111,7 @@ static int take_over(const struct started *st, const struct port_wish *w,
 }
 
 /* 0: mended. 1: not; it was told. meant may be NULL. */
-static int mend(const struct started *st, const struct port_wish *w, const struct lease *meant,
+static int mend(struct started *st, const struct port_wish *w, const struct lease *meant,
 		const struct pci_addr *actual)
 {
 	struct error err = ERROR_INIT;
@@ -120,6 +120,7 @@ static int mend(const struct started *st, const struct port_wish *w, const struc
 	char want[PCI_ADDR_LEN];
 	char got[PCI_ADDR_LEN];
 	char set[256];
+	enum cut_off cut;
 
 	pci_addr_format(actual, got);
 	complain("VM %u hostpci%u: QEMU has VF %s, meant was %s (PVE served an old mapping from a "
@@ -128,7 +129,8 @@ static int mend(const struct started *st, const struct port_wish *w, const struc
 	if (take_over(st, w, actual, &err) < 0) {
 		complain("VM %u hostpci%u: %s: %s", w->vmid, w->slot,
 			 h->dry_run ? "could NOT be mended" : "NOT mended", err.text);
-		cut_off(h, st->o, actual, err.text);
+		cut = cut_off(h, st->o, actual, err.text);
+		st->cut = cut > st->cut ? cut : st->cut;
 		return 1;
 	}
 	if (seen_lease(h, actual, &lease, &err) < 0 ||
@@ -145,7 +147,7 @@ static int mend(const struct started *st, const struct port_wish *w, const struc
 }
 
 /* 0 or 1, as the exit status. *unsure: whose its VF is cannot be told. */
-static int check_port(const struct started *st, const struct port_wish *w, bool *unsure)
+static int check_port(struct started *st, const struct port_wish *w, bool *unsure)
 {
 	const struct pci_addr *actual = &st->has.vf[w->slot];
 	struct error err = ERROR_INIT;
@@ -189,7 +191,7 @@ static int give_others_back(const struct started *st)
 	return release_vm(st->h, st->o, keep, n, NULL, &err) < 0;
 }
 
-static int check_ports(const struct started *st)
+static int check_ports(struct started *st)
 {
 	bool unsure = false;
 	bool moved = false;
@@ -202,7 +204,12 @@ static int check_ports(const struct started *st)
 		moved = moved || !st->has.has[w->slot] || !w->has_last ||
 			pci_addr_cmp(&w->last, &st->has.vf[w->slot]) != 0;
 	}
-	return moved && !unsure ? status | give_others_back(st) : status;
+	if (moved && !unsure)
+		status |= give_others_back(st);
+	if (st->cut != CUT_OFF_NOT)
+		restart_begin(st->h, owner_vmid(st->o), &st->v->guest,
+			      &(struct restart){st->qemu, st->cut});
+	return status;
 }
 
 /* The process, and all that it has: with less nothing can be compared, and nothing given back. */

@@ -87,7 +87,7 @@ static int refuse_to_hand_over(struct hook *h, uint32_t vmid, enum start_reason 
 	bool backup = reason == START_FOR_BACKUP;
 	char log[128];
 
-	job_log(h, vmid, state == JOB_WRITING ? JOB_WRITE : JOB_START, log, sizeof(log));
+	job_log(h, vmid, job_kind_of(state), log, sizeof(log));
 	if (h->migrated_from && h->migrated_from[0])
 		return refuse(h, vmid,
 			      "hostpci cannot be changed during a migration; start the VM once on "
@@ -105,6 +105,11 @@ static int refuse_to_hand_over(struct hook *h, uint32_t vmid, enum start_reason 
 			      "this was changed just now and is not right even so; not trying "
 			      "again (see %s)",
 			      log);
+	if (state == JOB_ANEW)
+		return refuse(h, vmid,
+			      "a job stops and starts this VM, which ran on another VM's VF (%s); "
+			      "hostpci was changed since: qm start %u once that is over",
+			      log, vmid);
 	if (state == JOB_WAITING)
 		return refuse(h, vmid,
 			      "a job is changing it already%s, as soon as this start has let go of "
@@ -137,7 +142,7 @@ static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 		return refuse(h, vmid, "%s", err.text);
 	if (h->dry_run)
 		return foresee_job(h, vmid, kind);
-	if (job_spawn(h, vmid, kind, where, sizeof(where), &err) < 0)
+	if (job_spawn(h, vmid, kind, NULL, where, sizeof(where), &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
 	event_add(h, vmid, EVENT_REFUSED,
 		  kind == JOB_START ? "%s; a job writes it and starts the VM again"

@@ -226,57 +226,12 @@ lease 0000:06:10.0 0 555 >"$node_root/run/vfhook/leases/0000:06:10.0"
 sim hold-lock vm:555 300 >/dev/null 2>&1 &
 holder=$!
 sleep 1
-cp "$node_root/etc/pve/mapping/pci.cfg" "$node_root/pci.cfg"
 out=$(stale_start)
 like "$out" "NOT mended: VF 0000:06:10.0 is not free: leased by VM 555 'other'" "a VF of another VM is not taken from it"
-like "$out" 'the link of VF 0000:06:10.0 is taken down; stop the VM \(qm stop 100\)' "its link is taken down and it is told what to do"
+like "$out" 'the link of VF 0000:06:10.0 is taken down.*a job stops it and starts it again, once' "its link is taken down and it is told what comes (restart.sh)"
 is "$(vf_get enp6s0f0 0 link-state)" disable "the link is down"
 qm stop 100 >/dev/null 2>&1
 
-# On a card that has no such thing, or only says so, the VM is paused through QEMU's monitor.
-qmp() { # ANSWER: a monitor for one command, which is written to qmp.log
-	rm -f "$node_root/run/qemu-server/100.qmp"
-	python3 - "$node_root" "$1" <<'PY'
-import json, socket, sys
-root, answer = sys.argv[1:]
-s = socket.socket(socket.AF_UNIX)
-s.bind(root + "/run/qemu-server/100.qmp")
-s.listen(1)
-s.settimeout(30)
-c = s.accept()[0]
-f = c.makefile("rw")
-say = lambda o: (f.write(json.dumps(o) + "\r\n"), f.flush())
-say({"QMP": {"version": {}, "capabilities": []}})
-for line in f:
-    cmd = json.loads(line)["execute"]
-    open(root + "/qmp.log", "a").write(cmd + "\n")
-    say({"event": "RTC_CHANGE", "data": {}})
-    say(json.loads(answer) if cmd == "stop" else {"return": {}})
-PY
-}
-stale_again() {
-	cp "$node_root/pci.cfg" "$node_root/etc/pve/mapping/pci.cfg"
-	fake_set enp6s0f0 'p["vfs"][0]["link-state"]="auto"'
-	stale_start
-}
-for quirk in no-link-state ignore-link-state; do
-	fake_set enp6s0f0 "p['quirks']=['$quirk']"
-	qmp '{"return":{}}' &
-	monitor=$!
-	wait_for 10 test -S "$node_root/run/qemu-server/100.qmp"
-	out=$(stale_again)
-	wait $monitor
-	like "$out" 'VF 0000:06:10.0 cannot be taken down.*so the VM is PAUSED.*qm stop 100' "$quirk: the VM is paused, and it is told what to do"
-	is "$(tail -n 1 "$node_root/qmp.log")" stop "QEMU was asked to stop the processors"
-	qm stop 100 >/dev/null 2>&1
-done
-qmp '{"error":{"class":"GenericError","desc":"not now"}}' &
-monitor=$!
-wait_for 10 test -S "$node_root/run/qemu-server/100.qmp"
-out=$(stale_again)
-wait $monitor
-like "$out" 'CANNOT be taken down.*cannot be paused.*QEMU refuses: not now.*stop the VM now: qm stop 100' "QEMU refuses: said aloud"
-fake_set enp6s0f0 'p["quirks"]=[]'
 kill $holder 2>/dev/null
 qm stop 100 >/dev/null 2>&1
 is "$(cd "$node_root/run/vfhook/leases" && echo *)" 0000:06:10.0 "stopped: only the other VM's lease is left"

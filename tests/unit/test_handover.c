@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include "hook/handover.h"
+#include "hook/restart.h"
 #include "tests/unit/tree.h"
 
 /* Who holds a lock is told from /proc/locks. */
@@ -164,10 +165,46 @@ static void test_link_for_a_lock(void **state)
 	assert_int_equal(job_state(&h, 100), JOB_NONE);
 }
 
+/* One that stops and starts the VM says so until it is over. */
+static void test_restart_job(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = hook_in(t);
+	int lock = job_lock(&h, 100, JOB_RESTART, 0, NULL);
+
+	assert_true(lock >= 0);
+	assert_int_equal(job_state(&h, 100), JOB_ANEW);
+	assert_int_equal(job_kind_of(JOB_ANEW), JOB_RESTART);
+	assert_int_equal(job_kind_of(JOB_WRITING), JOB_WRITE);
+	assert_int_equal(job_kind_of(JOB_WAITING), JOB_START);
+	close(lock);
+	assert_int_equal(job_state(&h, 100), JOB_KILLED);
+}
+
+static void test_restart_word(void **state)
+{
+	static const char *const wrong[] = {
+		"",	      "1:2:paused",  "0:2:link",	   "-5:2:link",	 "77:2:not",
+		"77:2",	      "77:2:link ",  " 77:2:link",	   "77:2:linkx", "077:2:link",
+		"77:-2:link", "77:2:link:3", "99999999999:2:link", "77::link"};
+	struct restart r;
+
+	(void)state;
+	assert_true(restart_parse("77:123456789012:paused", &r));
+	assert_int_equal(r.qemu.pid, 77);
+	assert_int_equal(r.qemu.start, 123456789012);
+	assert_int_equal(r.how, CUT_OFF_PAUSED);
+	assert_true(restart_parse("77:1:link", &r) && r.how == CUT_OFF_LINK);
+	assert_true(restart_parse("77:1:failed", &r) && r.how == CUT_OFF_FAILED);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_false(restart_parse(wrong[i], &r));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ram_test(test_job_states),	     ram_test(test_one_job_at_a_time),
+		ram_test(test_job_states),	     ram_test(test_restart_job),
+		cmocka_unit_test(test_restart_word), ram_test(test_one_job_at_a_time),
 		ram_test(test_next_job_begins_anew), ram_test(test_dead_job),
 		ram_test(test_link_for_a_lock),	     ram_test(test_looks_do_not_lock),
 		ram_test(test_lock_of_a_stranger),
