@@ -24,8 +24,9 @@ void notes_print(const struct plan *p)
 	for (size_t i = 0; i < p->n_notes; i++) {
 		const struct plan_note *n = &p->notes[i];
 
-		say("  %s %s: %s", pci_addr_format(&n->vf, addr),
-		    n->taken ? "would be taken" : "not taken", n->text);
+		if (!n->aloud)
+			say("  %s %s: %s", pci_addr_format(&n->vf, addr),
+			    n->taken ? "would be taken" : "not taken", n->text);
 	}
 }
 

@@ -185,7 +185,7 @@ static void tell_notes(struct hook *h, const struct plan *p)
 	size_t told = 0;
 
 	for (size_t i = 0; i < p->n_notes; i++) {
-		if (p->notes[i].taken || told++ >= MAX_NOTES)
+		if (p->notes[i].taken || p->notes[i].aloud || told++ >= MAX_NOTES)
 			continue;
 		snprintf(line, sizeof(line), "%s: %s", pci_addr_format(&p->notes[i].vf, addr),
 			 p->notes[i].text);
@@ -255,6 +255,10 @@ static int try_start(struct hook *h, const struct owner *o, struct vm_ports *v, 
 		notes_print(&p);
 	if (!r)
 		r = apply_plan(h, o, &p, err);
+	for (size_t i = 0; !r && i < p.n_notes; i++) {
+		if (p.notes[i].aloud)
+			complain("VM %u: %s", v->guest.vmid, p.notes[i].text);
+	}
 	if (!r)
 		tell_success(h, v, &s, choices);
 	return r;

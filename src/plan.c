@@ -716,6 +716,43 @@ static int add_mac_clearing(const struct pf_state *pf, const struct vf_state *v,
 }
 
 /*
+ * A VF whose MAC cannot be read now (in reset, as a rule). Its lease tells what it has been set to.
+ * Without a lease it has been left clean, or somebody has set it by hand: one VF that hangs must
+ * not keep every VM from starting, so that is told. What no list of the kernel can hold is passed
+ * over: it is never ours.
+ */
+static int judge_unread_mac(const struct snapshot *s, const struct pf_state *pf, unsigned index,
+			    const struct port_wish *w, struct plan *p, struct error *err)
+{
+	const struct vf_state *other;
+	const struct lease *l;
+	char addr[PCI_ADDR_LEN];
+	char mac[MAC_LEN];
+
+	if (!pf->link.has_list || index >= pf->link.n_listed)
+		return 0;
+	if (!s->complete)
+		return -EAGAIN;
+	other = vf_by_index(pf, index);
+	l = other && other->leased ? &other->lease : NULL;
+	mac_format(w->want.mac, mac);
+	if (l && (l->want.has & HAS_MAC) && !memcmp(l->want.mac, w->want.mac, 6))
+		return fail(err, EBUSY,
+			    "MAC %s of hostpci%u was given to VF %u (%s) of %s for VM %u, and what "
+			    "that VF has now cannot be read (%s): start it again once it can, or "
+			    "give the port another MAC",
+			    mac, w->slot, index, pci_addr_format(&other->info.addr, addr),
+			    pf->info.ifname, l->vmid, other->unread_why);
+	if (!l &&
+	    !add_note(p, false, other ? &other->info.addr : &pf->info.addr,
+		      "VF %u of %s cannot be read now: whether it has MAC %s of hostpci%u, too, "
+		      "cannot be told; if the guest is not reached: ip link show %s",
+		      index, pf->info.ifname, mac, w->slot, pf->info.ifname))
+		p->notes[p->n_notes - 1].aloud = true;
+	return 0;
+}
+
+/*
  * Two VFs of one PF with the same MAC make the NIC's switch deliver to either.
  * One that is free gets its MAC taken away; one that somebody has is a reason
  * to refuse. One that this VM itself holds is on its way to something else.
@@ -733,9 +770,17 @@ static int clear_double_macs(const struct snapshot *s, const struct pf_state *pf
 	for (unsigned i = 0; i < pf->link.n_vfs; i++) {
 		const struct vf_state *other;
 		const char *reason;
+		int r;
 
-		if (i == v->info.index || !(pf->link.vfs[i].has & HAS_MAC) ||
-		    memcmp(pf->link.vfs[i].mac, w->want.mac, 6) != 0)
+		if (i == v->info.index)
+			continue;
+		if (!(pf->link.vfs[i].has & HAS_MAC)) {
+			r = judge_unread_mac(s, pf, i, w, p, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (memcmp(pf->link.vfs[i].mac, w->want.mac, 6) != 0)
 			continue;
 		if (!s->complete)
 			return -EAGAIN;

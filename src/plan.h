@@ -91,6 +91,7 @@ const char *plan_kind_name(enum plan_kind kind);
 /* Why a VF was or was not taken: one line for a person. */
 struct plan_note {
 	bool taken;
+	bool aloud; /* what may be wrong with the plan: to be told whenever it is carried out */
 	struct pci_addr vf;
 	char text[320];
 };

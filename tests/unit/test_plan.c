@@ -943,6 +943,49 @@ static void test_double_mac_on_anothers_vf(void **state)
 	plan_free(&w.p);
 }
 
+/* A VF that cannot be read may have the MAC: its lease tells, or nothing does. */
+static void test_double_mac_on_an_unread_vf(void **state)
+{
+	struct vf_state *other;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1, 3, 1);
+	wish_last(&w, 0, 0, 0);
+	wish_mac(&w, 0, mac_a);
+	other = &w.vfs[0][2];
+	other->unread = true;
+	w.pfs[0].link.has_list = true;
+	w.pfs[0].link.n_listed = 3;
+	w.link[0][2].has = 0;
+	w.s.complete = false;
+	assert_int_equal(plan(&w), -EAGAIN);
+	w.s.complete = true;
+	/* Nobody's: clean as far as we know. Told, and no reason to refuse. */
+	chosen(&w, 0, 0);
+	assert_true(noted(&w, other, "cannot be told"));
+	assert_null(step_of(&w, other, STEP_CLEAR_MAC));
+	/* Another VM's, with a MAC of its own: known well enough. */
+	lease_to(other, 105, LEASE_RUNNING);
+	other->lease.want = (struct vf_settings){.has = HAS_MAC, .mac = {2, 0, 0, 0, 0, 9}};
+	chosen(&w, 0, 0);
+	assert_false(noted(&w, other, "cannot be told"));
+	/* With that very MAC. */
+	memcpy(other->lease.want.mac, mac_a, 6);
+	assert_int_equal(plan(&w), -EBUSY);
+	assert_has(w.err.text, "VM 105");
+	assert_has(w.err.text, "VF 2");
+	/* The VM's own leftover, which it had before this one. */
+	other->lease.vmid = VM;
+	assert_int_equal(plan(&w), -EBUSY);
+	/* What the kernel never lists is nothing of ours. */
+	other->leased = false;
+	w.pfs[0].link.n_listed = 2;
+	w.s.complete = false;
+	chosen(&w, 0, 0);
+	plan_free(&w.p);
+}
+
 static void test_double_mac_on_own_leftover(void **state)
 {
 	const struct vf_state *other;
@@ -1525,6 +1568,7 @@ int main(void)
 		cmocka_unit_test(test_own_leftover),
 		cmocka_unit_test(test_own_leftover_loses_old_wishes),
 		cmocka_unit_test(test_double_mac_on_a_free_vf),
+		cmocka_unit_test(test_double_mac_on_an_unread_vf),
 		cmocka_unit_test(test_double_mac_on_anothers_vf),
 		cmocka_unit_test(test_double_mac_on_own_leftover),
 		cmocka_unit_test(test_double_mac_elsewhere_is_fine),
