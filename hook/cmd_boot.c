@@ -283,8 +283,9 @@ static void tell_vfs(struct boot *b, const struct pf_where *w, const struct vfs_
 	const struct pf_info *pf = &w->nic->info;
 
 	if (p->clamped && f->total > PF_VFS_LISTED)
-		say("pool '%s': PF %s gets no more than %d VFs, not %u: the kernel can list no "
-		    "more",
+		say("pool '%s': PF %s gets %d VFs, not %u: newer kernels list no more than that of "
+		    "a PF's VFs, and one that is not listed cannot be read or given to a VM; let "
+		    "the pool want fewer: vfs in /" VFHOOK_CFG,
 		    w->pool->name, pf->ifname, PF_VFS_LISTED, f->wanted);
 	else if (p->clamped)
 		say("pool '%s': PF %s can have %u VFs, not %u: it gets all it can", w->pool->name,
