@@ -13,18 +13,11 @@
 static bool count_events(struct hook *h, uint64_t counts[EVENT_KINDS])
 {
 	struct error err = ERROR_INIT;
-	struct event *list = NULL;
-	size_t n = 0;
 
-	memset(counts, 0, EVENT_KINDS * sizeof(*counts));
-	if (events_read(h, 0, &list, &n, &err) < 0) {
-		complain("no vfhook_events: %s", err.text);
-		return false;
-	}
-	for (size_t i = 0; i < n; i++)
-		counts[list[i].kind]++;
-	events_free(list, n);
-	return true;
+	if (!events_totals(h, counts, &err))
+		return true;
+	complain("no vfhook_events: %s", err.text);
+	return false;
 }
 
 /*

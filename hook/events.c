@@ -19,6 +19,7 @@
 #define DIR_PATH "var/lib/vfhook"
 #define NAME	 "events"
 #define OLD_NAME "events.1"
+#define TOTALS	 "events.totals"
 
 #define TEXT_MAX     1600
 #define LINE_MAX_LEN 8192
@@ -100,49 +101,6 @@ static int open_events_dir(struct hook *h, bool make)
 	    dir_make(h->root, DIR_PATH, 0755, NULL) < 0)
 		return -1;
 	return openat(h->root, DIR_PATH, flags);
-}
-
-static void append(int dir, const char *line, size_t len)
-{
-	struct stat st;
-	AUTO_CLOSE int fd = open_locked(dir, O_WRONLY | O_APPEND | O_CREAT, LOCK_EX, &st);
-
-	if (fd >= 0 && (size_t)st.st_size + len > EVENTS_MAX && st.st_size > 0) {
-		if (renameat(dir, NAME, dir, OLD_NAME) < 0)
-			return; /* bounded is worth more than complete */
-		close(fd);
-		fd = open_locked(dir, O_WRONLY | O_APPEND | O_CREAT, LOCK_EX, &st);
-	}
-	if (fd < 0)
-		return;
-	/* Half a line (a full disk) would spoil the next one too. */
-	if (write(fd, line, len) != (ssize_t)len && ftruncate(fd, st.st_size) < 0)
-		return;
-}
-
-void event_add(struct hook *h, uint32_t vmid, enum event_kind kind, const char *fmt, ...)
-{
-	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
-	AUTO_CLOSE int dir = -1;
-	char raw[TEXT_MAX];
-	char clean[TEXT_MAX];
-	va_list ap;
-
-	if (h->dry_run)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(raw, sizeof(raw), fmt, ap);
-	va_end(ap);
-	json_out_begin(&o, NULL, '{');
-	json_out_int(&o, "time", time(NULL));
-	json_out_int(&o, "vmid", vmid);
-	json_out_text(&o, "kind", event_kind_name(kind));
-	json_out_text(&o, "text", text_clean(raw, clean, sizeof(clean)));
-	json_out_end(&o, '}');
-	str_append(&o.text, "\n");
-	dir = str_ok(&o.text) ? open_events_dir(h, true) : -1;
-	if (dir >= 0)
-		append(dir, str_get(&o.text), o.text.len);
 }
 
 /* --- Reading --- */
@@ -233,28 +191,59 @@ static int read_file(int fd, uint32_t vmid, struct event_list *l, struct error *
 	return read_lines(data, used, vmid, l) < 0 ? fail(err, ENOMEM, "out of memory") : 0;
 }
 
+/* The files, now locked: while we hold it nobody makes the one the other. -1: it is not there. */
+struct event_files {
+	int dir;
+	int now;
+	int old;
+};
+
+#define EVENT_FILES_INIT                                                                           \
+	{                                                                                          \
+		-1, -1, -1                                                                         \
+	}
+
+static void event_files_close(struct event_files *f)
+{
+	if (f->now >= 0)
+		close(f->now);
+	if (f->old >= 0)
+		close(f->old);
+	if (f->dir >= 0)
+		close(f->dir);
+}
+
+static int open_old(int dir)
+{
+	return openat(dir, OLD_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+}
+
+static int event_files_open(struct hook *h, struct event_files *f, struct error *err)
+{
+	struct stat st;
+
+	f->dir = open_events_dir(h, false);
+	if (f->dir < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, errno, "read /" DIR_PATH);
+	f->now = open_locked(f->dir, O_RDONLY, LOCK_SH, &st);
+	if (f->now < 0 && f->now != -ENOENT)
+		return fail_errno(err, -f->now, "read /" DIR_PATH "/" NAME);
+	f->old = open_old(f->dir);
+	return 0;
+}
+
 int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, struct error *err)
 {
-	AUTO_CLOSE int dir = open_events_dir(h, false);
-	AUTO_CLOSE int old = -1;
-	AUTO_CLOSE int now = -1;
+	CLEANUP(event_files_close) struct event_files f = EVENT_FILES_INIT;
 	struct event_list l = {0};
-	struct stat st;
-	int r = 0;
+	int r = event_files_open(h, &f, err);
 
 	*list = NULL;
 	*n = 0;
-	if (dir < 0)
-		return errno == ENOENT ? 0 : fail_errno(err, errno, "read /" DIR_PATH);
-	/* While we hold it nobody makes the one the other. */
-	now = open_locked(dir, O_RDONLY, LOCK_SH, &st);
-	if (now < 0 && now != -ENOENT)
-		return fail_errno(err, -now, "read /" DIR_PATH "/" NAME);
-	old = openat(dir, OLD_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	if (old >= 0)
-		r = read_file(old, vmid, &l, err);
-	if (!r && now >= 0)
-		r = read_file(now, vmid, &l, err);
+	if (!r && f.old >= 0)
+		r = read_file(f.old, vmid, &l, err);
+	if (!r && f.now >= 0)
+		r = read_file(f.now, vmid, &l, err);
 	if (r < 0) {
 		events_free(l.events, l.n);
 		return r;
@@ -269,4 +258,150 @@ void events_free(struct event *list, size_t n)
 	for (size_t i = 0; i < n; i++)
 		free(list[i].text);
 	free(list);
+}
+
+/* --- Totals --- */
+
+/* How many events are gone, and the last file that was counted in: it may still be there. */
+struct totals {
+	uint64_t gone[EVENT_KINDS];
+	char of[96];
+};
+
+/* A file, told from any other that ever had its name. */
+static bool stamp(int fd, char buf[96])
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	snprintf(buf, 96, "%llu:%lld:%lld.%09ld", (unsigned long long)st.st_ino,
+		 (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	return true;
+}
+
+/* One that is not there, or is none of ours, counts from nothing. */
+static void totals_load(int dir, struct totals *t)
+{
+	AUTO_JSON json_t *j = NULL;
+	const char *of;
+
+	*t = (struct totals){0};
+	if (json_file_read(dir, TOTALS, LINE_MAX_LEN, &j, NULL) < 0)
+		return;
+	for (int i = 0; i < EVENT_KINDS; i++) {
+		json_int_t n;
+
+		if (!json_need_int(j, kinds[i], 0, INT64_MAX, &n, NULL))
+			t->gone[i] = (uint64_t)n;
+	}
+	of = json_string_value(json_object_get(j, "of"));
+	snprintf(t->of, sizeof(t->of), "%s", of ? of : "");
+}
+
+static void totals_store(int dir, const struct totals *t)
+{
+	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
+
+	json_out_begin(&o, NULL, '{');
+	for (int i = 0; i < EVENT_KINDS; i++)
+		json_out_int(&o, kinds[i], (int64_t)t->gone[i]);
+	json_out_text(&o, "of", t->of);
+	json_out_end(&o, '}');
+	str_append(&o.text, "\n");
+	if (str_ok(&o.text))
+		file_replace(dir, TOTALS, 0644, str_get(&o.text), o.text.len, NULL);
+}
+
+static int add_counts(int fd, uint64_t counts[EVENT_KINDS], struct error *err)
+{
+	struct event_list l = {0};
+	int r = read_file(fd, 0, &l, err);
+
+	for (size_t i = 0; i < l.n; i++)
+		counts[l.events[i].kind]++;
+	events_free(l.events, l.n);
+	return r;
+}
+
+/*
+ * Before the old file goes. If we are killed between this and its end it is there and counted in:
+ * its stamp says so to whoever counts next.
+ */
+static void count_old_in(int dir)
+{
+	AUTO_CLOSE int old = open_old(dir);
+	struct totals t;
+	char of[sizeof(t.of)];
+
+	if (old < 0 || !stamp(old, of))
+		return;
+	totals_load(dir, &t);
+	if (!strcmp(t.of, of) || add_counts(old, t.gone, NULL) < 0)
+		return;
+	memcpy(t.of, of, sizeof(of));
+	totals_store(dir, &t);
+}
+
+int events_totals(struct hook *h, uint64_t totals[EVENT_KINDS], struct error *err)
+{
+	CLEANUP(event_files_close) struct event_files f = EVENT_FILES_INIT;
+	struct totals t = {0};
+	char of[sizeof(t.of)];
+	int r = event_files_open(h, &f, err);
+
+	if (!r && f.dir >= 0)
+		totals_load(f.dir, &t);
+	if (!r && f.old >= 0 && stamp(f.old, of) && strcmp(t.of, of) != 0)
+		r = add_counts(f.old, t.gone, err);
+	if (!r && f.now >= 0)
+		r = add_counts(f.now, t.gone, err);
+	memcpy(totals, t.gone, sizeof(t.gone));
+	return r;
+}
+
+/* --- Writing --- */
+
+static void append(int dir, const char *line, size_t len)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = open_locked(dir, O_WRONLY | O_APPEND | O_CREAT, LOCK_EX, &st);
+
+	if (fd >= 0 && (size_t)st.st_size + len > EVENTS_MAX && st.st_size > 0) {
+		count_old_in(dir);
+		if (renameat(dir, NAME, dir, OLD_NAME) < 0)
+			return; /* bounded is worth more than complete */
+		close(fd);
+		fd = open_locked(dir, O_WRONLY | O_APPEND | O_CREAT, LOCK_EX, &st);
+	}
+	if (fd < 0)
+		return;
+	/* Half a line (a full disk) would spoil the next one too. */
+	if (write(fd, line, len) != (ssize_t)len && ftruncate(fd, st.st_size) < 0)
+		return;
+}
+
+void event_add(struct hook *h, uint32_t vmid, enum event_kind kind, const char *fmt, ...)
+{
+	CLEANUP(json_out_free) struct json_out o = JSON_OUT_INIT;
+	AUTO_CLOSE int dir = -1;
+	char raw[TEXT_MAX];
+	char clean[TEXT_MAX];
+	va_list ap;
+
+	if (h->dry_run)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	json_out_begin(&o, NULL, '{');
+	json_out_int(&o, "time", time(NULL));
+	json_out_int(&o, "vmid", vmid);
+	json_out_text(&o, "kind", event_kind_name(kind));
+	json_out_text(&o, "text", text_clean(raw, clean, sizeof(clean)));
+	json_out_end(&o, '}');
+	str_append(&o.text, "\n");
+	dir = str_ok(&o.text) ? open_events_dir(h, true) : -1;
+	if (dir >= 0)
+		append(dir, str_get(&o.text), o.text.len);
 }

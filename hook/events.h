@@ -11,6 +11,12 @@
 
 #include "hook/hook.h"
 
+/*
+ * What goes is counted into /var/lib/vfhook/events.totals first, so that the counters of metrics
+ * never go down. That is done when events.1 goes, once in a thousand events, and under the lock
+ * that the file's end is written under: an ordinary start, which adds one event, pays nothing for
+ * it. Beside the events, and not in /run: it is about them, and they outlive a reboot.
+ */
 #define EVENTS_MAX 262144 /* 256 KiB */
 
 /* Kinds of events; their names are what is stored and what metrics count. */
@@ -47,6 +53,11 @@ struct event {
  * read are skipped. Release with events_free().
  */
 int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, struct error *err);
+/*
+ * How many there have been of each kind since the first one, those that are gone too. 0, or a
+ * negative errno with err.
+ */
+int events_totals(struct hook *h, uint64_t totals[EVENT_KINDS], struct error *err);
 void events_free(struct event *list, size_t n);
 
 #endif

@@ -221,7 +221,7 @@ void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS
 	put_counters(inv, out);
 	if (events) {
 		family(out, "vfhook_events", "counter",
-		       "Events by kind, as far back as they are kept.");
+		       "Events by kind, since the first one.");
 		for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
 			str_append(out, "vfhook_events_total");
 			label(out, true, "kind", event_kind_name((enum event_kind)kind));

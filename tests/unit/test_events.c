@@ -92,13 +92,90 @@ static void test_rotation(void **state)
 	}
 	assert_int_equal(fstatat(t->root, OLD, &st, 0), 0);
 	assert_true(st.st_size <= EVENTS_MAX);
-	assert_int_equal(tree_count(t->root, DIR_PATH), 2);
+	assert_int_equal(tree_count(t->root, DIR_PATH), 3);
 	assert_int_equal(events_read(&h, 0, &list, &n, NULL), 0);
 	assert_true(n > 250 && n < 800);
 	/* The newest ones, in order, none missing. */
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(atoi(list[i].text), 800 - (int)n + (int)i);
 	events_free(list, n);
+}
+
+static uint64_t total(struct hook *h, enum event_kind kind)
+{
+	uint64_t totals[EVENT_KINDS];
+
+	assert_int_equal(events_totals(h, totals, NULL), 0);
+	return totals[kind];
+}
+
+static uint64_t lines_with(const char *text, const char *part)
+{
+	uint64_t n = 0;
+
+	for (const char *p = text; (p = strstr(p, part)); p++)
+		n++;
+	return n;
+}
+
+static uint64_t number_behind(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	assert_non_null(at);
+	return strtoull(at + strlen(key), NULL, 10);
+}
+
+/* What a rotation leaves that is killed before the old file's end. */
+static void count_old_as_killed(const struct tree *t)
+{
+	AUTO_FREE char *totals = tree_read(t->root, DIR_PATH "/events.totals");
+	AUTO_FREE char *old = tree_read(t->root, OLD);
+	char text[400];
+	struct stat st;
+
+	assert_int_equal(fstatat(t->root, OLD, &st, 0), 0);
+	snprintf(text, sizeof(text),
+		 "{\"start\":%llu,\"release\":%llu,\"of\":\"%llu:%lld:%lld.%09ld\"}\n",
+		 (unsigned long long)(number_behind(totals, "\"start\":") +
+				      lines_with(old, "\"kind\":\"start\"")),
+		 (unsigned long long)(number_behind(totals, "\"release\":") +
+				      lines_with(old, "\"kind\":\"release\"")),
+		 (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+		 st.st_mtim.tv_nsec);
+	tree_write(t->root, DIR_PATH "/events.totals", text);
+}
+
+/* However often the files change, none is forgotten, and none counted twice. */
+static void test_totals(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	uint64_t before;
+	char text[1001];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(total(&h, EVENT_START), 0);
+	for (uint64_t i = 1; i <= 1200; i++) {
+		event_add(&h, 100, i % 3 ? EVENT_START : EVENT_RELEASE, "%s", text);
+		if (i % 50 && i > 10)
+			continue;
+		assert_int_equal(total(&h, EVENT_START), i - i / 3);
+		assert_int_equal(total(&h, EVENT_RELEASE), i / 3);
+	}
+	assert_true(count(&h, 0) < 1200);
+	/* Killed between the counting and the end of the old file: what it has is counted once. */
+	before = total(&h, EVENT_START);
+	count_old_as_killed(t);
+	assert_int_equal(total(&h, EVENT_START), before);
+	for (int i = 0; i < 600; i++)
+		event_add(&h, 100, EVENT_REPAIR, "%s", text);
+	assert_int_equal(total(&h, EVENT_START), before);
+	assert_int_equal(total(&h, EVENT_REPAIR), 600);
+	/* A file of somebody else's counts from nothing. */
+	tree_write(t->root, DIR_PATH "/events.totals", "{\"start\":-5,\"repair\":\"x\"");
+	assert_true(total(&h, EVENT_REPAIR) <= 600);
 }
 
 static int write_many(void *arg)
@@ -237,11 +314,17 @@ static void test_held_lock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ram_test(test_nothing_yet),	  ram_test(test_there_and_back),
-		cmocka_unit_test(test_names),	  ram_test(test_dry_run),
-		ram_test(test_rotation),	  ram_test(test_eight_writers),
-		ram_test(test_hostile_lines),	  ram_test(test_huge_file),
-		ram_test(test_links_are_refused), ram_test(test_linked_dir_is_refused),
+		ram_test(test_nothing_yet),
+		ram_test(test_there_and_back),
+		cmocka_unit_test(test_names),
+		ram_test(test_dry_run),
+		ram_test(test_totals),
+		ram_test(test_rotation),
+		ram_test(test_eight_writers),
+		ram_test(test_hostile_lines),
+		ram_test(test_huge_file),
+		ram_test(test_links_are_refused),
+		ram_test(test_linked_dir_is_refused),
 		ram_test(test_held_lock),
 	};
 
