@@ -33,10 +33,8 @@
 #define TOKEN_MAX   512
 #define AUTH_PREFIX "Authorization: PVEAPIToken="
 
-#define TOKEN_MAKE                                                                                 \
-	"`/usr/lib/vfhook/setup configure`, or by hand: `pveum user token add vfhook@pve hook "    \
-	"--privsep 0`, then put vfhook@pve!hook=<its "                                             \
-	"value> in with `install -m 600 /dev/stdin /" VFHOOK_TOKEN_PATH "`"
+/* Whatever is wrong with it: gone, wrong, expired, of a user that is disabled. */
+#define TOKEN_MAKE "`/usr/lib/vfhook/setup token`"
 
 struct curl_api {
 	__typeof__(&curl_global_init) global_init;

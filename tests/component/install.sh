@@ -118,6 +118,44 @@ like "$? $out" '^0 .*its secret is lost -> made anew' "with --yes it is"
 like "$(probe call GET /cluster/mapping/pci)" '^OK' "and works"
 like "$(sed 's/.*=//' "$node_root/etc/pve/priv/vfhook.token")" "^[^ ]{36}$" "there is one token line"
 
+# A token that PVE does not accept: one command mends it, and says what it does before.
+# mended HOW - PVE refuses the token; with that command it accepts it, and nobody has more rights.
+mended() {
+	local out
+	# shellcheck disable=SC2016 # for a person
+	like "$(probe call GET /cluster/mapping/pci)" '^ERR -13 .*does not accept the token.*make a new one with `/usr/lib/vfhook/setup token`$' \
+		"a token that is $1: the line names the command"
+	out=$(setup token --dry-run)
+	like "$? $out" '^0 .*token vfhook@pve!hook: as it was -> made anew' "$1: it can be looked at first"
+	like "$(probe call GET /cluster/mapping/pci)" '^ERR -13' "$1: and does nothing then"
+	out=$(setup token)
+	like "$? $out" '^0 .*token vfhook@pve!hook: as it was -> made anew, secret in .*vfhook.token' "$1: one command"
+	like "$(probe call GET /cluster/mapping/pci)" '^OK' "$1: and it works"
+	is "$(stat -c %a "$node_root/etc/pve/priv/vfhook.token") $(pveum acl list | grep -c vfhook)" "600 $acls" "$1: in its own file, with the rights of before"
+}
+acls=$(pveum acl list | grep -c vfhook)
+echo 'vfhook@pve!hook=00000000-0000-0000-0000-000000000000' >"$node_root/etc/pve/priv/vfhook.token"
+mended wrong
+pveum user token modify vfhook@pve hook --expire 1000000000
+mended expired
+pveum user modify vfhook@pve --enable 0
+mended "disabled with its user"
+pveum user token remove vfhook@pve hook
+mended removed
+pveum user delete vfhook@pve
+acls=$(pveum acl list | grep -c vfhook)
+out=$(setup token)
+is "$? $(probe call GET /cluster/mapping/pci | cut -c1-2)" "0 OK" "the user is gone with it: made anew, too"
+rm "$node_root/etc/pve/priv/vfhook.token"
+# shellcheck disable=SC2016
+like "$(probe token-check)" 'is not there: make a token with `/usr/lib/vfhook/setup token`' "the file is gone: the same command"
+is "$(setup token >/dev/null; probe call GET /cluster/mapping/pci | cut -c1-2)" OK "and it mends that"
+cp "$node_root/etc/pve/priv/vfhook.token" "$node_root/ours"
+echo 'ann@pve!own=00000000-0000-0000-0000-000000000000' >"$node_root/etc/pve/priv/vfhook.token"
+out=$(setup token)
+like "$? $out" '^1 .*a token of your own, ann@pve!own: renew it where you made it' "somebody's own token is left alone"
+mv "$node_root/ours" "$node_root/etc/pve/priv/vfhook.token"
+
 # What others made, or use, is left.
 pveum user add jane@pve
 pveum acl modify /vms/100 --users jane@pve --roles VFHook
@@ -144,7 +182,7 @@ is $? 0 "uninstall again: nothing to do"
 # --- content type, storages ----------------------------------------------------------------
 
 cfg=$(<"$node_root/etc/pve/storage.cfg")
-printf 'nfs: share\n\tpath /mnt/share\n\tcontent iso,snippets\n\nlvm: thick\n\tvgname x\n\n' >>"$node_root/etc/pve/storage.cfg"
+printf 'nfs: share\n\tpath /mnt//share/\n\tcontent iso,snippets\n\nlvm: thick\n\tvgname x\n\n' >>"$node_root/etc/pve/storage.cfg"
 sto=$(tree)
 out=$(setup configure --enable-snippets)
 like "$? $out" '^0 .*storage local, content: iso,vztmpl,backup -> iso,vztmpl,backup,snippets' "--enable-snippets adds the content type"

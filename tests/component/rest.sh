@@ -139,7 +139,7 @@ entry2='id=8086:10ca,node=pve2,path=0000:07:10.1,iommugroup=3,description=by han
 
 test_token() {
 	expect 'no token: says how to make one' \
-		'ERR -2 /etc/pve/priv/vfhook.token is not there: make a token with `.*setup configure`, or by hand: `pveum user token add vfhook@pve hook --privsep 0`.*`install -m 600 .* /etc/pve/priv/vfhook.token`' \
+		'ERR -2 /etc/pve/priv/vfhook.token is not there: make a token with `/usr/lib/vfhook/setup token`' \
 		token-check
 	expect 'no token: a call says the same' 'ERR -2 /etc/pve/priv/vfhook.token is not there.*' \
 		call GET /version
@@ -198,7 +198,7 @@ test_known_replies() {
 		hostpci-set pve1 100 0 mapping=vf-100-0 0123456789012345678901234567890123456789
 	put_token "${good_token%=*}=00000000-0000-0000-0000-000000000000"
 	expect 'wrong secret' \
-		'ERR -13 GET /cluster/resources: pveproxy does not accept the token in /etc/pve/priv/vfhook.token \(401, .*\): make a new one with `.*`pveum user token add .*' \
+		'ERR -13 GET /cluster/resources: pveproxy does not accept the token in /etc/pve/priv/vfhook.token \(401, .*\): make a new one with `/usr/lib/vfhook/setup token`' \
 		call GET /cluster/resources
 	put_token "$good_token"
 	sim config set pvedaemon down

@@ -3,6 +3,7 @@
 
 import hashlib
 import re
+import time
 from urllib.parse import quote, unquote
 
 from .errors import PveError, perm_error
@@ -29,6 +30,7 @@ class Access:
         self.host = host
         self.users = {"root@pam": True}
         self.tokens = {}   # 'user@realm!id' -> privsep
+        self.expires = {}  # token -> epoch seconds
         self.roles = {"Administrator": set(ALL_PRIVS), "NoAccess": set()}
         self.acl = {}      # path -> {user or token: {role: propagate}}
         self.comments = {}  # user or token -> text
@@ -44,6 +46,8 @@ class Access:
                 self.comments[f[1]] = unquote("".join(f[7:8]))
             elif f[0] == "token":
                 self.tokens[f[1]] = f[3] == "1"
+                if int(f[2] or 0):
+                    self.expires[f[1]] = int(f[2])
                 self.comments[f[1]] = unquote("".join(f[4:5]))
             elif f[0] == "role":
                 self.roles[f[1]] = set(filter(None, f[2].split(",")))
@@ -56,7 +60,7 @@ class Access:
     def save(self):
         out = [f"user:{u}:{int(on)}:0::::{self._comment(u)}::\n"
                for u, on in sorted(self.users.items())]
-        out += [f"token:{t}:0:{int(sep)}:{self._comment(t)}:\n"
+        out += [f"token:{t}:{self.expires.get(t, 0)}:{int(sep)}:{self._comment(t)}:\n"
                 for t, sep in sorted(self.tokens.items())]
         out.append("\n")
         out += [f"role:{r}:{','.join(sorted(p))}:\n" for r, p in sorted(self.roles.items())
@@ -92,6 +96,7 @@ class Access:
 
     def remove_token(self, token):
         self.tokens.pop(token, None)
+        self.expires.pop(token, None)
         self.comments.pop(token, None)
         secrets = self.secrets()
         if secrets.pop(token, None):
@@ -133,6 +138,8 @@ class Access:
         token = match[1]
         if token not in self.tokens or not self.users.get(token.split("!")[0]):
             raise PveError("no such token\n")
+        if 0 < self.expires.get(token, 0) <= time.time():
+            raise PveError(f"token '{token}' access expired\n")
         if self.secrets().get(token) != match[2]:
             raise PveError("invalid token value!\n")
         return token

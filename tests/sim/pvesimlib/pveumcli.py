@@ -122,6 +122,17 @@ def user_add(access, args):
     access.save()
 
 
+def user_modify(access, args):
+    param = options(args, ["userid"], ["comment", "enable"])
+    user = param["userid"]
+    writable(access.host, "modify user failed")
+    if user not in access.users:
+        raise PveError(f"modify user failed: no such user ('{user}')\n")
+    if "enable" in param:
+        access.users[user] = param["enable"] == "1"
+    access.save()
+
+
 def user_delete(access, args):
     """Its tokens go with it, their secrets in token.cfg stay behind, as in PVE."""
     user = options(args, ["userid"], [])["userid"]
@@ -143,7 +154,7 @@ def user_tokens(access, user):
 
 def token_list(access, args):
     param = options(args, ["userid"], [FORMAT])
-    emit([{"tokenid": name, "privsep": str(int(sep)), "expire": 0}
+    emit([{"tokenid": name, "privsep": str(int(sep)), "expire": access.expires.get(f"{param['userid']}!{name}", 0)}
           for name, sep in user_tokens(access, param["userid"]).items()], param)
 
 
@@ -161,6 +172,17 @@ def token_add(access, args):
     secret = access.add_token(full, info["privsep"] == "1")
     access.save()
     emit({"info": info, "value": secret, "full-tokenid": full}, param)
+
+
+def token_modify(access, args):
+    param = options(args, ["userid", "tokenid"], [FORMAT, "expire"])
+    user, name = param["userid"], param["tokenid"]
+    if name not in user_tokens(access, user):
+        raise PveError(f"no such token '{name}' for user '{user}'\n")
+    writable(access.host, "modify token failed")
+    if "expire" in param:
+        access.expires[f"{user}!{name}"] = int(param["expire"])
+    access.save()
 
 
 def token_delete(access, args):
@@ -212,6 +234,7 @@ def acl_change(access, args, delete):
 PVEUM = {
     ("role", "list"): role_list, ("role", "add"): role_add, ("role", "modify"): role_modify,
     ("role", "delete"): role_delete, ("user", "list"): user_list, ("user", "add"): user_add,
+    ("user", "modify"): user_modify, ("user", "token", "modify"): token_modify,
     ("user", "delete"): user_delete, ("user", "token", "list"): token_list,
     ("user", "token", "add"): token_add, ("user", "token", "delete"): token_delete,
     ("user", "token", "remove"): token_delete, ("acl", "list"): acl_list,
