@@ -9,7 +9,8 @@
 set -euo pipefail
 cd -- "${BASH_SOURCE[0]%/*}"
 
-readonly root=${VFHOOK_ROOT:-}
+root=${VFHOOK_ROOT:-}
+readonly root=${root%/}
 readonly -a units=(vfhook-vfs.service vfhook-boot.service)
 
 deb=false

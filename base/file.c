@@ -262,15 +262,19 @@ static int open_fresh(int dir, const char *name, mode_t mode, char tmp[NAME_MAX 
 	return -EEXIST;
 }
 
-static int replace(int dir, const char *path, const char *name, mode_t mode, const char *data,
-		   size_t len, struct error *err)
+/* A path for a person, as two strings: paths are below the root, but for one that he gave himself.
+ */
+#define SHOWN(root, path) (root) == AT_FDCWD || (path)[0] == '/' ? "" : "/", path
+
+static int replace(int root, int dir, const char *path, const char *name, mode_t mode,
+		   const char *data, size_t len, struct error *err)
 {
 	char tmp[NAME_MAX + 1];
 	AUTO_CLOSE int fd = open_fresh(dir, name, mode, tmp);
 	int r;
 
 	if (fd < 0)
-		return fail_errno(err, -fd, "write /%s", path);
+		return fail_errno(err, -fd, "write %s%s", SHOWN(root, path));
 	r = write_full(fd, data, len);
 	if (!r && fsync(fd) < 0)
 		r = -errno;
@@ -278,7 +282,7 @@ static int replace(int dir, const char *path, const char *name, mode_t mode, con
 		r = -errno;
 	if (r < 0) {
 		unlinkat(dir, tmp, 0);
-		return fail_errno(err, -r, "write /%s", path);
+		return fail_errno(err, -r, "write %s%s", SHOWN(root, path));
 	}
 	return 0;
 }
@@ -330,8 +334,8 @@ int file_replace(int root, const char *path, mode_t mode, const char *data, size
 	int r;
 
 	if (dir < 0)
-		return fail_errno(err, -dir, "write /%s", path);
-	r = replace(dir, path, name, mode, data, len, err);
+		return fail_errno(err, -dir, "write %s%s", SHOWN(root, path));
+	r = replace(root, dir, path, name, mode, data, len, err);
 	sweep(dir, name);
 	return r;
 }
@@ -343,8 +347,8 @@ int file_replace_only(int root, const char *path, mode_t mode, const char *data,
 	AUTO_CLOSE int dir = open_parent(root, path, &name);
 
 	if (dir < 0)
-		return fail_errno(err, -dir, "write /%s", path);
-	return replace(dir, path, name, mode, data, len, err);
+		return fail_errno(err, -dir, "write %s%s", SHOWN(root, path));
+	return replace(root, dir, path, name, mode, data, len, err);
 }
 
 void file_sweep(int root, const char *path)

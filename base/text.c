@@ -432,3 +432,16 @@ bool ends_with(const char *s, const char *end)
 
 	return len >= tail && !memcmp(s + len - tail, end, tail);
 }
+
+void path_tidy(char *path)
+{
+	char *to = path;
+
+	for (const char *at = path; *at; at++) {
+		if (*at != '/' || at[1] != '/')
+			*to++ = *at;
+	}
+	if (to > path + 1 && to[-1] == '/')
+		to--;
+	*to = '\0';
+}

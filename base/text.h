@@ -109,4 +109,7 @@ bool has_word(const char *text, const char *word, const char *separators);
 
 bool ends_with(const char *s, const char *end);
 
+/* Take doubled slashes out of a path, and those at its end: joined with a name it has one. */
+void path_tidy(char *path);
+
 #endif

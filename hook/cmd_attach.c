@@ -50,7 +50,7 @@ static void attach_free(struct attach *a)
 
 /* --- Judgement --- */
 
-/* Does the guest's config have the key in any section: now, pending, or in a snapshot? */
+/* Does a pending change set the key at the next start? Yes too if that cannot be told. */
 static bool has_pending_hostpci(struct hook *h, const struct attach *a, unsigned slot)
 {
 	AUTO_FREE char *text = NULL;
@@ -61,7 +61,7 @@ static bool has_pending_hostpci(struct hook *h, const struct attach *a, unsigned
 	snprintf(key, sizeof(key), "hostpci%u:", slot);
 	if (file_read(h->root, guest_config_path(h->node, a->vmid, path), PVE_FILE_MAX, &text,
 		      NULL) < 0)
-		return false;
+		return true;
 	for (const char *at = text; *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : "") {
 		if (*at == '[')
 			pending = !strncmp(at, "[PENDING]", 9);

@@ -130,6 +130,8 @@ bool hook_host_path(const struct hook *h, const char *path, char *buf, size_t si
 		n = readlink(fd, buf, size - 1);
 		if (n < 0)
 			return false;
+		if (n == 1) /* "/" itself */
+			n = 0;
 	}
 	return snprintf(buf + n, size - (size_t)n, "/%s", path) < (int)(size - (size_t)n);
 }

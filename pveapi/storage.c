@@ -48,8 +48,12 @@ static char *section_path(const struct section *s, const char *id)
 	const char *dir = s ? section_get(s, "path") : NULL;
 	char *path = NULL;
 
-	if (dir)
-		return dir[0] == '/' && !strstr(dir, "..") ? strdup(dir) : NULL;
+	if (dir) {
+		path = dir[0] == '/' && !strstr(dir, "..") ? strdup(dir) : NULL;
+		if (path)
+			path_tidy(path);
+		return path;
+	}
 	if (!strcmp(id, "local"))
 		return strdup(LOCAL_PATH);
 	if (s && is_mounted_type(s->type) && is_plain_name(id, 100) &&

@@ -31,7 +31,7 @@ trap 'kill $kernel_pid 2>/dev/null; node_down' EXIT
 reboot() {
 	local pf args=()
 	sim stop >/dev/null 2>&1
-	pkill -f -- "-pidfile $node_root/" 2>/dev/null
+	end_qemus
 	kill "$kernel_pid" 2>/dev/null
 	rm -rf -- "${node_root:?}"/{sys,run,fake-kernel,dev}
 	for pf; do args+=(--pf "$pf"); done

@@ -157,6 +157,9 @@ unlike "$(stat -c %i "$file")" "^$inode$" "it is replaced, not written over"
 is "$(find "$node_root" -maxdepth 1 -name '*vfhook.prom*' | wc -l)" 1 "and nothing lies beside it"
 out=$(vfhook metrics --output "$node_root/nowhere/x.prom" 2>&1)
 like "$? $out" '^1 vfhook: .*nowhere/x.prom' "a folder that is not there: exit 1 and the name"
+unlike "$out" '//' "the name as it was given"
+out=$(cd "$node_root" && vfhook metrics --output nowhere/x.prom 2>&1)
+unlike "$out" '/nowhere' "also a relative one"
 
 # --- on a terminal, and not -----------------------------------------------------------------
 
@@ -312,5 +315,22 @@ for c in status metrics; do
 	out=$(vfhook $c --help)
 	is "$? $(($(widest <<<"$out") <= 80))" "0 1" "$c --help fits 80 columns"
 done
+
+# --- counters of events -----------------------------------------------------------------
+
+# The oldest events go when the file is full; what was counted stays counted.
+ev=$node_root/var/lib/vfhook/events
+mkdir -p "${ev%/*}"
+counted() { metrics | sed -n 's/^vfhook_events_total kind=refused = //p'; }
+for f in "$ev" "$ev.1"; do
+	for _ in {1..1500}; do printf '{"time":1,"vmid":100,"kind":"refused","text":"%0120d"}\n' 0; done >"$f"
+	size=$(stat -c %s "$f")
+	head -c $((262144 - size - 1)) /dev/zero | tr '\0' '\n' >>"$f"
+done
+before=$(counted)
+is "$before" 3000 "events are counted"
+vfhook 777 pre-start >/dev/null 2>&1
+vfhook 100 pre-start >/dev/null 2>&1
+is "$(($(stat -c %s "$ev") < 100000)) $(($(counted) >= before))" "1 1" "the file has changed, and no counter has gone down"
 
 done_testing

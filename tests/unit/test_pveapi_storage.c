@@ -44,15 +44,18 @@ static void test_kinds(void **state)
 		   "x\n\n"
 		   "nfs: nas\n\tserver x\n\tnodes pve2,pve1\n\ndir: off\n\tpath /x\n\tdisable\n\n"
 		   "dir: far\n\tpath /y\n\tnodes pve10\n\ndir: up\n\tpath /a/../b\n\n"
-		   "dir: rel\n\tpath a/b\n");
+		   "dir: rel\n\tpath a/b\n\ndir: end\n\tpath /mnt//share/\n");
 	assert_int_equal(storages_load(t->root, "pve1", &s, &err), 0);
-	assert_int_equal(s.n, 4);
+	assert_int_equal(s.n, 5);
 	assert_false(storage_has_content(&s.list[0], "snippets"));
 	assert_true(storage_has_content(&s.list[0], "iso"));
 	assert_string_equal(s.list[1].path, "/mnt/pve/nas");
 	assert_string_equal(s.list[1].content, "");
 	assert_true(s.list[1].here);
 	assert_false(s.list[2].here || s.list[3].here);
+	assert_string_equal(s.list[4].path, "/mnt/share");
+	assert_int_equal(storage_path(t->root, "end", path, sizeof(path), &err), 0);
+	assert_string_equal(path, "/mnt/share");
 	assert_int_equal(storage_path(t->root, "lvm", path, sizeof(path), &err), -EINVAL);
 	assert_int_equal(storage_path(t->root, "up", path, sizeof(path), &err), -EINVAL);
 	tree_write(t->root, STORAGE_CFG, "\tno section\n");

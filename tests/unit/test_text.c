@@ -261,6 +261,26 @@ static void test_words(void **state)
 		assert_int_equal(is_blank((char)c), c && strchr(" \t\v\f\r", c) != NULL);
 }
 
+static void test_tidy_paths(void **state)
+{
+	static const char *const cases[][2] = {{"/mnt/share", "/mnt/share"},
+					       {"/mnt//share/", "/mnt/share"},
+					       {"///mnt/share///", "/mnt/share"},
+					       {"/", "/"},
+					       {"//", "/"},
+					       {"", ""},
+					       {"a//b", "a/b"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "%s", cases[i][0]);
+		path_tidy(path);
+		assert_string_equal(path, cases[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,7 +288,7 @@ int main(void)
 		cmocka_unit_test(test_pci_addresses), cmocka_unit_test(test_pci_order),
 		cmocka_unit_test(test_macs),	      cmocka_unit_test(test_growing_string),
 		cmocka_unit_test(test_clean),	      cmocka_unit_test(test_plain_names),
-		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_words),	      cmocka_unit_test(test_tidy_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
