@@ -364,7 +364,7 @@ int events_totals(struct hook *h, uint64_t totals[EVENT_KINDS], struct error *er
 
 static void append(int dir, const char *line, size_t len)
 {
-	struct stat st;
+	struct stat st = {0};
 	AUTO_CLOSE int fd = open_locked(dir, O_WRONLY | O_APPEND | O_CREAT, LOCK_EX, &st);
 
 	if (fd >= 0 && (size_t)st.st_size + len > EVENTS_MAX && st.st_size > 0) {
