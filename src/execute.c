@@ -279,6 +279,7 @@ static bool is_clean(const struct pci_addr *vf, const struct vf_settings *s)
  */
 static int take(struct run *run, const struct step *s, struct error *err)
 {
+	const struct vf_settings *seen = s->from.has ? &s->from : &s->lease.before;
 	const struct executor *x = run->x;
 	struct vf_settings now;
 	int r = lease_take(x->root, run->owner, &s->lease, err);
@@ -286,10 +287,10 @@ static int take(struct run *run, const struct step *s, struct error *err)
 	if (r < 0)
 		return r;
 	lease_stamp_read(x->root, &s->vf, &run->seen);
-	if (is_clean(&s->vf, &s->lease.before))
+	if (is_clean(&s->vf, seen))
 		return 0;
 	r = step_read_now(x, s, &now, err);
-	if (!r && !same_settings(&s->lease.before, &now))
+	if (!r && !same_settings(seen, &now))
 		r = fail(err, EEXIST, "its settings were changed while it was looked at");
 	if (r < 0)
 		lease_drop(x->root, run->owner, &s->vf, NULL);

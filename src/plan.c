@@ -975,6 +975,62 @@ static int refuse_unread(const struct vf_state *v, struct error *err)
 	return fail(err, EBUSY, "VF %s: %s", pci_addr_format(&v->info.addr, addr), v->unread_why);
 }
 
+/* As a driver makes a VF: no rate, the link as the PF's, no RSS query. */
+static void set_fresh(struct vf_settings *s, enum vf_attr attr, uint32_t has)
+{
+	s->has |= vf_attr_bits(attr) & has;
+	switch (attr) {
+	case VF_RATE:
+		s->min_rate = s->max_rate = 0;
+		break;
+	case VF_LINK_STATE:
+		s->link_state = VF_LINK_AUTO;
+		break;
+	default:
+		s->query_rss = false;
+	}
+}
+
+/*
+ * What a VF that the port's VM runs on goes back to one day. If its lease was lost, what is set as
+ * the port wishes was set for the port: what it was before is not known, and not that.
+ */
+static struct vf_settings before_of(const struct vf_state *v, const struct port_wish *w)
+{
+	static const enum vf_attr restored[] = {VF_RATE, VF_LINK_STATE, VF_QUERY_RSS};
+	struct vf_settings before = v->leased ? v->lease.before : v->now;
+	struct vf_settings want = resolve(w, v);
+
+	for (size_t i = 0; i < ARRAY_SIZE(restored); i++) {
+		uint32_t bits = vf_attr_bits(restored[i]);
+		bool known = v->leased ? (before.has & bits) != 0
+				       : !vf_attr_equal(restored[i], &want, &v->now);
+
+		if ((w->want.has & bits) && !known)
+			set_fresh(&before, restored[i], v->now.has);
+	}
+	return before;
+}
+
+static int add_port_on(const struct snapshot *s, const struct pf_state *pf,
+		       const struct vf_state *v, const struct port_wish *w, int64_t now,
+		       struct plan *p, struct error *err)
+{
+	size_t first = p->n_steps;
+	int r = add_port(s, pf, v, w, now, p, err);
+
+	for (size_t i = first; !r && i < p->n_steps; i++) {
+		struct step *step = &p->steps[i];
+
+		if ((step->kind != STEP_LEASE_TAKE && step->kind != STEP_LEASE_WRITE) ||
+		    pci_addr_cmp(&step->vf, &v->info.addr) != 0)
+			continue;
+		step->lease.before = before_of(v, w);
+		step->from = v->now;
+	}
+	return r;
+}
+
 int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const struct pci_addr *vf,
 		 int64_t now, struct plan *p, struct error *err)
 {
@@ -991,7 +1047,7 @@ int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const s
 		return fail(err, EBUSY, "VF %s is not free: %s", addr, why);
 	if (v->unread)
 		return refuse_unread(v, err);
-	return add_port(s, pf, v, wish, now, p, err);
+	return add_port_on(s, pf, v, wish, now, p, err);
 }
 
 /* What an attribute becomes that is no longer wished for; has is 0 if nothing is known. */

@@ -57,6 +57,7 @@ struct step {
 	char pf_name[IFNAME_LEN];
 	char driver[DRIVER_LEN]; /* the PF's, for messages */
 	enum vf_attr attr;
+	/* Of a lease: what the VF was seen set to, where that is not the lease's `before`. */
 	struct vf_settings from;
 	struct vf_settings to;
 	char from_text[DRIVER_LEN];

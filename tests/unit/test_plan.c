@@ -1125,6 +1125,53 @@ static void test_port_on(void **state)
 	plan_free(&w.p);
 }
 
+/*
+ * A running VM's lease was lost: the rate that its VF has is the port's own, and must not become
+ * what the VF goes back to, for then the next VM would have it.
+ */
+static void test_port_on_lost_lease(void **state)
+{
+	struct world w;
+	struct vf_state *v = &w.vfs[0][1];
+	const struct step *s;
+	struct lease l;
+
+	(void)state;
+	for (int seized = 0; seized < 2; seized++) {
+		world_init(&w, 1, 2, 1);
+		w.wishes[0].want.has |= HAS_MAX_RATE;
+		w.wishes[0].want.max_rate = 500;
+		v->now.max_rate = 500;
+		if (seized) { /* as repair makes it where the file was no lease */
+			lease_to(v, VM, LEASE_STARTING);
+			v->lease.before = v->lease.want =
+				(struct vf_settings){.proto = VLAN_PROTO_8021Q};
+		}
+		assert_int_equal(plan_port_on(&w.s, &w.wishes[0], &v->info.addr, NOW, &w.p, &w.err),
+				 0);
+		s = step_of(&w, v, seized ? STEP_LEASE_WRITE : STEP_LEASE_TAKE);
+		assert_non_null(s);
+		l = s->lease;
+		assert_int_equal(s->from.max_rate, 500);
+		assert_null(set_of(&w, v, VF_RATE));
+		plan_free(&w.p);
+		plan_init(&w.p, PLAN_RELEASE, VM);
+		assert_int_equal(plan_release(&w.pfs[0], v, &l, &w.p, &w.err), 0);
+		s = set_of(&w, v, VF_RATE);
+		assert_non_null(s);
+		assert_int_equal(s->to.max_rate, 0);
+		plan_free(&w.p);
+	}
+	/* What is otherwise than the port wishes was so before. */
+	world_init(&w, 1, 2, 1);
+	w.wishes[0].want.has |= HAS_MAX_RATE;
+	w.wishes[0].want.max_rate = 500;
+	v->now.max_rate = 300;
+	assert_int_equal(plan_port_on(&w.s, &w.wishes[0], &v->info.addr, NOW, &w.p, &w.err), 0);
+	assert_int_equal(step_of(&w, v, STEP_LEASE_TAKE)->lease.before.max_rate, 300);
+	plan_free(&w.p);
+}
+
 /* Other wishes while it runs: what the guest's driver has as its address stays, in the lease too.
  */
 static void test_change_keeps_the_mac(void **state)
@@ -1575,6 +1622,7 @@ int main(void)
 		cmocka_unit_test(test_double_mac_leaves_spoofchk_on),
 		cmocka_unit_test(test_two_ports_change_addresses),
 		cmocka_unit_test(test_port_on),
+		cmocka_unit_test(test_port_on_lost_lease),
 		cmocka_unit_test(test_change_keeps_the_mac),
 		cmocka_unit_test(test_rates_of_a_leftover),
 		cmocka_unit_test(test_swap_is_under_leases),
