@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -20,9 +19,10 @@ TOP = os.path.realpath(os.path.dirname(os.path.realpath(__file__)) + "/../..")
 BUILD = os.environ.get("BUILD", TOP + "/build")
 VFHOOK = BUILD + "/tests/vfhook-plain"
 KILLAT = BUILD + "/tests/killat"
-sys.path.insert(0, TOP + "/tests/sim")
+sys.path[:0] = [TOP + "/tests/lab", TOP + "/tests/sim"]
 sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
+import pve  # noqa: E402
 from pvesimlib import mapping_file  # noqa: E402
 
 PF, PF2 = "0000:06:00.0", "0000:07:00.0"
@@ -46,13 +46,8 @@ def make_base(root):
     put(root + "/proc/locks", "")
     put(root + "/var/lib/vz/snippets/vfhook", "#!/bin/sh\nexit 0\n", 0o755)
     # What `qm set` does to the guest's config, and nothing else.
-    put(root + "/usr/sbin/qm", r"""#!/bin/sh
-conf=etc/pve/nodes/pve1/qemu-server/$2.conf
-key=${3#--}
-[ "$key" != delete ] || key=$4
-{ grep -v "^$key:" "$conf"; [ "$3" = --delete ] || echo "$key: $4"; } >.qm-tmp
-mv .qm-tmp "$conf"
-""", 0o755)
+    os.makedirs(root + "/var/lock/qemu-server", exist_ok=True)
+    put(root + "/usr/sbin/qm", pve.qm_script("pve1"), 0o755)
 
 
 def put(path, text, mode=0o644):
@@ -69,31 +64,33 @@ def put(path, text, mode=0o644):
 class Api(threading.Thread):
     """Port 8006: one connection after the other, each request done as a whole, as pmxcfs would."""
 
+    limit = 10  # seconds
+
     def __init__(self, node):
         super().__init__(daemon=True)
         self.node = node
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        pve = node.root + "/etc/pve/nodes/pve1/pve-ssl"
-        self.context.load_cert_chain(pve + ".pem", pve + ".key")
+        self.context = pve.tls_context(node.root + "/etc/pve/nodes/pve1/pve-ssl")
         self.listener = socket.create_server(("127.0.0.1", 8006), backlog=64)
         self.done = threading.Semaphore(0)
 
     def run(self):
         while True:
-            raw, _ = self.listener.accept()
-            raw.settimeout(10)
-            try:
-                first = raw.recv(1, socket.MSG_PEEK)
-                if first == b"!":
-                    self.done.release()
-                    continue
-                with self.context.wrap_socket(raw, server_side=True) as conn:
-                    while self.one(conn):
-                        pass
-            except (OSError, ValueError):
-                pass
-            finally:
-                raw.close()
+            self.serve(self.listener.accept()[0])
+
+    def serve(self, raw):
+        """One connection, to its end; a single "!" is settle()'s."""
+        raw.settimeout(self.limit)
+        try:
+            if raw.recv(1, socket.MSG_PEEK) == b"!":
+                self.done.release()
+                return
+            with self.context.wrap_socket(raw, server_side=True) as conn:
+                while self.one(conn):
+                    pass
+        except (OSError, ValueError):
+            pass
+        finally:
+            raw.close()
 
     def settle(self):
         """Wait until everything sent before now has been answered."""

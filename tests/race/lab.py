@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -18,9 +17,10 @@ import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path[:0] = [os.path.join(os.path.dirname(HERE), name) for name in ("crash", "sim")]
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), name) for name in ("crash", "lab", "sim")]
 # pylint: disable=wrong-import-position
 import node as nodes  # noqa: E402
+import pve  # noqa: E402
 from node import PF, PF2  # noqa: E402
 from pvesimlib import fakesys  # noqa: E402
 from pvesimlib.host import Host  # noqa: E402
@@ -29,58 +29,12 @@ LIMIT = 40         # seconds after which something hangs
 BOUND = 1.5        # a run that has not ended by then waits for somebody, however it does
 PVE_LOCK = 10      # PVE's own patience
 NUMBERS = itertools.count()
+RESERVATIONS = "run/qemu-server/pci-id-reservations"
 IFNAMES = {PF: "enp6s0f0", PF2: "enp7s0"}
-QM = r"""#!/bin/sh
-# qm set VMID --hookscript VALUE | --delete hookscript: under PVE's lock on the VM
-conf=etc/pve/nodes/pve1/qemu-server/$2.conf
-exec 9>>var/lock/qemu-server/lock-$2.conf
-flock -w 10 9 || exit 255
-[ -e "$conf" ] || { echo "Configuration file '$conf' does not exist" >&2; exit 2; }
-key=${3#--}
-[ "$key" != delete ] || key=$4
-{ grep -v "^$key:" "$conf"; [ "$3" = --delete ] || echo "$key: $4"; } >.qm-tmp.$$
-mv .qm-tmp.$$ "$conf"
-"""
 
 
 class Refused(Exception):
     """PVE does not do it, or vfhook told it not to."""
-
-
-class Monitor(threading.Thread):
-    """A VM's QMP socket: as much of it as stopping a VM takes."""
-
-    def __init__(self, node, vmid):
-        super().__init__(daemon=True)
-        self.node, self.vmid = node, vmid
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(node.path(f"run/qemu-server/{vmid}.qmp"))
-        self.listener.listen(4)
-
-    def run(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self.listener.accept()
-                with contextlib.suppress(OSError, ValueError), conn, conn.makefile("rw") as both:
-                    conn.settimeout(10)
-                    self.serve(both)
-
-    def serve(self, both):
-        def say(what):
-            both.write(json.dumps(what) + "\r\n")
-            both.flush()
-        say({"QMP": {"version": {"qemu": {"micro": 2, "minor": 0, "major": 10}, "package": ""},
-                     "capabilities": []}})
-        for line in both:
-            call = json.loads(line)
-            if call["execute"] == "stop":
-                self.node.paused.add(self.vmid)
-            elif call["execute"] == "cont":
-                self.node.paused.discard(self.vmid)
-            paused = self.vmid in self.node.paused
-            reply = {"status": "paused" if paused else "running", "running": not paused} if \
-                call["execute"] in ("query-status",) else {}
-            say({"return": reply, **({"id": call["id"]} if "id" in call else {})})
 
 
 class Api(nodes.Api):
@@ -91,16 +45,7 @@ class Api(nodes.Api):
             raw, _ = self.listener.accept()
             threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
 
-    def serve(self, raw):
-        raw.settimeout(LIMIT)
-        try:
-            with self.context.wrap_socket(raw, server_side=True) as conn:
-                while self.one(conn):
-                    pass
-        except (OSError, ValueError):
-            pass
-        finally:
-            raw.close()
+    limit = LIMIT
 
     def settle(self):
         """Nothing is being answered."""
@@ -145,7 +90,7 @@ class Node(nodes.Node):
             super().__init__(base, root)
         finally:
             nodes.Api = kept
-        self.write("usr/sbin/qm", QM, 0o755)
+        self.write("usr/sbin/qm", pve.qm_script("pve1"), 0o755)
         for name in ("var/lock/qemu-server", "etc/pve/nodes/pve2/qemu-server", "etc/pve/priv/lock"):
             os.makedirs(self.path(name), exist_ok=True)
         self.tree = Tree(Host(root))
@@ -320,7 +265,8 @@ class Node(nodes.Node):
             self.note_inodes(vfs)
             self.open_groups(vfs, "busy")
             if self.kept:
-                self.monitors[vmid] = Monitor(self, vmid)
+                self.monitors[vmid] = pve.Monitor(self.path(f"run/qemu-server/{vmid}.qmp"), vmid,
+                                                  self.paused)
                 self.monitors[vmid].start()
 
     def is_up(self, vmid):
@@ -343,11 +289,7 @@ class Node(nodes.Node):
                 self.close_monitor(vmid)
 
     def close_monitor(self, vmid):
-        with contextlib.suppress(OSError):
-            self.monitors[vmid].listener.shutdown(socket.SHUT_RDWR)
-        self.monitors.pop(vmid).listener.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path(f"run/qemu-server/{vmid}.qmp"))
+        self.monitors.pop(vmid).close()
 
     def open_groups(self, vfs, text):
         """/dev/vfio/N: not empty while somebody has it open (killat -b)."""
@@ -357,31 +299,26 @@ class Node(nodes.Node):
                 self.write(f"dev/vfio/{os.path.basename(group)}", text)
 
     def reservations(self):
-        text = self.read("run/qemu-server/pci-id-reservations")
-        return {f[0]: (int(f[1]), f[2]) for f in (line.split() for line in text.splitlines())}
+        return pve.read_reservations(self.read(RESERVATIONS))
+
+    def holds(self, _vmid, holder):
+        """Does that entry still count?"""
+        kind, _, number = holder.partition(":")
+        return int(number) > time.time() if kind == "time" else \
+            os.path.isdir(self.path(f"proc/{number}"))
 
     def reserve(self, vfs, vmid, holder):
-        """PVE/QemuServer/PCI.pm: reserve_pci_usage"""
         with self.guard:
             entries = self.reservations()
-            for vf in vfs:
-                other, how = entries.get(vf, (vmid, "pid:0"))
-                kind, _, number = how.partition(":")
-                live = int(number) > time.time() if kind == "time" else \
-                    os.path.isdir(self.path(f"proc/{number}"))
-                if other != vmid and live:
-                    raise Refused(f"PCI device '{vf}' already in use by VMID '{other}'")
-            entries.update({vf: (vmid, holder) for vf in vfs})
-            self.write_reservations(entries)
+            why = pve.reserve(entries, vfs, vmid, holder, self.holds)
+            if why:
+                raise Refused(why)
+            self.write(RESERVATIONS, pve.write_reservations(entries))
 
     def unreserve(self, vmid):
         with self.guard:
-            self.write_reservations({vf: e for vf, e in self.reservations().items()
-                                     if e[0] != vmid})
-
-    def write_reservations(self, entries):
-        self.write("run/qemu-server/pci-id-reservations",
-                   "".join(f"{a} {v} {h}\n" for a, (v, h) in sorted(entries.items())))
+            self.write(RESERVATIONS, pve.write_reservations(
+                {vf: e for vf, e in self.reservations().items() if e[0] != vmid}))
 
     # -- the API --
 
@@ -708,6 +645,9 @@ class Start(Actor):
             if not mine:
                 raise Refused(f"PCI device mapping not found for '{name[1]}'")
             vfs[int(key[7:])] = mine[0]
+        why = pve.used_twice(vfs)
+        if why:
+            raise Refused(why)
         return vfs
 
     def bind(self, vfs):

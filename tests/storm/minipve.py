@@ -8,6 +8,7 @@ second for each start.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import http.server
@@ -17,7 +18,6 @@ import re
 import shutil
 import signal
 import socketserver
-import ssl
 import subprocess
 import sys
 import threading
@@ -25,8 +25,9 @@ import time
 import urllib.parse
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "sim"))
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), name) for name in ("lab", "sim")]
 
+import pve as parts  # noqa: E402
 from pvesimlib import certs, fakesys, mapping, mapping_file  # noqa: E402
 from pvesimlib.errors import PveError  # noqa: E402
 from pvesimlib.host import Host, proc_start_time, read_text, write_atomic  # noqa: E402
@@ -39,15 +40,8 @@ IFNAME = "enp6s0f0"
 TOKEN = "vfhook@pve!hook=0123abcd-4567-89ef-0123-456789abcdef"
 HANG = 120  # seconds after which a run of the hook counts as hung
 LOCK_TIMEOUT = 10  # PVE's own
-QM = """#!/bin/sh
-# qm set VMID --hookscript VALUE | --delete hookscript
-conf={root}/etc/pve/nodes/{node}/qemu-server/$2.conf
-exec 9>>{root}/var/lock/qemu-server/lock-$2.conf
-flock -w 10 9 || exit 255
-grep -v '^hookscript:' "$conf" >"$conf.tmp.$$"
-if [ "$3" = --hookscript ]; then echo "hookscript: $4" >>"$conf.tmp.$$"; fi
-mv "$conf.tmp.$$" "$conf"
-"""
+PAGE = {"up": True, "carrier": True, "vfs": [], "quirks": []}
+RESERVATIONS = "run/qemu-server/pci-id-reservations"
 
 
 class Refused(Exception):
@@ -103,8 +97,8 @@ class Pve:
             write_atomic(f"{self.pve}/{name}", text)
         write_atomic(f"{self.pve}/priv/vfhook.token", TOKEN + "\n", 0o600)
 
-    def add_node(self, name, vfs):
-        node = Node(self, name, vfs)
+    def add_node(self, name, vfs, quirks=()):
+        node = Node(self, name, vfs, quirks)
         self.nodes[name] = node
         return node
 
@@ -112,11 +106,9 @@ class Pve:
         first = next(iter(self.nodes.values()))
         certs.cluster(first.host, first.name)
         pem = f"{self.pve}/nodes/{first.name}/pve-ssl"
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem + ".pem", pem + ".key")
         self.server = Server(("127.0.0.1", 8006), Handler)
         self.server.pve = self
-        self.server.context = context
+        self.server.context = parts.tls_context(pem)
         threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
 
     def conf_path(self, node, vmid):
@@ -299,8 +291,14 @@ class Run:
 
 
 class Node:
-    def __init__(self, pve, name, vfs):
+    def __init__(self, pve, name, vfs, quirks=()):
+        """quirks: of its NIC's driver, at all times (tests/fake/kernel.c)."""
         self.pve = pve
+        self.quirks = list(quirks)
+        self.qemus = {}     # vmid -> (pid, its VFs): what was started, and not ended by us
+        self.monitors = {}
+        self.odd = {}        # VFs whose lease was lost: address -> the operation, until a repair
+        self.paused = set()  # VMs whose CPUs are stopped
         self.name = name
         self.vfs = vfs
         self.root = f"{pve.base}/{name}"
@@ -314,6 +312,7 @@ class Node:
         self.tree.add_pf(PF, {"driver": "igb", "ifname": IFNAME, "vfs": vfs, "numvfs": vfs,
                               "up": "1", "autoprobe": 0})
         self.addrs = self.tree.vf_addrs(PF, vfs)
+        self.set_quirks()
 
     def _folders(self):
         for name in ("etc/pve", "run/qemu-server", "run/lock/qemu-server", "usr/sbin",
@@ -324,7 +323,7 @@ class Node:
         os.symlink("/proc", f"{self.root}/proc")
         # We are in a mount namespace of our own: both nodes see the one /etc/pve.
         subprocess.run(["mount", "--bind", self.pve.pve, f"{self.root}/etc/pve"], check=True)
-        for path, text in (("usr/sbin/qm", QM.format(root=self.root, node=self.name)),
+        for path, text in (("usr/sbin/qm", parts.qm_script(self.name)),
                            ("var/lib/vz/snippets/vfhook", "#!/bin/sh\nexit 1\n")):
             write_atomic(f"{self.root}/{path}", text, 0o755)
 
@@ -352,7 +351,7 @@ class Node:
         folder = f"{self.root}/run/vfhook/leases"
         found = {}
         for name in os.listdir(folder) if os.path.isdir(folder) else []:
-            if name.startswith(".tmp-"):
+            if name.startswith(".tmp-") or name.endswith(".broken"):
                 continue
             text = read_text(f"{folder}/{name}")
             try:
@@ -371,36 +370,55 @@ class Node:
         text = read_text(f"{self.root}/fake-kernel/{IFNAME}.json")
         vfs = json.loads(text)["vfs"] if text else []
         fresh = {"mac": "00:00:00:00:00:00", "vlan": 0, "trust": False, "spoofchk": True,
-                 "max-rate": 0}
+                 "max-rate": 0, "link-state": "auto"}
         return {addr: vfs[i] if i < len(vfs) else fresh for i, addr in enumerate(self.addrs)}
+
+    # -- the kernel: tests/fake --
+
+    def set_quirks(self, more=()):
+        """What the driver does from now on, beside what it always does."""
+        path = f"{self.root}/fake-kernel/{IFNAME}.json"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "a+", encoding="utf-8") as fh:
+            fcntl.flock(fh, fcntl.LOCK_EX)
+            fh.seek(0)
+            page = json.loads(fh.read() or json.dumps(PAGE))
+            page["quirks"] = [*self.quirks, *more]
+            fh.truncate(0)
+            fh.write(json.dumps(page))
+
+    def answer_group(self, addrs, code=0):
+        """What opening these VFs' VFIO groups answers: an errno, or 0: it can be opened."""
+        for addr in addrs:
+            path = f"{self.root}/fake-kernel/vfio-{self.tree.group_of(addr)}"
+            if code:
+                write_atomic(path, f"{code}\n")
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
     # -- reservations: PVE/QemuServer/PCI.pm --
 
-    def _reservations(self):
-        text = read_text(f"{self.root}/run/qemu-server/pci-id-reservations") or ""
-        return {f[0]: (int(f[1]), f[2]) for f in (line.split() for line in text.splitlines())}
-
-    def _store(self, entries):
-        write_atomic(f"{self.root}/run/qemu-server/pci-id-reservations",
-                     "".join(f"{a} {v} {h}\n" for a, (v, h) in sorted(entries.items())), 0o644)
+    def _holds(self, vmid, holder):
+        kind, _, number = holder.partition(":")
+        return (kind == "time" and int(number) > time.time()) or (
+            kind == "pid" and self.alive(vmid) == int(number))
 
     def reserve(self, addrs, vmid, holder):
         with self.reservation_guard:
-            entries = self._reservations()
-            for addr in addrs:
-                other, how = entries.get(addr, (vmid, ""))
-                kind, _, number = how.partition(":")
-                live = (kind == "time" and int(number) > time.time()) or (
-                    kind == "pid" and self.alive(other) == int(number))
-                if other != vmid and live:
-                    raise Refused("reserve", f"PCI device '{addr}' already in use by VMID "
-                                             f"'{other}'")
-            entries.update({addr: (vmid, holder) for addr in addrs})
-            self._store(entries)
+            path = f"{self.root}/{RESERVATIONS}"
+            entries = parts.read_reservations(read_text(path) or "")
+            why = parts.reserve(entries, addrs, vmid, holder, self._holds)
+            if why:
+                raise Refused("reserve", why)
+            write_atomic(path, parts.write_reservations(entries), 0o644)
 
     def unreserve(self, vmid):
         with self.reservation_guard:
-            self._store({a: e for a, e in self._reservations().items() if e[0] != vmid})
+            path = f"{self.root}/{RESERVATIONS}"
+            entries = parts.read_reservations(read_text(path) or "")
+            write_atomic(path, parts.write_reservations(
+                {a: e for a, e in entries.items() if e[0] != vmid}), 0o644)
 
     # -- QEMU --
 
@@ -408,20 +426,45 @@ class Node:
         return f"{self.root}/run/qemu-server/{vmid}.pid"
 
     def alive(self, vmid):
-        """The pid of the VM's process, or None."""
-        text = read_text(self.pidfile(vmid))
-        return int(text) if text and proc_start_time(int(text)) is not None else None
+        """The pid of the VM's process, or None; its pid file is not asked."""
+        pid = self.qemus.get(vmid, (None,))[0]
+        return pid if pid and proc_start_time(pid) is not None else None
+
+    def hide_pid(self, vmid, hidden=True):
+        """The pid file is there, and cannot be read; or it can again."""
+        path = self.pidfile(vmid)
+        if hidden:
+            os.rename(path, path + ".kept")
+            os.mkdir(path)
+        else:
+            os.rmdir(path)
+            os.rename(path + ".kept", path)
 
     def launch(self, vmid, devices):
         argv = ["/usr/bin/kvm", "-id", str(vmid), "-name", f"vm{vmid}", "-pidfile",
                 f"/run/qemu-server/{vmid}.pid"]
         for slot, addr in sorted(devices.items()):
             argv += ["-device", f"vfio-pci,host={addr},id=hostpci{slot},bus=pci.0"]
+        self.answer_group(devices.values(), errno.EBUSY)
         code = subprocess.call(argv, executable=STANDIN, env={"PVESIM_ROOT": self.root},
                                stdin=subprocess.DEVNULL)
         if code:
             raise Refused("qemu", f"QEMU exited with code {code}")
-        return int(read_text(self.pidfile(vmid)))
+        pid = int(read_text(self.pidfile(vmid)))
+        self.qemus[vmid] = pid, tuple(devices.values())
+        self.monitors[vmid] = parts.Monitor(f"{self.root}/run/qemu-server/{vmid}.qmp", vmid,
+                                            self.paused)
+        self.monitors[vmid].start()
+        return pid
+
+    def end_qemu(self, vmid, sig, group=0, lasts=0.0):
+        """And its VFIO groups answer `group` from then on; lasts: for so many seconds."""
+        pid, addrs = self.qemus.pop(vmid)
+        self.monitors.pop(vmid).close()
+        self.end(pid, sig)
+        self.answer_group(addrs, group)
+        if lasts:
+            threading.Timer(lasts, self.answer_group, [addrs]).start()
 
     @staticmethod
     def end(pid, sig):
@@ -432,16 +475,21 @@ class Node:
 
     # -- start and stop: PVE/QemuServer.pm --
 
-    def start(self, vmid, source="", gate=None, gated=None, kill=None, fail_qemu=False):
-        """vm_start. kill: {phase: seconds}. Returns the VFs by slot, what was said, and
-        whether post-start was killed."""
+    def start(self, vmid, source="", gate=None, gated=None, kill=None, fail_qemu=False,
+              stale=False):
+        """vm_start. kill: {phase: seconds}. stale: the worker has read pci.cfg before, and reads
+        it no more. Returns the VFs by slot, what was said, and post-start's run, or None."""
+        old = self.pve.mappings() if stale else None
         with locked(self.vm_lock_path(vmid)):
             conf = self.pve.conf(source or self.name, vmid)
             if self.alive(vmid):
                 raise Refused("running", f"VM {vmid} already running")
             text = self._hook(conf, vmid, "pre-start", source, gate, gated, kill)
             try:
-                devices = self._devices(conf)
+                devices = self._devices(conf, old)
+                why = parts.used_twice(devices)
+                if why:
+                    raise Refused("mapping", why)
                 self.reserve(devices.values(), vmid, f"time:{int(time.time()) + 125}")
                 self._prepare(devices)
                 if fail_qemu:
@@ -452,12 +500,10 @@ class Node:
                 raise Refused(err.where, f"{err.text}\n{text}") from err
             self.reserve(devices.values(), vmid, f"pid:{pid}")
             if "hookscript" not in conf:
-                return devices, text, False
+                return devices, text, None
             run = self.vfhook(vmid, "post-start", migrated_from=source,
                               kill_after=(kill or {}).get("post-start"))
-            if run.code and not run.killed:
-                raise Refused("post-start", f"exit code {run.code}: {run.text}")
-            return devices, text + run.text, run.killed
+            return devices, text + run.text, run
 
     def _hook(self, conf, vmid, phase, source, gate, gated, kill):
         if "hookscript" not in conf:
@@ -470,10 +516,10 @@ class Node:
             raise Refused("killed" if run.killed else phase, run.text)
         return run.text
 
-    def _devices(self, conf):
-        """parse_hostpci: the mapping file is read now, after pre-start."""
+    def _devices(self, conf, old=None):
+        """parse_hostpci: the mapping file is read now, after pre-start, if it was not before."""
         devices = {}
-        cfg = self.pve.mappings()
+        cfg = old or self.pve.mappings()
         for key, value in conf.items():
             if not re.fullmatch(r"hostpci\d+", key):
                 continue
@@ -494,17 +540,18 @@ class Node:
             if not self.tree.may_bind(addr, "vfio-pci"):
                 raise Refused("bind", f"can't unbind/bind PCI group to VFIO '{addr}'")
 
-    def stop(self, vmid, sig=signal.SIGTERM, hook=True, kill_after=None, pre_stop=True):
-        """_do_vm_stop, or the death of QEMU and `qm cleanup`. Returns post-stop's run."""
+    def stop(self, vmid, sig=signal.SIGTERM, hook=True, kill_after=None, pre_stop=True, group=0,
+             lasts=0.0):
+        """_do_vm_stop, or the death of QEMU and `qm cleanup`. Returns post-stop's run.
+        group, lasts: what end_qemu() is told."""
         with locked(self.vm_lock_path(vmid)):
             conf = {}
             with contextlib.suppress(Refused):
                 conf = self.pve.conf(self.name, vmid)
             if pre_stop and "hookscript" in conf:
                 self.vfhook(vmid, "pre-stop")
-            pid = self.alive(vmid)
-            if pid:
-                self.end(pid, sig)
+            if vmid in self.qemus:
+                self.end_qemu(vmid, sig, group, lasts)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.pidfile(vmid))
             self._devices(conf)  # PVE parses them again, and dies if they are not valid
@@ -515,9 +562,8 @@ class Node:
 
     def crash(self, vmid):
         """QEMU is gone, and qmeventd too: nobody tells anybody."""
-        pid = self.alive(vmid)
-        if pid:
-            self.end(pid, signal.SIGKILL)
+        if vmid in self.qemus:
+            self.end_qemu(vmid, signal.SIGKILL)
 
     def lose_power(self, vmids):
         """Everything that runs is gone, /run is gone, VFs and their settings are gone."""
@@ -528,6 +574,7 @@ class Node:
         for name in ("run/qemu-server", "run/lock/qemu-server"):
             os.makedirs(f"{self.root}/{name}")
         fakesys.reboot(self.host)
+        self.set_quirks()
 
     def boot(self):
         """vfhook boot, with the kernel that makes VFs when sriov_numvfs is written."""

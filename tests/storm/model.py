@@ -6,7 +6,8 @@ import collections
 import threading
 import time
 
-PARKED = {"mac": "00:00:00:00:00:00", "vlan": 0, "trust": False, "spoofchk": True, "max-rate": 0}
+PARKED = {"mac": "00:00:00:00:00:00", "vlan": 0, "trust": False, "spoofchk": True, "max-rate": 0,
+          "link-state": "auto"}
 KEYS = {"vlan": int, "max-rate": int, "trust": lambda v: v == "1", "spoofchk": lambda v: v == "1"}
 
 
@@ -47,6 +48,11 @@ class Vm:
         self.wishes = {}      # slot -> {"mac":, "vlan":, ...}: the ports in vfhook.cfg
         self.running = {}     # node name -> {slot: (VF address, settings that it must have)}
         self.stale = set()    # nodes on which something may lie that a later run takes back
+        self.cut = set()      # nodes on which it may run on another VM's VF, and do no harm
+        self.beside = set()   # nodes on which its lease is lost, until a repair
+
+    def odd(self):
+        return bool(self.cut or self.beside)
 
 
 def expected(wish):
@@ -75,17 +81,30 @@ def read_ports(text):
     return ports
 
 
+def wrong_lease(node, vm, slot, lease):
+    """What is wrong with the lease of a VF that a VM runs on, or None."""
+    if node.name in vm.beside and (not lease or lease["vmid"] in (-1, 999)):
+        return None  # nobody has it, and until a repair nobody may
+    if not lease:
+        return "has no lease"
+    if (lease["vmid"], lease.get("slot")) != (vm.vmid, slot):
+        return f"is leased to VM {lease['vmid']}"
+    return None
+
+
 def check_vm(node, vm, leases, settings):
-    """A running VM has its VFs, each leased to it and set as it is to be."""
+    """A running VM has its VFs, each leased to it and set as it is to be; one that PVE started
+    with an old mapping, on a VF that it cannot have, stands still or has no link."""
     for slot, (addr, want) in vm.running[node.name].items():
         lease = leases.get(addr)
-        who = f"VM {vm.vmid} hostpci{slot} runs on {addr} of {node.name}"
-        if not lease:
-            raise Violation(f"{who}, which has no lease", [vm.vmid], [addr])
-        if (lease["vmid"], lease.get("slot")) != (vm.vmid, slot):
-            raise Violation(f"{who}, which is leased to VM {lease['vmid']}",
-                            [vm.vmid, lease["vmid"]], [addr])
+        wrong = wrong_lease(node, vm, slot, lease)
         bad = differences(want, settings[addr])
+        if node.name in vm.cut and (vm.vmid in node.paused or
+                                    settings[addr].get("link-state") == "disable"):
+            continue
+        who = f"VM {vm.vmid} hostpci{slot} runs on {addr} of {node.name}"
+        if wrong:
+            raise Violation(f"{who}, which {wrong}", [vm.vmid, (lease or {}).get("vmid")], [addr])
         if bad:
             raise Violation(f"{who}, but {', '.join(bad)}", [vm.vmid], [addr])
 
@@ -108,7 +127,7 @@ def check_node(node, vms, after_repair=False):
             owner[addr] = vm.vmid
         check_vm(node, vm, leases, settings)
     for addr, lease in leases.items():
-        if addr in owner:
+        if addr in owner or addr in node.odd:
             continue
         vm = vms.get(lease["vmid"])
         if after_repair or not vm or node.name not in vm.stale:
@@ -118,7 +137,9 @@ def check_node(node, vms, after_repair=False):
                             [lease["vmid"]], [addr])
     for addr in node.addrs:
         bad = differences(PARKED, settings[addr])
-        if addr not in leases and bad:
+        if settings[addr].get("link-state") == "disable":
+            bad = [b for b in bad if "link-state" not in b]  # nobody hears it: a start opens it
+        if addr not in leases and addr not in owner and addr not in node.odd and bad:
             raise Violation(f"{addr} of {node.name} is free and not parked: {', '.join(bad)}",
                             [], [addr])
     for name in node.journals():
