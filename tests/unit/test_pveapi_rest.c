@@ -45,7 +45,7 @@ static void test_token(void **state)
 	struct error err = ERROR_INIT;
 	char name[64];
 
-	token_bad(t->root, ENOENT, "pveum user token add vfhook@pve hook --privsep 0");
+	token_bad(t->root, ENOENT, "/usr/lib/vfhook/setup token");
 	put_token(t->root, TOKEN "\n", 0600);
 	assert_int_equal(rest_token_check(t->root, &err), 0);
 	assert_int_equal(rest_token_name(t->root, name, sizeof(name), &err), 0);
