@@ -31,6 +31,7 @@ static int adopt_broken(struct repair *r, const struct pci_addr *vf, struct erro
 	if (found < 0 && found != -ENODEV && found != -EINVAL)
 		return fail_errno(err, -found, "look at the VF");
 	l.before.proto = l.want.proto = VLAN_PROTO_8021Q;
+	lease_set_nobodys(&l, HAS_MIN_RATE | HAS_MAX_RATE | HAS_QUERY_RSS);
 	s.lease = l;
 	s.pf = l.pf;
 	return apply_plan(r->h, r->self, &p, err);
@@ -167,19 +168,6 @@ void repair_stale(struct repair *r)
 
 /* --- VFs that nobody has --- */
 
-/* Something of a guest's is on it: a lease that was removed by hand leaves a VF so. */
-static bool is_marked(const struct vf_state *v)
-{
-	const struct vf_settings *s = &v->now;
-	uint8_t parked[6];
-
-	vf_parking_mac(&v->info.addr, parked);
-	return ((s->has & HAS_VLAN) && (s->vlan || s->qos)) || ((s->has & HAS_TRUST) && s->trust) ||
-	       ((s->has & HAS_SPOOFCHK) && !s->spoofchk) ||
-	       ((s->has & HAS_MAC) && !mac_is_zero(s->mac) &&
-		memcmp(s->mac, parked, sizeof(parked)) != 0);
-}
-
 static void park_marked(struct repair *r, const struct pf_state *pf, const struct vf_state *v)
 {
 	CLEANUP(plan_free) struct plan p;
@@ -222,7 +210,7 @@ void repair_free_vfs(struct repair *r)
 			const struct pf_report *pf = &inv.pools[i].pfs[k];
 
 			for (size_t n = 0; !pf->pf->broken && n < pf->n_vfs; n++) {
-				if (pf->vfs[n].use == USE_FREE && is_marked(pf->vfs[n].vf) &&
+				if (pf->vfs[n].use == USE_FREE && vf_is_marked(pf->vfs[n].vf) &&
 				    !repair_is_used(r, &pf->vfs[n].vf->info.addr))
 					park_marked(r, pf->pf, pf->vfs[n].vf);
 			}

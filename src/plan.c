@@ -1108,7 +1108,7 @@ static bool has_changed(const struct vf_state *v, const struct lease *l, enum vf
 {
 	struct vf_settings before = l->before;
 
-	before.has &= vf_attr_bits(attr);
+	before.has &= vf_attr_bits(attr) & v->now.has;
 	return (l->want.has & vf_attr_bits(attr)) && before.has &&
 	       !vf_attr_equal(attr, &before, &v->now);
 }
@@ -1167,19 +1167,47 @@ int plan_release(const struct pf_state *pf, const struct vf_state *state, const 
 	return add_step(p, &drop, err) ? 0 : -ENOMEM;
 }
 
+bool vf_is_marked(const struct vf_state *v)
+{
+	const struct vf_settings *s = &v->now;
+	uint8_t parked[6];
+
+	vf_parking_mac(&v->info.addr, parked);
+	return ((s->has & HAS_VLAN) && (s->vlan || s->qos)) || ((s->has & HAS_TRUST) && s->trust) ||
+	       ((s->has & HAS_SPOOFCHK) && !s->spoofchk) ||
+	       ((s->has & HAS_MAC) && !mac_is_zero(s->mac) &&
+		memcmp(s->mac, parked, sizeof(parked)) != 0);
+}
+
+void lease_set_nobodys(struct lease *l, uint32_t has)
+{
+	static const enum vf_attr kept[] = {VF_RATE, VF_QUERY_RSS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		set_fresh(&l->before, kept[i], has);
+		set_fresh(&l->want, kept[i], has);
+	}
+}
+
 int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, struct plan *p,
 	      struct error *err)
 {
 	const struct port_wish self = {.vmid = LEASE_SELF};
 	struct step drop = vf_step(STEP_LEASE_DROP, pf, v);
 	size_t first = p->n_steps;
+	struct step *take;
 
 	if (v->unread)
 		return refuse_unread(v, err);
 	if (add_lease(pf, v, &self, now, p, err) < 0)
 		return -ENOMEM;
+	take = &p->steps[first];
+	if (vf_is_marked(v)) {
+		take->from = v->now;
+		lease_set_nobodys(&take->lease, v->now.has);
+	}
 	drop.has_old_lease = true;
-	drop.old_lease = p->steps[first].lease;
+	drop.old_lease = take->lease;
 	if (add_override(pf, v, p, err) < 0 ||
 	    add_parking(pf, v, &p->steps[first].lease, p, err) < 0)
 		return -ENOMEM;

@@ -187,6 +187,16 @@ int plan_change(const struct pf_state *pf, const struct vf_state *vf,
 int plan_release(const struct pf_state *pf, const struct vf_state *state, const struct lease *lease,
 		 struct plan *p, struct error *err);
 
+/* Something of a guest's is on it: a lease that was removed by hand leaves a free VF so. */
+bool vf_is_marked(const struct vf_state *v);
+
+/*
+ * For vfhook's own lease of a VF whose last owner's lease is lost: what that guest may have had
+ * beside MAC, VLAN and trust (rates, RSS query, as far as `has` names them) is taken off by its
+ * release too. What they were before is not known, and the next guest must not get them.
+ */
+void lease_set_nobodys(struct lease *l, uint32_t has);
+
 /*
  * The steps that make a free VF one that is parked, under a lease of our own
  * (LEASE_SELF) meanwhile; none if it is parked already. The plan is a PLAN_START of

@@ -146,9 +146,9 @@ is "$(find "$(run_dir)/journal" -type f | wc -l) $(lease_count) $(vf_get enp6s0f
 
 # A broken lease: the VF is cleaned under it.
 echo '{"version":1' >"$(run_dir)/leases/0000:06:10.6"
-fake_set enp6s0f0 "p['vfs'][3]['vlan']=77; p['vfs'][3]['trust']=True"
+fake_set enp6s0f0 "p['vfs'][3]['vlan']=77; p['vfs'][3]['trust']=True; p['vfs'][3]['max-rate']=500"
 repair "a broken lease" '.*0000:06:10.6.*kept as 0000:06:10.6.broken'
-is "$(leases) $(vf_get enp6s0f0 3 vlan) $(vf_get enp6s0f0 3 trust)" "./0000:06:10.6.broken 0 off" "it is put aside, the VF parked"
+is "$(leases) $(vf_get enp6s0f0 3 vlan) $(vf_get enp6s0f0 3 trust) $(vf_get enp6s0f0 3 max-rate)" "./0000:06:10.6.broken 0 off 0" "it is put aside, the VF parked, its rate too"
 out=$(vfhook --dry-run 101 pre-start 2>&1)
 if grep -q broken <<<"$out"; then not_ok "which is no VF's name" "$out"; else ok "which is no VF's name"; fi
 rm "$(run_dir)/leases/0000:06:10.6.broken"

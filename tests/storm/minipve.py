@@ -298,8 +298,6 @@ class Node:
         self.qemus = {}     # vmid -> (pid, its VFs): what was started, and not ended by us
         self.monitors = {}
         self.odd = {}        # VFs whose lease was lost: address -> the operation, until a repair
-        self.rated = set()   # VFs of VMs that stopped without their lease: whose rate it is, or
-        #                      whether the host's, nobody knows, so that it stays
         self.paused = set()  # VMs whose CPUs are stopped
         self.name = name
         self.vfs = vfs

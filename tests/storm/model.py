@@ -98,8 +98,7 @@ def check_vm(node, vm, leases, settings):
     for slot, (addr, want) in vm.running[node.name].items():
         lease = leases.get(addr)
         wrong = wrong_lease(node, vm, slot, lease)
-        bad = [b for b in differences(want, settings[addr])
-               if addr not in node.rated or "max-rate" not in b]
+        bad = differences(want, settings[addr])
         if node.name in vm.cut and (vm.vmid in node.paused or
                                     settings[addr].get("link-state") == "disable"):
             continue
@@ -140,8 +139,6 @@ def check_node(node, vms, after_repair=False):
         # Where the driver refused zero, one of our own.
         mac = settings[addr]["mac"] if settings[addr]["mac"].startswith("02:") else PARKED["mac"]
         bad = differences({**PARKED, "mac": mac}, settings[addr])
-        if addr in node.rated:
-            bad = [b for b in bad if "max-rate" not in b]
         if settings[addr].get("link-state") == "disable":
             bad = [b for b in bad if "link-state" not in b]  # nobody hears it: a start opens it
         if addr not in leases and addr not in owner and addr not in node.odd and bad:

@@ -1363,6 +1363,30 @@ static void test_park(void **state)
 	plan_free(&w.p);
 }
 
+/* A guest's rate on a VF whose lease is lost goes with its VLAN; a rate alone is nobody's mark. */
+static void test_park_with_rate(void **state)
+{
+	struct world w;
+	struct vf_state *v = &w.vfs[0][0];
+	const struct step *s;
+
+	(void)state;
+	world_init(&w, 1, 1, 1);
+	v->now.max_rate = 500;
+	plan_init(&w.p, PLAN_START, LEASE_SELF);
+	assert_int_equal(plan_park(&w.pfs[0], v, NOW, &w.p, &w.err), 0);
+	assert_null(set_of(&w, v, VF_RATE));
+	plan_free(&w.p);
+	v->now.vlan = 7;
+	plan_init(&w.p, PLAN_START, LEASE_SELF);
+	assert_int_equal(plan_park(&w.pfs[0], v, NOW, &w.p, &w.err), 0);
+	s = set_of(&w, v, VF_RATE);
+	assert_non_null(s);
+	assert_int_equal(s->to.max_rate, 0);
+	assert_int_equal(w.p.steps[0].from.max_rate, 500);
+	plan_free(&w.p);
+}
+
 static void test_release_everything(void **state)
 {
 	struct world w;
@@ -1628,6 +1652,7 @@ int main(void)
 		cmocka_unit_test(test_swap_is_under_leases),
 		cmocka_unit_test(test_parked_link),
 		cmocka_unit_test(test_park),
+		cmocka_unit_test(test_park_with_rate),
 		cmocka_unit_test(test_release_everything),
 		cmocka_unit_test(test_release_what_is_clean),
 		cmocka_unit_test(test_release_leaves_alone),
