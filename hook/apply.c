@@ -82,10 +82,29 @@ static bool is_leased_to(struct hook *h, const struct pci_addr *vf, uint32_t vmi
 static bool is_recovered(struct hook *h, const struct step *s, uint32_t vmid)
 {
 	if (s->kind == STEP_CALL)
-		return !s->object.harmless;
+		return !s->object.harmless && object_is_from(h, &s->object);
 	/* A VF that is another's by now is left alone. */
 	return s->kind == STEP_LEASE_TAKE || s->kind == STEP_LEASE_SEIZE ||
 	       is_leased_to(h, &s->vf, vmid);
+}
+
+/* The same stop as recover()'s: see object_numvfs. */
+static bool is_left_to_boot(struct hook *h, const struct step *s)
+{
+	return !h->maker && s->kind == STEP_CALL && s->object.kind &&
+	       !strcmp(s->object.kind, OBJECT_NUMVFS) && object_is_from(h, &s->object);
+}
+
+static void tell_left(const struct plan *left, uint32_t vmid)
+{
+	const char *would = plan_kind_is_undone(left->kind) ? "undone" : "finished";
+
+	if (left->kind == PLAN_VFS)
+		say("earlier making of VFs was cut off in the middle: would be %s:", would);
+	else
+		say("an earlier %s %s VM %u was cut off in the middle: would be %s:",
+		    plan_kind_name(left->kind), left->kind == PLAN_START ? "of" : "for", vmid,
+		    would);
 }
 
 /* recover() in words: what of the journal's plan would be undone, or done again. */
@@ -112,13 +131,16 @@ static int foresee_recovery(struct hook *h, enum journal which, uint32_t vmid, s
 		return 1;
 	}
 	undone = plan_kind_is_undone(left.kind);
-	say("an earlier %s %s VM %u was cut off in the middle: would be %s:",
-	    plan_kind_name(left.kind), left.kind == PLAN_START ? "of" : "for", vmid,
-	    undone ? "undone" : "finished");
+	tell_left(&left, vmid);
 	r = undone ? plan_undoing(&left, &all, err) : plan_append(&all, &left, err);
 	for (size_t i = 0; !r && i < all.n_steps; i++) {
 		const struct plan one = {.steps = &all.steps[i], .n_steps = 1};
 
+		/* As recover(), which keeps the journal then, and the leases. */
+		if (is_left_to_boot(h, &all.steps[i]))
+			return fail(err, EBUSY,
+				    "a PF has no VFs since then, and a start makes none: vfhook "
+				    "boot");
 		if (is_recovered(h, &all.steps[i], vmid))
 			r = plan_append(&todo, &one, err);
 	}

@@ -16,10 +16,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "hook/apply.h"
+#include "hook/boot.h"
 #include "hook/bootcfg.h"
 #include "hook/command.h"
 #include "hook/inventory.h"
-#include "hook/locate.h"
 #include "hook/makevfs.h"
 #include "hook/publish.h"
 #include "hook/reclaim.h"
@@ -38,204 +38,17 @@
 #define LIMIT_EARLY_S 90
 #define LIMIT_MOST_S  3600
 
-/* For drivers that are still being loaded, and for a cluster that is still coming together. */
-#define NETDEV_WAIT_MS 30000
-#define QUORUM_WAIT_MS 60000
-#define NAP_MS	       200
-#define LOCK_WAIT_MS   60000
+#define LOCK_WAIT_MS 60000
 /* Drivers take up to some tenths of a second for each VF. */
 #define MAKE_MS 60000
 
-struct boot {
-	struct hook *h;
-	struct owner *self; /* of what vfhook itself holds */
-	bool early;	    /* before the network: no /etc/pve, nothing set up, nothing parked */
-	struct config config;
-	struct nic *nics;
-	size_t n_nics;
-	struct pf_where *where;
-	size_t n_where;
-	struct deadline until;
-	unsigned failed;
-};
-
 static void boot_free(struct boot *b)
 {
+	b->h->maker = NULL;
 	config_free(&b->config);
 	free(b->nics);
 	free(b->where);
 	owner_unlock(b->self);
-}
-
-/* --- Where are they? --- */
-
-static int locate(struct boot *b, struct error *err)
-{
-	free(b->nics);
-	free(b->where);
-	b->nics = NULL;
-	b->where = NULL;
-	if (nics_read(b->h, &b->nics, &b->n_nics, err) < 0)
-		return error_code(err);
-	if (pfs_locate(&b->config, b->h->node, b->nics, b->n_nics, &b->where, &b->n_where) < 0)
-		return fail(err, ENOMEM, "out of memory");
-	return 0;
-}
-
-static bool some_may_come(const struct boot *b)
-{
-	for (size_t i = 0; i < b->n_where; i++) {
-		if (may_come(&b->where[i], b->nics, b->n_nics))
-			return true;
-	}
-	return false;
-}
-
-static int locate_patiently(struct boot *b, struct error *err)
-{
-	struct deadline end = deadline_in(deadline_share(&b->until, NETDEV_WAIT_MS));
-
-	for (;;) {
-		if (locate(b, err) < 0)
-			return error_code(err);
-		if (!some_may_come(b) || !deadline_left(&end) || b->h->dry_run)
-			return 0;
-		nap_ms(NAP_MS);
-	}
-}
-
-static void __attribute__((format(printf, 3, 4)))
-give_up(struct boot *b, const struct pf_where *w, const char *fmt, ...)
-{
-	char addr[PCI_ADDR_LEN];
-	char text[600];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	b->failed++;
-	complain("pool '%s': PF %s%s%s%s: %s", w->pool->name,
-		 pci_addr_format(w->nic ? &w->nic->info.addr : &w->id.addr, addr),
-		 w->nic && w->nic->info.ifname[0] ? " (" : "", w->nic ? w->nic->info.ifname : "",
-		 w->nic && w->nic->info.ifname[0] ? ")" : "", text);
-}
-
-/* Is the time over? Said, and counted, once for what is left undone then. */
-static bool __attribute__((format(printf, 2, 3))) is_late(struct boot *b, const char *fmt, ...)
-{
-	char text[200];
-	va_list ap;
-
-	if (deadline_left(&b->until))
-		return false;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	b->failed++;
-	complain("%s: the time for it is over; run `vfhook boot` again", text);
-	return true;
-}
-
-static bool is_found(const struct pf_where *w)
-{
-	return w->place == PF_HERE || w->place == PF_MOVED;
-}
-
-/* Why a PF cannot be used, once the waiting is over. */
-static void tell_lost(struct boot *b, const struct pf_where *w)
-{
-	char is[MAC_LEN];
-	char was[MAC_LEN];
-
-	switch (w->place) {
-	case PF_MISSING:
-		give_up(b, w,
-			"there is no such SR-IOV card%s: if it was taken out, take it out of the "
-			"pool (/" VFHOOK_CFG ")",
-			w->id.has_mac ? ", and none with its MAC" : "");
-		break;
-	case PF_NO_NETDEV:
-		give_up(b, w, "it has no network interface (driver: %s): is its driver loaded?",
-			w->nic->info.driver[0] ? w->nic->info.driver : "none");
-		break;
-	case PF_STRANGER:
-		give_up(b, w,
-			"it is another card than the pool's: its MAC is %s, not %s. If it leads to "
-			"the same network: vfhook pool add %s --pf %s",
-			mac_format(w->nic->mac, is), mac_format(w->id.mac, was), w->pool->name,
-			w->nic->info.ifname);
-		break;
-	default:
-		break;
-	}
-}
-
-/* --- What the config calls them --- */
-
-static int write_changes(struct boot *b, const struct pf_change *changes, size_t n,
-			 struct error *err)
-{
-	int patience = deadline_share(&b->until, QUORUM_WAIT_MS);
-	struct deadline end = deadline_in(patience);
-	bool told = false;
-	int r;
-
-	for (;;) {
-		error_clear(err);
-		r = config_change_pfs(b->h->root, b->h->node, changes, n, err);
-		if (r != -EROFS || !deadline_left(&end))
-			return r;
-		if (!told)
-			say("/" VFHOOK_CFG " cannot be written yet (no quorum): waiting for up to "
-			    "%d s",
-			    patience / 1000);
-		told = true;
-		nap_ms(NAP_MS);
-	}
-}
-
-static void tell_change(const struct boot *b, const struct pf_where *w)
-{
-	const char *would = b->h->dry_run ? "would be " : "";
-	char from[PCI_ADDR_LEN];
-	char to[PCI_ADDR_LEN];
-	char mac[MAC_LEN];
-
-	mac_format(w->nic->mac, mac);
-	if (w->place == PF_MOVED)
-		say("pool '%s': PF %s is at %s now (%s, known by its MAC %s): %schanged in "
-		    "/" VFHOOK_CFG,
-		    w->pool->name, pci_addr_format(&w->id.addr, from),
-		    pci_addr_format(&w->nic->info.addr, to), w->nic->info.ifname, mac, would);
-	else
-		say("pool '%s': PF %s (%s): %snoted in /" VFHOOK_CFG ": its MAC %s, to know it by",
-		    w->pool->name, pci_addr_format(&w->id.addr, from), w->nic->info.ifname, would,
-		    mac);
-}
-
-/* New addresses of PFs that moved, and MACs of those that had none, into vfhook.cfg. */
-static int follow_pfs(struct boot *b, struct error *err)
-{
-	AUTO_FREE struct pf_change *changes = calloc(b->n_where + 1, sizeof(*changes));
-	size_t n = 0;
-
-	if (!changes)
-		return fail(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < b->n_where; i++) {
-		const struct pf_where *w = &b->where[i];
-		bool learns = w->place == PF_HERE && !w->id.has_mac && w->nic->has_mac;
-
-		if (w->place != PF_MOVED && !learns)
-			continue;
-		tell_change(b, w);
-		changes[n] = (struct pf_change){.from = w->id.addr,
-						.to = {.addr = w->nic->info.addr, .has_mac = true}};
-		memcpy(changes[n++].to.mac, w->nic->mac, sizeof(w->nic->mac));
-	}
-	if (!n || b->h->dry_run)
-		return 0;
-	return write_changes(b, changes, n, err);
 }
 
 /* --- VFs --- */
@@ -294,7 +107,8 @@ static void tell_vfs(struct boot *b, const struct pf_where *w, const struct vfs_
 		say("PF %s has %u VFs, the pool wants %u: left to vfhook-boot", pf->ifname,
 		    pf->num_vfs, p->to);
 	else if (p->what == VFS_IN_USE)
-		give_up(b, w,
+		boot_give_up(
+			b, w,
 			"it has %u VFs, the pool wants %u, and more can only be made by way of "
 			"none, but %s: stop what uses them and run vfhook boot, or reboot",
 			pf->num_vfs, p->to, f->in_use);
@@ -336,9 +150,9 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 	memcpy(id.mac, w->nic->mac, sizeof(id.mac));
 	vfs_decide(&facts, &plan);
 	tell_vfs(b, w, &plan, &facts);
-	job.until = share_of(b, pfs_left);
+	b->maker.until = share_of(b, pfs_left);
 	if (vfs_apply(&job, &plan, &err) < 0)
-		give_up(b, w, "%s", err.text);
+		boot_give_up(b, w, "%s", err.text);
 }
 
 static int make_all(struct boot *b, struct error *err)
@@ -348,15 +162,31 @@ static int make_all(struct boot *b, struct error *err)
 	if (!b->early && inventory_read(b->h, false, &inv, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < b->n_where; i++) {
-		if (is_found(&b->where[i]))
+		if (boot_is_found(&b->where[i]))
 			make_vfs(b, &b->where[i], b->early ? NULL : &inv, b->n_where - i);
 		else
-			tell_lost(b, &b->where[i]);
+			boot_tell_lost(b, &b->where[i]);
 	}
 	return 0;
 }
 
 /* --- Parking --- */
+
+/* Is the time over? Said, and counted, once for what is left undone then. */
+static bool __attribute__((format(printf, 2, 3))) is_late(struct boot *b, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	if (deadline_left(&b->until))
+		return false;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	b->failed++;
+	complain("%s: the time for it is over; run `vfhook boot` again", text);
+	return true;
+}
 
 static bool park_one(struct boot *b, const struct pf_report *pf, const struct vf_report *vf)
 {
@@ -382,7 +212,7 @@ static bool park_one(struct boot *b, const struct pf_report *pf, const struct vf
 static bool pf_is_found(const struct boot *b, const struct pci_addr *pf)
 {
 	for (size_t i = 0; i < b->n_where; i++) {
-		if (is_found(&b->where[i]) && !pci_addr_cmp(&b->where[i].nic->info.addr, pf))
+		if (boot_is_found(&b->where[i]) && !pci_addr_cmp(&b->where[i].nic->info.addr, pf))
 			return true;
 	}
 	return false;
@@ -424,14 +254,26 @@ static void park_pf(struct boot *b, const struct pf_report *pf)
 		    n, parked);
 }
 
-/* What is left of runs that were cut off: before anything is decided, for they hold VFs. */
+/*
+ * What is left of runs that were cut off: before anything is looked at or decided, for they hold
+ * VFs. Before the network that can only be earlier making of VFs.
+ */
 static void tidy(struct boot *b)
 {
 	struct error err = ERROR_INIT;
+	int r = recover_own(b->h, b->self, &err);
 
-	if (recover_own(b->h, b->self, &err) >= 0 && recover_others(b->h, LEASE_SELF, &err) >= 0 &&
-	    reclaim_stale(b->h, LEASE_SELF, &err) >= 0 &&
-	    release_vm(b->h, b->self, NULL, 0, NULL, &err) >= 0)
+	if (!r && !b->early)
+		r = recover_others(b->h, LEASE_SELF, &err);
+	if (!r && !b->early)
+		r = recover_configs(b->h, &err);
+	if (r > 0)
+		b->failed += (unsigned)r;
+	if (r >= 0 && !b->early)
+		r = reclaim_stale(b->h, LEASE_SELF, &err);
+	if (r >= 0 && !b->early)
+		r = release_vm(b->h, b->self, NULL, 0, NULL, &err);
+	if (r >= 0)
 		return;
 	b->failed++;
 	complain("%s", err.text);
@@ -457,7 +299,7 @@ static int park_all(struct boot *b, struct error *err)
 static struct pci_addr pf_now(const struct boot *b, const struct pci_addr *before)
 {
 	for (size_t i = 0; i < b->n_where; i++) {
-		if (is_found(&b->where[i]) && !pci_addr_cmp(&b->where[i].id.addr, before))
+		if (boot_is_found(&b->where[i]) && !pci_addr_cmp(&b->where[i].id.addr, before))
 			return b->where[i].nic->info.addr;
 	}
 	return *before;
@@ -526,16 +368,15 @@ static int boot(struct boot *b, struct error *err)
 	if (load(b, err) < 0)
 		return error_code(err);
 	tell_bad_pools(b);
-	if (locate_patiently(b, err) < 0)
+	tidy(b);
+	if (boot_locate(b, err) < 0)
 		return error_code(err);
-	if (!b->early && follow_pfs(b, err) < 0) {
+	if (!b->early && boot_follow_pfs(b, err) < 0) {
 		/* The VFs can be made all the same; the VMs are refused until this is written. */
 		b->failed++;
 		complain("%s; run `vfhook boot` again", err->text);
 		error_clear(err);
 	}
-	if (!b->early)
-		tidy(b);
 	if (make_all(b, err) < 0)
 		return error_code(err);
 	return b->early ? 0 : finish(b, err);
@@ -559,6 +400,9 @@ static int lock_self(struct boot *b, struct error *err)
 	int r = hook_lock_vm(b->h, LEASE_SELF, deadline_share(&b->until, LOCK_WAIT_MS), &b->self,
 			     err);
 
+	b->maker.self = b->self;
+	b->h->maker = &b->maker;
+
 	if (r == -EWOULDBLOCK)
 		return fail(err, EWOULDBLOCK,
 			    "another run of vfhook is making or parking VFs; or the kernel does "
@@ -572,7 +416,9 @@ static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(boot_free) struct boot b = {.h = h};
 	const char *timeout = NULL;
-	const struct opt opts[] = {{"early", NULL, &b.early}, {"timeout", &timeout, NULL}};
+	const struct opt opts[] = {{"early", NULL, &b.early},
+				   {"timeout", &timeout, NULL},
+				   {"dry-run", NULL, &h->dry_run}};
 	struct error err = ERROR_INIT;
 	const char *args[1];
 	unsigned limit;
@@ -582,6 +428,7 @@ static int run(struct hook *h, int argc, char **argv)
 	    limit_parse(timeout, b.early, &limit))
 		return EXIT_USAGE;
 	b.until = deadline_in(limit * 1000LL);
+	b.maker.until = deadline_in(deadline_share(&b.until, MAKE_MS));
 	if (lock_self(&b, &err) < 0 || boot(&b, &err) < 0) {
 		complain("boot: %s", err.text);
 		return EXIT_REFUSED;
@@ -598,7 +445,7 @@ static int run(struct hook *h, int argc, char **argv)
 const struct command cmd_boot = {
 	.name = "boot",
 	.summary = "make and park this node's VFs; systemd runs it at boot",
-	.help = "Usage: vfhook boot [--early] [--timeout SECONDS]\n"
+	.help = "Usage: vfhook boot [--early] [--timeout SECONDS] [--dry-run]\n"
 		"\n"
 		"Gives each PF of this node's pools the VFs its pool wants (`vfs N`), parks those\n"
 		"that nobody has, finds PFs whose address moved by their MAC, and lets mappings\n"
@@ -609,6 +456,7 @@ const struct command cmd_boot = {
 		"             the network and /etc/pve are there (vfhook-vfs.service)\n"
 		"  --timeout  how long all of it may take, drivers, quorum and pveproxy\n"
 		"             included: 180 seconds, 90 with --early. What is not done by then\n"
-		"             is told, and left to the next run\n",
+		"             is told, and left to the next run\n"
+		"  --dry-run  tell what would be done, and do nothing\n",
 	.run = run,
 };

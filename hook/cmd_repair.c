@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "hook/apply.h"
 #include "hook/command.h"
+#include "hook/remake.h"
 #include "hook/repair.h"
 #include "hook/events.h"
 #include "hook/say.h"
@@ -25,6 +26,8 @@
 #include "src/lease.h"
 
 #define LOCK_WAIT_MS 5000
+/* As many VFs again as there were: what boot gives one PF at most. */
+#define MAKE_MS 60000
 /* A temporary file that is younger may have a writer. */
 #define TMP_AGE 60
 
@@ -264,6 +267,7 @@ static int repair_all(struct hook *h)
 	CLEANUP(repair_free) struct repair r = {.h = h};
 	struct error err = ERROR_INIT;
 	int lock = hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &r.self, &err);
+	const struct vfs_maker maker = {.self = r.self, .until = deadline_in(MAKE_MS)};
 
 	if (lock < 0 || hook_kernel(h, &err) < 0 || list_vms(&r, &err) < 0) {
 		if (lock == -EWOULDBLOCK)
@@ -274,7 +278,9 @@ static int repair_all(struct hook *h)
 		return EXIT_REFUSED;
 	}
 	sweep(&r);
+	h->maker = &maker;
 	repair_journals(&r);
+	h->maker = NULL;
 	/* Before stale leases: a VF that a VM runs on is not to be parked. */
 	repair_running(&r);
 	repair_broken(&r);

@@ -15,6 +15,8 @@
 #include "src/kernel.h"
 #include "src/plan.h"
 
+struct vfs_maker;
+
 struct hook {
 	int root;	       /* descriptor of "/", or of --root DIR */
 	const char *root_text; /* --root's argument, or NULL */
@@ -26,6 +28,8 @@ struct hook {
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
 	struct executor exec;
+	/* Boot's and repair's alone: may make VFs, and take them away (hook/remake.h). */
+	const struct vfs_maker *maker;
 	/* The locks of a VM that is off, and kept so while what it needs is taken away. */
 	struct owner *off;
 	int off_pve;

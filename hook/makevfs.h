@@ -39,21 +39,20 @@ struct vfs_plan {
 /* Looks at nothing but the facts. Never makes more than PF_VFS_LISTED. */
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p);
 
-/* Whose VFs are made, in whose name, and until when. */
+/* Whose VFs are made, and in whose name. */
 struct vfs_job {
 	struct hook *h;
 	const struct owner *self; /* LEASE_SELF's */
 	const struct pf_info *pf;
 	const struct pf_id *id;
-	struct deadline until;
 };
 
 /*
- * Carry it out, telling each step; in a dry run only that. Needs h->kernel. Nothing is taken from
- * anybody: -EBUSY if somebody has a VF by now that would have to go. -EOPNOTSUPP: the PF can have
- * no VFs; -EINPROGRESS: the kernel does not finish a write to sriov_numvfs; -EIO: it made fewer
- * than it was told; else what sysfs or the driver answered. Whatever was done before that stays,
- * and err says what: another run goes on from there.
+ * Carry it out as a plan (PLAN_VFS, hook/remake.h), telling it; in a dry run only that. Needs
+ * h->maker. Nothing is taken from anybody: -EBUSY if somebody has a VF by now that would have to
+ * go. -EOPNOTSUPP: the PF can have no VFs; -EINPROGRESS: the kernel does not finish a write to
+ * sriov_numvfs; -EIO: it made fewer than it was told; else what sysfs or the driver answered. err
+ * says how many VFs there are then: as many as before, wherever that could be.
  */
 int vfs_apply(const struct vfs_job *j, const struct vfs_plan *p, struct error *err);
 

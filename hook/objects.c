@@ -12,8 +12,8 @@
 #include "pveapi/api.h"
 
 static const struct object_kind *const kinds[] = {
-	&object_map_entry, &object_mapping,    &object_port, &object_guest,
-	&object_hostpci,   &object_hookscript, &object_off,
+	&object_map_entry,  &object_mapping, &object_port,    &object_guest,	 &object_hostpci,
+	&object_hookscript, &object_off,     &object_pf_link, &object_autoprobe, &object_numvfs,
 };
 
 static const struct object_kind *find_kind(const struct step_object *o)
@@ -57,6 +57,14 @@ int object_call(void *arg, const struct step *s, bool undo, struct error *err)
 	if (undo)
 		return undo_object(h, k, o, err);
 	return k->set(h, o->name, o->harmless ? OBJECT_ANYHOW : OBJECT_DO, o->from, o->to, err);
+}
+
+bool object_is_from(struct hook *h, const struct step_object *o)
+{
+	const struct object_kind *k = find_kind(o);
+	AUTO_FREE char *now = NULL;
+
+	return !k || !k->read || k->read(h, o->name, &now, NULL) < 0 || text_same(now, o->from);
 }
 
 void object_tell(struct hook *h, const struct step_object *o)

@@ -25,6 +25,14 @@
  * failed has left it is given back.
  */
 #define OBJECT_OFF "off"
+/*
+ * Of a PF, named by its address and MAC (pf_object_name()): whether its interface is up, its
+ * sriov_drivers_autoprobe, and its number of VFs. The last one is changed for h->maker alone;
+ * anybody else's undo of it is -ECANCELED, unless there is nothing to undo.
+ */
+#define OBJECT_PF_LINK	 "pf-link"
+#define OBJECT_AUTOPROBE "autoprobe"
+#define OBJECT_NUMVFS	 "numvfs"
 
 enum object_how {
 	OBJECT_DO,     /* only if it is `from` */
@@ -58,6 +66,13 @@ extern const struct object_kind object_guest;
 extern const struct object_kind object_hostpci;
 extern const struct object_kind object_hookscript;
 extern const struct object_kind object_off;
+extern const struct object_kind object_pf_link;
+extern const struct object_kind object_autoprobe;
+extern const struct object_kind object_numvfs;
+
+#define PF_NAME_LEN (PCI_ADDR_LEN + MAC_LEN)
+/* "0000:06:00.0 52:54:00:aa:00:01". Returns buf. */
+const char *pf_object_name(const struct pf_id *pf, char buf[PF_NAME_LEN]);
 
 /*
  * What an object is now, and the step that makes it `to`; none if it is that already. what may be
@@ -68,6 +83,8 @@ int plan_object(struct hook *h, const char *kind, const char *name, const char *
 
 /* The executor's `call`. arg is the struct hook. */
 int object_call(void *arg, const struct step *s, bool undo, struct error *err);
+/* Would a step do anything: is the object what it goes from? Yes too, if that cannot be read. */
+bool object_is_from(struct hook *h, const struct step_object *o);
 /* The REST call or command behind a step, for a person. */
 void object_tell(struct hook *h, const struct step_object *o);
 /* Does any step need PVE's API? */

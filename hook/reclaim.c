@@ -76,6 +76,29 @@ int recover_others(struct hook *h, uint32_t own_vmid, struct error *err)
 	return 0;
 }
 
+int recover_configs(struct hook *h, struct error *err)
+{
+	AUTO_FREE uint32_t *vms = NULL;
+	int left = 0;
+	size_t n;
+
+	if (journal_list(h->root, JOURNAL_CONFIG, &vms, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		AUTO_OWNER struct owner *o = NULL;
+		struct error why = ERROR_INIT;
+
+		/* Whoever has the lock is the one whose journal it is, or puts it right himself. */
+		if (hook_lock_config(h, vms[i], 0, &o, &why) < 0 ||
+		    !journal_exists(h->root, JOURNAL_CONFIG, vms[i]) ||
+		    apply_config_recovery(h, o, &why) >= 0)
+			continue;
+		complain("%s", why.text);
+		left++;
+	}
+	return left;
+}
+
 /* Is the group still open, once a QEMU that is just gone has had its moment? */
 static enum answer group_stays_busy(struct hook *h, int group)
 {

@@ -22,6 +22,13 @@ int recover_own(struct hook *h, const struct owner *o, struct error *err);
 int recover_others(struct hook *h, uint32_t own_vmid, struct error *err);
 
 /*
+ * What commands and the job left on PVE's side of any VM. Not for a phase
+ * (apply_config_recovery()). Returns how many could not be put right, which is told and left to the
+ * next run, or a negative errno.
+ */
+int recover_configs(struct hook *h, struct error *err);
+
+/*
  * Release every lease of the owner's VM, except those on the n_keep VFs of keep. Goes on past
  * failures; they are told as they happen. Returns how many VFs were released, or a negative errno
  * if any could not be. *found, if not NULL, counts the leases there were.

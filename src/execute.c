@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "src/execute.h"
+#include "src/execute_impl.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -11,8 +11,7 @@
 #include "src/journal.h"
 #include "src/steps.h"
 
-static void __attribute__((format(printf, 2, 3)))
-say(const struct executor *x, const char *fmt, ...)
+void executor_say(const struct executor *x, const char *fmt, ...)
 {
 	char line[1200];
 	va_list ap;
@@ -32,15 +31,6 @@ static const char *vf_name(const struct step *s, char *buf, size_t size)
 		 s->pf_name[0] ? s->pf_name : "?", s->driver[0] ? s->driver : "no driver");
 	return buf;
 }
-
-/* A plan under way: who carries it out, in whose name, and what of its leases was seen. */
-struct run {
-	const struct executor *x;
-	const struct owner *owner;
-	const struct plan *p;
-	struct lease_stamp seen;
-	bool undone; /* nothing of it is left, if it failed */
-};
 
 /*
  * Asked before each step that touches a VF, since a lease can go in two ways only: by its owner's
@@ -205,7 +195,7 @@ static int undo_step(struct run *r, const bool *failed, size_t i, struct error *
 	char what[600];
 
 	if (s->kind == STEP_CALL && s->object.harmless) {
-		say(r->x, "kept, and harmless: %s", step_describe(s, what, sizeof(what)));
+		executor_say(r->x, "kept, and harmless: %s", step_describe(s, what, sizeof(what)));
 		return 0;
 	}
 	if (s->kind == STEP_CALL)
@@ -220,8 +210,7 @@ static int undo_step(struct run *r, const bool *failed, size_t i, struct error *
 	}
 }
 
-/* Undo the first n steps, last one first. Returns how many could not be undone. */
-static unsigned undo(struct run *r, size_t n)
+unsigned run_undo(struct run *r, size_t n)
 {
 	bool failed[JOURNAL_STEPS] = {false};
 	unsigned bad = 0;
@@ -237,8 +226,11 @@ static unsigned undo(struct run *r, size_t n)
 		if (step_is_moot(r->x, s))
 			continue;
 		bad++;
-		say(r->x, "could not undo \"%s\": %s", step_describe(s, what, sizeof(what)),
-		    why.text);
+		r->not_ours = s->kind == STEP_CALL && why.code == ECANCELED;
+		if (r->not_ours)
+			return bad;
+		executor_say(r->x, "could not undo \"%s\": %s",
+			     step_describe(s, what, sizeof(what)), why.text);
 	}
 	return bad;
 }
@@ -312,15 +304,20 @@ static size_t to_undo(const struct plan *p, size_t i)
 static void tell_not_undone(const struct run *r, unsigned bad)
 {
 	if (plan_kind_is_config(r->p->kind))
-		say(r->x,
-		    "%u step%s could not be undone: the next vfhook command for VM %u, or "
-		    "`vfhook repair`, tries again",
-		    bad, bad == 1 ? "" : "s", r->p->vmid);
+		executor_say(r->x,
+			     "%u step%s could not be undone: the next vfhook command for VM %u, or "
+			     "`vfhook repair`, tries again",
+			     bad, bad == 1 ? "" : "s", r->p->vmid);
+	else if (r->p->kind == PLAN_VFS)
+		executor_say(r->x,
+			     "%u step%s could not be undone: the next `vfhook boot` tries again",
+			     bad, bad == 1 ? "" : "s");
 	else
-		say(r->x,
-		    "%u step%s could not be undone: the VF stays out of use until `vfhook release "
-		    "%u` or a later start cleans it",
-		    bad, bad == 1 ? "" : "s", r->p->vmid);
+		executor_say(r->x,
+			     "%u step%s could not be undone: the VF stays out of use until `vfhook "
+			     "release "
+			     "%u` or a later start cleans it",
+			     bad, bad == 1 ? "" : "s", r->p->vmid);
 }
 
 static int failed_at(struct run *r, size_t i, struct error *err)
@@ -342,9 +339,12 @@ static int failed_at(struct run *r, size_t i, struct error *err)
 	 * changed. From a driver they come after long patience: once is enough.
 	 */
 	if (s->kind != STEP_LEASE_TAKE && !plan_kind_is_config(r->p->kind) &&
-	    (code == EAGAIN || code == EEXIST))
+	    r->p->kind != PLAN_VFS && (code == EAGAIN || code == EEXIST))
 		code = err->code = EBUSY;
-	bad = undo(r, to_undo(r->p, i));
+	/* It is still being done, and nobody knows how it ends: its leases stay. */
+	if (s->kind == STEP_CALL && code == EINPROGRESS)
+		return -code;
+	bad = run_undo(r, to_undo(r->p, i));
 	if (bad)
 		tell_not_undone(r, bad);
 	r->undone = !bad;
@@ -380,7 +380,7 @@ static void tell_failed(const struct executor *x, const struct step *s, const st
 	if (!*result)
 		*result = fail(err, why->code, "%s: %s", what, why->text);
 	else
-		say(x, "%s: %s", what, why->text);
+		executor_say(x, "%s: %s", what, why->text);
 }
 
 static int execute_release(struct run *r, struct error *err)
@@ -442,12 +442,13 @@ static int execute_remove(struct run *r, struct error *err)
 	return done < 0 ? done : 0;
 }
 
-static int carry_out(struct run *r, struct error *err)
+int run_carry_out(struct run *r, struct error *err)
 {
 	switch (r->p->kind) {
 	case PLAN_START:
 	case PLAN_CHANGE:
 	case PLAN_CONFIG:
+	case PLAN_VFS:
 		return execute_start(r, err);
 	case PLAN_RELEASE:
 		return execute_release(r, err);
@@ -455,13 +456,17 @@ static int carry_out(struct run *r, struct error *err)
 		return execute_mend(r, err);
 	case PLAN_CUT_OFF:
 	case PLAN_REMOVE:
+	case PLAN_SWAP:
 		return execute_remove(r, err);
 	}
 	return fail(err, EINVAL, "unknown plan");
 }
 
+/* What PLAN_SWAP changes is nobody's: that it still is what was read is asked where it is set. */
 static bool may_execute(const struct owner *o, const struct plan *p)
 {
+	if (p->kind == PLAN_SWAP)
+		return p->n_steps == 1 && p->steps[0].kind == STEP_CALL;
 	return owner_vmid(o) == p->vmid &&
 	       (plan_kind_is_config(p->kind) ? owner_is_config(o) : owner_is_real(o));
 }
@@ -479,7 +484,7 @@ static int end(struct run *run, int r, struct error *err)
 		return r;
 	/* A journal that stays would undo what is good: this failure is the run's. */
 	if (plan_kind_is_undone(p->kind))
-		undo(run, p->n_steps);
+		run_undo(run, p->n_steps);
 	*err = late;
 	return -late.code;
 }
@@ -494,8 +499,8 @@ int execute(const struct executor *x, const struct owner *owner, const struct pl
 		return 0;
 	if (!may_execute(owner, p))
 		return fail(err, EPERM, "a plan for VM %u without its lock", p->vmid);
-	if (p->kind == PLAN_CUT_OFF)
-		return carry_out(&run, err);
+	if (!plan_kind_has_journal(p->kind))
+		return run_carry_out(&run, err);
 	r = journal_write(x->root, p, err);
 	/* -EEXIST would be taken for a lost race, and tried again for nothing. */
 	if (r == -EEXIST)
@@ -505,116 +510,5 @@ int execute(const struct executor *x, const struct owner *owner, const struct pl
 			    p->vmid);
 	if (r < 0)
 		return r;
-	return end(&run, carry_out(&run, err), err);
-}
-
-/* --- After a crash --- */
-
-/* Interface names and numbers of then may not be those of now. */
-static void refresh(const struct executor *x, struct plan *p)
-{
-	for (size_t i = 0; i < p->n_steps; i++) {
-		struct step *s = &p->steps[i];
-		struct pf_info pf;
-
-		if (s->kind == STEP_CALL || sysfs_pf_read(x->root, &s->pf, &pf, NULL) < 0)
-			continue;
-		s->ifindex = pf.ifindex;
-		memcpy(s->pf_name, pf.ifname, sizeof(s->pf_name));
-		memcpy(s->driver, pf.driver, sizeof(s->driver));
-	}
-}
-
-/* A temporary file of a lease that was being replaced when its writer died. */
-static void sweep(const struct executor *x, const struct plan *p)
-{
-	for (size_t i = 0; i < p->n_steps; i++) {
-		char addr[PCI_ADDR_LEN];
-		char path[128];
-
-		if (p->steps[i].kind == STEP_CALL)
-			continue;
-		snprintf(path, sizeof(path), LEASE_DIR "/%s",
-			 pci_addr_format(&p->steps[i].vf, addr));
-		file_sweep(x->root, path);
-	}
-}
-
-/* What a harmless step was for may be over: whoever comes next does what he needs. */
-static void forget_harmless(const struct executor *x, struct plan *p)
-{
-	size_t kept = 0;
-	char what[600];
-
-	for (size_t i = 0; i < p->n_steps; i++) {
-		struct step *s = &p->steps[i];
-
-		if (s->kind == STEP_CALL && s->object.harmless) {
-			say(x, "left to the next start: %s", step_describe(s, what, sizeof(what)));
-			step_object_free(&s->object);
-		} else {
-			p->steps[kept++] = *s;
-		}
-	}
-	p->n_steps = kept;
-}
-
-/*
- * Undo or finish what the journal says. What cannot be is told; for a plan on VFs it is no reason
- * to stop what comes after it, and 0: their leases keep what is not clean from everybody.
- */
-static int recover_plan(const struct executor *x, const struct owner *owner, struct plan *p,
-			struct error *err)
-{
-	struct run run = {.x = x, .owner = owner, .p = p};
-	bool undone = plan_kind_is_undone(p->kind);
-	struct error why = ERROR_INIT;
-	int r;
-
-	if (p->vmid == LEASE_SELF)
-		say(x, "earlier parking of VFs was cut off in the middle: %s it",
-		    undone ? "undoing" : "finishing");
-	else
-		say(x, "an earlier %s %s VM %u was cut off in the middle: %s it",
-		    plan_kind_name(p->kind), p->kind == PLAN_START ? "of" : "for", p->vmid,
-		    undone ? "undoing" : "finishing");
-	if (undone && undo(&run, p->n_steps) && p->kind == PLAN_CONFIG)
-		return fail(err, EBUSY,
-			    "what an earlier run for VM %u left cannot be undone now: see above",
-			    p->vmid);
-	if (undone)
-		return 0;
-	forget_harmless(x, p);
-	r = carry_out(&run, &why);
-	/* The lease goes last: without it the release was over, and the VF may be another's. */
-	if (r < 0 && !(p->kind == PLAN_RELEASE && r == -EEXIST))
-		say(x, "%s", why.text);
-	return 0;
-}
-
-int recover(const struct executor *x, const struct owner *owner, struct error *err)
-{
-	enum journal which = owner_is_config(owner) ? JOURNAL_CONFIG : JOURNAL_VFS;
-	CLEANUP(plan_free) struct plan p;
-	uint32_t vmid = owner_vmid(owner);
-	int r = journal_read(x->root, which, vmid, &p, err);
-
-	if (r == -ENOENT) {
-		error_clear(err);
-		return 0;
-	}
-	if (r < 0 && r != -EINVAL)
-		return r;
-	if (!owner_is_real(owner) && !owner_is_config(owner))
-		return fail(err, EPERM, "the journal of VM %u without its lock", vmid);
-	if (r < 0) {
-		say(x, "%s; put aside as %u.broken", err->text, vmid);
-		error_clear(err);
-		return journal_put_aside(x->root, which, vmid, err) < 0 ? error_code(err) : 1;
-	}
-	refresh(x, &p);
-	sweep(x, &p);
-	if (recover_plan(x, owner, &p, err) < 0 || journal_drop(x->root, which, vmid, err) < 0)
-		return error_code(err);
-	return 1;
+	return end(&run, run_carry_out(&run, err), err);
 }

@@ -19,8 +19,9 @@ struct executor {
 	struct kernel *kernel;
 	/*
 	 * Does a STEP_CALL: sets the object to `to` if it is `from`, or is `to` already; undo: the
-	 * other way round. -EAGAIN: it is neither, and stays as it is. Needed only for plans that
-	 * have one.
+	 * other way round. -EAGAIN: it is neither, and stays as it is. -EINPROGRESS: it is still
+	 * being done, and nobody can tell how it ends. -ECANCELED, of an undo: this run may not do
+	 * it. Needed only for plans that have one.
 	 */
 	int (*call)(void *arg, const struct step *s, bool undo, struct error *err);
 	/* One line for a person; never NULL. */
@@ -45,8 +46,15 @@ struct executor {
  *
  * PLAN_REMOVE: ends at the first failure, and whoever looks again finds what is left.
  *
- * PLAN_CUT_OFF: likewise, but whoever has the lease of its VFs, and without a journal: a crash
- * leaves nothing that another run could put right without knowing whose the VF is by then.
+ * PLAN_VFS: as PLAN_START; but an object that is still being changed (-EINPROGRESS) ends it where
+ * it is, with the leases of VFs that may go at any time, and without a journal: what hangs in the
+ * kernel nobody can undo. One that this run may not put back (-ECANCELED) keeps journal and leases.
+ *
+ * PLAN_SWAP: one object, compared and set in one stroke by who sets it. No journal, since a crash
+ * leaves it done or not done; no owner (NULL), since it is no VM's.
+ *
+ * PLAN_CUT_OFF: as PLAN_REMOVE, but whoever has the lease of its VFs, and without a journal: a
+ * crash leaves nothing that another run could put right without knowing whose the VF is by then.
  *
  * owner is p->vmid's: owner_lock(), or for plan_kind_is_config() owner_lock_config(). Before each
  * step that touches a VF its lease is asked for: one that is not this VM's (any more) is left

@@ -35,6 +35,7 @@ static const char *const kinds[] = {
 static const char *const plan_kinds[] = {
 	[PLAN_START] = "start",	  [PLAN_RELEASE] = "release", [PLAN_MEND] = "mend",
 	[PLAN_CHANGE] = "change", [PLAN_CONFIG] = "config",   [PLAN_REMOVE] = "remove",
+	[PLAN_VFS] = "vfs",
 };
 
 static void journal_path(char path[64], enum journal which, uint32_t vmid)

@@ -21,10 +21,11 @@ static const struct {
 	bool undone;
 	bool config;
 } plan_kinds[] = {
-	[PLAN_START] = {"start", true, false},	    [PLAN_RELEASE] = {"release", false, false},
-	[PLAN_MEND] = {"mending", false, false},    [PLAN_CHANGE] = {"change", true, false},
-	[PLAN_CONFIG] = {"attach", true, true},	    [PLAN_REMOVE] = {"detach", false, true},
-	[PLAN_CUT_OFF] = {"cut-off", false, false},
+	[PLAN_START] = {"start", true, false},	     [PLAN_RELEASE] = {"release", false, false},
+	[PLAN_MEND] = {"mending", false, false},     [PLAN_CHANGE] = {"change", true, false},
+	[PLAN_CONFIG] = {"attach", true, true},	     [PLAN_REMOVE] = {"detach", false, true},
+	[PLAN_VFS] = {"making of VFs", true, false}, [PLAN_CUT_OFF] = {"cut-off", false, false},
+	[PLAN_SWAP] = {"change", true, false},
 };
 
 bool plan_kind_is_undone(enum plan_kind kind)
@@ -35,6 +36,11 @@ bool plan_kind_is_undone(enum plan_kind kind)
 bool plan_kind_is_config(enum plan_kind kind)
 {
 	return plan_kinds[kind].config;
+}
+
+bool plan_kind_has_journal(enum plan_kind kind)
+{
+	return kind != PLAN_CUT_OFF && kind != PLAN_SWAP;
 }
 
 const char *plan_kind_name(enum plan_kind kind)

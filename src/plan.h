@@ -76,7 +76,9 @@ enum plan_kind {
 	PLAN_CHANGE,  /* undo it: new settings for a VF, and for the file that they are from */
 	PLAN_CONFIG,  /* undo it: a port is made, and PVE told of it */
 	PLAN_REMOVE,  /* finish it: a port is taken away */
+	PLAN_VFS,     /* undo it: a PF is given its VFs */
 	PLAN_CUT_OFF, /* forget it: the one kind that touches VFs of others (plan_cut_off()) */
+	PLAN_SWAP,    /* nothing: one object that is set in one stroke, done or not done */
 };
 
 /* Is a crashed plan of that kind undone? Otherwise it is finished. */
@@ -86,6 +88,8 @@ bool plan_kind_is_undone(enum plan_kind kind);
  * touches: PVE's lock on the VM is held around a phase, and the VM's config cannot be written.
  */
 bool plan_kind_is_config(enum plan_kind kind);
+/* Does the next run have to know of it? Otherwise it has no journal. */
+bool plan_kind_has_journal(enum plan_kind kind);
 /* "start": for a line about it. */
 const char *plan_kind_name(enum plan_kind kind);
 
@@ -206,7 +210,7 @@ int plan_park(const struct pf_state *pf, const struct vf_state *vf, int64_t now,
 	      struct error *err);
 
 /*
- * The steps that lease a VF that nobody has to vfhook itself (LEASE_SELF), and the one that drops
+ * The step that leases a VF that nobody has to vfhook itself (LEASE_SELF), and the one that drops
  * that lease again: nobody gets it in between. Nothing of it is set.
  */
 int plan_hold(const struct pf_state *pf, const struct vf_state *vf, int64_t now, struct plan *p,

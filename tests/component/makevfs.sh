@@ -106,7 +106,8 @@ is "$(lease_count) $(numvfs)" "2 2" "boot is killed with all VFs leased to itsel
 out=$(qm start 100 2>&1)
 is "$? $(lease_count)" "0 1" "the next start takes them back, and has one"
 qm stop 100 >/dev/null 2>&1
-HANG_PATH=0000:06:00.0/sriov_numvfs HANG_TEXT=4 HANG_FLAG=$node_root/hangs LD_PRELOAD=$BUILD/tests/stopat.so plain boot >/dev/null 2>&1 &
+HANG_PATH=0000:06:00.0/sriov_numvfs HANG_TEXT=4 HANG_FLAG=$node_root/hangs LD_PRELOAD=$BUILD/tests/stopat.so \
+	"$BUILD/tests/vfhook-plain" --root "$node_root" boot >/dev/null 2>&1 &
 pid=$!
 wait_for 10 test -e "$node_root/hangs"
 kill -9 $pid
@@ -116,6 +117,63 @@ rm "$node_root/hangs"
 wait_for 10 test -e "$(dev 0000:06:10.6)"
 out=$(plain boot 2>&1)
 like "$? $(numvfs) $(lease_count) $out" '^0 4 0 .*4 VFs, 3 free' "the next boot puts it right"
+
+# --- Making VFs is a plan ---
+
+journals() { find "$node_root/run/vfhook/journal" -type f -printf '%f ' 2>/dev/null; }
+# The plan in the journal of boot, a line a step: what it is, of which VF or to how many.
+journaled() {
+	python3 -c 'import json,sys
+for s in json.load(open(sys.argv[1]))["steps"]:
+    print(s["kind"], s.get("name", s["vf"]).split()[0], s.get("to", ""))' "$node_root/run/vfhook/journal/1"
+}
+# The same of what a dry run tells.
+foretold() {
+	sed -nE 's/^vfhook: +VF ([0-9a-f:.]+) .*: lease to VM .*/lease-take \1 /p
+		s/^vfhook: +VF ([0-9a-f:.]+): drop the lease.*/lease-drop \1 /p
+		s/^vfhook: +PF enp6s0f0: sriov_numvfs [0-9]+ -> ([0-9]+)$/call 0000:06:00.0 \1/p'
+}
+two_vfs
+would=$(plain boot --dry-run 2>&1 | foretold)
+is "$(wc -l <<<"$would")" 6 "a dry run tells each step: two leases, none, four, two leases dropped"
+STOP_MODE=w stopped plan 0000:06:00.0/sriov_numvfs boot
+is "$(journals) $(journaled)" "1  $would" "and that is the plan that boot has in its journal when it writes 0"
+go_on plan
+is "$? $(numvfs) $(journals)" "0 4 " "which it carries out"
+
+# between MODE - boot is killed between none and four VFs.
+between() {
+	two_vfs
+	mkdir -p "$node_root/var/lib/pvesim/makes-none"
+	echo ever >"$node_root/var/lib/pvesim/makes-none/0000:06:00.0"
+	"$BUILD/tests/vfhook-plain" --root "$node_root" boot >/dev/null 2>&1 &
+	pid=$!
+	wait_for 20 test ! -e "$(dev 0000:06:10.0)"
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	wait_for 5 test "$(numvfs)" = 0
+	rm "$node_root/var/lib/pvesim/makes-none/0000:06:00.0"
+}
+between
+is "$(numvfs) $(journals)" "0 1 " "boot is killed when the PF has no VFs"
+out=$(plain --dry-run 100 pre-start 2>&1)
+like "$out" 'making of VFs was cut off.*a start makes none: vfhook boot' "a dry run of a start leaves that to boot"
+out=$(qm start 100 2>&1)
+like "$? $(numvfs) $(journals) $out" '^[1-9][0-9]* 0 1  .*a start makes none.*vfhook boot' "a start makes no VFs, says who does, and leaves the journal to it"
+out=$(plain --dry-run repair 2>&1)
+like "$? $(numvfs) $out" '^[01] 0 .*earlier making of VFs.*would be undone:.*numvfs .*0 -> 2' "repair would make as many as there were"
+out=$(plain repair 2>&1)
+like "$? $(numvfs) $(lease_count) $(journals) $out" '^0 2 0  .*earlier making of VFs was cut off in the middle: undoing it' "and does, and its leases are gone"
+between
+out=$(plain boot 2>&1)
+like "$? $(numvfs) $(lease_count) $(journals) $out" '^0 4 0  .*4 VFs, 3 free' "boot makes what the pool wants"
+
+two_vfs
+out=$(HANG_PATH=0000:06:00.0/sriov_numvfs SAYS_NO=0 LD_PRELOAD=$BUILD/tests/stopat.so plain boot 2>&1)
+like "$? $(numvfs) $(lease_count) $(journals) $out" '^1 2 0  .*write 0 to sriov_numvfs: Input/output error' "a driver that takes the VFs away and says no: there are two again"
+two_vfs
+out=$(HANG_PATH=0000:06:00.0/sriov_numvfs HANG_TEXT=x SAYS_NO=4 LD_PRELOAD=$BUILD/tests/stopat.so plain boot 2>&1)
+like "$? $(numvfs) $(lease_count) $(journals)" '^1 4 0 ' "one that makes four and says no: they stay, and are not taken away again"
 
 # --- A start makes no VFs ---
 

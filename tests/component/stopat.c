@@ -7,10 +7,11 @@
  * HANG_PATH: a write(2) to a file whose path ends so does not return, as in a driver that waits,
  * and killing the writer does not end it: it is done, and what the writer had open is closed, when
  * the file HANG_FLAG, made at its beginning, is removed. HANG_TEXT: only if that is what is
- * written.
+ * written. SAYS_NO: likewise a text; it is written, and the answer is EIO all the same.
  */
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@ static char stop_path[256];
 static char flag[512];
 static char hang_path[256];
 static char hang_text[32];
+static char says_no[32];
 static char hang_flag[512];
 static bool writes_only;
 
@@ -47,16 +49,17 @@ __attribute__((constructor)) static void read_environment(void)
 	snprintf(hang_path, sizeof(hang_path), "%s", path ? path : "");
 	snprintf(hang_flag, sizeof(hang_flag), "%s", name ? name : "");
 	snprintf(hang_text, sizeof(hang_text), "%s", mode ? mode : "");
+	mode = getenv("SAYS_NO");
+	snprintf(says_no, sizeof(says_no), "%s", mode ? mode : "");
 }
 
-static bool hangs(int fd, const void *data, size_t size)
+static bool is_meant_write(int fd, const void *data, size_t size, const char *text)
 {
 	char target[512];
 	char proc[64];
 	ssize_t n;
 
-	if (!hang_path[0] ||
-	    (hang_text[0] && (size != strlen(hang_text) || memcmp(data, hang_text, size) != 0)))
+	if (!hang_path[0] || (text[0] && (size != strlen(text) || memcmp(data, text, size) != 0)))
 		return false;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	n = readlink(proc, target, sizeof(target) - 1);
@@ -73,7 +76,12 @@ ssize_t write(int fd, const void *data, size_t size)
 
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "write");
-	if (hangs(fd, data, size)) {
+	if (says_no[0] && is_meant_write(fd, data, size, says_no)) {
+		real(fd, data, size);
+		errno = EIO;
+		return -1;
+	}
+	if (hang_flag[0] && is_meant_write(fd, data, size, hang_text)) {
 		*(void **)&open_real = dlsym(RTLD_NEXT, "openat");
 		close(open_real(AT_FDCWD, hang_flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 		if (fork()) {

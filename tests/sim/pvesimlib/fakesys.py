@@ -268,8 +268,10 @@ class Tree:
             put(f"{self.dev(pf)}/sriov_numvfs", "0\n")
             return
         if have:
-            self.remove_vfs(pf)
-            put(f"{self.dev(pf)}/sriov_numvfs", f"{want}\n")
+            # Once VF 0 is gone the writer goes on, and may have written the next number.
+            self.remove_vfs(pf, tell=False)
+            if want:
+                put(f"{self.dev(pf)}/sriov_numvfs", f"{want}\n")
         if want:
             self._add_vfs(pf, want)
 
@@ -298,14 +300,16 @@ class Tree:
                 self.catch_up(pf)
             time.sleep(0.02)
 
-    def remove_vfs(self, pf):
+    def remove_vfs(self, pf, tell=True):
+        """VF 0 goes last."""
         pfdir = self.dev(pf)
-        for name in os.listdir(pfdir):
+        for name in sorted(os.listdir(pfdir), reverse=True):
             if re.fullmatch(r"virtfn\d+", name):
                 addr = os.path.basename(os.readlink(f"{pfdir}/{name}"))
                 self.remove_device(addr)
                 os.unlink(f"{pfdir}/{name}")
-        put(f"{pfdir}/sriov_numvfs", "0\n")
+        if tell:
+            put(f"{pfdir}/sriov_numvfs", "0\n")
 
     def remove_device(self, addr):
         self.unbind(addr)
