@@ -7,13 +7,15 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "hook/apply.h"
+#include "hook/objects.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "hook/wish.h"
-#include "pveapi/api.h"
 #include "pveapi/vmstate.h"
 
 #define REST_WAIT_MS 60000
+#define MAX_TRIES    3
 
 /* --- Which VF --- */
 
@@ -209,22 +211,12 @@ struct refresh {
 	unsigned failed;
 };
 
-/* What a mapping is to become; entry is NULL where nothing is to be done. */
-struct wanted {
-	char id[NAME_LEN];
-	char *old; /* what it names now, NULL: nothing */
-	char *entry;
-};
-
-static void wanted_free(struct wanted *w)
-{
-	free(w->old);
-	free(w->entry);
-	*w = (struct wanted){0};
-}
-
+/*
+ * What is to be done for a mapping, if anything. No journal: it is one PUT with the digest of what
+ * was read, done or not done, and each start and boot looks anew.
+ */
 static int look(const struct refresh *r, const struct port *port, struct pool_vfs *p,
-		struct wanted *out, struct error *err)
+		struct plan *out, struct error *err)
 {
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	struct refresh_facts facts = {.vfs = p->vfs,
@@ -232,31 +224,33 @@ static int look(const struct refresh *r, const struct port *port, struct pool_vf
 				      .n_vfs = p->n,
 				      .before = r->before,
 				      .n_before = r->n_before};
+	AUTO_FREE char *entry = NULL;
 	const struct mapping_entry *e;
 	const struct mapping *m;
 	const struct vf_info *vf;
+	char id[NAME_LEN];
 	size_t n;
 
-	*out = (struct wanted){0};
-	port_mapping_id(port->vmid, port->slot, out->id);
+	port_mapping_id(port->vmid, port->slot, id);
 	if (mapping_load(r->h->root, &f, err) < 0)
 		return error_code(err);
-	m = mapping_find(&f, out->id);
+	m = mapping_find(&f, id);
 	if (!m)
 		return 0;
 	e = mapping_node_entry(m, r->h->node, &n);
-	mark_taken(r->h, &f, out->id, p);
+	mark_taken(r->h, &f, id, p);
 	facts.entry_path = e ? e->path : NULL;
 	vf = refresh_choose(&facts);
 	if (!vf) {
-		say("mapping %s: pool '%s' has no VF on this node for it", out->id, p->pool->name);
+		say("mapping %s: pool '%s' has no VF on this node for it", id, p->pool->name);
 		return 0;
 	}
 	if (e && n == 1 && !m->mdev && !e->unknown_key && entry_says(r->h, e, vf))
 		return 0;
-	out->entry = vf_map_entry(r->h, vf);
-	out->old = e ? strdup(e->path) : NULL;
-	return out->entry && (out->old || !e) ? 0 : fail(err, ENOMEM, "out of memory");
+	entry = vf_map_entry(r->h, vf);
+	if (!entry)
+		return fail(err, ENOMEM, "out of memory");
+	return plan_map_entry(id, r->h->node, e, entry, false, out, err);
 }
 
 /*
@@ -285,26 +279,31 @@ static void wait_for_pveproxy(struct refresh *r)
 	r->asked = true;
 }
 
-static int write_it(struct refresh *r, const struct wanted *w, struct error *err)
+/* Look and write: what somebody else has written in between is looked at, not overwritten. */
+static int look_and_write(struct refresh *r, const struct port *port, struct pool_vfs *p,
+			  struct error *err)
 {
-	int done;
+	int done = -EAGAIN;
 
-	say("%smapping %s on %s: %s -> %s", r->h->dry_run ? "would change " : "", w->id, r->h->node,
-	    w->old ? w->old : "no entry", w->entry);
-	if (r->h->dry_run)
-		return 0;
-	done = hook_rest(r->h, err);
-	if (!done)
-		done = api_mapping_set(r->h->rest, r->h->root, r->h->node, w->id, NULL, w->entry,
-				       err);
-	return done < 0 ? done : 0;
+	for (int i = 0; i < MAX_TRIES && done == -EAGAIN; i++) {
+		CLEANUP(plan_free) struct plan plan;
+		char what[600];
+
+		error_clear(err);
+		plan_init(&plan, PLAN_SWAP, port->vmid);
+		done = look(r, port, p, &plan, err);
+		if (!done && plan.n_steps && !r->h->dry_run)
+			say("%s", step_describe(&plan.steps[0], what, sizeof(what)));
+		if (!done)
+			done = apply_plan(r->h, NULL, &plan, err);
+	}
+	return done;
 }
 
 /* Under the locks of its VM, so what was looked at before may be otherwise by now. */
 static int change(struct refresh *r, const struct port *port, struct pool_vfs *p, struct error *err)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-	CLEANUP(wanted_free) struct wanted w = {0};
 	struct proc_id qemu;
 	char id[NAME_LEN];
 
@@ -320,30 +319,31 @@ static int change(struct refresh *r, const struct port *port, struct pool_vfs *p
 		    port->vmid);
 		return 0;
 	}
-	if (look(r, port, p, &w, err) < 0)
-		return error_code(err);
-	return w.entry ? write_it(r, &w, err) : 0;
+	return look_and_write(r, port, p, err);
 }
 
 static int refresh_one(struct refresh *r, const struct port *port, struct pool_vfs *p,
 		       struct error *err)
 {
-	CLEANUP(wanted_free) struct wanted w = {0};
+	CLEANUP(plan_free) struct plan first;
+	char id[NAME_LEN];
 
-	if (look(r, port, p, &w, err) < 0)
+	port_mapping_id(port->vmid, port->slot, id);
+	plan_init(&first, PLAN_SWAP, port->vmid);
+	if (look(r, port, p, &first, err) < 0)
 		return error_code(err);
-	if (!w.entry)
+	if (!first.n_steps)
 		return 0;
 	wait_for_pveproxy(r);
 	if (!r->h->dry_run && !deadline_left(r->until))
 		return fail(err, ECONNREFUSED,
 			    "mapping %s is not changed, since the time for it is over; those "
 			    "behind it are not looked at (the starts of their VMs will do it)",
-			    w.id);
+			    id);
 	if (change(r, port, p, err) < 0)
 		return fail_context(err,
-				    "mapping %s is not changed (the start of VM %u will do it)",
-				    w.id, port->vmid);
+				    "mapping %s is not changed (the start of VM %u will do it)", id,
+				    port->vmid);
 	return 0;
 }
 
