@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/say.h"
 #include "pveapi/section.h"
 
 static void pool_text(const struct pool *p, const char *node, struct str *out)
@@ -44,6 +45,10 @@ int bootcfg_save(struct hook *h, const struct config *c, struct error *err)
 	}
 	if (!str_ok(&text))
 		return fail(err, ENOMEM, "out of memory");
+	if (h->dry_run && (any || path_exists(h->root, BOOT_CFG)))
+		say("  /" BOOT_CFG ": %s", any ? "this node's own copy of its pools" : "removed");
+	if (h->dry_run)
+		return 0;
 	if (!any)
 		return unlinkat(h->root, BOOT_CFG, 0) < 0 && errno != ENOENT
 			       ? fail_errno(err, errno, "remove /" BOOT_CFG)

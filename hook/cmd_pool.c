@@ -8,8 +8,10 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/apply.h"
 #include "hook/bootcfg.h"
 #include "hook/command.h"
+#include "hook/objects.h"
 #include "hook/publish.h"
 #include "hook/refresh.h"
 #include "hook/say.h"
@@ -149,26 +151,82 @@ static void tell_added(const struct hook *h, const struct addition *add, size_t 
 
 /* A person waits for it. */
 #define PUBLISH_MS 60000
+#define MAX_TRIES  3
 
 /*
  * What a pool's change means beyond vfhook.cfg: the other nodes' mappings name our VFs
  * from what we tell of them, mappings that are there get an entry for this node, and the
- * next boot reads this node's own copy.
+ * next boot reads this node's own copy. Each is one file that is made anew from what is true, or a
+ * plan of its own: whoever is cut off before it is mended by the next `pool` or `boot`.
  */
-static int publish(struct hook *h)
+static int publish_of(struct hook *h, const struct config *c)
 {
 	const struct deadline until = deadline_in(PUBLISH_MS);
-	CLEANUP(config_free) struct config c = {0};
 	struct error err = ERROR_INIT;
 
-	if (!config_load(h->root, &c, &err) && !publish_vfs(h, &c, &err) &&
-	    !bootcfg_save(h, &c, &err) && refresh_mappings(h, &c, NULL, 0, &until, &err) == 0)
+	if (!publish_vfs(h, c, &err) && !bootcfg_save(h, c, &err) &&
+	    refresh_mappings(h, c, NULL, 0, &until, &err) == 0)
 		return EXIT_DONE;
 	complain(
 		"the pool is changed, but not all that goes with it%s%s: mend that and run `vfhook "
 		"boot`",
 		err.code ? ": " : "", err.text);
 	return EXIT_REFUSED;
+}
+
+/* then: the config as it would be, for a dry run. */
+static int publish(struct hook *h, const struct config *then)
+{
+	CLEANUP(config_free) struct config c = {0};
+	struct error err = ERROR_INIT;
+
+	if (h->dry_run)
+		return publish_of(h, then);
+	if (!config_load(h->root, &c, &err))
+		return publish_of(h, &c);
+	complain("the pool is changed, but not all that goes with it: %s: mend that and run "
+		 "`vfhook boot`",
+		 err.text);
+	return EXIT_REFUSED;
+}
+
+/* A section in one line, without its head: "pf node=pve1,path=0000:06:00.0; vfs 4". */
+static void tell_section(const char *text, struct str *out)
+{
+	const char *at = text ? strchr(text, '\n') : NULL;
+
+	if (!at) {
+		str_append(out, "none");
+		return;
+	}
+	for (const char *sep = ""; at && at[1]; sep = "; ") {
+		at += 1 + strspn(at + 1, " \t");
+		str_printf(out, "%s%.*s", sep, (int)strcspn(at, "\n"), at);
+		at = strchr(at, '\n');
+	}
+}
+
+/* The one step that it takes: a section of vfhook.cfg for another. */
+static int apply_pool(struct hook *h, const char *name, const struct pool_change *c,
+		      struct error *err)
+{
+	CLEANUP(str_free) struct str what = STR_INIT;
+	CLEANUP(plan_free) struct plan p;
+	struct step_object o = {.kind = OBJECT_POOL, .name = name, .from = c->from, .to = c->to};
+
+	plan_init(&p, PLAN_SWAP, 0);
+	if (text_same(c->from, c->to))
+		return 0;
+	str_printf(&what, "pool %s in /" VFHOOK_CFG ": ", name);
+	tell_section(c->from, &what);
+	str_append(&what, " -> ");
+	tell_section(c->to, &what);
+	o.what = str_get(&what);
+	if (!str_ok(&what))
+		return fail(err, ENOMEM, "out of memory");
+	if (plan_add_object(&p, &o, err) < 0)
+		return error_code(err);
+	return apply_plan(h, NULL, &p, err);
 }
 
 /* What is still to be done for the pool's VFs to be there, now and after the next boot. */
@@ -196,6 +254,23 @@ static void tell_next(struct hook *h, const char *name)
 	}
 }
 
+/* Whoever else changes the pool meanwhile: looked at again. */
+static int change_pool(struct hook *h, const struct pool_addition *a, const char *name,
+		       struct pool_change *c, struct error *err)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < MAX_TRIES && r == -EAGAIN; i++) {
+		error_clear(err);
+		pool_change_free(c);
+		r = a ? config_pool_addition(h->root, a, c, err)
+		      : config_pool_removal(h->root, name, c, err);
+		if (!r)
+			r = apply_pool(h, name, c, err);
+	}
+	return r;
+}
+
 static int add(struct hook *h, int argc, char **argv)
 {
 	struct addition add = {.a = {.node = h->node}};
@@ -203,11 +278,11 @@ static int add(struct hook *h, int argc, char **argv)
 		{"pf", &add.pf_list, NULL},
 		{"vfs", &add.a.vfs, NULL},
 		{"allow-pf-down", NULL, &add.allow_pf_down},
+		{"dry-run", NULL, &h->dry_run},
 	};
+	CLEANUP(pool_change_free) struct pool_change change = {0};
 	struct error err = ERROR_INIT;
 	size_t n_args;
-	size_t added = 0;
-	bool made = false;
 	int r;
 
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &add.a.name, 1, &n_args))
@@ -223,20 +298,17 @@ static int add(struct hook *h, int argc, char **argv)
 		r = read_pfs(h, &add, &err);
 	if (!r)
 		r = check_vfs(&add, &err);
-	if (!r && !h->dry_run)
-		r = config_add_pool(h->root, &add.a, &added, &made, &err);
+	if (!r)
+		r = change_pool(h, &add.a, add.a.name, &change, &err);
 	if (r < 0) {
 		complain("pool is not changed: %s", err.text);
 		return EXIT_REFUSED;
 	}
-	if (h->dry_run) {
-		say("pool '%s': would be given %zu PF%s of %s", add.a.name, add.a.n_pfs,
-		    add.a.n_pfs == 1 ? "" : "s", h->node);
-		return EXIT_DONE;
+	if (!h->dry_run) {
+		tell_added(h, &add, change.added, !change.from);
+		tell_next(h, add.a.name);
 	}
-	tell_added(h, &add, added, made);
-	tell_next(h, add.a.name);
-	return publish(h);
+	return publish(h, &change.after);
 }
 
 /* --- list --- */
@@ -376,29 +448,28 @@ static int list(struct hook *h, int argc, char **argv)
 
 static int remove_pool(struct hook *h, int argc, char **argv)
 {
+	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}};
+	CLEANUP(pool_change_free) struct pool_change change = {0};
 	struct error err = ERROR_INIT;
 	const char *args[1];
 	size_t n_args;
 
-	if (opts_parse(argc, argv, NULL, 0, args, 1, &n_args))
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 1, &n_args))
 		return EXIT_USAGE;
 	if (!n_args) {
 		complain("pool remove: wanted: a pool's name; see vfhook pool --help");
 		return EXIT_USAGE;
 	}
-	if (h->dry_run) {
-		say("pool '%s': would be removed, if no port uses it", args[0]);
-		return EXIT_DONE;
-	}
-	if (config_remove_pool(h->root, args[0], &err) < 0) {
+	if (change_pool(h, NULL, args[0], &change, &err) < 0) {
 		/* A removal that was cut off may have left the rest to be done. */
-		if (err.code == ENOENT)
-			publish(h);
+		if (err.code == ENOENT && !h->dry_run)
+			publish(h, NULL);
 		complain("pool is not removed: %s", err.text);
 		return EXIT_REFUSED;
 	}
-	say("pool '%s' removed from /" VFHOOK_CFG, args[0]);
-	return publish(h);
+	if (!h->dry_run)
+		say("pool '%s' removed from /" VFHOOK_CFG, args[0]);
+	return publish(h, &change.after);
 }
 
 static int run(struct hook *h, int argc, char **argv)
@@ -432,8 +503,9 @@ const struct command cmd_pool = {
 	.name = "pool",
 	.summary = "which PFs lead to which network: pool add, list, remove",
 	.help = "Usage: vfhook pool add <name> --pf PF[,PF...] [--vfs N] [--allow-pf-down]\n"
+		"                       [--dry-run]\n"
 		"       vfhook pool list [--output-format text|json|json-pretty]\n"
-		"       vfhook pool remove <name>\n"
+		"       vfhook pool remove <name> [--dry-run]\n"
 		"\n"
 		"A pool is the PFs, on each node, that lead to one network. `add` makes it, or\n"
 		"gives an existing one the PFs of this node; run it on each node. A pool that a\n"
@@ -441,6 +513,7 @@ const struct command cmd_pool = {
 		"\n"
 		"  --pf PF,PF...      by interface name or PCI address; kept as PCI address\n"
 		"  --vfs N            how many VFs each PF is to have, for every node\n"
-		"  --allow-pf-down    start VMs even while the PF is down\n",
+		"  --allow-pf-down    start VMs even while the PF is down\n"
+		"  --dry-run          tell what would be done, and do nothing\n",
 	.run = run,
 };

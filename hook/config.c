@@ -1051,25 +1051,6 @@ static int check_swapped(const struct edit *e, const char *id, struct error *err
 					: check_changed_port(e, p.vmid, p.slot, NULL, err);
 }
 
-int config_swap_section(int root, const char *type, const char *id, const char *from,
-			const char *to, bool check, struct error *err)
-{
-	CLEANUP(edit_end) struct edit e = EDIT_INIT;
-	AUTO_FREE char *now = NULL;
-
-	if (edit_begin(root, &e, err) < 0 || copy_section(e.text, type, id, &now, err) < 0)
-		return error_code(err);
-	if (text_same(now, to))
-		return 0;
-	if (!text_same(now, from))
-		return fail(err, EAGAIN, "%s %s in /" VFHOOK_CFG " was changed meanwhile", type,
-			    id);
-	swap_text(&e, now ? find_section(e.text, type, id) : NULL, to);
-	if (check && to && !strcmp(type, "port") && check_swapped(&e, id, err) < 0)
-		return error_code(err);
-	return edit_store(root, &e, err);
-}
-
 int config_change_keys(int root, uint32_t vmid, unsigned slot, const struct key_change *changes,
 		       size_t n, char **from, char **to, struct port *after, struct error *err)
 {
@@ -1245,66 +1226,155 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 	str_free(&first);
 }
 
-int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool *made,
-		    struct error *err)
+/* The section and the file as they are, and as they would be with e->out. */
+static int told_pool(struct edit *e, const char *name, struct pool_change *out, struct error *err)
 {
-	const char *head;
+	if (!str_ok(&e->out))
+		return fail(err, ENOMEM, "out of memory");
+	if (copy_section(e->text, "pool", name, &out->from, err) < 0 ||
+	    copy_section(str_get(&e->out), "pool", name, &out->to, err) < 0)
+		return error_code(err);
+	return config_parse("/" VFHOOK_CFG, str_get(&e->out), e->out.len, &out->after, err);
+}
+
+void pool_change_free(struct pool_change *c)
+{
+	free(c->from);
+	free(c->to);
+	config_free(&c->after);
+	*c = (struct pool_change){0};
+}
+
+static int extended_pool(struct edit *e, const struct pool_addition *a, const struct pf_split *pfs,
+			 struct error *err)
+{
+	const char *head = find_section(e->text, "pool", a->name);
+
+	if (!head)
+		return fail(err, EINVAL,
+			    "the line of pool '%s' in /" VFHOOK_CFG
+			    " is not where it was read: write it as 'pool: %s'",
+			    a->name, a->name);
+	extend_pool(e, head, a, pfs);
+	return 0;
+}
+
+static void new_pool(struct edit *e, const struct pool_addition *a, const struct pf_split *pfs)
+{
+	begin_section(e);
+	str_printf(&e->out, "pool: %s\n", a->name);
+	for (size_t i = 0; i < pfs->n_fresh; i++)
+		pool_pf_text(a->node, &pfs->fresh[i], &e->out);
+	if (a->vfs)
+		str_printf(&e->out, "\tvfs %s\n", a->vfs);
+	if (a->allow_pf_down)
+		str_printf(&e->out, "\tallow-pf-down %s\n", a->allow_pf_down);
+}
+
+int config_pool_addition(int root, const struct pool_addition *a, struct pool_change *out,
+			 struct error *err)
+{
 	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	CLEANUP(pf_split_free) struct pf_split pfs = {0};
 	const struct pool *pool;
 
-	if (edit_begin(root, &e, err) < 0 || split_pfs(&e.now, a, &pfs, err) < 0)
+	*out = (struct pool_change){0};
+	if (load_for_change(root, &e.text, &e.now, err) < 0 || split_pfs(&e.now, a, &pfs, err) < 0)
 		return error_code(err);
 	pool = config_pool(&e.now, a->name);
 	if (pool && pool->bad)
 		return fail(err, EINVAL, "%s", pool->bad);
-	*added = pfs.n_fresh;
-	*made = !pool;
-	if (pool) {
-		if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down)
-			return 0;
-		head = find_section(e.text, "pool", a->name);
-		if (!head)
-			return fail(err, EINVAL,
-				    "the line of pool '%s' in /" VFHOOK_CFG
-				    " is not where it was read: write it as 'pool: %s'",
-				    a->name, a->name);
-		extend_pool(&e, head, a, &pfs);
-		return edit_store(root, &e, err);
-	}
-	begin_section(&e);
-	str_printf(&e.out, "pool: %s\n", a->name);
-	for (size_t i = 0; i < pfs.n_fresh; i++)
-		pool_pf_text(a->node, &pfs.fresh[i], &e.out);
-	if (a->vfs)
-		str_printf(&e.out, "\tvfs %s\n", a->vfs);
-	if (a->allow_pf_down)
-		str_printf(&e.out, "\tallow-pf-down %s\n", a->allow_pf_down);
-	return edit_store(root, &e, err);
+	out->added = pfs.n_fresh;
+	if (!pool)
+		new_pool(&e, a, &pfs);
+	else if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down)
+		str_append(&e.out, e.text);
+	else if (extended_pool(&e, a, &pfs, err) < 0)
+		return error_code(err);
+	return told_pool(&e, a->name, out, err);
 }
 
-int config_remove_pool(int root, const char *name, struct error *err)
+/* -EBUSY if ports use it. */
+static int check_unused(const struct config *c, const char *name, struct error *err)
 {
-	CLEANUP(edit_end) struct edit e = EDIT_INIT;
 	CLEANUP(str_free) struct str users = STR_INIT;
-	const char *head;
 
-	if (edit_begin(root, &e, err) < 0)
-		return error_code(err);
-	for (size_t i = 0; i < e.now.n_ports; i++) {
-		const struct port *p = &e.now.ports[i];
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct port *p = &c->ports[i];
 
 		if (!strcmp(p->pool, name))
 			str_printf(&users, "%s%u-%u", users.len ? ", " : "", p->vmid, p->slot);
 	}
-	if (users.len)
-		return fail(err, EBUSY,
-			    "pool '%s' is in use by port%s %s: vfhook detach <vmid> --slot <N> "
-			    "first",
-			    name, strchr(str_get(&users), ',') ? "s" : "", str_get(&users));
+	if (!users.len)
+		return 0;
+	return fail(err, EBUSY,
+		    "pool '%s' is in use by port%s %s: vfhook detach <vmid> --slot <N> "
+		    "first",
+		    name, strchr(str_get(&users), ',') ? "s" : "", str_get(&users));
+}
+
+int config_pool_removal(int root, const char *name, struct pool_change *out, struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	const char *head;
+
+	*out = (struct pool_change){0};
+	if (load_for_change(root, &e.text, &e.now, err) < 0 || check_unused(&e.now, name, err) < 0)
+		return error_code(err);
 	head = find_section(e.text, "pool", name);
 	if (!head)
 		return fail(err, ENOENT, "there is no pool '%s' in /" VFHOOK_CFG, name);
 	leave_out_section(&e, head);
+	return told_pool(&e, name, out, err);
+}
+
+/* What somebody else has written since it was planned must not become wrong by it. */
+static int check_swapped_pool(const struct edit *e, const char *name, const char *to,
+			      struct error *err)
+{
+	CLEANUP(config_free) struct config after = {0};
+	char addr[PCI_ADDR_LEN];
+	const struct pool *p;
+
+	if (!to)
+		return check_unused(&e->now, name, err);
+	if (!str_ok(&e->out))
+		return fail(err, ENOMEM, "out of memory");
+	if (config_parse("/" VFHOOK_CFG, str_get(&e->out), e->out.len, &after, err) < 0)
+		return error_code(err);
+	p = config_pool(&after, name);
+	if (!p || p->bad)
+		return fail(err, EINVAL, "%s", p ? p->bad : "the pool is gone");
+	for (size_t i = 0; i < p->n_pfs; i++) {
+		const struct pool_pf *pf = &p->pfs[i];
+		const struct pool *first = config_pool_of_pf(&after, pf->node, &pf->id.addr);
+
+		if (first && first != p)
+			return fail(err, EEXIST, "PF %s is in pool '%s' of node %s already",
+				    pci_addr_format(&pf->id.addr, addr), first->name, pf->node);
+	}
+	return 0;
+}
+
+/* --- One section for another --- */
+
+int config_swap_section(int root, const char *type, const char *id, const char *from,
+			const char *to, bool check, struct error *err)
+{
+	CLEANUP(edit_end) struct edit e = EDIT_INIT;
+	AUTO_FREE char *now = NULL;
+
+	if (edit_begin(root, &e, err) < 0 || copy_section(e.text, type, id, &now, err) < 0)
+		return error_code(err);
+	if (text_same(now, to))
+		return 0;
+	if (!text_same(now, from))
+		return fail(err, EAGAIN, "%s %s in /" VFHOOK_CFG " was changed meanwhile", type,
+			    id);
+	swap_text(&e, now ? find_section(e.text, type, id) : NULL, to);
+	if (check && to && !strcmp(type, "port") && check_swapped(&e, id, err) < 0)
+		return error_code(err);
+	if (check && !strcmp(type, "pool") && check_swapped_pool(&e, id, to, err) < 0)
+		return error_code(err);
 	return edit_store(root, &e, err);
 }

@@ -146,7 +146,8 @@ int config_guest_section(uint32_t vmid, const char *volid, char **out, struct er
 /*
  * Give a section another text, if it is `from` (NULL: not there); `to` NULL takes it out, and the
  * blank line that belonged to it; the file goes with its last section. One that is `to` already is
- * fine; -EAGAIN: it is neither. check: -EINVAL if a port would be a mistake.
+ * fine; -EAGAIN: it is neither. check: -EINVAL if a port or pool would be a mistake, -EEXIST if one
+ * of a pool's PFs is in another pool, -EBUSY if ports use one that is taken out.
  */
 int config_swap_section(int root, const char *type, const char *id, const char *from,
 			const char *to, bool check, struct error *err);
@@ -161,15 +162,27 @@ struct pool_addition {
 	const char *allow_pf_down;
 };
 
+/* A pool's section as it is and as it would be (NULL: not there), and all of the file then. */
+struct pool_change {
+	char *from;
+	char *to;
+	size_t added; /* PFs that it has not yet */
+	struct config after;
+};
+
+void pool_change_free(struct pool_change *c);
+
 /*
- * -EEXIST if one of the PFs is in another pool of that node. Those that are in
- * this pool already stay where they are and get the MAC that is given. *added counts those that
- * are new, *made tells whether the pool is.
+ * What a pool becomes with those PFs, and what the file becomes without a pool. Nothing is written,
+ * and all is judged. Free *out with pool_change_free(), after a failure too.
+ *
+ * config_pool_addition: -EEXIST if one of the PFs is in another pool of that node. Those that are
+ * in this pool already stay where they are and get the MAC that is given. config_pool_removal:
+ * -ENOENT: no such pool; -EBUSY: ports use it, err names them.
  */
-int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool *made,
-		    struct error *err);
-/* -ENOENT: no such pool; -EBUSY: ports use it, err names them. */
-int config_remove_pool(int root, const char *name, struct error *err);
+int config_pool_addition(int root, const struct pool_addition *a, struct pool_change *out,
+			 struct error *err);
+int config_pool_removal(int root, const char *name, struct pool_change *out, struct error *err);
 
 /* Append a pool's `pf` line, as the file has it. */
 void pool_pf_text(const char *node, const struct pf_id *pf, struct str *out);

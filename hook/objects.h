@@ -14,9 +14,10 @@
 
 /* The whole mapping, "vf-100-0": its description and map lines. Only to be taken away. */
 #define OBJECT_MAPPING "mapping"
-/* A section of vfhook.cfg, "100-0" and "100": its text. */
+/* A section of vfhook.cfg, "100-0", "100" and "wan": its text. */
 #define OBJECT_PORT  "port"
 #define OBJECT_GUEST "guest"
+#define OBJECT_POOL  "pool"
 /* "100 0": the value of hostpci0, the pending one if there is one. */
 #define OBJECT_HOSTPCI	  "hostpci"
 #define OBJECT_HOOKSCRIPT "hookscript"
@@ -63,6 +64,7 @@ extern const struct object_kind object_map_entry;
 extern const struct object_kind object_mapping;
 extern const struct object_kind object_port;
 extern const struct object_kind object_guest;
+extern const struct object_kind object_pool;
 extern const struct object_kind object_hostpci;
 extern const struct object_kind object_hookscript;
 extern const struct object_kind object_off;

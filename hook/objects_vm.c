@@ -46,6 +46,19 @@ static int guest_set(struct hook *h, const char *id, enum object_how how, const 
 
 const struct object_kind object_guest = {OBJECT_GUEST, false, guest_read, guest_set, NULL};
 
+static int pool_read(struct hook *h, const char *id, char **text, struct error *err)
+{
+	return config_section(h->root, "pool", id, text, err);
+}
+
+static int pool_set(struct hook *h, const char *id, enum object_how how, const char *from,
+		    const char *to, struct error *err)
+{
+	return config_swap_section(h->root, "pool", id, from, to, how == OBJECT_DO, err);
+}
+
+const struct object_kind object_pool = {OBJECT_POOL, false, pool_read, pool_set, NULL};
+
 /* --- hostpciN --- */
 
 /* "100 0" */

@@ -82,6 +82,11 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 		}
 	}
 	publish_path(path, h->node);
+	if (h->dry_run && (has_pool || path_exists(h->root, path)))
+		say("  /%s: %s", path,
+		    has_pool ? "this node's VFs, for the other nodes' mappings" : "removed");
+	if (h->dry_run)
+		return 0;
 	if (!has_pool) {
 		if (unlinkat(h->root, path, 0) < 0 && errno != ENOENT)
 			return fail_errno(err, errno, "remove /%s", path);

@@ -31,7 +31,8 @@ killed() {
 	wait "${stopped_pid[$1]}" 2>/dev/null
 }
 
-node_up
+node_up 0000:06:00.0,driver=igb,ifname=enp6s0f0,vfs=7,numvfs=7,up=1,autoprobe=0 \
+	0000:07:00.0,driver=i40e,ifname=enp7s0,vfs=8,numvfs=3,up=1,autoprobe=0
 pve_up || exit 1
 printf '\ngpu\n\tmap id=10de:1234,node=pve1,path=0000:01:00.0,subsystem-id=10de:0001\n\n' \
 	>"$node_root/etc/pve/mapping/pci.cfg"
@@ -116,5 +117,47 @@ sed -i 's/^\tvlan 20/\tvlan 77/' "$node_root/etc/pve/vfhook.cfg"
 go_on detach
 is "$? $(grep -c '^port:' "$node_root/etc/pve/vfhook.cfg") $(tree)" "0 0 $start" \
 	"detach finds the port changed, looks again, and removes it as it is now"
+
+# --- boot puts right what commands left, too ---
+
+vfhook attach 100 --mac $mac1 --vlan 20 >/dev/null 2>&1
+stopped begun run/vfhook/locks/config detach 100
+killed begun
+is "$(journals)" '100.config ' "a detach is killed"
+out=$(vfhook boot 2>&1)
+like "$? $(journals) $out" '^0  .*an earlier detach for VM 100 was cut off in the middle: finishing it' "boot finishes it"
+is "$(grep -c '^port:' "$node_root/etc/pve/vfhook.cfg") $(grep -c '^vf-' "$node_root/etc/pve/mapping/pci.cfg")" "0 0" "port and mapping are gone"
+
+# --- a mapping that somebody takes away while boot is about to write it ---
+
+vfhook attach 100 --mac $mac1 --vlan 20 >/dev/null 2>&1
+sed -i '/^vf-100-0/,/^$/s/iommugroup=[0-9]*/iommugroup=77/' "$node_root/etc/pve/mapping/pci.cfg"
+out=$(vfhook boot --dry-run 2>&1)
+like "$? $out" '^0 .*mapping vf-100-0 on pve1: 0000:06:10.0 -> .*REST: PUT /cluster/mapping/pci/vf-100-0' "boot --dry-run tells what it would write"
+stopped refresh run/vfhook/locks/mapping boot
+is $? 0 "boot has looked at the mapping, and is about to write it"
+sed -i '/^vf-100-0/,/^$/d' "$node_root/etc/pve/mapping/pci.cfg"
+go_on refresh
+is "$? $(grep -c '^vf-' "$node_root/etc/pve/mapping/pci.cfg")" "0 0" "it is gone by then: boot does not make it anew"
+vfhook detach 100 >/dev/null 2>&1
+
+# --- pool ---
+
+before=$(tree)
+dry 0 'pool lan in /etc/pve/vfhook.cfg: none -> pf node=pve1,path=0000:07:00.0.*; vfs 3.*vfhook.json.*boot.cfg' "pool add --dry-run" pool add lan --pf enp7s0 --vfs 3 --dry-run
+is "$(tree)" "$before" "nothing in /etc/pve is changed"
+vfhook pool add lan --pf enp7s0 --vfs 3 >/dev/null 2>&1
+dry 0 'pool lan in /etc/pve/vfhook.cfg: .*vfs 3.* -> .*vfs 4' "pool add --dry-run of more" pool add lan --pf enp7s0 --vfs 4 --dry-run
+dry 1 "PF 0000:07:00.0 is in pool 'lan'" "pool add --dry-run of a PF that another pool has" pool add dmz --pf enp7s0 --dry-run
+dry 0 'pool lan in /etc/pve/vfhook.cfg: pf .* -> none' "pool remove --dry-run" pool remove lan --dry-run
+vfhook attach 100 --pool lan --mac $mac1 >/dev/null 2>&1
+dry 1 "in use by port 100-0" "pool remove --dry-run of one in use" pool remove lan --dry-run
+vfhook detach 100 >/dev/null 2>&1
+stopped pool run/vfhook/locks/config pool add lan --pf enp7s0 --vfs 5
+sed -i 's/^\tvfs 3/\tallow-pf-down 1/' "$node_root/etc/pve/vfhook.cfg"
+go_on pool
+like "$? $(sed -n '/^pool: lan/,/^$/p' "$node_root/etc/pve/vfhook.cfg")" '^0 .*allow-pf-down 1.*vfs 5' "a pool that was changed meanwhile: looked at again, both stay"
+out=$(vfhook pool remove lan 2>&1)
+is "$? $(tree | grep -v vfhook.json)" "0 $(grep -v vfhook.json <<<"$before")" "pool remove leaves no trace"
 
 done_testing

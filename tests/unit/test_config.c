@@ -874,6 +874,57 @@ static void test_set_keys_refused(void **state)
 		-ENOENT);
 }
 
+/* As vfhook pool does it: look, and one section for another. */
+static int swap_pool(int root, const char *name, struct pool_change *c, int r, struct error *err)
+{
+	if (!r)
+		r = config_swap_section(root, "pool", name, c->from, c->to, true, err);
+	pool_change_free(c);
+	return r;
+}
+
+static int config_add_pool(int root, const struct pool_addition *a, size_t *added, bool *made,
+			   struct error *err)
+{
+	struct pool_change c;
+	int r = config_pool_addition(root, a, &c, err);
+
+	*added = c.added;
+	*made = !c.from;
+	return swap_pool(root, a->name, &c, r, err);
+}
+
+static int config_remove_pool(int root, const char *name, struct error *err)
+{
+	struct pool_change c;
+	int r = config_pool_removal(root, name, &c, err);
+
+	return swap_pool(root, name, &c, r, err);
+}
+
+/* What was planned for one file must not be wrong in the one that is there by then. */
+static void test_pool_meanwhile(void **state)
+{
+	const struct tree *t = *state;
+	const struct pf_id pf = {.addr = addr_of("0000:06:00.0")};
+	const struct pool_addition a = {.name = "wan", .node = "pve1", .pfs = &pf, .n_pfs = 1};
+	struct error err = ERROR_INIT;
+	struct pool_change c;
+
+	assert_int_equal(mkdirat(t->root, "etc", 0755) | mkdirat(t->root, "etc/pve", 0755), 0);
+	assert_int_equal(config_pool_addition(t->root, &a, &c, &err), 0);
+	assert_false(path_exists(t->root, VFHOOK_CFG));
+	assert_non_null(config_pool(&c.after, "wan"));
+	tree_write(t->root, VFHOOK_CFG, "pool: lan\n\tpf node=pve1,path=0000:06:00.0\n");
+	assert_int_equal(swap_pool(t->root, "wan", &c, 0, &err), -EEXIST);
+	assert_has(err.text, "pool 'lan'");
+	assert_int_equal(config_pool_removal(t->root, "lan", &c, &err), 0);
+	tree_write(t->root, VFHOOK_CFG,
+		   "pool: lan\n\tpf node=pve1,path=0000:06:00.0\n\nport: 100-0\n\tpool lan\n");
+	assert_int_equal(swap_pool(t->root, "lan", &c, 0, &err), -EBUSY);
+	assert_has(err.text, "100-0");
+}
+
 static void test_pools(void **state)
 {
 	const struct tree *t = *state;
@@ -1015,6 +1066,7 @@ int main(void)
 		ram_test(test_set_keys),
 		ram_test(test_set_keys_refused),
 		ram_test(test_pools),
+		ram_test(test_pool_meanwhile),
 		ram_test(test_pfs_that_moved),
 		cmocka_unit_test(test_pool_names),
 		cmocka_unit_test(test_guests),
