@@ -46,24 +46,37 @@ static size_t vf_meant(const struct refresh_facts *f, const struct pci_addr *pat
 	return f->n_vfs;
 }
 
+/* The one that the fewest mappings name. */
+static size_t least_taken(const struct refresh_facts *f)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < f->n_vfs; i++) {
+		if (f->taken[i] < f->taken[best])
+			best = i;
+	}
+	return best;
+}
+
 const struct vf_info *refresh_choose(const struct refresh_facts *f)
 {
+	size_t meant = f->n_vfs;
 	struct pci_addr path;
+	size_t least;
 
+	if (!f->n_vfs)
+		return NULL;
 	if (f->entry_path && !pci_addr_parse(f->entry_path, &path)) {
-		size_t meant = vf_meant(f, &path);
-
 		/* What an address means may have changed: then what was meant comes first. */
+		meant = vf_meant(f, &path);
 		if (meant == f->n_vfs)
 			meant = vf_at(f, &path);
-		if (meant < f->n_vfs && !f->taken[meant])
-			return &f->vfs[meant];
 	}
-	for (size_t i = 0; i < f->n_vfs; i++) {
-		if (!f->taken[i])
-			return &f->vfs[i];
-	}
-	return f->n_vfs ? &f->vfs[0] : NULL;
+	least = least_taken(f);
+	/* With more ports than VFs some share one: moving them about would make none free. */
+	if (meant < f->n_vfs && (!f->taken[meant] || f->taken[least]))
+		return &f->vfs[meant];
+	return &f->vfs[least];
 }
 
 /* --- Facts --- */
@@ -72,7 +85,7 @@ const struct vf_info *refresh_choose(const struct refresh_facts *f)
 struct pool_vfs {
 	const struct pool *pool;
 	struct vf_info *vfs;
-	bool *taken;
+	unsigned *taken;
 	size_t n;
 };
 
@@ -154,7 +167,7 @@ static void take_vf(const struct hook *h, const struct mapping_entry *e, bool ou
 		if (whole_device)
 			at.fn = a->fn;
 		if (!pci_addr_cmp(&at, a) && (!ours || entry_says(h, e, &p->vfs[k])))
-			p->taken[k] = true;
+			p->taken[k]++;
 	}
 }
 

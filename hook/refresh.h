@@ -18,7 +18,7 @@
 struct refresh_facts {
 	const char *entry_path;	   /* what this node's entry names, NULL: there is no entry */
 	const struct vf_info *vfs; /* those of the port's pool on this node */
-	const bool *taken;	   /* by VF: another mapping names it */
+	const unsigned *taken;	   /* by VF: how many other mappings name it */
 	size_t n_vfs;
 	const struct published_vf
 		*before; /* what this node told last, PFs by their present addresses */

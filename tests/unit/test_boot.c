@@ -217,7 +217,7 @@ static void test_how_many(void **state)
 #define N_VFS 3
 
 /* The index of the chosen VF among three of PF 09:00.0, -1 for none. */
-static int chosen(const char *path, const bool taken[N_VFS], size_t n_vfs,
+static int chosen(const char *path, const unsigned taken[N_VFS], size_t n_vfs,
 		  const struct published_vf *before, size_t n_before)
 {
 	struct vf_info vfs[N_VFS];
@@ -239,10 +239,11 @@ static int chosen(const char *path, const bool taken[N_VFS], size_t n_vfs,
 
 static void test_which_vf(void **state)
 {
-	static const bool none[N_VFS];
-	static const bool first[N_VFS] = {true};
-	static const bool third[N_VFS] = {false, false, true};
-	static const bool all[N_VFS] = {true, true, true};
+	static const unsigned none[N_VFS];
+	static const unsigned first[N_VFS] = {1};
+	static const unsigned third[N_VFS] = {0, 0, 1};
+	static const unsigned all[N_VFS] = {1, 1, 1};
+	static const unsigned crowded[N_VFS] = {3, 1, 2};
 	/* Then: the card was at 06, and at 09 was another one. */
 	const struct published_vf before[] = {{addr_of("06:10.4"), addr_of("09:00.0"), 2},
 					      {addr_of("09:10.0"), addr_of("0a:00.0"), 0}};
@@ -257,6 +258,11 @@ static void test_which_vf(void **state)
 	assert_int_equal(chosen("0000:06:10.4;0000:06:10.6", first, 3, before, 2), 1);
 	assert_int_equal(chosen(NULL, all, 3, NULL, 0), 0);
 	assert_int_equal(chosen("0000:09:10.2", none, 0, NULL, 0), -1);
+	/* More ports than VFs: who shares one stays, and who is new shares with the fewest. */
+	assert_int_equal(chosen("0000:09:10.4", crowded, 3, NULL, 0), 2);
+	assert_int_equal(chosen("0000:06:10.4", crowded, 3, before, 2), 2);
+	assert_int_equal(chosen(NULL, crowded, 3, NULL, 0), 1);
+	assert_int_equal(chosen("0000:33:10.4", crowded, 3, NULL, 0), 1);
 }
 
 int main(void)
