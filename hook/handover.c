@@ -123,7 +123,9 @@ enum start_reason start_reason(const struct hook *h, const struct guest_config *
 		return START_FOR_BACKUP;
 	if (r != 1 && g->lock && !strcmp(g->lock, "backup"))
 		return START_FOR_BACKUP;
-	return g->lock && !strcmp(g->lock, "suspended") ? START_RESUME : START_WANTED;
+	if (g->lock && !strcmp(g->lock, "suspended"))
+		return START_RESUME;
+	return h->by_hand ? START_BY_HAND : START_WANTED;
 }
 
 /* The child's side: nothing of ours stays open but what it is given. */

@@ -50,6 +50,7 @@ enum job_kind job_kind_of(enum job_state state);
 enum start_reason {
 	START_WANTED,	  /* a person, HA or the node's boot wants it to run */
 	START_FOR_BACKUP, /* vzdump starts a VM that is off, paused, and stops it again */
+	START_BY_HAND,	  /* it does not: a person has called the phase */
 	START_RESUME,	  /* from hibernation: nothing of its config may change */
 };
 enum start_reason start_reason(const struct hook *h, const struct guest_config *g);

@@ -146,6 +146,7 @@ static int locked_phase(struct hook *h, uint32_t vmid, const struct phase *p, in
 		complain("VM %u: %s: %s", vmid, p->name, err.text);
 		return EXIT_REFUSED;
 	}
+	h->by_hand = *lock >= 0;
 	return p->run(h, vmid);
 }
 

@@ -129,7 +129,8 @@ static int refuse_to_hand_over(struct hook *h, uint32_t vmid, enum start_reason 
 static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 {
 	enum start_reason reason = start_reason(h, &v->guest);
-	enum job_kind kind = reason == START_FOR_BACKUP ? JOB_WRITE : JOB_START;
+	/* Only what somebody wants to run is started. */
+	enum job_kind kind = reason == START_WANTED ? JOB_START : JOB_WRITE;
 	struct error err = ERROR_INIT;
 	char where[128];
 	int r;
@@ -144,16 +145,23 @@ static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 		return foresee_job(h, vmid, kind);
 	if (job_spawn(h, vmid, kind, NULL, where, sizeof(where), &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
-	event_add(h, vmid, EVENT_REFUSED,
-		  kind == JOB_START ? "%s; a job writes it and starts the VM again"
-				    : "%s; this start was a backup's: a job writes it and leaves "
-				      "the VM off; run the backup again then",
-		  h->detail);
+	event_add(
+		h, vmid, EVENT_REFUSED,
+		kind == JOB_START ? "%s; a job writes it and starts the VM again"
+		: reason == START_BY_HAND
+			? "%s; pre-start was called by hand: a job writes it and leaves the VM off"
+			: "%s; this start was a backup's: a job writes it and leaves "
+			  "the VM off; run the backup again then",
+		h->detail);
 	if (kind == JOB_START)
 		complain("PVE has read the config before this hook and does not see a change now, "
 			 "so this start is refused; hostpci is written as soon as it is over and "
 			 "VM %u is started again, once (%s)",
 			 vmid, where);
+	else if (reason == START_BY_HAND)
+		complain("hostpci is written by a job (%s), and no VF taken; VM %u stays off: "
+			 "qm start %u once that is done",
+			 where, vmid, vmid);
 	else
 		complain("PVE has read the config before this hook and does not see a change now, "
 			 "so this start, a backup's, is refused; hostpci is written as soon as the "

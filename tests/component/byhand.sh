@@ -58,6 +58,15 @@ out=$(vfhook 100 post-stop 2>&1)
 is "$? $(lease_count)" "0 0" "whose it is cannot be told: the phase goes on, as before"
 exec 9>&-
 
+# --- hostpci0 is to be written: nobody has asked for the VM to run ---
+
+sed -i '/^hostpci0/d' "$node_root/etc/pve/nodes/pve1/qemu-server/100.conf"
+out=$(vfhook 100 pre-start 2>&1)
+like "$? $out" "^1 .*must become 'mapping=vf-100-0'.*VM 100 stays off: qm start 100" "by hand: a job writes hostpci0, and starts nothing"
+wait_for 30 grep -q '^hostpci0: mapping=vf-100-0' "$node_root/etc/pve/nodes/pve1/qemu-server/100.conf"
+wait_for 30 flock -n "$node_root/run/vfhook/locks/job-100" true
+is "$(qm status 100) $(lease_count)" "status: stopped 0" "it is off, and has no VF"
+
 # --- our own locks ---
 
 chmod 755 "$node_root" # mktemp -d
