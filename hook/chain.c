@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/events.h"
 #include "hook/say.h"
 #include "pveapi/storage.h"
 
@@ -112,5 +113,7 @@ int chain_run(struct hook *h, uint32_t vmid, const char *phase)
 	if (status)
 		complain("VM %u: %s ended with exit status %d on %s", vmid, g->chain, status,
 			 phase);
+	if (status && !strcmp(phase, "pre-start"))
+		event_add(h, vmid, EVENT_REFUSED, "%s ended with exit status %d", g->chain, status);
 	return status;
 }

@@ -140,9 +140,19 @@ static void give_back(struct hook *h, uint32_t vmid)
 static int locked_phase(struct hook *h, uint32_t vmid, const struct phase *p, int *lock)
 {
 	struct error err = ERROR_INIT;
+	int locked = PHASE_LOCK_UNKNOWN;
 
-	if (!h->dry_run && !p->detached && p->run != phase_pre_stop &&
-	    phase_lock(h->root, vmid, PVE_LOCK_WAIT_MS, lock, &err) < 0) {
+	if (!h->dry_run && !p->detached && p->run != phase_pre_stop)
+		locked = phase_lock(h->root, vmid, PVE_LOCK_WAIT_MS, lock, &err);
+	/* A container's phases come under a lock of another name: an ordinary start does not ask.
+	 */
+	if (locked != PHASE_LOCK_CALLERS && guest_is_container(h->root, h->node, vmid)) {
+		say("%u is a container: only VMs get VFs in this way; nothing is done (to take the "
+		    "hookscript off: pct set %u --delete hookscript)",
+		    vmid, vmid);
+		return EXIT_DONE;
+	}
+	if (locked < 0) {
 		complain("VM %u: %s: %s", vmid, p->name, err.text);
 		return EXIT_REFUSED;
 	}

@@ -141,6 +141,7 @@ static int take_part(struct span part, struct hostpci *h, struct str *rest, stru
 		return set_once(&h->host, value, "host", err);
 	if (span_is(key, "mapping"))
 		return set_once(&h->mapping, value, "mapping", err);
+	h->keep_driver = h->keep_driver || (span_is(key, "driver") && span_is(value, "keep"));
 	return take_other(part, key.len, rest, err);
 }
 
@@ -408,6 +409,14 @@ int guest_config_parse(const char *name, const char *text, size_t len, uint32_t 
 	return r;
 }
 
+bool guest_is_container(int root, const char *node, uint32_t vmid)
+{
+	char path[GUEST_PATH_LEN];
+
+	snprintf(path, sizeof(path), "etc/pve/nodes/%s/lxc/%u.conf", node, vmid);
+	return path_exists(root, path);
+}
+
 const char *guest_config_path(const char *node, uint32_t vmid, char buf[GUEST_PATH_LEN])
 {
 	snprintf(buf, GUEST_PATH_LEN, "etc/pve/nodes/%s/qemu-server/%u.conf", node, vmid);
@@ -521,6 +530,7 @@ struct naming {
 	struct guest_names *out;
 	uint32_t vmid;
 	unsigned slot;
+	bool keep;
 };
 
 /* Room for one more behind n: it doubles at each power of two. False: out of memory. */
@@ -543,7 +553,7 @@ static int add_raw(const struct pci_addr *a, bool whole_device, void *arg)
 
 	if (!grow((void **)&g->raw, g->n_raw, sizeof(*g->raw)))
 		return -ENOMEM;
-	g->raw[g->n_raw++] = (struct guest_claim){*a, whole_device, s->vmid, s->slot};
+	g->raw[g->n_raw++] = (struct guest_claim){*a, whole_device, s->vmid, s->slot, s->keep};
 	return 0;
 }
 
@@ -557,7 +567,8 @@ static int add_mapped(struct naming *s, const char *mapping)
 	id = strdup(mapping);
 	if (!id)
 		return -ENOMEM;
-	g->mapped[g->n_mapped] = (struct guest_mapped){.vmid = s->vmid, .slot = s->slot};
+	g->mapped[g->n_mapped] =
+		(struct guest_mapped){.vmid = s->vmid, .slot = s->slot, .keep_driver = s->keep};
 	g->mapped[g->n_mapped++].mapping = id;
 	return 0;
 }
@@ -581,6 +592,7 @@ static int names_of_config(struct naming *s, const char *path, const char *text,
 	for (s->slot = 0; s->slot < PVE_HOSTPCI_MAX; s->slot++) {
 		const struct hostpci *h = &g.hostpci[s->slot];
 
+		s->keep = h->keep_driver;
 		r = h->present && h->mapping ? add_mapped(s, h->mapping)
 					     : hostpci_each_addr(h, add_raw, s);
 		if (r < 0)

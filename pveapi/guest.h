@@ -26,6 +26,11 @@ struct hostpci {
 	char *mapping; /* id behind mapping=, or NULL */
 	char *host;    /* "06:10.1;06:10.3" (host= or the bare first part), or NULL */
 	char *rest;    /* every other property in its order: "pcie=1,rombar=0", or "" */
+	/*
+	 * driver=keep among them (qemu-server since 2025-11): PVE neither binds nor resets the function,
+	 * and starts QEMU on whatever driver it has (PVE::QemuServer::PCI prepare_pci_device).
+	 */
+	bool keep_driver;
 };
 
 /* Owns its strings; release with guest_config_free(). */
@@ -94,6 +99,7 @@ struct guest_claim {
 	bool whole_device;
 	uint32_t vmid;
 	unsigned slot;
+	bool keep_driver;
 };
 
 /* One hostpciN of a guest of this node that names a mapping. */
@@ -101,6 +107,7 @@ struct guest_mapped {
 	char *mapping; /* its id, owned */
 	uint32_t vmid;
 	unsigned slot;
+	bool keep_driver;
 };
 
 /*
@@ -136,6 +143,9 @@ struct guest_ref {
 int guest_list(int root, struct guest_ref **list, size_t *n, struct error *err);
 /* The guest with that id in what guest_list() gave, or NULL. */
 const struct guest_ref *guest_find(const struct guest_ref *list, size_t n, uint32_t vmid);
+
+/* Is that guest a container of this node? Its id is no VM's then: there is one list of both. */
+bool guest_is_container(int root, const char *node, uint32_t vmid);
 
 /*
  * Does the cluster have a guest with that id, on any node? Of pmxcfs's own list, /etc/pve/.vmlist,

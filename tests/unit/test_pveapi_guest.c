@@ -69,6 +69,27 @@ static void test_hostpci_forms(void **state)
 		   "pcie=1,x-future=a;b");
 }
 
+static void test_hostpci_keep(void **state)
+{
+	static const struct {
+		const char *value;
+		bool keep;
+	} all[] = {
+		{"06:10.1,driver=keep", true},	     {"mapping=vf-100-0,driver=keep,pcie=1", true},
+		{"06:10.1,driver=vfio", false},	     {"06:10.1,xdriver=keep", false},
+		{"06:10.1,driver=keepalive", false}, {"06:10.1", false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		struct hostpci h;
+
+		assert_int_equal(hostpci_parse(all[i].value, &h, NULL), 0);
+		assert_int_equal(h.keep_driver, all[i].keep);
+		hostpci_clear(&h);
+	}
+	hostpci_ok("06:10.1,driver=keep,pcie=1", NULL, "06:10.1", "driver=keep,pcie=1");
+}
+
 static void test_hostpci_refused(void **state)
 {
 	char big[4096];
@@ -543,6 +564,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hostpci_forms),
+		cmocka_unit_test(test_hostpci_keep),
 		cmocka_unit_test(test_hostpci_refused),
 		cmocka_unit_test(test_each_addr),
 		cmocka_unit_test(test_config),
