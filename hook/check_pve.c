@@ -8,6 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/byhand.h"
+#include "hook/keepdriver.h"
 #include "pveapi/section.h"
 #include "src/json.h"
 
@@ -221,6 +223,8 @@ void check_pve(struct hook *h, const struct config *c, struct report *r)
 		report_add(r, CHECK_FAIL, "hookscript", "", "systemctl status pve-cluster", "%s",
 			   err.text);
 	check_vms(h, c, guests, n, r);
+	check_byhand(h, c, r);
+	check_keep_drivers(h, c, r);
 	check_mappings(h, c, guests, n, r);
 	check_nodes(h, c, r);
 	check_macs(h, c, r);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "hook/chain.h"
 #include "hook/check_pve.h"
+#include "hook/objects.h"
 #include "hook/ports.h"
 
 /* --- Ports and their VMs --- */
@@ -41,6 +42,13 @@ static void gather_slots(struct hook *h, struct vm_facts *v)
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		const struct entry *e = &p.entries[slot];
 
+		/* Pending: what the VM runs with goes when it stops. */
+		if (e->verdict != ENTRY_GOOD && v->slots & 1U << slot &&
+		    hostpci_planned_is_ours(&p.guest, slot)) {
+			v->slot[slot].verdict = ENTRY_GOOD;
+			v->named |= 1U << slot;
+			continue;
+		}
 		v->slot[slot].verdict = e->verdict;
 		v->slot[slot].raw = e->was_raw;
 		memcpy(v->slot[slot].why, e->why, sizeof(e->why));

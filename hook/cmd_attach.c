@@ -19,7 +19,9 @@
 #include "hook/objects.h"
 #include "hook/portplan.h"
 #include "hook/ports.h"
+#include "hook/publish.h"
 #include "hook/say.h"
+#include "hook/takeover.h"
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
 
@@ -40,6 +42,8 @@ struct attach {
 	bool set_hook;		  /* the hookscript is not ours yet */
 	bool has_port;		  /* it is in vfhook.cfg, and something else is missing */
 	uint32_t origin;	  /* whose clone it is, 0: nobody's */
+	bool take_over;		  /* what is named by hand becomes the port as it is */
+	struct takeover over;	  /* then, unless the port is there already */
 };
 
 static void attach_free(struct attach *a)
@@ -166,7 +170,14 @@ static int judge_taken_slot(struct hook *h, struct attach *a, unsigned slot, str
 	if (p)
 		return judge_port(h, a, p, e, err);
 	if (e->verdict == ENTRY_NOT_OURS)
-		return refuse_taken(a, slot, err);
+		return takeover_proposed(h, &a->config, &a->guest, slot, false, err) < 0
+			       ? error_code(err)
+			       : refuse_taken(a, slot, err);
+	if (e->verdict == ENTRY_REFUSE && e->was_raw)
+		return fail(err, EEXIST, "hostpci%u: %s", slot, e->why);
+	if (e->was_raw && !a->wishes.value[WISH_MAC] &&
+	    takeover_proposed(h, &a->config, &a->guest, slot, true, err) < 0)
+		return error_code(err);
 	if (e->verdict == ENTRY_ADOPT) {
 		memcpy(a->port.pool, e->adopt.pool, sizeof(a->port.pool));
 		a->port.want = e->adopt.want;
@@ -188,12 +199,38 @@ static const struct port *unfinished_port(struct hook *h, const struct attach *a
 	return NULL;
 }
 
+static int choose_by_hand(struct hook *h, struct attach *a, struct error *err)
+{
+	unsigned slot = a->slot;
+
+	if (!a->slot_text && takeover_slot(h, &a->config, &a->guest, &slot, err) < 0)
+		return error_code(err);
+	/* It was taken over before: what is missing is written. */
+	if (config_port(&a->config, a->vmid, slot))
+		return judge_taken_slot(h, a, slot, err);
+	if (has_pending_hostpci(h, a, slot))
+		return fail(err, EEXIST,
+			    "PVE keeps another hostpci%u pending: qm reboot %u (or qm set %u "
+			    "--revert hostpci%u), then this again",
+			    slot, a->vmid, a->vmid, slot);
+	if (takeover_look(h, &a->config, &a->guest, slot, &a->over, err) < 0)
+		return error_code(err);
+	a->port.slot = slot;
+	a->port.want = a->over.want;
+	memcpy(a->port.pool, a->over.pool, sizeof(a->port.pool));
+	if (a->pool && strcmp(a->pool, a->port.pool) != 0)
+		return fail(err, EINVAL, "hostpci%u names a VF of pool '%s'", slot, a->port.pool);
+	return 0;
+}
+
 /* 1: attached already. */
 static int choose_slot(struct hook *h, struct attach *a, struct error *err)
 {
 	const struct port *unfinished = unfinished_port(h, a);
 	unsigned slot = 0;
 
+	if (a->take_over)
+		return choose_by_hand(h, a, err);
 	if (a->slot_text) {
 		slot = a->slot;
 		if (!slot_is_free(h, a, slot))
@@ -296,6 +333,12 @@ static int check_pool_here(struct hook *h, const struct pool *pool, struct error
 		    why.text);
 }
 
+/* Is its MAC the one that is on the VF? */
+static bool takes_mac(const struct attach *a)
+{
+	return a->take_over && !a->wishes.value[WISH_MAC] && a->over.want.has & HAS_MAC;
+}
+
 static int check_wishes(struct hook *h, struct attach *a, struct error *err)
 {
 	const struct wish_args *w = &a->wishes;
@@ -305,6 +348,11 @@ static int check_wishes(struct hook *h, struct attach *a, struct error *err)
 	if (wish_apply(h, &a->config, w, false, &a->port, err) < 0 ||
 	    port_check(&a->port, w->value[WISH_VLAN_QOS] || w->value[WISH_VLAN_PROTO], err) < 0)
 		return error_code(err);
+	if (takes_mac(a))
+		return vf_mac_check(a->port.want.mac, err) < 0
+			       ? error_code(err)
+			       : mac_check_free(h->root, &a->config, a->vmid, a->port.slot,
+						a->port.want.mac, err);
 	if (!w->value[WISH_MAC] || a->port.mac_auto) { /* never a clone's origin's */
 		if (mac_make(h->root, &a->config, a->port.want.mac, err) < 0)
 			return error_code(err);
@@ -395,7 +443,7 @@ static int judge(struct hook *h, struct attach *a, struct error *err)
 static int load_with_port(struct hook *h, const struct attach *a, struct vm_ports *v,
 			  struct error *err)
 {
-	const struct entry *e = &v->entries[a->port.slot];
+	struct entry *e = &v->entries[a->port.slot];
 
 	if (vm_ports_load(h, a->vmid, v, err) < 0)
 		return error_code(err);
@@ -405,10 +453,32 @@ static int load_with_port(struct hook *h, const struct attach *a, struct vm_port
 	if (!a->has_port && vm_ports_add(v, &a->port, err) < 0)
 		return error_code(err);
 	vm_ports_judge(h, v);
+	/* A mapping of the user's is not ours to replace, unless he says so. */
+	if (a->take_over && !a->has_port && e->verdict == ENTRY_REFUSE) {
+		entry_free(e);
+		*e = (struct entry){.verdict = ENTRY_REWRITE,
+				    .value = entry_value(&v->guest, a->port.slot)};
+		if (!e->value)
+			return fail(err, ENOMEM, "out of memory");
+	}
 	if (e->verdict != ENTRY_REWRITE && e->verdict != ENTRY_GOOD)
 		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", a->port.slot,
 			    e->why);
 	return vm_ports_wishes(h, v, true, err);
+}
+
+/* The mapping names the VF that is taken over, and has an entry for each node of the pool. */
+static int plan_same_vf(struct hook *h, const struct attach *a, struct vm_ports *v, struct plan *p,
+			struct error *err)
+{
+	if (plan_mapping(h, v, a->port.slot, &a->over.vf, false, p, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		if (v->wishes[i].slot == a->port.slot &&
+		    publish_entries(h, v, &v->wishes[i], p, err) < 0)
+			return error_code(err);
+	}
+	return 0;
 }
 
 static int make_plan(struct hook *h, const struct attach *a, struct plan *p, struct error *err)
@@ -422,8 +492,10 @@ static int make_plan(struct hook *h, const struct attach *a, struct plan *p, str
 		return error_code(err);
 	if (!a->has_port && plan_port_section(&a->port, p, err) < 0)
 		return error_code(err);
+	if (a->take_over && !a->has_port && plan_same_vf(h, a, &v, p, err) < 0)
+		return error_code(err);
 	/* PVE needs the mapping of a running VM as it is. */
-	if (!(a->running && has_mapping(h, a->vmid, slot)) &&
+	if (!(a->take_over && !a->has_port) && !(a->running && has_mapping(h, a->vmid, slot)) &&
 	    plan_port_mappings(h, &v, (int)slot, p, err) < 0)
 		return error_code(err);
 	/* Before hostpci: a VM whose config names a VF must not start without its hook. */
@@ -431,7 +503,9 @@ static int make_plan(struct hook *h, const struct attach *a, struct plan *p, str
 		return error_code(err);
 	if (v.entries[slot].verdict == ENTRY_GOOD)
 		return 0;
-	return plan_hostpci(&v.guest, slot, v.entries[slot].value, p, err);
+	if (plan_hostpci(&v.guest, slot, v.entries[slot].value, p, err) < 0)
+		return error_code(err);
+	return a->over.live ? plan_live_lease(&a->over, &a->port, v.guest.name, p, err) : 0;
 }
 
 static void tell_hookscript(const struct attach *a)
@@ -482,9 +556,15 @@ static int try_attach(struct hook *h, struct attach *a, const struct owner *o, s
 
 static void tell_next(const struct hook *h, const struct attach *a)
 {
+	char addr[PCI_ADDR_LEN];
+
 	if (h->dry_run)
 		return;
-	if (a->running)
+	if (a->over.live)
+		say("VM %u keeps running on VF %s as it is set, which is leased to it from now on; "
+		    "hostpci%u names the port from its next start on",
+		    a->vmid, pci_addr_format(&a->over.vf.addr, addr), a->port.slot);
+	else if (a->running)
 		say("VM %u runs: PVE keeps hostpci%u pending, it takes effect at the next start "
 		    "(qm "
 		    "reboot %u)",
@@ -522,6 +602,8 @@ static int attach(struct hook *h, struct attach *a)
 			 h->dry_run ? "would not be attached" : "is not attached", err.text);
 		return EXIT_REFUSED;
 	}
+	if (a->take_over && !a->running && !a->has_port && !h->dry_run)
+		takeover_park(h, &a->over, &a->port);
 	tell_next(h, a);
 	return EXIT_DONE;
 }
@@ -529,13 +611,14 @@ static int attach(struct hook *h, struct attach *a)
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(attach_free) struct attach a = {.port = {.want = {.proto = VLAN_PROTO_8021Q}}};
-	struct opt opts[WISH_COUNT + 3] = {
+	struct opt opts[WISH_COUNT + 4] = {
 		{"pool", &a.pool, NULL},
 		{"slot", &a.slot_text, NULL},
+		{"take-over", NULL, &a.take_over},
 		{"dry-run", NULL, &h->dry_run},
 	};
 	const char *args[1];
-	size_t n_opts = 3;
+	size_t n_opts = 4;
 	size_t n_args;
 
 	wish_opts(&a.wishes, opts, &n_opts);
@@ -562,10 +645,10 @@ const struct command cmd_attach = {
 		"\n"
 		"  --pool NAME          the pool; needed if there are several\n"
 		"  --slot N             the N of hostpciN; the lowest free one\n"
+		"  --take-over          of the VF that hostpciN names by hand, set as it is now\n"
 		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n" WISH_HELP
 		"\n"
 		"What is not given is not touched on the VF.\n"
-		"\n"
 		"  --dry-run            tell what would be done, and do nothing\n",
 	.run = run,
 };

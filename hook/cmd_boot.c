@@ -18,6 +18,7 @@
 #include "hook/apply.h"
 #include "hook/boot.h"
 #include "hook/bootcfg.h"
+#include "hook/byhand.h"
 #include "hook/command.h"
 #include "hook/inventory.h"
 #include "hook/makevfs.h"
@@ -243,6 +244,9 @@ static void park_pf(struct boot *b, const struct pf_report *pf)
 		if (pf->vfs[i].use != USE_FREE)
 			continue;
 		n++;
+		/* Without a link a VM that PVE starts on it has none (byhand_arm()). */
+		if (pf->vfs[i].spare_of)
+			continue;
 		if (is_late(b, "VFs of PF %s are not parked", pf->pf->info.ifname))
 			break;
 		parked += park_one(b, pf, &pf->vfs[i]);
@@ -354,6 +358,8 @@ static int finish(struct boot *b, struct error *err)
 
 	if (park_all(b, err) < 0 || config_load(b->h->root, &now, err) < 0)
 		return error_code(err);
+	b->failed += byhand_arm(b->h, b->self);
+	byhand_tell(b->h, &now);
 	if (refresh(b, &now, err) < 0)
 		return error_code(err);
 	if (b->h->dry_run)

@@ -12,6 +12,7 @@
 #include "hook/command.h"
 #include "hook/events.h"
 #include "hook/handover.h"
+#include "hook/objects.h"
 #include "hook/ports.h"
 #include "hook/say.h"
 #include "hook/watch.h"
@@ -174,6 +175,21 @@ static bool is_refused(const struct facts *f)
 	return f->last_start && f->last_start->kind == EVENT_REFUSED;
 }
 
+/* The port is there, and what the VM runs with goes when it stops. */
+static bool is_pending(const struct facts *f, unsigned slot)
+{
+	return config_port(&f->ports.config, f->vmid, slot) &&
+	       hostpci_planned_is_ours(&f->ports.guest, slot);
+}
+
+/* By the script that is run after ours, not by us? */
+static bool refused_by_chain(const struct facts *f)
+{
+	const struct guest_note *g = f->ours ? config_guest(&f->ports.config, f->vmid) : NULL;
+
+	return g && g->chain[0] && !strncmp(f->last_start->text, g->chain, strlen(g->chain));
+}
+
 /* A slot of a VM that does not call us, though it should; -1: there is none. */
 static int unhooked_slot(const struct facts *f)
 {
@@ -184,7 +200,8 @@ static int unhooked_slot(const struct facts *f)
 		const struct entry *e = &f->ports.entries[slot];
 
 		/* A raw address is a device like any other there. */
-		if (e->verdict != ENTRY_NOT_OURS && !(e->was_raw && e->verdict == ENTRY_ADOPT))
+		if (e->verdict != ENTRY_NOT_OURS &&
+		    !(e->was_raw && !config_port(&f->ports.config, f->vmid, (unsigned)slot)))
 			return slot;
 	}
 	return -1;
@@ -208,7 +225,7 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 			 : f->job == JOB_ANEW  ? "stops the VM and starts it again, on its own VF"
 					       : "starts the VM",
 			 f->job_log);
-	else if (slot >= 0)
+	else if (slot >= 0 && !is_pending(f, (unsigned)slot))
 		snprintf(buf, size, "hostpci%d: %s", slot, f->ports.entries[slot].why);
 	else if (unhooked >= 0)
 		snprintf(buf, size,
@@ -250,6 +267,11 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 			 "the job that was to write hostpci was ended before it was done (%s): qm "
 			 "start %u begins anew",
 			 f->job_log, f->vmid);
+	else if (is_refused(f) && refused_by_chain(f))
+		snprintf(buf, size,
+			 "set right what %s objects to, or take it out (`guest: %u` in /" VFHOOK_CFG
+			 "), then: qm start %u",
+			 config_guest(&f->ports.config, f->vmid)->chain, f->vmid, f->vmid);
 	else if (is_refused(f))
 		snprintf(buf, size,
 			 "see whether the reason still holds: vfhook --dry-run %u pre-start",

@@ -286,6 +286,7 @@ static int repair_all(struct hook *h)
 	repair_broken(&r);
 	repair_stale(&r);
 	repair_free_vfs(&r);
+	repair_byhand(&r);
 	repair_gone(&r);
 	check_journals(&r);
 	if (!r.done && !r.left)

@@ -37,8 +37,7 @@ refuse(struct entry *e, const char *command, uint32_t vmid, unsigned slot, const
 	verdict(e, ENTRY_REFUSE, "%s: %s", why, e->mend);
 }
 
-/* The value for hostpciN: our mapping, and whatever else the entry had. */
-static void new_value(const struct guest_config *g, unsigned slot, struct entry *e)
+char *entry_value(const struct guest_config *g, unsigned slot)
 {
 	const struct hostpci *h = &g->hostpci[slot];
 	const char *rest = h->present ? h->rest : "";
@@ -50,7 +49,12 @@ static void new_value(const struct guest_config *g, unsigned slot, struct entry 
 		rest = "pcie=1";
 	str_printf(&value, "mapping=%s%s%s", port_mapping_id(g->vmid, slot, id), rest[0] ? "," : "",
 		   rest);
-	e->value = str_take(&value);
+	return str_take(&value);
+}
+
+static void new_value(const struct guest_config *g, unsigned slot, struct entry *e)
+{
+	e->value = entry_value(g, slot);
 	if (!e->value)
 		verdict(e, ENTRY_REFUSE, "out of memory");
 }
@@ -129,6 +133,21 @@ static void judge_mapping(const struct config *c, const struct guest_config *g, 
 	}
 }
 
+/* Nobody would set what is behind the first one. */
+static void judge_several(const struct guest_config *g, unsigned slot, const struct raw_vf *raw,
+			  const struct pool *pool, struct entry *e)
+{
+	char vf[PCI_ADDR_LEN];
+
+	pci_addr_format(&raw->vf, vf);
+	e->was_raw = true;
+	snprintf(e->mend, sizeof(e->mend), "qm set %u --hostpci%u %s", g->vmid, slot, vf);
+	verdict(e, ENTRY_REFUSE,
+		"%.64s means %u functions, VFs of pool '%.64s' among them, and a port is one VF: "
+		"name one, and give the VM a port for each other one: %s",
+		g->hostpci[slot].host, raw->n_functions, pool->name, e->mend);
+}
+
 static void judge_raw(const struct config *c, const char *node, const struct guest_config *g,
 		      unsigned slot, const struct port *port, const struct raw_vf *raw,
 		      struct entry *e)
@@ -136,6 +155,10 @@ static void judge_raw(const struct config *c, const char *node, const struct gue
 	const struct pool *pool = raw->is_vf ? config_pool_of_pf(c, node, &raw->pf) : NULL;
 	const char *host = g->hostpci[slot].host;
 
+	if (pool && raw->n_functions > 1) {
+		judge_several(g, slot, raw, pool, e);
+		return;
+	}
 	e->was_raw = true;
 	if (pool) {
 		e->has_vf = true;

@@ -22,6 +22,9 @@ struct raw_vf {
 	bool is_vf;
 	struct pci_addr vf;
 	struct pci_addr pf;
+	/* It means more functions than one, all of a slot or several: vf is the first VF of a pool
+	 * among them, if is_vf. */
+	unsigned n_functions;
 };
 
 struct entry {
@@ -37,11 +40,15 @@ struct entry {
 };
 
 /*
- * raw: hostpciN's address if it has exactly one raw one. node: this node. Release *out with
+ * raw: what hostpciN's raw addresses mean. node: this node. Release *out with
  * entry_free().
  */
 void entry_judge(const struct config *c, const char *node, const struct guest_config *g,
 		 unsigned slot, const struct raw_vf *raw, struct entry *out);
 void entry_free(struct entry *e);
+
+/* hostpciN as it is with the port's mapping: all else that it has is kept. The caller's to free(),
+ * NULL: out of memory. */
+char *entry_value(const struct guest_config *g, unsigned slot);
 
 #endif

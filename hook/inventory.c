@@ -93,11 +93,17 @@ static int read_claims(struct hook *h, struct inventory *inv, struct error *err)
 		*add_claim(inv, names.raw[i].vmid, names.raw[i].slot) = (struct vf_claim){
 			.addr = names.raw[i].addr, .whole_device = names.raw[i].whole_device};
 	inv->first_mapped = inv->n_claims;
-	for (size_t i = 0; i < n_mapped; i++) {
-		if (mapped[i].needed)
-			*add_claim(inv, mapped[i].vmid, mapped[i].slot) = (struct vf_claim){
-				.addr = mapped[i].addr, .whole_device = mapped[i].whole_device};
+	for (size_t i = 0; i < 2 * n_mapped; i++) {
+		const struct mapped_function *m = &mapped[i % n_mapped];
+
+		if (i == n_mapped)
+			inv->first_spare = inv->n_claims;
+		if (m->needed == (i < n_mapped))
+			*add_claim(inv, m->vmid, m->slot) =
+				(struct vf_claim){.addr = m->addr, .whole_device = m->whole_device};
 	}
+	if (!n_mapped)
+		inv->first_spare = inv->n_claims;
 	return 0;
 }
 
@@ -237,6 +243,21 @@ static void report_claim(const struct reader *rd, struct vf_report *r)
 	vm_name(rd->h, r->vmid, r->name);
 }
 
+static void note_spare(const struct inventory *inv, struct vf_report *r)
+{
+	for (size_t i = inv->first_spare; r->use == USE_FREE && i < inv->n_claims; i++) {
+		const struct vf_claim *c = &inv->claims[i];
+		struct pci_addr at = r->vf->info.addr;
+
+		if (c->whole_device)
+			at.fn = c->addr.fn;
+		if (pci_addr_cmp(&at, &c->addr) != 0)
+			continue;
+		r->spare_of = inv->claim_vmids[i];
+		r->spare_slot = inv->claim_slots[i];
+	}
+}
+
 static void report_vf(const struct reader *rd, const struct pool *pool, const struct pf_state *pf,
 		      const struct vf_state *v, struct vf_report *r)
 {
@@ -302,10 +323,30 @@ static void read_stats(const struct reader *rd, struct pf_report *r)
 	}
 }
 
+/* PVE would bind it to vfio-pci, and its driver takes the VFs with it. */
+static void note_named_pf(const struct inventory *inv, struct pf_report *r)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < inv->n_claims && len < sizeof(r->named_by); i++) {
+		const struct vf_claim *c = &inv->claims[i];
+		struct pci_addr at = r->pf->info.addr;
+
+		if (c->whole_device)
+			at.fn = c->addr.fn;
+		if (c->firm || pci_addr_cmp(&at, &c->addr) != 0)
+			continue;
+		len += (size_t)snprintf(r->named_by + len, sizeof(r->named_by) - len,
+					"%sVM %u hostpci%u", len ? ", " : "", inv->claim_vmids[i],
+					inv->claim_slots[i]);
+	}
+}
+
 static int report_pf(const struct reader *rd, const struct pool *pool, const struct pf_state *pf,
 		     bool stats, struct pf_report *r, struct error *err)
 {
 	*r = (struct pf_report){.pf = pf};
+	note_named_pf(rd->inv, r);
 	r->vfs = calloc(pf->n_vfs + 1, sizeof(*r->vfs));
 	if (!r->vfs)
 		return fail(err, ENOMEM, "out of memory");
@@ -319,8 +360,10 @@ static int report_pf(const struct reader *rd, const struct pool *pool, const str
 	else if (!pf->link.up && !pool->allow_pf_down)
 		snprintf(r->why, sizeof(r->why),
 			 "it is down, so nobody gets its VFs: ip link set %s up", pf->info.ifname);
-	for (size_t i = 0; i < pf->n_vfs; i++)
-		report_vf(rd, pool, pf, &pf->vfs[i], &r->vfs[r->n_vfs++]);
+	for (size_t i = 0; i < pf->n_vfs; i++) {
+		report_vf(rd, pool, pf, &pf->vfs[i], &r->vfs[r->n_vfs]);
+		note_spare(rd->inv, &r->vfs[r->n_vfs++]);
+	}
 	if (stats && !pf->broken)
 		read_stats(rd, r);
 	return 0;
@@ -342,7 +385,7 @@ static int read_snapshot(struct hook *h, struct inventory *inv, struct error *er
 	struct observer o = {.root = h->root,
 			     .kernel = h->kernel,
 			     .claims = inv->claims,
-			     .n_claims = inv->n_claims,
+			     .n_claims = inv->first_spare,
 			     .look_only = true};
 	AUTO_FREE struct pf_id *pfs = NULL;
 	size_t max = 1;

@@ -30,9 +30,15 @@ bool vf_use_is_lease(enum vf_use use);
 struct vf_report {
 	const struct vf_state *vf;
 	enum vf_use use;
-	uint32_t vmid;	  /* whose it is, 0: nobody's */
-	unsigned slot;	  /* of that VM */
-	char name[64];	  /* that VM's, "" if it has none */
+	uint32_t vmid; /* whose it is, 0: nobody's */
+	unsigned slot; /* of that VM */
+	char name[64]; /* that VM's, "" if it has none */
+	/*
+	 * Free, and one of several that a mapping of the user's has for this VM: PVE may start it
+	 * on any of them. 0: nobody's.
+	 */
+	uint32_t spare_of;
+	unsigned spare_slot;
 	bool stale;	  /* leased, but its VM neither runs nor is anybody at work on it */
 	char why[320];	  /* USE_UNUSABLE, USE_BUSY, or its settings cannot be read; else "" */
 	unsigned differs; /* bit 1 << attr: the lease of a running VM wants something else */
@@ -46,6 +52,7 @@ struct pf_report {
 	struct vf_stats *stats; /* by VF number; NULL: none, no_stats may tell why */
 	size_t n_stats;
 	char no_stats[320]; /* why there are none, or not of all VFs */
+	char named_by[160]; /* "VM 300 hostpci0": who names the PF itself in its config, or "" */
 };
 
 struct pool_report {
@@ -67,7 +74,9 @@ struct inventory {
 	uint32_t *claim_vmids;
 	unsigned *claim_slots;
 	size_t n_claims;
-	size_t first_mapped; /* from there on they are VFs named through mappings */
+	size_t first_mapped; /* from there on they are VFs named through mappings, */
+	size_t first_spare;  /* and from there on those that these have beyond what is needed: no
+				claims */
 };
 
 #define INVENTORY_INIT                                                                             \

@@ -220,8 +220,7 @@ void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS
 	for_each_pf(inv, put_vf_info, out);
 	put_counters(inv, out);
 	if (events) {
-		family(out, "vfhook_events", "counter",
-		       "Events by kind, since the first one.");
+		family(out, "vfhook_events", "counter", "Events by kind, since the first one.");
 		for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
 			str_append(out, "vfhook_events_total");
 			label(out, true, "kind", event_kind_name((enum event_kind)kind));

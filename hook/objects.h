@@ -34,6 +34,14 @@
 #define OBJECT_PF_LINK	 "pf-link"
 #define OBJECT_AUTOPROBE "autoprobe"
 #define OBJECT_NUMVFS	 "numvfs"
+/*
+ * "105 0 0000:06:02.1": the lease of a VF that the VM runs on already, as JSON. Its locks are taken
+ * for that moment alone: what else is in the plan PVE does under its own.
+ */
+#define OBJECT_LEASE "lease"
+/* "100 0000:06:10.1": the driver that a VF of the VM is bound to; of a start (hook/keepdriver.h).
+ */
+#define OBJECT_DRIVER "driver"
 
 enum object_how {
 	OBJECT_DO,     /* only if it is `from` */
@@ -71,6 +79,8 @@ extern const struct object_kind object_off;
 extern const struct object_kind object_pf_link;
 extern const struct object_kind object_autoprobe;
 extern const struct object_kind object_numvfs;
+extern const struct object_kind object_lease;
+extern const struct object_kind object_driver;
 
 #define PF_NAME_LEN (PCI_ADDR_LEN + MAC_LEN)
 /* "0000:06:00.0 52:54:00:aa:00:01". Returns buf. */
@@ -101,6 +111,9 @@ int plan_map_entry(const char *id, const char *node, const struct mapping_entry 
  * none (or no memory: then a step from it is refused), else the caller's to free().
  */
 char *hostpci_planned(const struct guest_config *g, unsigned slot);
+
+/* Is that mapping=vf-<vmid>-<N>, the port's own? What a running VM has may be another thing. */
+bool hostpci_planned_is_ours(const struct guest_config *g, unsigned slot);
 
 /* Let go of the locks that a plan's steps took for its rest (h->off). */
 void objects_unlock(struct hook *h);

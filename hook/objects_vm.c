@@ -137,6 +137,22 @@ char *hostpci_planned(const struct guest_config *g, unsigned slot)
 	return STEAL(value);
 }
 
+bool hostpci_planned_is_ours(const struct guest_config *g, unsigned slot)
+{
+	AUTO_FREE char *value = hostpci_planned(g, slot);
+	struct hostpci e = {0};
+	unsigned of = 0;
+	uint32_t vmid = 0;
+	bool ours;
+
+	if (!value || hostpci_parse(value, &e, NULL) < 0)
+		return false;
+	ours = e.mapping && port_mapping_parse(e.mapping, &vmid, &of) && vmid == g->vmid &&
+	       of == slot;
+	hostpci_clear(&e);
+	return ours;
+}
+
 static int hostpci_read(struct hook *h, const char *name, char **text, struct error *err)
 {
 	CLEANUP(guest_config_free) struct guest_config g = {0};

@@ -15,6 +15,7 @@
 #include "hook/events.h"
 #include "hook/handover.h"
 #include "hook/hook.h"
+#include "hook/keepdriver.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "hook/watch.h"
@@ -257,6 +258,8 @@ static int try_start(struct hook *h, const struct owner *o, struct vm_ports *v, 
 		tell_notes(h, &p);
 		return fail(err, ENOSPC, "stop one of these VMs, or give the pool more VFs");
 	}
+	if (!r)
+		r = plan_keep_drivers(v, &s, choices, &p, err);
 	if (!r)
 		r = plan_mappings(h, v, &s, choices, &p, err);
 	if (!r && h->dry_run)

@@ -15,7 +15,9 @@
 #include "pveapi/vmstate.h"
 
 #define REST_WAIT_MS 60000
-#define MAX_TRIES    3
+/* Worse than any number of ports, which PVE does not start without us. */
+#define RAW_WEIGHT 1000
+#define MAX_TRIES  3
 
 /* --- Which VF --- */
 
@@ -86,6 +88,7 @@ struct pool_vfs {
 	const struct pool *pool;
 	struct vf_info *vfs;
 	unsigned *taken;
+	unsigned *raw; /* RAW_WEIGHT: named by the raw address of a VM */
 	size_t n;
 };
 
@@ -93,6 +96,7 @@ static void pool_vfs_free(struct pool_vfs *p)
 {
 	free(p->vfs);
 	free(p->taken);
+	free(p->raw);
 }
 
 static int add_vfs_of(struct hook *h, const struct pci_addr *pf, struct pool_vfs *out,
@@ -126,6 +130,26 @@ static int add_vfs_of(struct hook *h, const struct pci_addr *pf, struct pool_vfs
 	return 0;
 }
 
+/* A start that keeps the VF of its mapping does not ask who else names it. */
+static int mark_raw(struct hook *h, struct pool_vfs *p, struct error *err)
+{
+	CLEANUP(guest_names_free) struct guest_names names = {0};
+
+	if (guest_names_read(h->root, h->node, &names, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < names.n_raw; i++) {
+		for (size_t k = 0; k < p->n; k++) {
+			struct pci_addr at = p->vfs[k].addr;
+
+			if (names.raw[i].whole_device)
+				at.fn = names.raw[i].addr.fn;
+			if (!pci_addr_cmp(&at, &names.raw[i].addr))
+				p->raw[k] = RAW_WEIGHT;
+		}
+	}
+	return 0;
+}
+
 static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *out,
 		     struct error *err)
 {
@@ -139,8 +163,9 @@ static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *o
 			return r;
 	}
 	out->taken = calloc(out->n + 1, sizeof(*out->taken));
-	if (out->taken)
-		return 0;
+	out->raw = calloc(out->n + 1, sizeof(*out->raw));
+	if (out->taken && out->raw)
+		return mark_raw(h, out, err);
 	fail(err, ENOMEM, "out of memory");
 	return -ENOMEM;
 }
@@ -187,13 +212,14 @@ static int take_address(const struct pci_addr *a, bool whole_device, void *arg)
 }
 
 /*
- * Which VFs mappings of others name: those stay where they are. One of ours only if its entry is
- * right, since it will be written anew otherwise; of the user's own, each function of each entry.
+ * Which VFs raw addresses, and mappings of others name: those stay where they are. One of ours only
+ * if its entry is right, since it will be written anew otherwise; of the user's own, each function
+ * of each entry.
  */
 static void mark_taken(const struct hook *h, const struct mapping_file *f, const char *own,
 		       struct pool_vfs *p)
 {
-	memset(p->taken, 0, p->n * sizeof(*p->taken));
+	memcpy(p->taken, p->raw, p->n * sizeof(*p->taken));
 	for (size_t i = 0; i < f->n_mappings; i++) {
 		const struct mapping *m = &f->mappings[i];
 		struct taking t = {.h = h, .p = p};

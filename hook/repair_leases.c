@@ -210,7 +210,8 @@ void repair_free_vfs(struct repair *r)
 			const struct pf_report *pf = &inv.pools[i].pfs[k];
 
 			for (size_t n = 0; !pf->pf->broken && n < pf->n_vfs; n++) {
-				if (pf->vfs[n].use == USE_FREE && vf_is_marked(pf->vfs[n].vf) &&
+				if (pf->vfs[n].use == USE_FREE && !pf->vfs[n].spare_of &&
+				    vf_is_marked(pf->vfs[n].vf) &&
 				    !repair_is_used(r, &pf->vfs[n].vf->info.addr))
 					park_marked(r, pf->pf, pf->vfs[n].vf);
 			}

@@ -257,6 +257,10 @@ static void pf_head(const struct status_view *v, const struct pf_report *pf, boo
 	     alone ? "" : "; ", alone ? "" : counts_text(&c, counts, sizeof(counts)));
 	if (pf->why[0])
 		line(v, out, STYLE_BAD, 4, "  problem: %s", pf->why);
+	if (pf->named_by[0])
+		line(v, out, STYLE_WARN, 4,
+		     "  note: this PF itself is named by %s: its start takes all VFs away",
+		     pf->named_by);
 	if (v->watch && pf->no_stats[0] && !v->before)
 		line(v, out, STYLE_WARN, 4, "  no traffic is shown: %s", pf->no_stats);
 }

@@ -27,34 +27,50 @@ void vm_ports_free(struct vm_ports *v)
 	*v = (struct vm_ports){0};
 }
 
-struct one_address {
-	unsigned n;
-	bool whole;
-	struct pci_addr addr;
+struct raw_look {
+	struct hook *h;
+	const struct config *c;
+	struct raw_vf *raw;
 };
+
+static void see_function(struct raw_look *l, const struct pci_addr *a)
+{
+	struct pci_addr pf;
+	unsigned index;
+	int r = sysfs_vf_identify(l->h->root, a, &pf, &index);
+
+	if (r == -ENODEV)
+		return;
+	l->raw->n_functions++;
+	/* Of several the first that is in a pool. */
+	if (r < 0 || (l->raw->is_vf && config_pool_of_pf(l->c, l->h->node, &l->raw->pf)))
+		return;
+	l->raw->is_vf = true;
+	l->raw->vf = *a;
+	l->raw->pf = pf;
+}
 
 static int see_address(const struct pci_addr *a, bool whole_device, void *arg)
 {
-	struct one_address *one = arg;
+	struct pci_addr at = *a;
 
-	one->n++;
-	one->whole = one->whole || whole_device;
-	one->addr = *a;
+	/* All functions of a device: 0 to 7. */
+	do
+		see_function(arg, &at);
+	while (whole_device && ++at.fn < 8);
 	return 0;
 }
 
-/* What a raw hostpciN names, if it names one function. */
-static void look_up_raw(struct hook *h, const struct hostpci *e, struct raw_vf *raw)
+/* What a raw hostpciN means: as a rule one function. */
+static void look_up_raw(struct hook *h, const struct config *c, const struct hostpci *e,
+			struct raw_vf *raw)
 {
-	struct one_address one = {0};
-	unsigned index;
+	struct raw_look look = {.h = h, .c = c, .raw = raw};
 
 	*raw = (struct raw_vf){0};
-	if (!e->present || !e->host || hostpci_each_addr(e, see_address, &one) < 0 || one.n != 1 ||
-	    one.whole)
+	if (!e->present || !e->host)
 		return;
-	raw->vf = one.addr;
-	raw->is_vf = !sysfs_vf_identify(h->root, &one.addr, &raw->pf, &index);
+	hostpci_each_addr(e, see_address, &look);
 }
 
 bool vm_ports_judge(struct hook *h, struct vm_ports *v)
@@ -64,7 +80,7 @@ bool vm_ports_judge(struct hook *h, struct vm_ports *v)
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		struct raw_vf raw;
 
-		look_up_raw(h, &v->guest.hostpci[slot], &raw);
+		look_up_raw(h, &v->config, &v->guest.hostpci[slot], &raw);
 		entry_free(&v->entries[slot]);
 		entry_judge(&v->config, h->node, &v->guest, slot, &raw, &v->entries[slot]);
 		ours = ours || v->entries[slot].verdict != ENTRY_NOT_OURS;
@@ -144,6 +160,7 @@ static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port
 		.allow_pf_down = pool->allow_pf_down,
 		.want = port->want,
 		.numa_node = v->guest.numa_known ? v->guest.numa_node : -1,
+		.keep_driver = v->guest.hostpci[port->slot].keep_driver,
 	};
 	memcpy(w->pool, pool->name, sizeof(w->pool));
 	if (v->guest.name)

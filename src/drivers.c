@@ -70,6 +70,35 @@ const struct nic_driver *nic_driver(const char *name)
 	return NULL;
 }
 
+/* drivers/vfio/pci/ of Linux 7.x: mlx5/main.c, pds/pci_drv.c, virtio/main.c (KBUILD_MODNAME). */
+const char *nic_variant_driver(const char *pf_driver)
+{
+	static const char *const variants[][2] = {{"mlx5_core", "mlx5_vfio_pci"},
+						  {"pds_core", "pds_vfio_pci"},
+						  {"virtio-pci", "virtio_vfio_pci"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {
+		if (!strcmp(pf_driver, variants[i][0]))
+			return variants[i][1];
+	}
+	return NULL;
+}
+
+const char *vfio_driver(const char *pf_driver, bool keep)
+{
+	const char *variant = keep ? nic_variant_driver(pf_driver) : NULL;
+
+	return variant ? variant : "vfio-pci";
+}
+
+bool is_vfio_driver(const char *driver)
+{
+	size_t len = strlen(driver);
+
+	return len >= 8 &&
+	       (!strcmp(driver + len - 8, "vfio-pci") || !strcmp(driver + len - 8, "vfio_pci"));
+}
+
 /* What is zero, off or auto is what a VF without the setting has, and asks nothing of a driver. */
 static const char *wish_among(const struct vf_settings *w, uint32_t bits)
 {

@@ -32,6 +32,16 @@ struct nic_driver {
 const struct nic_driver *nic_driver(const char *name);
 
 /*
+ * The VFIO driver of its own that the kernel has for VFs of that PF driver, and without which
+ * they cannot migrate; NULL: there is none. It is asked for by driver_override alone.
+ */
+const char *nic_variant_driver(const char *pf_driver);
+/* What driver_override of a VF is to say: vfio-pci, or with keep its own, if there is one. */
+const char *vfio_driver(const char *pf_driver, bool keep);
+/* vfio-pci, or one of those: what a VF needs that is for QEMU. */
+bool is_vfio_driver(const char *driver);
+
+/*
  * The key of vfhook.cfg that this driver cannot do, or NULL if there is none.
  * With maybe, the key that it can do only sometimes.
  */

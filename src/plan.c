@@ -242,8 +242,7 @@ static const char *why_not_netdev(const struct vf_state *v, char *buf, size_t si
  */
 static const char *why_not_driver(const struct vf_info *i, char *buf, size_t size)
 {
-	if (!i->driver[0] || i->ifname[0] || ends_with(i->driver, "vfio-pci") ||
-	    ends_with(i->driver, "vfio_pci"))
+	if (!i->driver[0] || i->ifname[0] || is_vfio_driver(i->driver))
 		return NULL;
 	snprintf(buf, size,
 		 "driver %s has it, and its interface is not on this host: in a container, or used "
@@ -849,15 +848,16 @@ static bool is_cut(const struct vf_state *v)
 }
 
 /* No other driver may take it. */
-static int add_override(const struct pf_state *pf, const struct vf_state *v, struct plan *p,
-			struct error *err)
+static int add_override(const struct pf_state *pf, const struct vf_state *v, bool keep,
+			struct plan *p, struct error *err)
 {
 	struct step step = vf_step(STEP_OVERRIDE, pf, v);
+	const char *driver = vfio_driver(pf->info.driver, keep);
 
-	if (!strcmp(v->info.driver, "vfio-pci") || !strcmp(v->info.driver_override, "vfio-pci"))
+	if (!strcmp(v->info.driver, driver) || !strcmp(v->info.driver_override, driver))
 		return 0;
 	memcpy(step.from_text, v->info.driver_override, sizeof(step.from_text));
-	snprintf(step.to_text, sizeof(step.to_text), "vfio-pci");
+	snprintf(step.to_text, sizeof(step.to_text), "%s", driver);
 	return add_step(p, &step, err) ? 0 : -ENOMEM;
 }
 
@@ -872,7 +872,7 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 	r = clear_double_macs(s, pf, v, w, now, p, err);
 	if (r < 0)
 		return r;
-	if (add_lease(pf, v, w, now, p, err) < 0 || add_override(pf, v, p, err) < 0)
+	if (add_lease(pf, v, w, now, p, err) < 0 || add_override(pf, v, w->keep_driver, p, err) < 0)
 		return -ENOMEM;
 	for (int a = 0; a < VF_ATTR_COUNT; a++) {
 		if (!(w->want.has & vf_attr_bits((enum vf_attr)a))) {
@@ -1214,7 +1214,7 @@ int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, 
 	}
 	drop.has_old_lease = true;
 	drop.old_lease = take->lease;
-	if (add_override(pf, v, p, err) < 0 ||
+	if (add_override(pf, v, false, p, err) < 0 ||
 	    add_parking(pf, v, &p->steps[first].lease, p, err) < 0)
 		return -ENOMEM;
 	if (p->n_steps == first + 1) { /* it is as it should be: not even a lease */
@@ -1222,6 +1222,34 @@ int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, 
 		return 0;
 	}
 	return add_step(p, &drop, err) ? 0 : -ENOMEM;
+}
+
+bool vf_is_parked(const struct vf_state *v)
+{
+	const struct vf_settings *s = &v->now;
+	uint8_t parked[6];
+
+	vf_parking_mac(&v->info.addr, parked);
+	return !v->unread && is_cut(v) && !s->vlan && !s->qos && !s->trust &&
+	       (s->spoofchk || !(s->has & HAS_SPOOFCHK)) &&
+	       (mac_is_zero(s->mac) || !memcmp(s->mac, parked, sizeof(parked)));
+}
+
+int plan_arm(const struct pf_state *pf, const struct vf_state *v, bool keep, int64_t now,
+	     struct plan *p, struct error *err)
+{
+	const struct vf_settings open = {.has = HAS_LINK_STATE, .link_state = VF_LINK_AUTO};
+	size_t first = p->n_steps;
+
+	if (plan_hold(pf, v, now, p, err) < 0 ||
+	    (!keep && add_override(pf, v, false, p, err) < 0) ||
+	    (vf_is_parked(v) && add_set(pf, v, VF_LINK_STATE, &open, p, err) < 0))
+		return error_code(err);
+	if (p->n_steps == first + 1) {
+		p->n_steps = first;
+		return 0;
+	}
+	return plan_let_go(&p->steps[first].lease, p, err);
 }
 
 int plan_hold(const struct pf_state *pf, const struct vf_state *v, int64_t now, struct plan *p,

@@ -131,7 +131,8 @@ struct port_wish {
 	struct vf_settings want;
 	bool has_last; /* the VF it had, kept if that can be */
 	struct pci_addr last;
-	int numa_node; /* the VM's, -1 if it is not pinned to one */
+	int numa_node;	  /* the VM's, -1 if it is not pinned to one */
+	bool keep_driver; /* PVE leaves the VF its driver: vfio_driver() */
 	/*
 	 * 0: the first free VF. Otherwise any of them, depending on the number: for
 	 * one who lost a race and would only lose the next against the same others.
@@ -208,6 +209,17 @@ void lease_set_nobodys(struct lease *l, uint32_t has);
  */
 int plan_park(const struct pf_state *pf, const struct vf_state *vf, int64_t now, struct plan *p,
 	      struct error *err);
+
+/* Is it as plan_park() leaves a VF, with its link cut? A person's own setting looks otherwise. */
+bool vf_is_parked(const struct vf_state *vf);
+/*
+ * For VMs that PVE starts without us: the steps that let no driver but vfio-pci have a VF that
+ * nobody has a lease of, and give it back the link that parking has cut, under a lease of our own
+ * meanwhile. Nothing else of it is set; no steps if it is so already. keep: its driver is not ours
+ * to say (driver=keep). A PLAN_START of LEASE_SELF.
+ */
+int plan_arm(const struct pf_state *pf, const struct vf_state *vf, bool keep, int64_t now,
+	     struct plan *p, struct error *err);
 
 /*
  * The step that leases a VF that nobody has to vfhook itself (LEASE_SELF), and the one that drops
