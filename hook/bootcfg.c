@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/hostcfg.h"
 #include "hook/say.h"
 #include "pveapi/section.h"
 
@@ -18,10 +19,20 @@ static void pool_text(const struct pool *p, const char *node, struct str *out)
 		if (!strcmp(p->pfs[i].node, node))
 			pool_pf_text(node, &p->pfs[i].id, out);
 	}
+	if (p->allow_pf_down)
+		str_append(out, "\tallow-pf-down 1\n");
+	for (size_t i = 0; i < p->n_hosts; i++) {
+		if (!strcmp(p->hosts[i].node, node))
+			host_vfs_text(&p->hosts[i], out);
+	}
 }
 
 static bool is_for_boot(const struct pool *p, const char *node)
 {
+	for (size_t i = 0; i < p->n_hosts && !p->bad; i++) {
+		if (!strcmp(p->hosts[i].node, node))
+			return true;
+	}
 	for (size_t i = 0; i < p->n_pfs && p->vfs && !p->bad; i++) {
 		if (!strcmp(p->pfs[i].node, node))
 			return true;

@@ -20,6 +20,7 @@
 #include "hook/bootcfg.h"
 #include "hook/byhand.h"
 #include "hook/command.h"
+#include "hook/hostvfs.h"
 #include "hook/inventory.h"
 #include "hook/makevfs.h"
 #include "hook/publish.h"
@@ -75,7 +76,9 @@ static const char *who_uses(const struct inventory *inv, const struct pci_addr *
 				const struct vf_report *vf = &r->vfs[v];
 
 				pci_addr_format(&vf->vf->info.addr, addr);
-				if (vf->vmid == LEASE_SELF)
+				if (vf->use == USE_HOST)
+					snprintf(buf, size, "VF %s is this host's", addr);
+				else if (vf->vmid == LEASE_SELF)
 					snprintf(buf, size, "vfhook itself has VF %s", addr);
 				else if (vf->use != USE_FREE && vf->use != USE_RAW &&
 					 vf->use != USE_MAPPED && vf->use != USE_UNUSABLE)
@@ -132,7 +135,7 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 	const struct pf_info *pf = &w->nic->info;
 	const struct nic_driver *driver = nic_driver(pf->driver);
 	/* By the address it has now: the MAC tells that it is the same card. */
-	struct pf_id id = {.addr = pf->addr, .has_mac = w->nic->has_mac};
+	struct pf_id id = {.addr = pf->addr, .has_mac = w->nic->has_mac, .host = w->id.host};
 	struct vfs_job job = {.h = b->h, .self = b->self, .pf = pf, .id = &id};
 	struct error err = ERROR_INIT;
 	struct vfs_plan plan;
@@ -144,7 +147,9 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 		.autoprobe = sysfs_autoprobe(b->h->root, &pf->addr) != ANSWER_NO,
 		.pf_up = w->nic->up || !w->nic->link_known,
 		.pf_up_first = driver && driver->pf_up_first,
-		.raise = !b->early && !w->pool->allow_pf_down,
+		/* A host VF's driver needs it up, and the network is configured before the later
+		   run. */
+		.raise = (!b->early || vf_set_any(&w->id.host)) && !w->pool->allow_pf_down,
 		.in_use = inv ? who_uses(inv, &pf->addr, who, sizeof(who)) : "nobody can tell yet",
 	};
 
@@ -152,8 +157,12 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 	vfs_decide(&facts, &plan);
 	tell_vfs(b, w, &plan, &facts);
 	b->maker.until = share_of(b, pfs_left);
+	if (!b->early)
+		host_vfs_warn(b->h, w);
 	if (vfs_apply(&job, &plan, &err) < 0)
 		boot_give_up(b, w, "%s", err.text);
+	else
+		b->failed += host_vfs_ready(b->h, b->self, w, &b->maker.until);
 }
 
 static int make_all(struct boot *b, struct error *err)

@@ -11,7 +11,9 @@
 #include "hook/apply.h"
 #include "hook/bootcfg.h"
 #include "hook/command.h"
+#include "hook/hostcfg.h"
 #include "hook/objects.h"
+#include "hook/poolhost.h"
 #include "hook/publish.h"
 #include "hook/refresh.h"
 #include "hook/say.h"
@@ -26,9 +28,16 @@ struct addition {
 	struct pf_id pfs[MAX_PFS];
 	struct pf_info infos[MAX_PFS];
 	const char *pf_list;
+	const char *host_vfs;
+	struct host_vfs *hosts;
 	bool allow_pf_down;
 	char vfs[16];
 };
+
+static void addition_free(struct addition *add)
+{
+	free(add->hosts);
+}
 
 /* "enp6s0f0" or "0000:06:00.0". */
 static int resolve_pf(struct hook *h, const char *text, struct pci_addr *out, struct error *err)
@@ -130,6 +139,23 @@ static int check_vfs(struct addition *add, struct error *err)
 	}
 	snprintf(add->vfs, sizeof(add->vfs), "%u", n);
 	add->a.vfs = add->vfs;
+	return 0;
+}
+
+static int read_hosts(const struct hook *h, struct addition *add, struct error *err)
+{
+	if (!add->host_vfs)
+		return 0;
+	add->a.sets_hosts = true;
+	if (!strcmp(add->host_vfs, "none"))
+		return 0;
+	if (add->a.n_pfs != 1)
+		return fail(err, EINVAL,
+			    "--host-vfs is of one PF: run this once for each that has some");
+	if (host_vfs_list_parse(add->host_vfs, h->node, &add->pfs[0].addr, &add->hosts,
+				&add->a.n_hosts, err) < 0)
+		return fail_context(err, "--host-vfs");
+	add->a.hosts = add->hosts;
 	return 0;
 }
 
@@ -273,10 +299,11 @@ static int change_pool(struct hook *h, const struct pool_addition *a, const char
 
 static int add(struct hook *h, int argc, char **argv)
 {
-	struct addition add = {.a = {.node = h->node}};
+	CLEANUP(addition_free) struct addition add = {.a = {.node = h->node}};
 	const struct opt opts[] = {
 		{"pf", &add.pf_list, NULL},
 		{"vfs", &add.a.vfs, NULL},
+		{"host-vfs", &add.host_vfs, NULL},
 		{"allow-pf-down", NULL, &add.allow_pf_down},
 		{"dry-run", NULL, &h->dry_run},
 	};
@@ -298,6 +325,10 @@ static int add(struct hook *h, int argc, char **argv)
 		r = read_pfs(h, &add, &err);
 	if (!r)
 		r = check_vfs(&add, &err);
+	if (!r)
+		r = read_hosts(h, &add, &err);
+	if (!r)
+		r = pool_tell_uses(h, &add.a, &err);
 	if (!r)
 		r = change_pool(h, &add.a, add.a.name, &change, &err);
 	if (r < 0) {
@@ -450,15 +481,21 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 {
 	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}};
 	CLEANUP(pool_change_free) struct pool_change change = {0};
+	CLEANUP(pool_traces_free) struct pool_traces traces = {0};
 	struct error err = ERROR_INIT;
 	const char *args[1];
 	size_t n_args;
+	int r;
 
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 1, &n_args))
 		return EXIT_USAGE;
 	if (!n_args) {
 		complain("pool remove: wanted: a pool's name; see vfhook pool --help");
 		return EXIT_USAGE;
+	}
+	if (pool_traces_read(h, args[0], &traces, &err) < 0) {
+		complain("pool is not removed: %s", err.text);
+		return EXIT_REFUSED;
 	}
 	if (change_pool(h, NULL, args[0], &change, &err) < 0) {
 		/* A removal that was cut off may have left the rest to be done. */
@@ -469,7 +506,8 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 	}
 	if (!h->dry_run)
 		say("pool '%s' removed from /" VFHOOK_CFG, args[0]);
-	return publish(h, &change.after);
+	r = publish(h, &change.after);
+	return pool_traces_undo(h, &traces) ? EXIT_REFUSED : r;
 }
 
 static int run(struct hook *h, int argc, char **argv)
@@ -502,8 +540,8 @@ static int run(struct hook *h, int argc, char **argv)
 const struct command cmd_pool = {
 	.name = "pool",
 	.summary = "which PFs lead to which network: pool add, list, remove",
-	.help = "Usage: vfhook pool add <name> --pf PF[,PF...] [--vfs N] [--allow-pf-down]\n"
-		"                       [--dry-run]\n"
+	.help = "Usage: vfhook pool add <name> --pf PF[,PF...] [--vfs N] [--host-vfs LIST]\n"
+		"                       [--allow-pf-down] [--dry-run]\n"
 		"       vfhook pool list [--output-format text|json|json-pretty]\n"
 		"       vfhook pool remove <name> [--dry-run]\n"
 		"\n"
@@ -513,6 +551,10 @@ const struct command cmd_pool = {
 		"\n"
 		"  --pf PF,PF...      by interface name or PCI address; kept as PCI address\n"
 		"  --vfs N            how many VFs each PF is to have, for every node\n"
+		"  --host-vfs LIST    VFs of that PF (only one then) that are this host's own, by\n"
+		"                     number, with their settings: 0,vlan=30+1-2. They are made\n"
+		"                     with a driver before the network comes up, and no VM gets\n"
+		"                     them. none: all are for VMs\n"
 		"  --allow-pf-down    start VMs even while the PF is down\n"
 		"  --dry-run          tell what would be done, and do nothing\n",
 	.run = run,

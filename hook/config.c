@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/seen.h"
 #include "hook/cfslock.h"
+#include "hook/hostcfg.h"
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
 #include "pveapi/section.h"
@@ -156,11 +157,17 @@ static int port_id(const char *id, struct port *p, struct error *err)
 		    text_clean(id, clean, sizeof(clean)));
 }
 
-/* Once is enough, and twice is a question that nobody can answer. `pf` repeats by design. */
+/* By design a pool has several of these. */
+static bool may_repeat(const char *key)
+{
+	return !strcmp(key, "pf") || !strcmp(key, "host-vfs");
+}
+
+/* Once is enough, and twice is a question that nobody can answer. */
 static int check_once(const struct section *s, size_t i, struct error *err)
 {
 	/* Each of the other keys is known and there once: they are few, while `pf` may be many. */
-	if (!strcmp(s->props[i].key, "pf"))
+	if (may_repeat(s->props[i].key))
 		return 0;
 	for (size_t k = 0; k < i; k++) {
 		if (!strcmp(s->props[k].key, s->props[i].key))
@@ -239,6 +246,16 @@ static int add_pf(const char *v, struct pool *p, struct error *err)
 	return 0;
 }
 
+static int add_host(const char *v, struct pool *p, struct error *err)
+{
+	struct host_vfs *more = reallocarray(p->hosts, p->n_hosts + 1, sizeof(*more));
+
+	if (!more)
+		return fail(err, ENOMEM, "out of memory");
+	p->hosts = more;
+	return host_vfs_parse(v, &more[p->n_hosts++], err);
+}
+
 static int set_pool_key(const char *key, const char *v, struct pool *p, struct error *err)
 {
 	uint32_t n = 0;
@@ -248,6 +265,8 @@ static int set_pool_key(const char *key, const char *v, struct pool *p, struct e
 		return 0;
 	if (!strcmp(key, "pf"))
 		return add_pf(v, p, err);
+	if (!strcmp(key, "host-vfs"))
+		return add_host(v, p, err);
 	if (!strcmp(key, "allow-pf-down"))
 		return set_flag(key, v, &p->allow_pf_down, err);
 	if (!strcmp(key, "vfs")) {
@@ -356,6 +375,8 @@ static int parse_pool(const char *name, const struct section *s, struct pool *p)
 		if (!set_pool_key(s->props[i].key, s->props[i].value, p, &why))
 			check_once(s, i, &why);
 	}
+	if (!why.code && host_vfs_join(p, &why) < 0)
+		line = s->line;
 	if (why.code)
 		p->bad = keep_bad(name, line, &why);
 	return why.code && !p->bad ? -ENOMEM : 0;
@@ -603,6 +624,7 @@ void config_free(struct config *c)
 {
 	for (size_t i = 0; i < c->n_pools; i++) {
 		free(c->pools[i].pfs);
+		free(c->pools[i].hosts);
 		free(c->pools[i].bad);
 	}
 	for (size_t i = 0; i < c->n_ports; i++)
@@ -1086,21 +1108,47 @@ void pool_pf_text(const char *node, const struct pf_id *pf, struct str *out)
 		   pf->has_mac ? ",mac=" : "", pf->has_mac ? mac_format(pf->mac, mac) : "");
 }
 
-/* The PF that a line of a pool names, if it is one of that node's. */
-static bool line_names_pf(const char *at, const char *node, struct pool_pf *pf)
+/* The value of a key, if the line has that. */
+static bool line_value(const char *at, const char *key, char value[256])
 {
 	size_t len = strcspn(at, "\r\n");
-	char value[256];
 
-	if (!line_has_key(at, "pf") || len >= sizeof(value))
+	if (!line_has_key(at, key) || len >= 256)
 		return false;
-	at += strspn(at, " \t") + 2;
+	at += strspn(at, " \t") + strlen(key);
 	at += strspn(at, " \t");
 	len = strcspn(at, "\r\n");
 	while (len && is_blank(at[len - 1]))
 		len--;
-	snprintf(value, sizeof(value), "%.*s", (int)len, at);
-	return !parse_pf(value, pf, NULL) && !strcmp(pf->node, node);
+	snprintf(value, 256, "%.*s", (int)len, at);
+	return true;
+}
+
+/* The PF that a line of a pool names, if it is one of that node's. */
+static bool line_names_pf(const char *at, const char *node, struct pool_pf *pf)
+{
+	char value[256];
+
+	return line_value(at, "pf", value) && !parse_pf(value, pf, NULL) && !strcmp(pf->node, node);
+}
+
+/* The same for a line about VFs that are the host's. */
+static bool line_has_hosts(const char *at, const char *node, struct host_vfs *v)
+{
+	char value[256];
+
+	return line_value(at, "host-vfs", value) && !host_vfs_parse(value, v, NULL) &&
+	       !strcmp(v->node, node);
+}
+
+static const struct pf_change *find_pf_change(const struct pci_addr *pf,
+					      const struct pf_change *changes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!pci_addr_cmp(&changes[i].from, pf))
+			return &changes[i];
+	}
+	return NULL;
 }
 
 /* Copy text, with other names for some of the node's PFs. Returns how many lines changed. */
@@ -1111,15 +1159,18 @@ static size_t rewrite_pfs(const char *text, const char *node, const struct pf_ch
 
 	for (const char *at = text; *at; at = next_line(at)) {
 		const struct pf_change *found = NULL;
+		struct host_vfs host;
 		struct pool_pf pf;
 
-		for (size_t i = 0; line_names_pf(at, node, &pf) && i < n && !found; i++) {
-			if (!pci_addr_cmp(&changes[i].from, &pf.id.addr))
-				found = &changes[i];
-		}
+		if (line_names_pf(at, node, &pf))
+			found = find_pf_change(&pf.id.addr, changes, n);
 		if (found) {
 			pool_pf_text(node, &found->to, out);
 			changed++;
+		} else if (line_has_hosts(at, node, &host) &&
+			   (found = find_pf_change(&host.pf, changes, n))) {
+			host.pf = found->to.addr;
+			host_vfs_text(&host, out);
 		} else {
 			str_append_len(out, at, (size_t)(next_line(at) - at));
 		}
@@ -1186,6 +1237,28 @@ static int split_pfs(const struct config *c, const struct pool_addition *a, stru
 	return 0;
 }
 
+static bool is_added_pf(const struct pool_addition *a, const struct pci_addr *pf)
+{
+	for (size_t i = 0; i < a->n_pfs; i++) {
+		if (!pci_addr_cmp(&a->pfs[i].addr, pf))
+			return true;
+	}
+	return false;
+}
+
+/* A section's lines up to `end`, without those about the host's VFs that are said anew. */
+static void copy_pool_lines(const struct pool_addition *a, const char *at, const char *end,
+			    struct str *out)
+{
+	for (; at < end; at = next_line(at)) {
+		struct host_vfs host;
+
+		if (!a->sets_hosts || !line_has_hosts(at, a->node, &host) ||
+		    !is_added_pf(a, &host.pf))
+			str_append_len(out, at, (size_t)(next_line(at) - at));
+	}
+}
+
 /* The pool's other keys first, then its new PFs behind the last line of the section. */
 static void extend_pool(struct edit *e, const char *head, const struct pool_addition *a,
 			const struct pf_split *pfs)
@@ -1214,9 +1287,12 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 		if (is_property(p))
 			end = next_line(p);
 	}
-	str_append_len(&e->out, str_get(&first), (size_t)(end - str_get(&first)));
+	str_append_len(&e->out, str_get(&first), (size_t)(next_line(head) - str_get(&first)));
+	copy_pool_lines(a, next_line(head), end, &e->out);
 	for (size_t i = 0; i < pfs->n_fresh; i++)
 		pool_pf_text(a->node, &pfs->fresh[i], &e->out);
+	for (size_t i = 0; i < a->n_hosts; i++)
+		host_vfs_text(&a->hosts[i], &e->out);
 	str_append(&e->out, end);
 	str_free(&first);
 	first = e->out;
@@ -1229,12 +1305,18 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 /* The section and the file as they are, and as they would be with e->out. */
 static int told_pool(struct edit *e, const char *name, struct pool_change *out, struct error *err)
 {
+	const struct pool *p;
+
 	if (!str_ok(&e->out))
 		return fail(err, ENOMEM, "out of memory");
 	if (copy_section(e->text, "pool", name, &out->from, err) < 0 ||
 	    copy_section(str_get(&e->out), "pool", name, &out->to, err) < 0)
 		return error_code(err);
-	return config_parse("/" VFHOOK_CFG, str_get(&e->out), e->out.len, &out->after, err);
+	if (config_parse("/" VFHOOK_CFG, str_get(&e->out), e->out.len, &out->after, err) < 0)
+		return error_code(err);
+	p = config_pool(&out->after, name);
+	/* Fewer VFs than the host has by another line, say. */
+	return p && p->bad ? fail(err, EINVAL, "it would be a mistake: %s", p->bad) : 0;
 }
 
 void pool_change_free(struct pool_change *c)
@@ -1269,6 +1351,8 @@ static void new_pool(struct edit *e, const struct pool_addition *a, const struct
 		str_printf(&e->out, "\tvfs %s\n", a->vfs);
 	if (a->allow_pf_down)
 		str_printf(&e->out, "\tallow-pf-down %s\n", a->allow_pf_down);
+	for (size_t i = 0; i < a->n_hosts; i++)
+		host_vfs_text(&a->hosts[i], &e->out);
 }
 
 int config_pool_addition(int root, const struct pool_addition *a, struct pool_change *out,
@@ -1287,7 +1371,8 @@ int config_pool_addition(int root, const struct pool_addition *a, struct pool_ch
 	out->added = pfs.n_fresh;
 	if (!pool)
 		new_pool(&e, a, &pfs);
-	else if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down)
+	else if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down &&
+		 !a->sets_hosts)
 		str_append(&e.out, e.text);
 	else if (extended_pool(&e, a, &pfs, err) < 0)
 		return error_code(err);

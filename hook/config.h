@@ -6,6 +6,7 @@
  *	pool: wan
  *		pf node=pve1,path=0000:06:00.0,mac=a0:36:9f:00:00:01
  *		pf node=pve2,path=0000:03:00.0
+ *		host-vfs node=pve1,path=0000:06:00.0,vf=0-1
  *
  *	port: 100-0
  *		pool wan
@@ -36,10 +37,22 @@ struct pool_pf {
 	struct pf_id id;
 };
 
+/* VFs of a PF that are the host's own, and how each is set before its driver gets it (hostcfg.h).
+ */
+struct host_vfs {
+	char node[NAME_LEN];
+	struct pci_addr pf;
+	unsigned first; /* VF numbers, both among them */
+	unsigned last;
+	struct vf_settings want;
+};
+
 struct pool {
 	char name[NAME_LEN];
 	struct pool_pf *pfs; /* of all nodes */
 	size_t n_pfs;
+	struct host_vfs *hosts; /* of all nodes */
+	size_t n_hosts;
 	bool allow_pf_down;
 	unsigned vfs; /* how many each PF is to have after a boot, 0: not our business */
 	char *bad;    /* what is wrong with this section, "<file>:<line>: ...", or NULL */
@@ -160,6 +173,9 @@ struct pool_addition {
 	size_t n_pfs;
 	const char *vfs;
 	const char *allow_pf_down;
+	bool sets_hosts; /* these are the host's VFs of the PFs above from now on, and no others */
+	const struct host_vfs *hosts;
+	size_t n_hosts;
 };
 
 /* A pool's section as it is and as it would be (NULL: not there), and all of the file then. */

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/locks.h"
 #include "hook/claims.h"
+#include "hook/hostuse.h"
 #include "pveapi/vmstate.h"
 #include "src/plan.h"
 
@@ -20,6 +21,7 @@ static const char *const uses[USE_COUNT] = {
 	[USE_FREE] = "free",	 [USE_STARTING] = "starting", [USE_RUNNING] = "running",
 	[USE_DIRTY] = "dirty",	 [USE_RESERVED] = "reserved", [USE_RAW] = "raw",
 	[USE_MAPPED] = "mapped", [USE_BUSY] = "busy",	      [USE_UNUSABLE] = "unusable",
+	[USE_HOST] = "host",
 };
 
 const char *vf_use_name(enum vf_use use)
@@ -258,15 +260,46 @@ static void note_spare(const struct inventory *inv, struct vf_report *r)
 	}
 }
 
+static void report_host(const struct reader *rd, struct vf_report *r)
+{
+	const struct vf_info *i = &r->vf->info;
+	char what[200];
+
+	r->use = USE_HOST;
+	if (host_use_of(rd->h, r->vf, what, sizeof(what)) != HOST_USE_NONE)
+		snprintf(r->note, sizeof(r->note), "%s", what);
+	else if (i->ifname[0])
+		snprintf(r->note, sizeof(r->note), "%s, not in use now", i->ifname);
+	else if (strstr(i->driver, "vfio"))
+		snprintf(r->note, sizeof(r->note), "%s has it: after a reboot it has an interface",
+			 i->driver);
+	else
+		snprintf(r->note, sizeof(r->note), "it has no driver: vfhook boot");
+}
+
+/* vfio-pci or a variant of it (mlx5_vfio_pci): nobody else has it but who has its group open. */
+static void report_group(const struct reader *rd, struct vf_report *r)
+{
+	uint32_t pid = group_user(rd->h->root, r->vf->info.iommu_group);
+	char who[64];
+
+	if (!pid)
+		return;
+	r->use = USE_BUSY;
+	snprintf(r->why, sizeof(r->why), "/dev/vfio/%d is open in %s", r->vf->info.iommu_group,
+		 process_words(rd->h, pid, who, sizeof(who)));
+}
+
 static void report_vf(const struct reader *rd, const struct pool *pool, const struct pf_state *pf,
 		      const struct vf_state *v, struct vf_report *r)
 {
 	struct port_wish nobody = {.allow_pf_down = true, .numa_node = -1};
-	uint32_t pid;
 
 	*r = (struct vf_report){.vf = v, .slot = PVE_HOSTPCI_MAX};
 	if (v->leased && !v->lease_broken) {
 		report_lease(rd, r);
+	} else if (v->host && !v->leased && !(v->claim && v->claim->firm)) {
+		report_host(rd, r);
 	} else if (v->claim && !v->leased) {
 		report_claim(rd, r);
 	} else if (!pf->link.up && !pool->allow_pf_down && !v->leased) {
@@ -274,13 +307,8 @@ static void report_vf(const struct reader *rd, const struct pool *pool, const st
 		snprintf(r->why, sizeof(r->why), "its PF is down");
 	} else if (plan_why_not(&rd->inv->snapshot, pf, v, &nobody, r->why, sizeof(r->why))) {
 		r->use = USE_UNUSABLE;
-	} else if (!strcmp(v->info.driver, "vfio-pci")) {
-		pid = group_user(rd->h->root, v->info.iommu_group);
-		if (pid) {
-			r->use = USE_BUSY;
-			snprintf(r->why, sizeof(r->why), "/dev/vfio/%d is open in process %u",
-				 v->info.iommu_group, pid);
-		}
+	} else if (strstr(v->info.driver, "vfio")) {
+		report_group(rd, r);
 	}
 }
 

@@ -19,6 +19,7 @@ enum vf_use {
 	USE_RAW,      /* named by its address in a VM's config, */
 	USE_MAPPED,   /* or through a mapping of the user's own, */
 	USE_BUSY,     /* or open in a process through VFIO */
+	USE_HOST,     /* set aside for this host; why tells what it does with it */
 	USE_UNUSABLE, /* nobody can have it; why tells */
 	USE_COUNT
 };
@@ -41,6 +42,7 @@ struct vf_report {
 	unsigned spare_slot;
 	bool stale;	  /* leased, but its VM neither runs nor is anybody at work on it */
 	char why[320];	  /* USE_UNUSABLE, USE_BUSY, or its settings cannot be read; else "" */
+	char note[256];	  /* USE_HOST: what it is used for; else "" */
 	unsigned differs; /* bit 1 << attr: the lease of a running VM wants something else */
 };
 

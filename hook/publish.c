@@ -38,8 +38,10 @@ static bool is_absent(int r)
 	return r == -ENODEV || r == -ENOENT || r == -EOPNOTSUPP;
 }
 
-static int add_pf(struct hook *h, const struct pci_addr *addr, json_t *vfs, struct error *err)
+/* Those that are this host's own are nobody's to name in a mapping. */
+static int add_pf(struct hook *h, const struct pf_id *id, json_t *vfs, struct error *err)
 {
+	const struct pci_addr *addr = &id->addr;
 	struct error why = ERROR_INIT;
 	struct pf_info pf;
 	int r = sysfs_pf_read(h->root, addr, &pf, &why);
@@ -50,6 +52,8 @@ static int add_pf(struct hook *h, const struct pci_addr *addr, json_t *vfs, stru
 		struct pci_addr vf;
 		struct vf_info info;
 
+		if (vf_set_has(&id->host, i))
+			continue;
 		r = sysfs_vf_addr(h->root, addr, i, &vf);
 		if (!r)
 			r = sysfs_vf_read(h->root, &vf, addr, i, &info, NULL);
@@ -77,7 +81,7 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 			if (strcmp(c->pools[i].pfs[k].node, h->node) != 0)
 				continue;
 			has_pool = true;
-			if (add_pf(h, &c->pools[i].pfs[k].id.addr, vfs, err) < 0)
+			if (add_pf(h, &c->pools[i].pfs[k].id, vfs, err) < 0)
 				return error_code(err);
 		}
 	}

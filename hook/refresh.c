@@ -99,9 +99,10 @@ static void pool_vfs_free(struct pool_vfs *p)
 	free(p->raw);
 }
 
-static int add_vfs_of(struct hook *h, const struct pci_addr *pf, struct pool_vfs *out,
+static int add_vfs_of(struct hook *h, const struct pf_id *id, struct pool_vfs *out,
 		      struct error *err)
 {
+	const struct pci_addr *pf = &id->addr;
 	struct error why = ERROR_INIT;
 	struct pf_info info;
 	struct vf_info *more;
@@ -118,6 +119,8 @@ static int add_vfs_of(struct hook *h, const struct pci_addr *pf, struct pool_vfs
 	for (unsigned i = 0; i < info.num_vfs; i++) {
 		struct pci_addr vf;
 
+		if (vf_set_has(&id->host, i))
+			continue;
 		r = sysfs_vf_addr(h->root, pf, i, &vf);
 		if (!r)
 			r = sysfs_vf_read(h->root, &vf, pf, i, &out->vfs[out->n], NULL);
@@ -158,7 +161,7 @@ static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *o
 		int r = 0;
 
 		if (!strcmp(pool->pfs[i].node, h->node))
-			r = add_vfs_of(h, &pool->pfs[i].id.addr, out, err);
+			r = add_vfs_of(h, &pool->pfs[i].id, out, err);
 		if (r < 0)
 			return r;
 	}

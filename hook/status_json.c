@@ -40,11 +40,12 @@ static json_t *addr_json(const struct pci_addr *a)
 
 static json_t *counts_json(const struct vf_counts *c)
 {
-	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I}", "vfs", (json_int_t)c->total, "free",
-			 (json_int_t)c->use[USE_FREE], "leased", (json_int_t)c->leased, "other",
-			 (json_int_t)c->others, "unusable", (json_int_t)c->use[USE_UNUSABLE],
-			 "dirty", (json_int_t)c->use[USE_DIRTY], "stale", (json_int_t)c->stale,
-			 "mismatched", (json_int_t)c->mismatched);
+	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I}", "vfs", (json_int_t)c->total,
+			 "free", (json_int_t)c->use[USE_FREE], "host", (json_int_t)c->use[USE_HOST],
+			 "leased", (json_int_t)c->leased, "other", (json_int_t)c->others,
+			 "unusable", (json_int_t)c->use[USE_UNUSABLE], "dirty",
+			 (json_int_t)c->use[USE_DIRTY], "stale", (json_int_t)c->stale, "mismatched",
+			 (json_int_t)c->mismatched);
 }
 
 static json_t *stats_json(const struct vf_stats *s)
@@ -75,12 +76,12 @@ static json_t *vf_json(const struct pf_report *pf, const struct vf_report *r)
 	const struct vf_info *info = &r->vf->info;
 	bool lease = vf_use_is_lease(r->use);
 
-	return json_pack("{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
+	return json_pack("{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
 			 "index", (json_int_t)info->index, "address", addr_json(&info->addr),
 			 "state", vf_use_name(r->use), "stale", r->stale, "problem",
-			 text_or_null(r->why), "vmid", integer_or_null(r->vmid, r->vmid), "vm-name",
-			 text_or_null(r->name), "slot",
-			 integer_or_null(r->vmid && r->slot < PVE_HOSTPCI_MAX, r->slot),
+			 text_or_null(r->why), "note", text_or_null(r->note), "vmid",
+			 integer_or_null(r->vmid, r->vmid), "vm-name", text_or_null(r->name),
+			 "slot", integer_or_null(r->vmid && r->slot < PVE_HOSTPCI_MAX, r->slot),
 			 "leased-since", integer_or_null(lease, r->vf->lease.taken), "actual",
 			 vf_settings_to_json(&r->vf->now), "wanted",
 			 lease ? vf_settings_to_json(&r->vf->lease.want) : json_null(), "differs",

@@ -192,6 +192,8 @@ static const char *counts_text(const struct vf_counts *c, char *buf, size_t size
 		   c->use[USE_FREE]);
 	if (c->others)
 		str_printf(&s, ", %zu in other use", c->others);
+	if (c->use[USE_HOST])
+		str_printf(&s, ", %zu of this host", c->use[USE_HOST]);
 	if (c->use[USE_UNUSABLE])
 		str_printf(&s, ", %zu unusable", c->use[USE_UNUSABLE]);
 	snprintf(buf, size, "%s", str_get(&s));
@@ -226,6 +228,8 @@ static void pf_notes(const struct status_view *v, const struct pf_report *pf, st
 
 		if (r->differs)
 			note_differences(v, r, out);
+		if (r->note[0])
+			line(v, out, STYLE_PLAIN, 4, "  VF %u, this host's: %s", first, r->note);
 		if (!r->why[0] || (pf->why[0] && !strcmp(r->why, "its PF is down")))
 			continue;
 		while (i + 1 < pf->n_vfs && !strcmp(pf->vfs[i + 1].why, r->why))

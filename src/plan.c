@@ -235,6 +235,17 @@ static const char *why_not_netdev(const struct vf_state *v, char *buf, size_t si
 	return buf;
 }
 
+const char *plan_driver_words(const char *driver, char *buf, size_t size)
+{
+	/* uio_pci_generic, igb_uio: never a network interface. */
+	if (!strncmp(driver, "uio", 3) || ends_with(driver, "uio"))
+		snprintf(buf, size, "driver %s: used by a program of its own (DPDK)?", driver);
+	else
+		snprintf(buf, size, "driver %s, interface not on this host: in a container?",
+			 driver);
+	return buf;
+}
+
 /*
  * A VF that a driver has, and no interface of this host: it is in a container's network namespace,
  * or in a program of its own (DPDK). vfio-pci and its variants (mlx5_vfio_pci, ...) are told by
@@ -244,11 +255,7 @@ static const char *why_not_driver(const struct vf_info *i, char *buf, size_t siz
 {
 	if (!i->driver[0] || i->ifname[0] || is_vfio_driver(i->driver))
 		return NULL;
-	snprintf(buf, size,
-		 "driver %s has it, and its interface is not on this host: in a container, or used "
-		 "by a program?",
-		 i->driver);
-	return buf;
+	return plan_driver_words(i->driver, buf, size);
 }
 
 static const char *why_not_group(const struct snapshot *s, const struct vf_state *v, uint32_t vmid,
@@ -330,6 +337,10 @@ const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
 
 	if (!why)
 		why = why_not_lease(vf, wish->vmid, buf, size);
+	if (!why && vf->host) {
+		snprintf(buf, size, "it is set aside for this host (`host-vfs` of its pool)");
+		why = buf;
+	}
 	/* A stranger's config that merely names our VF does not take it from us. */
 	if (!why && vf->claim && (vf->claim->firm || !had)) {
 		snprintf(buf, size, "%s", vf->claim->who);
@@ -1051,6 +1062,9 @@ int plan_port_on(const struct snapshot *s, const struct port_wish *wish, const s
 	if (why_not_lease(v, wish->vmid, why, sizeof(why)) ||
 	    (v->claim && v->claim->firm && snprintf(why, sizeof(why), "%s", v->claim->who) > 0))
 		return fail(err, EBUSY, "VF %s is not free: %s", addr, why);
+	if (v->host && !v->leased)
+		return fail(err, EBUSY, "VF %s is set aside for this host (`host-vfs` of its pool)",
+			    addr);
 	if (v->unread)
 		return refuse_unread(v, err);
 	return add_port_on(s, pf, v, wish, now, p, err);
@@ -1250,6 +1264,46 @@ int plan_arm(const struct pf_state *pf, const struct vf_state *v, bool keep, int
 		return 0;
 	}
 	return plan_let_go(&p->steps[first].lease, p, err);
+}
+
+int plan_host_vf(const struct pf_state *pf, const struct vf_state *v,
+		 const struct vf_settings *want, int64_t now, struct plan *p, struct error *err)
+{
+	const struct port_wish self = {.vmid = LEASE_SELF, .want = *want};
+	struct step drop = vf_step(STEP_LEASE_DROP, pf, v);
+	struct step override = vf_step(STEP_OVERRIDE, pf, v);
+	struct step verify = vf_step(STEP_VERIFY, pf, v);
+	struct vf_settings to = *want;
+	size_t first = p->n_steps;
+
+	if (v->unread)
+		return refuse_unread(v, err);
+	if (v->leased)
+		return fail(err, EEXIST, "it is leased");
+	/* Who gave it back last took its link down. */
+	if (is_cut(v) && !(to.has & HAS_LINK_STATE)) {
+		to.has |= HAS_LINK_STATE;
+		to.link_state = VF_LINK_AUTO;
+	}
+	if (add_lease(pf, v, &self, now, p, err) < 0)
+		return -ENOMEM;
+	drop.has_old_lease = true;
+	drop.old_lease = p->steps[first].lease;
+	memcpy(override.from_text, v->info.driver_override, sizeof(override.from_text));
+	if (v->info.driver_override[0] && !add_step(p, &override, err))
+		return -ENOMEM;
+	for (int a = 0; a < VF_ATTR_COUNT; a++) {
+		if ((to.has & vf_attr_bits((enum vf_attr)a)) &&
+		    !vf_attr_equal((enum vf_attr)a, &to, &v->now) &&
+		    add_set(pf, v, (enum vf_attr)a, &to, p, err) < 0)
+			return -ENOMEM;
+	}
+	if (p->n_steps == first + 1) { /* it is as it should be: not even a lease */
+		p->n_steps = first;
+		return 0;
+	}
+	verify.to = to;
+	return add_step(p, &verify, err) && add_step(p, &drop, err) ? 0 : -ENOMEM;
 }
 
 int plan_hold(const struct pf_state *pf, const struct vf_state *v, int64_t now, struct plan *p,

@@ -230,6 +230,17 @@ int plan_hold(const struct pf_state *pf, const struct vf_state *vf, int64_t now,
 int plan_let_go(const struct lease *held, struct plan *p, struct error *err);
 
 /*
+ * A VF that is this host's, before its network driver gets it: driver_override cleared, set as
+ * wished, under a lease of vfhook's own. No step if it is so already. p is a PLAN_START,
+ * undone if it fails. -EEXIST: it is leased; -EBUSY: it cannot be read.
+ */
+int plan_host_vf(const struct pf_state *pf, const struct vf_state *vf,
+		 const struct vf_settings *want, int64_t now, struct plan *p, struct error *err);
+
+/* A driver that has a VF without an interface here, in words for a person. Returns buf. */
+const char *plan_driver_words(const char *driver, char *buf, size_t size);
+
+/*
  * Why this VF is not free for that wish, or NULL if it is. Notes what it
  * finds into buf. Does not look at what else the plan gives away.
  */

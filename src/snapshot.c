@@ -226,6 +226,8 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 			snapshot_free(out);
 			return r;
 		}
+		for (size_t k = 0; k < pf->n_vfs; k++)
+			pf->vfs[k].host = vf_set_has(&pfs[i].host, pf->vfs[k].info.index);
 		if (is_in_vain(o, pf))
 			continue;
 		/*

@@ -25,6 +25,7 @@ struct vf_claim {
 struct vf_state {
 	struct vf_info info;
 	struct vf_settings now;
+	bool host;   /* set aside for this host: no VM gets it, and nobody parks it */
 	bool unread; /* what it is set to cannot be told: nothing can be planned for it */
 	char unread_why[128];
 	bool leased;

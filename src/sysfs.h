@@ -17,6 +17,27 @@
 #define IFNAME_LEN 16 /* IFNAMSIZ */
 #define DRIVER_LEN 64
 
+/* Some of a PF's first VFs, by number: no kernel is asked for more (PF_VFS_LISTED). */
+struct vf_set {
+	uint64_t bits[4];
+};
+
+static inline bool vf_set_has(const struct vf_set *s, unsigned vf)
+{
+	return vf < 256 && (s->bits[vf / 64] >> (vf % 64) & 1);
+}
+
+static inline bool vf_set_any(const struct vf_set *s)
+{
+	return s->bits[0] || s->bits[1] || s->bits[2] || s->bits[3];
+}
+
+static inline void vf_set_add(struct vf_set *s, unsigned vf)
+{
+	if (vf < 256)
+		s->bits[vf / 64] |= 1ULL << (vf % 64);
+}
+
 /*
  * A PF as what we store names it: by PCI address, and known again by its permanent
  * MAC, since a card that is put in or taken out moves the addresses of others.
@@ -25,6 +46,7 @@ struct pf_id {
 	struct pci_addr addr;
 	bool has_mac;
 	uint8_t mac[6];
+	struct vf_set host; /* those of its VFs that are this host's own: no VM gets them */
 };
 
 struct pf_info {

@@ -298,7 +298,28 @@ class Tree:
         while os.path.isdir(base):
             for pf in os.listdir(base):
                 self.catch_up(pf)
+            self.probe_asked()
             time.sleep(0.02)
+
+    def probe_asked(self):
+        """Somebody may have written a VF to drivers_probe: its network driver gets it. The kernel
+        does that within the write, so sriov_drivers_autoprobe may be 0 again by now."""
+        path = f"{self.sys}/bus/pci/drivers_probe"
+        with open(path, encoding="utf-8") as fh:
+            addr = fh.read().strip()
+        if not addr:
+            return
+        put(path, "")
+        folder = self.dev(addr)
+        override = self.attr(addr, "driver_override")
+        if os.path.islink(f"{folder}/driver") or override not in ("", "(null)"):
+            return
+        pfdir = os.path.realpath(f"{folder}/physfn")
+        driver = CARDS.get(os.path.basename(os.readlink(f"{pfdir}/driver")), CARDS["igb"])[4]
+        index = next(n[6:] for n in os.listdir(pfdir) if n.startswith("virtfn") and
+                     os.path.realpath(f"{pfdir}/{n}") == folder)
+        self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{index}", "00:00:00:00:00:00")
+        self.bind(addr, driver)
 
     def remove_vfs(self, pf, tell=True):
         """VF 0 goes last."""

@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# neighbours-host.sh - what else on a node has VFs: bridges, containers, programs, VMs by hand, GPUs.
+# Theirs stay theirs, over a reboot too, and what will change is said before it does.
+
+set -uo pipefail
+# shellcheck source=tests/component/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+plain() { "$BUILD/tests/vfhook-plain" --root "$node_root" "$@"; }
+dev() { echo "$node_root/sys/bus/pci/devices/$1"; }
+driver() { basename "$(readlink "$(dev "$1")/driver")" 2>/dev/null; }
+override() { tr -d '\n' <"$(dev "$1")/driver_override"; }
+wan() { sed -n '/^pool: wan/,/^$/p' "$node_root/etc/pve/vfhook.cfg"; }
+kernel_pid=
+kernel_up() {
+	sim kernel 2>/dev/null &
+	kernel_pid=$!
+}
+kernel_down() {
+	[[ -z $kernel_pid ]] || { kill "$kernel_pid" && wait "$kernel_pid"; } 2>/dev/null
+	kernel_pid=
+}
+trap 'kernel_down; node_down' EXIT
+
+# by_hand - an i40e with 4 VFs, made by somebody else: all have a driver and an interface.
+by_hand() {
+	kernel_down
+	node_up 0000:06:00.0,driver=i40e,ifname=enp6s0f0,vfs=64,numvfs=4,up=1,autoprobe=1
+	pve_up || exit 1
+	kernel_up
+}
+
+# bridge IFNAME BRIDGE - it is a port of the bridge.
+bridge() {
+	local net
+	net=$(readlink -f "$node_root/sys/class/net/$1")
+	mkdir -p "$node_root/sys/class/net/$2"
+	echo 50 >"$node_root/sys/class/net/$2/ifindex"
+	ln -sfn "../../../class/net/$2" "$net/master"
+	echo 0x1103 >"$net/flags"
+}
+
+# in_container VF - its interface is in another network namespace.
+in_container() {
+	rm -f "$node_root/sys/class/net/$(ls "$(dev "$1")/net")"
+	rm -rf "$(dev "$1")/net"
+}
+
+vf_set() {
+	fake_set enp6s0f0 "
+while len(p['vfs']) <= $1: p['vfs'].append({'mac':'00:00:00:00:00:00','vlan':0,'vlan-qos':0,'vlan-proto':'802.1Q','spoofchk':True,'trust':False,'min-rate':0,'max-rate':0,'link-state':'auto','query-rss':False})
+p['vfs'][$1].update($2)"
+}
+
+# reboot_node - VFs, overrides and settings are gone, and so is all in /run.
+reboot_node() {
+	kernel_down
+	python3 - "$node_root" <<-'PY'
+	import sys; sys.path.insert(0, "tests/sim")
+	from pvesimlib.host import Host
+	from pvesimlib import fakesys
+	host = Host(sys.argv[1]); fakesys.reboot(host)
+	fakesys.put(host.path("/sys/bus/pci/devices/0000:06:00.0/sriov_drivers_autoprobe"), "1\n")
+	PY
+	rm -rf "$node_root"/run/vfhook "$node_root"/fake-kernel "$node_root/sys/class/net/vmbr1"
+	kernel_up
+}
+
+cd "$top" || exit 1
+
+# --- A bridge on a VF: pool add says what would change, and changes nothing ---
+
+by_hand
+bridge enp6s0f0v0 vmbr1
+in_container 0000:06:02.2
+vf_set 0 "{'mac': '02:00:00:00:00:01', 'vlan': 30}"
+vf_set 2 "{'mac': 'bc:24:11:00:02:00', 'vlan': 7}"
+before=$(wan 2>/dev/null)
+out=$(plain pool add wan --pf enp6s0f0 --vfs 4 2>&1)
+like "$? $out" '^1 .*VF 0 \(0000:06:02.0\): enp6s0f0v0 is in vmbr1. After the next boot it would come without' "a bridge is on VF 0: pool add says what the next boot would do"
+like "$out" 'VF 2 .*driver iavf, interface not on this host: in a container\?' "and what it would do to a container's VF"
+like "$out" 'vfhook pool add wan --pf enp6s0f0 --vfs 4 --host-vfs 0,mac=02:00:00:00:00:01,vlan=30\+2,mac=bc:24:11:00:02:00,vlan=7' "and the command that keeps both, with what they are set to"
+is "$(wan 2>/dev/null)" "$before" "nothing is written"
+out=$(plain pool add wan --pf enp6s0f0 --vfs 4 --host-vfs 0,mac=02:00:00:00:00:01,vlan=30+2 2>&1)
+is "$?" 0 "that command is taken"
+like "$(wan)" 'host-vfs node=pve1,path=0000:06:00.0,vf=0,mac=02:00:00:00:00:01,vlan=30.*host-vfs node=pve1,path=0000:06:00.0,vf=2' "vfhook.cfg says which VFs are the host's"
+like "$(cat "$node_root/var/lib/vfhook/boot.cfg")" 'host-vfs node=pve1,path=0000:06:00.0,vf=0,mac=02:00:00:00:00:01,vlan=30' "so does what the next boot reads"
+out=$(plain boot 2>&1)
+like "$? $out" '^0 .*4 VFs, 2 free' "boot: two are free"
+is "$(driver 0000:06:02.0) $(vf_get enp6s0f0 0 mac) $(vf_get enp6s0f0 2 mac)" "iavf 02:00:00:00:00:01 bc:24:11:00:02:00" "and those two are not touched"
+out=$(plain status 2>&1)
+like "$out" '2 free.*2 of this host' "status counts them"
+like "$out" ' 0 +host .* 2 +host .*VF 0, this host.s: enp6s0f0v0 is in vmbr1.*VF 2, this host.s: driver iavf, interface not on this host: in a container' "and tells what has them"
+like "$(plain status --output-format json)" '"note": ?"enp6s0f0v0 is in vmbr1".*"state": ?"host"' "in JSON as well"
+
+# --- No VM gets one ---
+
+for id in 100 101 102; do qm create $id --name "vm$id" >/dev/null && plain attach $id >/dev/null 2>&1; done
+for id in 100 101; do qm start $id >/dev/null 2>&1; done
+is "$(lease_of 0000:06:02.1) $(lease_of 0000:06:02.3)" "100 running 101 running" "two VMs have the two others"
+out=$(qm start 102 2>&1)
+like "$? $out" "^[1-9].*no VF of pool 'wan' is free.*0000:06:02.0.*set aside for this host" "a third one is refused, and told why"
+is "$(lease_count) $(grep -h -c '0000:06:02.[02]' "$node_root/etc/pve/mapping/pci.cfg" "$node_root/etc/pve/nodes/pve1/vfhook.json" | tr '\n' ' ')" "2 0 0 " \
+	"no lease, no mapping and no word to other nodes names them"
+qm stop 100 >/dev/null 2>&1
+qm stop 101 >/dev/null 2>&1
+is "$(plain repair 2>&1)" "vfhook: nothing to repair" "repair leaves them alone"
+
+# --- Over a reboot ---
+
+reboot_node
+mv "$node_root/etc/pve" "$node_root/etc/pve.off"
+out=$(plain --dry-run boot --early 2>&1)
+like "$? $out" '^0 .*VF 0 would get its network driver, for this host' "a dry run of the early boot tells"
+out=$(plain boot --early 2>&1)
+like "$? $out" '^0 .*set from 0 -> 4 VFs.*VF 0 \(0000:06:02.0\) is this host.s: driver iavf, interface enp6s0f0v0: MAC 02:00:00:00:00:01, VLAN 30' "before the network comes up: VF 0 has its driver and interface"
+mv "$node_root/etc/pve.off" "$node_root/etc/pve"
+is "$(driver 0000:06:02.0) $(driver 0000:06:02.1) $(driver 0000:06:02.2) $(driver 0000:06:02.3)" "iavf  iavf " "the host's VFs have a driver, and no others"
+is "$(vf_get enp6s0f0 0 mac) $(vf_get enp6s0f0 0 vlan) $(vf_get enp6s0f0 2 vlan)" "02:00:00:00:00:01 30 0" "each set as its line says"
+is "$(cat "$(dev 0000:06:00.0)/sriov_drivers_autoprobe") $(override 0000:06:02.1) $(override 0000:06:02.0 | sed 's/(null)//')" "0 vfio-pci " \
+	"sriov_drivers_autoprobe is 0 again, and the others are kept from a driver of the host"
+bridge enp6s0f0v0 vmbr1
+out=$(plain boot 2>&1)
+like "$? $out" '^0 .*4 VFs, 2 free, 2 parked' "the later boot parks the two others"
+is "$(driver 0000:06:02.0) $(vf_get enp6s0f0 0 mac) $(lease_count)" "iavf 02:00:00:00:00:01 0" "and not the bridge's"
+before=$(cat "$node_root/fake-kernel/enp6s0f0.json")
+plain boot >/dev/null 2>&1
+is "$(cat "$node_root/fake-kernel/enp6s0f0.json")" "$before" "again: nothing changes"
+
+# --- Another wish, another card's place ---
+
+out=$(plain pool add wan --pf enp6s0f0 --vfs 4 --host-vfs 0,vlan=31 2>&1)
+is "$? $(wan | grep -c host-vfs)" "0 1" "said anew: these and no others are the host's"
+out=$(plain boot 2>&1)
+like "$? $out" '^0 .*VF 0 is this host.s and in use: its VLAN is 30, and 31 from the next boot on' "a VF in use is not set otherwise, and boot says from when on it will be"
+like "$out" 'VF 2: enp6s0f0v2 is .*|4 VFs, 3 free' "VF 2 is for VMs"
+out=$(plain pool add wan --pf enp6s0f0 --vfs 4 2>&1)
+is "$? $(wan | grep -c 'vf=0,vlan=31')" "0 1" "without --host-vfs they stay as they are"
+out=$(plain pool add wan --pf enp6s0f0 --vfs 4 --host-vfs 9 2>&1)
+like "$? $out" "^1 .*'host-vfs' names VF 9, and each PF has 4 VFs" "a VF that there will not be: refused"
+for bad in x 2-1 0,mac=auto 0-1,mac=02:00:00:00:00:09 0,vlann=3 300 0,vlan=5+0; do
+	out=$(plain pool add wan --pf enp6s0f0 --host-vfs "$bad" 2>&1)
+	like "$? $out" '^1 vfhook: pool is not changed: .*host-vfs' "--host-vfs $bad: refused"
+done
+is "$(wan | grep -c 'vf=0,vlan=31')" 1 "and nothing has changed"
+out=$(plain pool add wan --pf enp6s0f0 --vfs 4 --host-vfs none 2>&1)
+like "$? $out" '^0 .*enp6s0f0v0 is in vmbr1. After the next boot it comes without' "none: done as told, and said what it means"
+like "$(plain boot 2>&1)" 'VF 0: enp6s0f0v0 is in vmbr1. It is left alone now.*--host-vfs 0' "boot says it too, and how to keep it"
+
+# --- A container, a program, somebody's VFIO ---
+
+by_hand
+in_container 0000:06:02.0
+vf_set 0 "{'mac': 'bc:24:11:00:02:00', 'vlan': 30}"
+vf_set 3 "{}"
+mkdir -p "$node_root/sys/bus/pci/drivers/uio_pci_generic"
+rm -rf "$(dev 0000:06:02.1)/net"
+ln -sfn ../../../bus/pci/drivers/uio_pci_generic "$(dev 0000:06:02.1)/driver"
+rm -rf "$(dev 0000:06:02.2)/net"
+ln -sfn ../../../bus/pci/drivers/vfio-pci "$(dev 0000:06:02.2)/driver"
+group=$(basename "$(readlink "$(dev 0000:06:02.2)/iommu_group")")
+rm "$node_root/proc"
+mkdir -p "$node_root/proc/4711/fd"
+ln -s "/dev/vfio/$group" "$node_root/proc/4711/fd/9"
+echo dpdk-testpmd >"$node_root/proc/4711/comm"
+fake_vfio "$group" EBUSY
+out=$(plain pool add wan --pf enp6s0f0 --vfs 4 2>&1)
+like "$? $out" '^0 .*VF 0 .*driver iavf, interface not on this host: in a container\?.*VF 1 .*driver uio_pci_generic: used by a program of its own \(DPDK\)\?' \
+	"a container has a VF, DPDK another: pool add says what the next boot does to them"
+like "$out" "--host-vfs 0,mac=bc:24:11:00:02:00,vlan=30(\$|"$'\n)' "and how to keep the container's"
+before=$(cat "$node_root/fake-kernel/enp6s0f0.json")
+out=$(plain boot 2>&1)
+like "$? $out" '^0 .*autoprobe 1 -> 0.*4 VFs, 1 free' "boot: one is free"
+plain repair >/dev/null 2>&1
+qm create 100 --name vm100 >/dev/null
+plain attach 100 >/dev/null 2>&1
+out=$(plain --dry-run 100 pre-start 2>&1)
+like "$out" '0000:06:02.3 would be (taken|kept)' "a VM would get that one"
+is "$(driver 0000:06:02.0) $(driver 0000:06:02.1) $(driver 0000:06:02.2) $(for i in 0 1 2; do override "0000:06:02.$i" | sed 's/(null)/none /'; done) $(vf_get enp6s0f0 0 mac)" \
+	"iavf uio_pci_generic vfio-pci none none none  bc:24:11:00:02:00" "neither boot nor repair nor attach touch the others: driver, driver_override, MAC"
+out=$(plain status 2>&1)
+like "$out" 'VF 0: driver iavf, interface not on this host: in a container\?' "status: the container's"
+like "$out" 'VF 1: driver uio_pci_generic: used by a program' "DPDK's by uio"
+like "$out" "VF 2: /dev/vfio/$group is open in process 4711 \(dpdk-testpmd\)" "DPDK's by VFIO, and which process it is"
+
+# --- A pool is given up ---
+
+out=$(plain detach 100 2>&1; plain --dry-run pool remove wan 2>&1)
+like "$out" 'sriov_drivers_autoprobe would be set 0 -> 1' "pool remove: a dry run tells what is put back"
+is "$(cat "$(dev 0000:06:00.0)/sriov_drivers_autoprobe") $(override 0000:06:02.3)" "0 vfio-pci" "and puts nothing back"
+out=$(plain pool remove wan 2>&1)
+like "$? $out" '^0 .*sriov_drivers_autoprobe 0 -> 1.*1 free VF: driver_override vfio-pci cleared' "pool remove puts back what boot set, and says so"
+is "$(cat "$(dev 0000:06:00.0)/sriov_drivers_autoprobe") $(override 0000:06:02.3) $(driver 0000:06:02.1)" "1  uio_pci_generic" "it is as the kernel has it"
+done_testing
