@@ -3,13 +3,21 @@
 #ifndef VFHOOK_HOOK_LEFTOVERS_H
 #define VFHOOK_HOOK_LEFTOVERS_H
 
+#include <stdbool.h>
+
 enum leftover {
 	LEFTOVER_NONE,
-	LEFTOVER_NUMVFS, /* makes VFs: sriov_numvfs, max_vfs= */
-	LEFTOVER_VF_SET, /* sets something on a VF: ip link set X vf N ... */
+	LEFTOVER_NUMVFS, /* makes VFs: sriov_numvfs, max_vfs=, SR-IOVVirtualFunctions= */
+	LEFTOVER_VF_SET, /* sets something on a VF: ip link set X vf N ..., [SR-IOV] */
 };
 
 /* What a line does; comments do nothing. It ends at its line break, or at the text's end. */
 enum leftover leftover_of_line(const char *line);
+
+/*
+ * A line that makes VFs: are they certainly not a network card's? By the PCI addresses, device ids,
+ * drivers and classes that the line names, or else the file that it is from.
+ */
+bool leftover_is_others(int root, const char *line, const char *text);
 
 #endif

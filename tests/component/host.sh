@@ -210,7 +210,7 @@ put etc/systemd/system/vfhook.service 'ExecStart=/bin/echo sriov_numvfs'
 put etc/modprobe.d/igb.conf 'options igb max_vfs=7'
 put etc/crontab '@reboot root /sbin/ip link set enp6s0f0 vf 1 vlan 20'
 put var/lib/vz/snippets/old.sh $'ip link set enp6s0f0 vf 2 \e[31mtrust on'
-broken leftover WARN 'systemctl disable --now sriov.service; rm /etc/systemd/system/sriov.service' "a unit"
+broken leftover WARN 'systemctl disable sriov.service; rm /etc/systemd/system/sriov.service' "a unit"
 for where in sriov.service:3 usr/local/bin/vfs.sh:3 modprobe.d/igb.conf:1 crontab:1 snippets/old.sh:1; do
 	like "$(level leftover)" "/$where (makes|sets) VFs by hand" "$where is named"
 done

@@ -192,4 +192,75 @@ is "$(cat "$(dev 0000:06:00.0)/sriov_drivers_autoprobe") $(override 0000:06:02.3
 out=$(plain pool remove wan 2>&1)
 like "$? $out" '^0 .*sriov_drivers_autoprobe 0 -> 1.*1 free VF: driver_override vfio-pci cleared' "pool remove puts back what boot set, and says so"
 is "$(cat "$(dev 0000:06:00.0)/sriov_drivers_autoprobe") $(override 0000:06:02.3) $(driver 0000:06:02.1)" "1  uio_pci_generic" "it is as the kernel has it"
+
+# --- What else makes VFs, and of what ---
+
+# put FILE LINE... - a file of the node.
+put() {
+	local f=$node_root/$1
+	shift
+	mkdir -p "${f%/*}"
+	printf '%s\n' "$@" >"$f"
+}
+found() { plain check 2>&1 | sed -n '/by hand/{N;p}; /undoes what/{N;p}'; }
+
+node_up
+pve_up || exit 1
+put etc/sysfs.conf 'devices/pci0000:00/0000:00:02.0/sriov_numvfs = 7'
+put etc/systemd/system/gpu.service '[Service]' 'ExecStart=/usr/local/sbin/gpu.sh' 'ExecStop=/bin/true'
+# shellcheck disable=SC2016 # the script's own
+put usr/local/sbin/gpu.sh '#!/bin/sh' 'GPU=0000:00:02.0' 'echo 7 > /sys/bus/pci/devices/$GPU/sriov_numvfs'
+put etc/udev/rules.d/90-vfs.rules 'ACTION=="add", DRIVER=="i915", ATTR{sriov_numvfs}="7"' \
+	'ACTION=="add", SUBSYSTEM=="pci", ATTR{vendor}=="0x8086", ATTR{device}=="0x4940", ATTR{sriov_numvfs}="16"'
+put etc/rc.local '#!/bin/sh' 'echo 4 > /sys/class/nvme/nvme0/device/sriov_numvfs'
+put etc/modprobe.d/i915.conf 'options i915 enable_guc=3 max_vfs=7'
+is "$(found)" "" "what makes VFs of a GPU, a QAT card or an NVMe drive is no finding"
+
+put etc/sysfs.conf 'class/net/enp6s0f0/device/sriov_numvfs = 7'
+like "$(found)" '^WARN +/etc/sysfs.conf:1 makes VFs by hand' "of a network card it is"
+put etc/udev/rules.d/90-vfs.rules 'ACTION=="add", SUBSYSTEM=="pci", ATTR{device}=="0x10c9", ATTR{sriov_numvfs}="4"'
+like "$(found)" '/etc/udev/rules.d/90-vfs.rules:1 makes VFs' "also by its device id"
+rm "$node_root"/etc/{sysfs.conf,rc.local} "$node_root"/etc/udev/rules.d/* "$node_root"/etc/modprobe.d/* "$node_root/etc/systemd/system/gpu.service"
+
+put etc/systemd/system/sriov.service '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' \
+	"ExecStart=/bin/sh -c 'echo 7 > /sys/class/net/enp6s0f0/device/sriov_numvfs'" \
+	"ExecStop=/bin/sh -c 'echo 0 > /sys/class/net/enp6s0f0/device/sriov_numvfs'"
+out=$(found)
+like "$out" 'systemctl disable sriov.service; rm /etc/systemd/system/sriov.service \(not --now: stopping it takes VFs' "a unit whose stop takes VFs away is not to be stopped"
+is "$(plain check 2>&1 | grep -c 'disable --now')" 0 "no advice says --now"
+rm "$node_root/etc/systemd/system/sriov.service"
+
+# each FILE LINE... - its finding is named.
+each() {
+	local f=$1 line=$2 what=$3
+	shift 3
+	put "$f" "$@"
+	like "$(found)" "/$f:$line (makes|sets) VFs by hand" "$what"
+	rm "$node_root/$f"
+}
+each usr/local/lib/systemd/system/vfs.service 2 "a unit of /usr/local/lib" '[Service]' 'ExecStart=/sbin/ip link set enp6s0f0 vf 0 trust on'
+each usr/lib/systemd/system/vfs.service 2 "one of a package" '[Service]' 'ExecStart=/sbin/ip link set enp6s0f0 vf 0 trust on'
+each etc/systemd/network/10-pf.link 4 "systemd.link" '[Match]' 'OriginalName=enp6s0f0' '[Link]' 'SR-IOVVirtualFunctions=4'
+each etc/systemd/network/10-pf.network 3 "systemd.network" '[Match]' 'Name=enp6s0f0' '[SR-IOV]' 'VirtualFunction=0'
+each etc/netplan/50.yaml 4 "netplan" 'network:' '  ethernets:' '    enp6s0f0:' '      virtual-function-count: 8'
+each etc/modprobe.d/mlx4.conf 1 "a module's num_vfs" 'options mlx4_core port_type_array=2,2 num_vfs=8,0,0'
+each etc/default/grub 1 "max_vfs on the kernel's command line" 'GRUB_CMDLINE_LINUX_DEFAULT="quiet ixgbe.max_vfs=8"'
+put usr/local/sbin/vf.sh '#!/bin/sh' 'echo 4 > /sys/class/net/enp6s0f0/device/sriov_numvfs'
+for f in etc/network/interfaces 'etc/network/interfaces.d/pf' etc/rc.local etc/cron.d/vfs; do
+	line='@reboot root /bin/sh /usr/local/sbin/vf.sh &'
+	[[ $f != *network* ]] || line='	post-up /usr/local/sbin/vf.sh enp6s0f0 || true'
+	put $f '# as it was' "$line"
+	like "$(found)" "/usr/local/sbin/vf.sh:2 makes VFs by hand, run by /$f.*take it out of /$f" "a script that /$f calls"
+	rm "${node_root:?}/$f"
+done
+rm "$node_root/usr/local/sbin/vf.sh"
+# shellcheck disable=SC2016 # GRUB's own
+put etc/default/grub.d/vfhook.cfg 'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT intel_iommu=on"'
+# shellcheck disable=SC2016
+put etc/default/grub.d/zz-kdump.cfg 'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT crashkernel=512M"'
+is "$(found)" "" "a file of grub.d that adds to ours is none"
+put etc/default/grub.d/zz-mine.cfg 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"'
+like "$(found)" '^WARN +/etc/default/grub.d/zz-mine.cfg:1 undoes what /etc/default/grub.d/vfhook.cfg adds' "one that is read behind it and forgets it is"
+rm -r "$node_root/etc/default/grub.d"
+is "$(found)" "" "without all that: no finding"
 done_testing

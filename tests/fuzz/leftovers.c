@@ -23,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_FREE char *text = text_of(data, size);
 	struct report r = {0};
 	struct search s = {.root = -1, .r = &r};
+	const struct place place = {.path = "etc/rc.local", .by = ""};
+	const struct place caller = {.source = SOURCE_CALLER, .path = "etc/crontab", .by = ""};
+	const struct place unit = {.source = SOURCE_UNIT, .path = "x", .by = "x.service"};
 	unsigned number = 1;
 
 	/* Without a root no file is found behind a path that a line names. */
@@ -30,8 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		enum leftover what = leftover_of_line(line);
 
 		if (what != LEFTOVER_NONE)
-			tell(&s, SOURCE_FILE, "etc/rc.local", "", number, line, what);
-		follow_exec(&s, line, "x.service");
+			tell(&s, &place, number, line, what);
+		leftover_is_others(-1, line, text);
+		follow_line(&s, line, &unit);
+		follow_line(&s, line, &caller);
 		line += strcspn(line, "\n");
 		line += *line == '\n';
 	}
