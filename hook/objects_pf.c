@@ -175,18 +175,18 @@ static int settled(struct hook *h, const struct pf_id *pf, unsigned n)
 	unsigned before = n;
 
 	for (;;) {
-		struct pf_info now;
+		unsigned now;
 		struct pci_addr last;
-		int r = sysfs_pf_read(h->root, &pf->addr, &now, NULL);
+		int r = sysfs_numvfs(h->root, &pf->addr, &now);
 
-		if (!r && now.num_vfs == n && !sysfs_vf_addr(h->root, &pf->addr, n - 1, &last))
+		if (!r && now == n && !sysfs_vf_addr(h->root, &pf->addr, n - 1, &last))
 			return (int)n;
-		if (!r && now.num_vfs != n && now.num_vfs == before)
-			return (int)now.num_vfs;
+		if (!r && now != n && now == before)
+			return (int)now;
 		if (!deadline_left(&end))
 			return -ETIMEDOUT;
 		if (!r)
-			before = now.num_vfs;
+			before = now;
 		nap_ms(NAP_MS);
 	}
 }

@@ -132,7 +132,9 @@ static int take_pf(struct hook *h, const struct pf_report *pf, struct pool_trace
 	for (size_t i = 0; i < pf->n_vfs; i++) {
 		const struct vf_report *vf = &pf->vfs[i];
 
-		if (vf->use == USE_FREE && !strcmp(vf->vf->info.driver_override, "vfio-pci"))
+		/* Of one that vfio-pci has it is not read. */
+		if (vf->use == USE_FREE && (!strcmp(vf->vf->info.driver_override, "vfio-pci") ||
+					    !strcmp(vf->vf->info.driver, "vfio-pci")))
 			out->vfs[out->n_vfs++] = vf->vf->info.addr;
 	}
 	return 0;

@@ -150,6 +150,41 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 	return *ifindex > 0;
 }
 
+/*
+ * How many VFs there are, by their links. sriov_numvfs itself is not read: the kernel takes the
+ * PF's lock for that, which a write to it holds for as long as the driver takes, and a driver may
+ * never end (drivers/pci/iov.c: sriov_numvfs_show, device_lock).
+ */
+static unsigned count_vfs(int root, const struct pci_addr *pf, int *bad)
+{
+	char path[PATH_MAX];
+	AUTO_CLOSEDIR DIR *d = dev_path(path, pf, "") ? dir_open(root, path) : NULL;
+	const struct dirent *e;
+	unsigned n = 0;
+
+	if (!d)
+		note_trouble(-errno, bad);
+	while (d && (e = next_entry(d, bad))) {
+		unsigned index;
+
+		if (!strncmp(e->d_name, "virtfn", 6) &&
+		    !parse_u32(e->d_name + 6, UINT16_MAX - 1, &index) && index >= n)
+			n = index + 1;
+	}
+	return n;
+}
+
+int sysfs_numvfs(int root, const struct pci_addr *pf, unsigned *n)
+{
+	unsigned long long value = 0;
+	char path[PATH_MAX];
+	int r = dev_path(path, pf, "sriov_numvfs") ? attr_read_u64(root, path, UINT_MAX, &value)
+						   : -ENAMETOOLONG;
+
+	*n = (unsigned)value;
+	return r;
+}
+
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
 {
 	unsigned long long total = 0;
@@ -171,7 +206,7 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
 			       : fail(err, EOPNOTSUPP,
 				      "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)", text);
 	out->total_vfs = (unsigned)total;
-	out->num_vfs = dev_number(root, addr, "sriov_numvfs", &bad);
+	out->num_vfs = count_vfs(root, addr, &bad);
 	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
 	if (dev_attr(root, addr, "numa_node", buf, sizeof(buf)) > 0 && buf[0] != '-')
 		out->numa_node = (int)dev_number(root, addr, "numa_node", &bad);
@@ -248,7 +283,7 @@ int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, 
 			return 0;
 		}
 	}
-	n = dev_number(root, pf, "sriov_numvfs", &bad);
+	n = count_vfs(root, pf, &bad);
 	for (unsigned i = 0; i < n && i < 65536; i++) {
 		if (vf_has_index(root, vf, pf, i)) {
 			*index = i;
@@ -375,7 +410,6 @@ int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf
 		  struct vf_info *out, struct error *err)
 {
 	char text[PCI_ADDR_LEN];
-	ssize_t n;
 	int bad = 0;
 
 	*out = (struct vf_info){.addr = *vf, .pf = *pf, .index = index};
@@ -384,17 +418,26 @@ int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf
 		return fail(err, ENODEV, "VF %s has gone from sysfs", pci_addr_format(vf, text));
 	read_id(root, vf, "subsystem_vendor", "subsystem_device", out->subsystem_id, &bad);
 	dev_link(root, vf, "driver", out->driver, sizeof(out->driver), &bad);
-	n = dev_attr(root, vf, "driver_override", out->driver_override,
-		     sizeof(out->driver_override));
-	note_trouble(n, &bad);
-	if (n < 0 || !strcmp(out->driver_override, "(null)"))
-		out->driver_override[0] = '\0';
 	read_group(root, out, &bad);
 	/* Only a network driver makes a netdev: most VFs need no look. */
 	if (out->driver[0] && strcmp(out->driver, "vfio-pci") != 0)
 		read_netdev(root, out, &bad);
 	/* Half a picture is worse than none: a mapping without its ids, a VF that seems unused. */
 	return bad ? fail_errno(err, -bad, "read VF %s in sysfs", pci_addr_format(vf, text)) : 0;
+}
+
+int sysfs_vf_override(int root, struct vf_info *vf, struct error *err)
+{
+	ssize_t n = dev_attr(root, &vf->addr, "driver_override", vf->driver_override,
+			     sizeof(vf->driver_override));
+	char text[PCI_ADDR_LEN];
+	int bad = 0;
+
+	note_trouble(n, &bad);
+	if (n < 0 || !strcmp(vf->driver_override, "(null)"))
+		vf->driver_override[0] = '\0';
+	return bad ? fail_errno(err, -bad, "read VF %s in sysfs", pci_addr_format(&vf->addr, text))
+		   : 0;
 }
 
 enum answer vfio_group_busy(int root, int group)

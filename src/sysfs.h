@@ -70,7 +70,7 @@ struct vf_info {
 	bool group_alone;      /* it holds this VF only */
 	char group_intruder[PCI_ADDR_LEN]; /* a member that is no VF, when !group_pure */
 	char driver[DRIVER_LEN];	   /* "" when unbound */
-	char driver_override[DRIVER_LEN];  /* "" when unset */
+	char driver_override[DRIVER_LEN];  /* "" when unset; see sysfs_vf_override() */
 	char ifname[IFNAME_LEN];	   /* its netdev on this host, "" when it has none */
 	int ifindex;
 	bool netdev_up;	      /* IFF_UP */
@@ -83,6 +83,12 @@ struct vf_info {
  * Any other error: it could not be read, which says nothing about it.
  */
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
+
+/*
+ * What sriov_numvfs says. Only for who has just written it: a write by somebody else that does not
+ * end would never let this return. 0 or a negative errno.
+ */
+int sysfs_numvfs(int root, const struct pci_addr *pf, unsigned *n);
 
 /* The address of a PF's VF number index. -ENOENT (no text) if it has no such VF; others: unknown.
  */
@@ -104,6 +110,13 @@ int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, 
  */
 int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
 		  struct vf_info *out, struct error *err);
+
+/*
+ * Its driver_override as well. Not asked of a VF that somebody has: the kernel takes the VF's lock
+ * for it (before 7.0; drivers/pci/pci-sysfs.c: driver_override_show), which is held for as long as
+ * vfio-pci waits for a VM to let go of a VF that is taken away (echo 0 > sriov_numvfs).
+ */
+int sysfs_vf_override(int root, struct vf_info *vf, struct error *err);
 
 /*
  * The other members of an IOMMU group, up to max; returns how many there are (it

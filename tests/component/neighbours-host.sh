@@ -263,4 +263,28 @@ put etc/default/grub.d/zz-mine.cfg 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"'
 like "$(found)" '^WARN +/etc/default/grub.d/zz-mine.cfg:1 undoes what /etc/default/grub.d/vfhook.cfg adds' "one that is read behind it and forgets it is"
 rm -r "$node_root/etc/default/grub.d"
 is "$(found)" "" "without all that: no finding"
+
+# --- A write to sriov_numvfs that never ends ---
+
+node_up
+pve_up || exit 1
+plain pool add wan --pf enp6s0f0 >/dev/null 2>&1
+qm create 100 --name fw >/dev/null
+plain attach 100 >/dev/null 2>&1
+qm start 100 >/dev/null 2>&1
+# The kernel lets nobody read either of them meanwhile; nor does a pipe that nobody writes to.
+for f in "$(dev 0000:06:00.0)/sriov_numvfs" "$(dev 0000:06:10.0)/driver_override"; do
+	rm "$f"
+	mkfifo "$f"
+done
+rm "$(dev 0000:06:10.0)/driver"
+is "$(lease_of 0000:06:10.0)" "100 running" "somebody takes the VFs away, and the driver waits for VM 100 to let go"
+out=$(timeout 60 "$BUILD/tests/vfhook-plain" --root "$node_root" status 2>&1)
+like "$? $out" '^0 .* 0 +running +100' "status answers all the same"
+out=$(timeout 60 "$BUILD/tests/vfhook-plain" --root "$node_root" explain 100 2>&1)
+like "$? $out" '^0 .*VM 100' "so does explain"
+out=$(timeout 60 "$BUILD/tests/vfhook-plain" --root "$node_root" check 2>&1)
+like "$?" '^[01]$' "and check"
+timeout 60 "$BUILD/tests/vfhook-plain" --root "$node_root" metrics >/dev/null 2>&1
+is $? 0 "and metrics"
 done_testing

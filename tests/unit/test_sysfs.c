@@ -225,6 +225,8 @@ static void test_driver_override(void **state)
 
 	assert_int_equal(sysfs_set_driver_override(t->root, &a, "vfio-pci", &err), 0);
 	v = read_vf(t, VF0);
+	assert_string_equal(v.driver_override, ""); /* only if it is asked for */
+	assert_int_equal(sysfs_vf_override(t->root, &v, &err), 0);
 	assert_string_equal(v.driver_override, "vfio-pci");
 	assert_int_equal(sysfs_set_driver_override(t->root, &a, "", &err), 0);
 	/* The kernel clears it when it gets a line break alone; nothing at all would be no write.
@@ -232,7 +234,7 @@ static void test_driver_override(void **state)
 	text = tree_read(t->root, DEV VF0 "/driver_override");
 	assert_string_equal(text, "\n");
 	free(text);
-	v = read_vf(t, VF0);
+	assert_int_equal(sysfs_vf_override(t->root, &v, &err), 0);
 	assert_string_equal(v.driver_override, "");
 	a = addr_of("0000:06:1f.0");
 	assert_int_equal(sysfs_set_driver_override(t->root, &a, "vfio-pci", &err), -ENOENT);
