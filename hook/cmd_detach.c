@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "hook/apply.h"
 #include "hook/objects.h"
+#include "hook/ownmap.h"
 #include "hook/portplan.h"
 #include "hook/ports.h"
 #include "hook/reclaim.h"
@@ -96,11 +97,17 @@ static int make_plan(struct hook *h, const struct detach *d, const struct guest_
 {
 	bool last = is_last(c, d);
 	int ours = judge_hostpci(h, g, d->slot, err);
+	bool mapping = false;
 
-	if (ours < 0 || (ours && plan_hostpci(g, d->slot, NULL, p, err) < 0) ||
+	if (ours < 0 || mapping_may_go(h->root, d->vmid, d->slot, ours, &mapping, err) < 0)
+		return error_code(err);
+	if (!mapping)
+		say("mapping vf-%u-%u is not vfhook's (by its comment), and stays", d->vmid,
+		    d->slot);
+	if ((ours && plan_hostpci(g, d->slot, NULL, p, err) < 0) ||
 	    (last && plan_last(d, g, c, p, err) < 0) || plan_off(h, d->vmid, p, err) < 0 ||
 	    plan_port_removal(h, d->vmid, d->slot, p, err) < 0 ||
-	    plan_mapping_removal(h, d->vmid, d->slot, p, err) < 0)
+	    (mapping && plan_mapping_removal(h, d->vmid, d->slot, p, err) < 0))
 		return error_code(err);
 	return last ? plan_chain(h, d->vmid, NULL, p, err) : 0;
 }

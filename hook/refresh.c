@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "hook/apply.h"
 #include "hook/objects.h"
+#include "hook/ownmap.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
 #include "hook/wish.h"
@@ -253,6 +254,21 @@ struct refresh {
 	unsigned failed;
 };
 
+/* By its comment, or by the hostpciN of the port's VM that names it: one that is here to be asked.
+ */
+static bool is_ours(struct hook *h, const struct mapping *m, uint32_t vmid, unsigned slot)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	const char *named;
+
+	if (mapping_has_our_mark(m))
+		return true;
+	if (guest_config_load(h->root, h->node, NULL, vmid, &g, NULL) < 0)
+		return false;
+	named = g.hostpci[slot].mapping;
+	return named && !strcmp(named, m->id);
+}
+
 /*
  * What is to be done for a mapping, if anything. No journal: it is one PUT with the digest of what
  * was read, done or not done, and each start and boot looks anew.
@@ -289,6 +305,10 @@ static int look(const struct refresh *r, const struct port *port, struct pool_vf
 	}
 	if (e && n == 1 && !m->mdev && !e->unknown_key && entry_says(r->h, e, vf))
 		return 0;
+	if (!is_ours(r->h, m, port->vmid, port->slot)) {
+		say("mapping %s is not vfhook's (by its comment), and left alone", id);
+		return 0;
+	}
 	entry = vf_map_entry(r->h, vf);
 	if (!entry)
 		return fail(err, ENOMEM, "out of memory");

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "hook/apply.h"
+#include "hook/ownmap.h"
 #include "hook/portplan.h"
 #include "hook/repair.h"
 #include "hook/say.h"
@@ -120,9 +121,10 @@ static void remove_one(struct repair *r, uint32_t vmid, unsigned slot, removal *
 static void remove_mappings(struct repair *r)
 {
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	CLEANUP(config_free) struct config c = {0};
 	struct error err = ERROR_INIT;
 
-	if (mapping_load(r->h->root, &f, &err) < 0) {
+	if (config_load(r->h->root, &c, &err) < 0 || mapping_load(r->h->root, &f, &err) < 0) {
 		repair_leave(r, "%s", err.text);
 		return;
 	}
@@ -133,6 +135,9 @@ static void remove_mappings(struct repair *r)
 		uint32_t vmid;
 
 		if (!port_mapping_parse(id, &vmid, &slot) || !is_gone(r, vmid, slot))
+			continue;
+		/* One of the user's own, that happens to be called so. */
+		if (!mapping_has_our_mark(&f.mappings[i]) && !config_port(&c, vmid, slot))
 			continue;
 		snprintf(what, sizeof(what), "mapping %s: VM %u is gone from the cluster: deleted",
 			 id, vmid);

@@ -11,6 +11,7 @@
 #include "hook/apply.h"
 #include "hook/claims.h"
 #include "hook/objects.h"
+#include "hook/ownmap.h"
 #include "hook/say.h"
 #include "pveapi/vmstate.h"
 
@@ -303,6 +304,32 @@ static bool mapping_says(const struct hook *h, const struct vm_ports *v, const c
 	       !strcmp(e->subsystem_id, vf->subsystem_id) && !strcmp(e->iommugroup, group);
 }
 
+/* The plan makes the port: what is called like its mapping is not the port's. */
+static bool makes_port(const struct plan *p, uint32_t vmid, unsigned slot)
+{
+	char id[32];
+
+	snprintf(id, sizeof(id), "%u-%u", vmid, slot);
+	for (size_t i = 0; i < p->n_steps; i++) {
+		const struct step_object *o = &p->steps[i].object;
+
+		if (p->steps[i].kind == STEP_CALL && !strcmp(o->kind, OBJECT_PORT) &&
+		    !strcmp(o->name, id) && !o->from)
+			return true;
+	}
+	return false;
+}
+
+/* The port and the VM's own hostpciN go with it, or it says itself that it is ours. */
+static bool is_our_mapping(const struct vm_ports *v, unsigned slot, const struct mapping *m,
+			   const struct plan *p)
+{
+	const struct hostpci *entry = &v->guest.hostpci[slot];
+
+	return mapping_has_our_mark(m) || (entry->mapping && !strcmp(entry->mapping, m->id) &&
+					   !makes_port(p, v->guest.vmid, slot));
+}
+
 int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
 		 bool harmless, struct plan *p, struct error *err)
 {
@@ -319,6 +346,8 @@ int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const 
 	if (!entry)
 		return fail(err, ENOMEM, "out of memory");
 	m = mapping_find(&v->mappings, id);
+	if (m && !is_our_mapping(v, slot, m, p))
+		return mapping_refuse(id, err);
 	old = m ? mapping_node_entry(m, h->node, &n) : NULL;
 	return plan_map_entry(id, h->node, old, entry, harmless, p, err);
 }

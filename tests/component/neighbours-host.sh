@@ -264,6 +264,36 @@ like "$(found)" '^WARN +/etc/default/grub.d/zz-mine.cfg:1 undoes what /etc/defau
 rm -r "$node_root/etc/default/grub.d"
 is "$(found)" "" "without all that: no finding"
 
+# --- A mapping of the user's that has a port's name ---
+
+node_up
+pve_up || exit 1
+plain pool add wan --pf enp6s0f0 >/dev/null 2>&1
+qm create 100 --name fw >/dev/null
+qm create 101 --name mine --hostpci0 mapping=vf-100-0 >/dev/null
+printf '%s\n' vf-100-0 $'\tdescription uplink of the lab' \
+	$'\tmap id=8086:10ca,iommugroup=77,node=pve1,path=0000:06:10.6,subsystem-id=8086:0000' >"$node_root/etc/pve/mapping/pci.cfg"
+mine() { sed -n '/^vf-100-0$/,/^$/p' "$node_root/etc/pve/mapping/pci.cfg" | grep . | LC_ALL=C sort; }
+own=$(mine)
+out=$(plain attach 100 2>&1)
+like "$? $out" "^1 .*mapping vf-100-0 is there already, and is not vfhook's.*another slot \(vfhook attach --slot" "a user's mapping is called vf-100-0: attach is refused, and says how to go on"
+is "$(mine) $(grep -c '^port' "$node_root/etc/pve/vfhook.cfg")" "$own 0" "and nothing is written"
+out=$(plain attach 100 --slot 1 2>&1)
+is "$? $(mine)" "0 $own" "another slot is fine"
+plain detach 100 >/dev/null 2>&1
+printf '\nport: 100-0\n\tpool wan\n\tmac bc:24:11:00:00:01\n' >>"$node_root/etc/pve/vfhook.cfg"
+qm set 100 --hookscript local:snippets/vfhook --hostpci0 mapping=wan >/dev/null
+out=$(plain job 100 2>&1)
+like "$? $out" "^[1-9].*mapping vf-100-0 is there already" "a start's job refuses too"
+out=$(plain boot 2>&1)
+like "$? $out" "^0 .*mapping vf-100-0 is not vfhook's .*left alone" "boot leaves it as it is"
+is "$(mine)" "$own" "neither has written to it"
+sed -i '/^port/,$d' "$node_root/etc/pve/vfhook.cfg"
+qm set 101 --delete hostpci0 >/dev/null
+rm "$node_root/etc/pve/nodes/pve1/qemu-server/100.conf"
+plain repair >/dev/null 2>&1
+is "$(mine)" "$own" "nor does repair delete it, though there is no VM 100"
+
 # --- A write to sriov_numvfs that never ends ---
 
 node_up
