@@ -9,6 +9,7 @@
 #include "hook/objects.h"
 #include "hook/remake.h"
 #include "hook/say.h"
+#include "hook/vfswords.h"
 
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p)
 {
@@ -125,6 +126,7 @@ int vfs_apply(const struct vfs_job *j, const struct vfs_plan *v, struct error *e
 	CLEANUP(plan_free) struct plan p;
 	CLEANUP(plan_free) struct plan vfs;
 	struct error busy = ERROR_INIT;
+	char words[320];
 	int r;
 
 	plan_init(&p, PLAN_VFS, LEASE_SELF);
@@ -142,8 +144,7 @@ int vfs_apply(const struct vfs_job *j, const struct vfs_plan *v, struct error *e
 		return tell_failed(j, v, r, err);
 	}
 	if (v->what == VFS_NONE)
-		return fail(err, EOPNOTSUPP,
-			    "it can have no VFs (sriov_totalvfs is 0): turn SR-IOV on in the "
-			    "firmware of the board and of the card");
+		return fail(err, EOPNOTSUPP, "it can have no VFs (sriov_totalvfs is 0): %s",
+			    firmware_words(j->pf, words, sizeof(words)));
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "hook/objects.h"
 #include "hook/remake.h"
+#include "hook/vfswords.h"
 #include "pveapi/vmstate.h"
 #include "src/numvfs.h"
 #include "src/sysfs.h"
@@ -192,7 +193,7 @@ static int settled(struct hook *h, const struct pf_id *pf, unsigned n)
 }
 
 /* One write of n > 0, which takes nothing from anybody: the kernel refuses it if there are VFs. */
-static int write_some(struct hook *h, const struct pf_id *pf, unsigned n, struct error *err)
+static int write_some(struct hook *h, const struct pf_info *pf, unsigned n, struct error *err)
 {
 	const struct deadline *until = &h->maker->until;
 	struct deadline patience = deadline_in(deadline_share(until, BUSY_WAIT_MS));
@@ -207,7 +208,7 @@ static int write_some(struct hook *h, const struct pf_id *pf, unsigned n, struct
 		if (!r)
 			return 0;
 		if ((r != -EAGAIN && r != -EBUSY) || !deadline_left(&patience))
-			return fail_errno(err, -r, "write %u to sriov_numvfs", n);
+			return numvfs_refused(pf, n, -r, err);
 		nap_ms(NAP_MS);
 	}
 }
@@ -239,7 +240,7 @@ static int make_some(struct hook *h, const struct pf_id *pf, const struct pf_inf
 	int got = 0;
 
 	for (int tries = 1; tries <= MAKE_TRIES; tries++) {
-		if (write_some(h, pf, n, err) < 0)
+		if (write_some(h, info, n, err) < 0)
 			return error_code(err);
 		got = settled(h, pf, n);
 		if (got || !deadline_left(until))

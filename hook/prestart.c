@@ -18,6 +18,7 @@
 #include "hook/keepdriver.h"
 #include "hook/reclaim.h"
 #include "hook/say.h"
+#include "hook/vfswords.h"
 #include "hook/watch.h"
 #include "hook/wish.h"
 #include "pveapi/vmstate.h"
@@ -256,7 +257,7 @@ static int try_start(struct hook *h, const struct owner *o, struct vm_ports *v, 
 		complain("VM %u: %s:", v->guest.vmid, err->text);
 		remember(h, err->text);
 		tell_notes(h, &p);
-		return fail(err, ENOSPC, "stop one of these VMs, or give the pool more VFs");
+		return no_vf_advice(&s, v, err);
 	}
 	if (!r)
 		r = plan_keep_drivers(v, &s, choices, &p, err);

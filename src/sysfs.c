@@ -185,6 +185,26 @@ int sysfs_numvfs(int root, const struct pci_addr *pf, unsigned *n)
 	return r;
 }
 
+/*
+ * A card shows the capability only if its firmware has it switched on; ConnectX cards come with it
+ * off, and only their own tool changes that.
+ */
+static int no_capability(int root, const struct pci_addr *addr, struct error *err)
+{
+	char text[PCI_ADDR_LEN];
+	char vendor[16];
+
+	pci_addr_format(addr, text);
+	if (dev_attr(root, addr, "vendor", vendor, sizeof(vendor)) > 0 &&
+	    !strcmp(vendor, "0x15b3") && dev_has(root, addr, "physfn") < 0)
+		return fail(err, EOPNOTSUPP,
+			    "%s is no SR-IOV PF (no sriov_totalvfs in sysfs): switch it on in the "
+			    "card with mlxconfig -d %s set SRIOV_EN=1 NUM_OF_VFS=8, then power off "
+			    "and on",
+			    text, text);
+	return fail(err, EOPNOTSUPP, "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)", text);
+}
+
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
 {
 	unsigned long long total = 0;
@@ -203,8 +223,7 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
 	if (r == -ENOENT || r == -ENOTDIR)
 		return dev_has(root, addr, "vendor") < 0
 			       ? fail(err, ENODEV, "there is no PCI device %s on this node", text)
-			       : fail(err, EOPNOTSUPP,
-				      "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)", text);
+			       : no_capability(root, addr, err);
 	out->total_vfs = (unsigned)total;
 	out->num_vfs = count_vfs(root, addr, &bad);
 	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);

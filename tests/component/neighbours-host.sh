@@ -294,6 +294,31 @@ rm "$node_root/etc/pve/nodes/pve1/qemu-server/100.conf"
 plain repair >/dev/null 2>&1
 is "$(mine)" "$own" "nor does repair delete it, though there is no VM 100"
 
+# --- VFs that do not come, or are gone ---
+
+kernel_down
+node_up 0000:06:00.0,driver=i40e,ifname=enp6s0f0,vfs=64,numvfs=0,up=1
+pve_up || exit 1
+plain pool add wan --pf enp6s0f0 --vfs 4 >/dev/null 2>&1
+rm "$(dev 0000:06:00.0)/sriov_numvfs"
+ln -s /dev/full "$(dev 0000:06:00.0)/sriov_numvfs"
+out=$(plain boot --timeout 2 2>&1)
+like "$? $out" "^1 .*write 4 to sriov_numvfs: No space left.*Above 4G Decoding.*pci=realloc" "no room for VFs: boot says what the firmware lacks"
+kernel_up
+rm "$(dev 0000:06:00.0)/sriov_numvfs"
+echo 0 >"$(dev 0000:06:00.0)/sriov_numvfs"
+plain boot >/dev/null 2>&1
+qm create 100 --name fw >/dev/null
+plain attach 100 >/dev/null 2>&1
+sim numvfs 0000:06:00.0 0
+out=$(qm start 100 2>&1)
+like "$? $out" "^[1-9].*PF enp6s0f0 has 0 VFs, and its pool wants 4: vfhook boot makes them" "VFs that somebody took away: a start says that boot makes them"
+is "$(grep -c 'stop one of these VMs' <<<"$out")" 0 "and not that VMs are to be stopped"
+rm "$(dev 0000:06:00.0)"/sriov_*
+echo 0x15b3 >"$(dev 0000:06:00.0)/vendor"
+out=$(plain pool add lan --pf enp6s0f0 2>&1)
+like "$? $out" '^1 .*no SR-IOV PF.*mlxconfig -d 0000:06:00.0 set SRIOV_EN=1 NUM_OF_VFS=8' "a Mellanox card without SR-IOV: how it is switched on"
+
 # --- A write to sriov_numvfs that never ends ---
 
 node_up
