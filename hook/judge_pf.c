@@ -251,12 +251,24 @@ static void judge_drivers_of_vfs(struct pf_judge *j)
 	if (v->user[0] || v->up)
 		PF_ADD(j, CHECK_WARN, "vf-host-driver",
 		       remedy(j,
-			      "if no guest is to have it: leave it; else take %s out of "
-			      "/etc/network/interfaces, then: vfhook boot",
+			      "to keep it so: vfhook pool add %s --pf %s --host-vfs %u; if a guest "
+			      "is to have it, take %s out of /etc/network/interfaces, then: vfhook "
+			      "boot",
+			      j->f->pool ? j->f->pool : "<name>", j->f->info.ifname, v->index,
 			      v->ifname),
-		       "%u VFs have a driver of this host; VF %s (%s, %s) is in use here: %s%s%s",
+		       "%u VFs have a driver of this host; VF %s (%s, %s) is in use here: %s%s: no "
+		       "VM gets it, and after the next boot it comes without an interface",
 		       v->n, v->addr, v->driver, v->ifname, v->user[0] ? "in " : "it is up",
-		       v->user, v->user[0] ? ": no VM gets it" : "");
+		       v->user);
+	else if (!v->ifname[0])
+		PF_ADD(j, CHECK_WARN, "vf-host-driver",
+		       remedy(j,
+			      "if it is to be a container's after the next boot too: vfhook pool "
+			      "add %s --pf %s --host-vfs %u",
+			      j->f->pool ? j->f->pool : "<name>", j->f->info.ifname, v->index),
+		       "%u VFs have a driver of this host; the interface of VF %s (%s) is not on "
+		       "this host: in a container?",
+		       v->n, v->addr, v->driver);
 	else
 		PF_ADD(j, CHECK_WARN, "vf-host-driver", "vfhook boot",
 		       "%u VFs have a driver of this host, VF %s: %s%s%s", v->n, v->addr, v->driver,

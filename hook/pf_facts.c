@@ -84,12 +84,14 @@ static void note_group(const struct vf_info *v, struct group_facts *g)
 /* Of several, the one that is used is worth naming. */
 static void note_host_driver(const struct vf_info *v, struct host_vf_facts *f)
 {
-	bool used = v->netdev_up || v->netdev_user[0];
+	/* Without an interface here it is a container's. */
+	bool used = v->netdev_up || v->netdev_user[0] || !v->ifname[0];
 
 	if (!v->driver[0] || !strcmp(v->driver, "vfio-pci"))
 		return;
 	if (f->n++ && (!used || f->up || f->user[0]))
 		return;
+	f->index = v->index;
 	pci_addr_format(&v->addr, f->addr);
 	memcpy(f->ifname, v->ifname, sizeof(f->ifname));
 	memcpy(f->driver, v->driver, sizeof(f->driver));
@@ -97,8 +99,11 @@ static void note_host_driver(const struct vf_info *v, struct host_vf_facts *f)
 	memcpy(f->user, v->netdev_user, sizeof(f->user));
 }
 
-static void read_vfs(int root, const struct pci_addr *pf, struct pf_facts *f)
+/* Those that the pool leaves to the host are as they should be with a driver. */
+static void read_vfs(int root, const struct pf_id *id, struct pf_facts *f)
 {
+	const struct pci_addr *pf = &id->addr;
+
 	for (unsigned i = 0; i < f->info.num_vfs && i < 65536; i++) {
 		struct pci_addr addr;
 		struct vf_info v;
@@ -107,7 +112,8 @@ static void read_vfs(int root, const struct pci_addr *pf, struct pf_facts *f)
 		    sysfs_vf_read(root, &addr, pf, i, &v, NULL) < 0)
 			continue;
 		note_group(&v, &f->groups);
-		note_host_driver(&v, &f->host_vfs);
+		if (!vf_set_has(&id->host, i))
+			note_host_driver(&v, &f->host_vfs);
 	}
 }
 
@@ -209,7 +215,7 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 	if (f->info.ifindex)
 		read_link(h, id, f);
 	f->autoprobe = attr_number(h->root, f->addr, "sriov_drivers_autoprobe");
-	read_vfs(h->root, &id->addr, f);
+	read_vfs(h->root, id, f);
 	read_buses(h->root, &id->addr, f);
 	read_bars(h->root, f);
 	f->switchdev = read_switchdev(h->root, f->addr);

@@ -21,7 +21,8 @@ struct group_facts {
 /* VFs in the hands of a network driver of the host. */
 struct host_vf_facts {
 	unsigned n;
-	char addr[PCI_ADDR_LEN]; /* the one that is in use, else the first */
+	unsigned index; /* the one that is in use, else the first */
+	char addr[PCI_ADDR_LEN];
 	char ifname[IFNAME_LEN];
 	char driver[DRIVER_LEN];
 	bool up;

@@ -82,12 +82,15 @@ like "$? $out" '^1 .*VF 0 \(0000:06:02.0\): enp6s0f0v0 is in vmbr1. After the ne
 like "$out" 'VF 2 .*driver iavf, interface not on this host: in a container\?' "and what it would do to a container's VF"
 like "$out" 'vfhook pool add wan --pf enp6s0f0 --vfs 4 --host-vfs 0,mac=02:00:00:00:00:01,vlan=30\+2,mac=bc:24:11:00:02:00,vlan=7' "and the command that keeps both, with what they are set to"
 is "$(wan 2>/dev/null)" "$before" "nothing is written"
+printf 'pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\tvfs 4\n' | cfg
+like "$(plain check 2>&1)" 'VF 0000:06:02.0 \(iavf, enp6s0f0v0\) is in use here: in vmbr1: no VM gets it, and after the next boot.*pool add wan --pf enp6s0f0 --host-vfs 0' "check says so of a pool that is there"
 out=$(plain pool add wan --pf enp6s0f0 --vfs 4 --host-vfs 0,mac=02:00:00:00:00:01,vlan=30+2 2>&1)
 is "$?" 0 "that command is taken"
 like "$(wan)" 'host-vfs node=pve1,path=0000:06:00.0,vf=0,mac=02:00:00:00:00:01,vlan=30.*host-vfs node=pve1,path=0000:06:00.0,vf=2' "vfhook.cfg says which VFs are the host's"
 like "$(cat "$node_root/var/lib/vfhook/boot.cfg")" 'host-vfs node=pve1,path=0000:06:00.0,vf=0,mac=02:00:00:00:00:01,vlan=30' "so does what the next boot reads"
 out=$(plain boot 2>&1)
 like "$? $out" '^0 .*4 VFs, 2 free' "boot: two are free"
+is "$(plain check 2>&1 | grep -c 'VFs have a driver.*06:02.[02]')" 0 "check finds nothing wrong with those"
 is "$(driver 0000:06:02.0) $(vf_get enp6s0f0 0 mac) $(vf_get enp6s0f0 2 mac)" "iavf 02:00:00:00:00:01 bc:24:11:00:02:00" "and those two are not touched"
 out=$(plain status 2>&1)
 like "$out" '2 free.*2 of this host' "status counts them"

@@ -344,6 +344,11 @@ static void test_pf_host_drivers(void **state)
 	pf(&f);
 	expect("vf-host-driver", CHECK_WARN, "take enp6s0f0v0 out");
 	assert_non_null(strstr(found("vf-host-driver")->text, "in vmbr0"));
+	expect("vf-host-driver", CHECK_WARN, "--host-vfs 0");
+	f.host_vfs = (struct host_vf_facts){
+		.n = 1, .index = 3, .addr = "0000:06:10.6", .driver = "igbvf"};
+	pf(&f);
+	expect("vf-host-driver", CHECK_WARN, "--host-vfs 3");
 }
 
 static void test_pf_groups(void **state)
