@@ -153,7 +153,8 @@ fake_set enp6s0f0 'p["up"] = False'
 broken pf-up FAIL 'ip link set enp6s0f0 up' "a PF that is down"
 fake_set enp6s0f0 'p["up"] = True; p["carrier"] = False'
 broken pf-up WARN 'cable' "no carrier"
-put "sys/bus/pci/devices/$nic/sriov_numvfs" 3
+sim numvfs "$nic" 0
+sim numvfs "$nic" 3
 broken vfs FAIL 'vfhook boot' "too few VFs"
 good_node
 wan_cfg </dev/null
