@@ -275,12 +275,14 @@ static int numvfs_set(struct hook *h, const char *name, enum object_how how, con
 	uint32_t n = 0;
 	struct pf_id pf;
 
-	(void)how;
 	if (parse_u32(from ? from : "", UINT16_MAX, &was) < 0 ||
 	    parse_u32(to ? to : "", UINT16_MAX, &n) < 0)
 		return fail(err, EINVAL, "this is no number of VFs");
 	if (parse_name(name, &pf, err) < 0 || sysfs_pf_read(h->root, &pf.addr, &now, err) < 0)
 		return error_code(err);
+	/* What was written just now, and is over: then the number itself can be asked for. */
+	if (how == OBJECT_UNDO && h->maker)
+		sysfs_numvfs(h->root, &pf.addr, &now.num_vfs);
 	if (now.num_vfs == n)
 		return 0;
 	if (now.num_vfs != was)
