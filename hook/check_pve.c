@@ -104,13 +104,16 @@ static void gather_node(struct hook *h, struct node_facts *f)
 {
 	AUTO_FREE char *status = NULL;
 	AUTO_FREE char *members = NULL;
+	struct error err = ERROR_INIT;
 	char path[128];
 	ssize_t len;
 
 	*f = (struct node_facts){.is_pve = false};
 	snprintf(f->node, sizeof(f->node), "%s", h->node);
 	snprintf(path, sizeof(path), "etc/pve/nodes/%s", h->node);
-	f->is_pve = path_exists(h->root, path);
+	if (hook_pve(h, &err) < 0)
+		snprintf(f->trouble, sizeof(f->trouble), "%.290s", err.text);
+	f->is_pve = !f->trouble[0] && path_exists(h->root, path);
 	if (!f->is_pve)
 		return;
 	if (file_read(h->root, DPKG_STATUS, DPKG_STATUS_MAX, &status, NULL) >= 0)
@@ -133,13 +136,17 @@ void judge_node(const struct node_facts *f, struct report *r)
 {
 	unsigned major = major_of(f->version);
 
-	if (!f->is_pve)
+	if (f->trouble[0])
 		report_add(r, CHECK_FAIL, "pve", "",
-			   "systemctl status pve-cluster; the name of the machine must be the "
-			   "node's (hostname)",
-			   "this machine is no Proxmox VE node (or pve-cluster is not running): "
-			   "there is no /etc/pve/nodes/%s",
-			   f->node);
+			   "systemctl start pve-cluster; then again: vfhook check", "%s",
+			   f->trouble);
+	else if (!f->is_pve)
+		report_add(
+			r, CHECK_FAIL, "pve", "",
+			"the name of the machine must be the node's: hostname; ls /etc/pve/nodes",
+			"this machine is no node of its Proxmox VE cluster: there is no "
+			"/etc/pve/nodes/%s",
+			f->node);
 	else if (major && major < PVE_MAJOR_MIN)
 		report_add(r, CHECK_FAIL, "pve", "", "upgrade Proxmox VE to 8 or 9",
 			   "Proxmox VE %s has no PCI resource mappings: they came with 8.0",

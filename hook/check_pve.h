@@ -23,6 +23,7 @@ const char *vm_subject(uint32_t vmid, char buf[32]);
 struct node_facts {
 	char node[NAME_LEN];
 	bool is_pve;		/* /etc/pve/nodes/<node> is there */
+	char trouble[300];	/* why /etc/pve is not the cluster's, or "" */
 	char version[64];	/* of the package pve-manager, "" if not known */
 	bool members_known;	/* /etc/pve/.members could be read */
 	bool clustered;		/* it tells of a cluster */

@@ -474,4 +474,5 @@ const struct command cmd_boot = {
 		"             is told, and left to the next run\n"
 		"  --dry-run  tell what would be done, and do nothing\n",
 	.run = run,
+	.without_pve = "--early",
 };

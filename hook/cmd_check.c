@@ -97,4 +97,5 @@ const struct command cmd_check = {
 		"requirement is one line: PASS, WARN or FAIL, and below it how to mend it. Exit\n"
 		"status 1 if anything FAILs.\n",
 	.run = run,
+	.without_pve = "",
 };

@@ -285,4 +285,5 @@ const struct command cmd_host = {
 		"\n"
 		"  --apply    do it, as root; without it, and with --dry-run, only show\n",
 	.run = run,
+	.without_pve = "",
 };

@@ -23,6 +23,8 @@ struct command {
 	const char *help;    /* all of `vfhook <command> --help` */
 	/* argv[0] is the command's name. Returns an exit status. */
 	int (*run)(struct hook *h, int argc, char **argv);
+	/* The option with which it needs no /etc/pve; "": it never does; NULL: it always does. */
+	const char *without_pve;
 };
 
 /* A NULL-terminated list, in the order of --help. */

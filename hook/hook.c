@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "hook/objects.h"
 #include "hook/say.h"
+#include "pveapi/pmxcfs.h"
 #include "src/lease.h"
 
 /* A lock that is busy for as long as a start may take would be answered by itself: PVE waits 10 s.
@@ -37,6 +38,11 @@ void hook_free(struct hook *h)
 	if (h->root >= 0)
 		close(h->root);
 	*h = (struct hook)HOOK_INIT;
+}
+
+int hook_pve(const struct hook *h, struct error *err)
+{
+	return pmxcfs_check(h->root, !h->root_text, err);
 }
 
 int hook_kernel(struct hook *h, struct error *err)

@@ -48,6 +48,12 @@ struct hook {
 int hook_init(struct hook *h, const char *root_text, struct error *err);
 void hook_free(struct hook *h);
 
+/*
+ * Is /etc/pve the cluster's (pveapi/pmxcfs.h)? Commands are asked this before they run; a phase is
+ * not (PVE has read the VM's config there just now), but has the words for what it cannot read.
+ */
+int hook_pve(const struct hook *h, struct error *err);
+
 /* The rtnetlink socket and the executor over it. */
 int hook_kernel(struct hook *h, struct error *err);
 /* The REST connection. */

@@ -176,12 +176,33 @@ static int phase_and_chain(struct hook *h, uint32_t vmid, const struct phase *p)
 	return status ? status : chained;
 }
 
+static bool needs_pve(const struct command *c, int argc, char **argv)
+{
+	for (int i = 1; c->without_pve && i < argc; i++) {
+		if (!strcmp(argv[i], c->without_pve))
+			return false;
+	}
+	return !c->without_pve || c->without_pve[0];
+}
+
+static int run_here(struct hook *h, const struct command *c, int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+
+	if (needs_pve(c, argc, argv) && hook_pve(h, &err) < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	return c->run(h, argc, argv);
+}
+
 /* The node, then the phase or command on it. */
 static int with_hook(const struct globals *g, uint32_t vmid, const struct phase *phase,
 		     const struct command *command, int argc, char **argv)
 {
 	CLEANUP(hook_free) struct hook h = HOOK_INIT;
 	struct error err = ERROR_INIT;
+	int status;
 
 	if (hook_init(&h, g->root, &err) < 0) {
 		complain("%s", err.text);
@@ -190,8 +211,13 @@ static int with_hook(const struct globals *g, uint32_t vmid, const struct phase 
 	h.dry_run = g->dry_run;
 	h.migrated_from = getenv("PVE_MIGRATED_FROM");
 	if (phase)
-		return phase_and_chain(&h, vmid, phase);
-	return command ? command->run(&h, argc, argv) : EXIT_USAGE;
+		status = phase_and_chain(&h, vmid, phase);
+	else
+		status = command ? run_here(&h, command, argc, argv) : EXIT_USAGE;
+	/* Most of what it was refused is for that reason. */
+	if (status == EXIT_REFUSED && geteuid())
+		complain("it was not run as root, which vfhook needs: sudo vfhook ...");
+	return status;
 }
 
 static int run_phase(const struct globals *g, int argc, char **argv)

@@ -108,8 +108,14 @@ static int load_config(struct hook *h, struct vm_ports *v, struct error *err)
 int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err)
 {
 	*v = (struct vm_ports){0};
-	if (guest_config_load(h->root, h->node, h->migrated_from, vmid, &v->guest, err) < 0)
+	if (guest_config_load(h->root, h->node, h->migrated_from, vmid, &v->guest, err) < 0) {
+		struct error off = ERROR_INIT;
+
+		/* Then no config is there at all, and one that is missing says nothing. */
+		if (hook_pve(h, &off) < 0)
+			*err = off;
 		return error_code(err);
+	}
 	/* PVE drops hostpci when it starts a template for a backup, and calls no post-start. */
 	if (v->guest.is_template)
 		return 0;

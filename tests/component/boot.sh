@@ -204,7 +204,7 @@ like "$? $out" '^0 .*set up.*set from 0 -> 2 VFs' "which sets it up first"
 
 mv "$node_root/etc/pve" "$node_root/etc/pve.off"
 out=$(vfhook boot 2>&1)
-like "$? $out" '^1 .*is pve-cluster running' "without /etc/pve: said so"
+like "$? $out" '^1 .*no Proxmox VE node: there is no /etc/pve' "without /etc/pve: said so"
 mv "$node_root/etc/pve.off" "$node_root/etc/pve"
 printf '\npool: dmz\n\tpf nonsense\n' >>"$node_root/etc/pve/vfhook.cfg"
 out=$(vfhook boot 2>&1)

@@ -78,5 +78,7 @@ isnt_zero=$?
 is "$((isnt_zero != 0))" 1 "another user cannot hold one"
 out=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$BUILD/tests/vfhook-fake" --root "$node_root" status 2>&1)
 like "$out" '(0000:06:10.0|vfhook.cfg|Permission denied)' "status for another user says what it sees, or why not"
+out=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$BUILD/tests/vfhook-fake" --root "$node_root" release 100 2>&1)
+like "$? $out" '^1 .*it was not run as root, which vfhook needs' "what another user is refused ends with why"
 vfhook 100 post-stop >/dev/null
 done_testing

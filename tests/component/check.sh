@@ -301,7 +301,7 @@ well "all well again"
 # --- no node at all ---
 
 mv "$etc/nodes" "$etc/nodes.away"
-finds "no Proxmox VE node: one finding" '^FAIL pve : this machine is no Proxmox VE node'
+finds "no Proxmox VE node: one finding" '^FAIL pve : this machine is no node of its Proxmox VE cluster'
 mv "$etc/nodes.away" "$etc/nodes"
 vfhook check >/dev/null 2>&1
 sed -i '/^hookscript/d' "$conf"

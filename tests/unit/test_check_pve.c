@@ -37,8 +37,8 @@ static void test_node(void **state)
 		const char *want;
 	} cases[] = {
 		{false, "",
-		 "FAIL pve : this machine is no Proxmox VE node (or pve-cluster is not "
-		 "running)"},
+		 "FAIL pve : this machine is no node of its Proxmox VE cluster: there is no "
+		 "/etc/pve/nodes/pve1"},
 		{true, "9.2.6", "PASS pve : node pve1 of Proxmox VE 9.2.6"},
 		{true, "8.0.3~1", "PASS pve : node pve1 of Proxmox VE 8.0.3~1"},
 		{true, "7.4-3", "FAIL pve : Proxmox VE 7.4-3 has no PCI resource mappings"},

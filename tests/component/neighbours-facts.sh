@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# neighbours-facts.sh - what else a node has and does, as far as it can be seen and said: /etc/pve that is
+# not mounted, MACs that are the node's own, interfaces that are not what they seem, PFs that somebody has.
+
+set -uo pipefail
+# shellcheck source=tests/component/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+# found REGEX - findings of check that are no PASS and match, one a line with their remedy.
+found() {
+	vfhook check --output-format json 2>/dev/null | python3 -c 'import json, re, sys
+for f in json.load(sys.stdin)["findings"]:
+    line = " ".join([f["level"], f["check"], f["subject"] + ":", f["text"], "->", f["remedy"]])
+    if f["level"] != "PASS" and re.search(sys.argv[1], line):
+        print(line)' "$1"
+}
+# in_sysfs PYTHON - change the made-up sysfs: t is the tree, host the node.
+in_sysfs() {
+	python3 - "$node_root" "$1" <<PY
+import os, sys
+sys.path.insert(0, "$top/tests/sim")
+from pvesimlib.host import Host
+from pvesimlib import fakesys
+host = Host(sys.argv[1])
+t = fakesys.Tree(host)
+put, link = fakesys.put, fakesys.link
+exec(sys.argv[2])
+PY
+}
+
+# --- /etc/pve that is not mounted: an empty folder ---
+
+node_up
+pve_up || exit 1
+vfhook pool add wan --pf enp6s0f0 --vfs 7 >/dev/null 2>&1
+qm create 100 --name fw >/dev/null
+vfhook attach 100 --mac bc:24:11:00:00:01 >/dev/null 2>&1
+qm start 100 >/dev/null 2>&1
+is "$(lease_of 0000:06:10.0)" "100 running" "a VM has a VF"
+mv "$node_root/etc/pve" "$node_root/etc/pve.away"
+mkdir "$node_root/etc/pve"
+quiet=true
+for c in status "status --output-format json" "pool list" "pool add lan --pf enp6s0f0" "pool remove wan" "attach 101" "set 100 --vlan 3" \
+	"detach 100" "explain 100" "release 100" repair metrics boot "100 pre-start" "--dry-run 100 pre-start" "100 post-start"; do
+	# shellcheck disable=SC2086 # words
+	out=$(vfhook $c 2>&1)
+	[[ $? == 1 && $out == *'/etc/pve is not mounted: pve-cluster is not running'* ]] && continue
+	not_ok "without /etc/pve: vfhook $c says so, exit status 1" "$out"
+	quiet=
+done
+[[ -z $quiet ]] || ok "without /etc/pve every command says that pve-cluster is not running, exit status 1"
+out=$(vfhook check 2>&1)
+is "$?" 1 "check fails"
+like "$out" 'FAIL  /etc/pve is not mounted: pve-cluster is not running' "and has it as a finding, among the others"
+is "$(find "$node_root/etc/pve" -mindepth 1)" "" "nothing is written below it"
+end_qemus
+rm "$node_root/run/qemu-server/100.pid"
+out=$(vfhook 100 post-stop 2>&1)
+like "$?:$out" '^0:.* released:' "a stop is not kept"
+is "$(lease_count) $(vf_get enp6s0f0 0 mac)" "0 00:00:00:00:00:00" "its VF is cleared and given back"
+out=$(vfhook boot --early 2>&1)
+is "$?" 0 "boot --early needs no /etc/pve"
+out=$(vfhook host prepare 2>&1)
+is "$(grep -c pve-cluster <<<"$out")" 0 "and neither does host prepare"
+is "$(find "$node_root/etc/pve" -mindepth 1)" "" "and still nothing is written"
+
+done_testing
