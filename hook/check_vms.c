@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "hook/chain.h"
 #include "hook/check_pve.h"
+#include "hook/hostmac.h"
 #include "hook/objects.h"
 #include "hook/ports.h"
 
@@ -341,6 +342,37 @@ void judge_macs(struct mac_owner *list, size_t n, struct report *r)
 				  "no two guests of the cluster have the same MAC");
 }
 
+/* A port with a node's own address. */
+static void check_host_macs(struct hook *h, const struct config *c, struct report *r)
+{
+	AUTO_FREE struct host_mac *list = NULL;
+	struct error err = ERROR_INIT;
+	size_t n;
+
+	if (all_host_macs(h, c, &list, &n, &err) < 0) {
+		report_add(r, CHECK_WARN, "mac", "", "ip link", "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct port *p = &c->ports[i];
+		const struct host_mac *owner =
+			p->want.has & HAS_MAC ? host_mac_find(list, n, p->want.mac) : NULL;
+		char subject[32];
+		char remedy[160];
+		char what[160];
+		char mac[MAC_LEN];
+
+		if (!owner)
+			continue;
+		snprintf(remedy, sizeof(remedy), "vfhook set %u --slot %u --mac auto", p->vmid,
+			 p->slot);
+		report_add(r, CHECK_FAIL, "mac", vm_subject(p->vmid, subject), remedy,
+			   "port %u-%u has MAC %s, which is that of %s", p->vmid, p->slot,
+			   mac_format(p->want.mac, mac),
+			   host_mac_describe(owner, what, sizeof(what)));
+	}
+}
+
 void check_macs(struct hook *h, const struct config *c, struct report *r)
 {
 	AUTO_FREE struct guest_mac *macs = NULL;
@@ -372,4 +404,5 @@ void check_macs(struct hook *h, const struct config *c, struct report *r)
 		memcpy(all[n++].mac, p->want.mac, 6);
 	}
 	judge_macs(all, n, r);
+	check_host_macs(h, c, r);
 }

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "hook/hostmac.h"
 #include "pveapi/guest.h"
 
 static bool is_ports(const struct config *c, const uint8_t mac[6])
@@ -49,7 +50,25 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 		    "yourself");
 }
 
-int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slot,
+static int check_nodes(struct hook *h, const struct config *c, const uint8_t mac[6],
+		       struct error *err)
+{
+	AUTO_FREE struct host_mac *list = NULL;
+	const struct host_mac *owner;
+	char text[MAC_LEN];
+	char what[160];
+	size_t n;
+
+	if (all_host_macs(h, c, &list, &n, err) < 0)
+		return error_code(err);
+	owner = host_mac_find(list, n, mac);
+	if (!owner)
+		return 0;
+	return fail(err, EEXIST, "MAC %s is that of %s: no guest can have it as well",
+		    mac_format(mac, text), host_mac_describe(owner, what, sizeof(what)));
+}
+
+int mac_check_free(struct hook *h, const struct config *c, uint32_t vmid, unsigned slot,
 		   const uint8_t mac[6], struct error *err)
 {
 	AUTO_FREE struct guest_mac *macs = NULL;
@@ -65,7 +84,7 @@ int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slo
 			return fail(err, EEXIST, "MAC %s is port %u-%u's already", text, p->vmid,
 				    p->slot);
 	}
-	if (guest_all_macs(root, &macs, &n, err) < 0)
+	if (guest_all_macs(h->root, &macs, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		if (!memcmp(macs[i].mac, mac, 6))
@@ -74,5 +93,5 @@ int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slo
 				    "/etc/pve/nodes/*/qemu-server /etc/pve/nodes/*/lxc)",
 				    text, text);
 	}
-	return 0;
+	return check_nodes(h, c, mac, err);
 }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "hook/config.h"
+#include "hook/hook.h"
 
 /*
  * Make an address that no guest's netN and no port in the cluster has: the
@@ -13,8 +13,11 @@
  */
 int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err);
 
-/* Refuse (-EEXIST) an address that another port than <vmid>-<slot>, or a guest's netN, has. */
-int mac_check_free(int root, const struct config *c, uint32_t vmid, unsigned slot,
+/*
+ * Refuse (-EEXIST) an address that another port than <vmid>-<slot>, a guest's netN, or an interface
+ * of a node has (hook/hostmac.h).
+ */
+int mac_check_free(struct hook *h, const struct config *c, uint32_t vmid, unsigned slot,
 		   const uint8_t mac[6], struct error *err);
 
 #endif

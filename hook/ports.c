@@ -280,7 +280,7 @@ int wish_apply(struct hook *h, const struct config *c, const struct wish_args *w
 	}
 	if (!w->value[WISH_MAC] || p->mac_auto || is_unset(w->value[WISH_MAC]))
 		return 0;
-	return mac_check_free(h->root, c, p->vmid, p->slot, p->want.mac, err);
+	return mac_check_free(h, c, p->vmid, p->slot, p->want.mac, err);
 }
 
 /* --- The hookscript --- */

@@ -236,6 +236,29 @@ static void tell_success(struct hook *h, const struct vm_ports *v, const struct 
 		event_add(h, v->guest.vmid, EVENT_START, "%s", str_get(&all));
 }
 
+/* A MAC that a PF has now, whatever it was made with: what was read is at hand. */
+static int check_own_macs(const struct vm_ports *v, const struct snapshot *s, struct error *err)
+{
+	char mac[MAC_LEN];
+
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		const struct port_wish *w = &v->wishes[i];
+
+		for (size_t k = 0; (w->want.has & HAS_MAC) && k < s->n_pfs; k++) {
+			const struct pf_link *l = &s->pfs[k].link;
+
+			if ((l->has_mac && !memcmp(l->mac, w->want.mac, 6)) ||
+			    (l->has_perm_mac && !memcmp(l->perm_mac, w->want.mac, 6)))
+				return fail(err, EINVAL,
+					    "hostpci%u: MAC %s is that of PF %s itself: vfhook set "
+					    "%u --slot %u --mac auto",
+					    w->slot, mac_format(w->want.mac, mac),
+					    s->pfs[k].info.ifname, w->vmid, w->slot);
+		}
+	}
+	return 0;
+}
+
 /*
  * One look, one plan, one try. -EAGAIN: look at everything. -EEXIST: a race was lost. -ENOSPC:
  * the pool is full; with last set it is told who has it.
@@ -251,6 +274,8 @@ static int try_start(struct hook *h, const struct owner *o, struct vm_ports *v, 
 
 	plan_init(&p, PLAN_START, v->guest.vmid);
 	r = observe_wishes(h, v, all, &claims, &s, err);
+	if (!r)
+		r = check_own_macs(v, &s, err);
 	if (!r)
 		r = plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &p, err);
 	if (r == -ENOSPC && last) {

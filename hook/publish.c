@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/hostmac.h"
 #include "hook/objects.h"
 #include "hook/say.h"
 #include "pveapi/section.h"
@@ -16,6 +17,8 @@
 #include "src/sysfs.h"
 
 #define PUBLISH_VERSION 1
+/* A node with more has them for guests. */
+#define MACS_MAX 256
 
 static void publish_path(char path[160], const char *node)
 {
@@ -65,9 +68,37 @@ static int add_pf(struct hook *h, const struct pf_id *id, json_t *vfs, struct er
 	return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct host_mac *)a)->ifname, ((const struct host_mac *)b)->ifname);
+}
+
+/* Sorted: readdir() has an order of its own, and the file is written only where something is new.
+ */
+static int add_macs(struct hook *h, json_t *macs, struct error *err)
+{
+	AUTO_FREE struct host_mac *list = NULL;
+	size_t n;
+
+	if (host_macs(h, &list, &n, err) < 0)
+		return error_code(err);
+	if (n)
+		qsort(list, n, sizeof(*list), by_name);
+	for (size_t i = 0; i < n && i < MACS_MAX; i++) {
+		char mac[MAC_LEN];
+
+		if (json_array_append_new(macs, json_pack("{s:s s:s}", "mac",
+							  mac_format(list[i].mac, mac), "ifname",
+							  list[i].ifname)) < 0)
+			return fail(err, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
 int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 {
-	AUTO_JSON json_t *j = json_pack("{s:i s:[]}", "version", PUBLISH_VERSION, "vfs");
+	AUTO_JSON json_t *j =
+		json_pack("{s:i s:[] s:[]}", "version", PUBLISH_VERSION, "vfs", "macs");
 	json_t *vfs = json_object_get(j, "vfs");
 	AUTO_FREE char *old = NULL;
 	AUTO_FREE char *text = NULL;
@@ -96,6 +127,8 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 			return fail_errno(err, errno, "remove /%s", path);
 		return 0;
 	}
+	if (add_macs(h, json_object_get(j, "macs"), err) < 0)
+		return error_code(err);
 	text = json_dumps(j, JSON_INDENT(1));
 	if (!text)
 		return fail(err, ENOMEM, "out of memory");
@@ -135,6 +168,40 @@ int published_vfs(struct hook *h, struct published_vf **list, size_t *n)
 	if (json_file_read(h->root, path, PVE_FILE_MAX, &j, NULL) < 0)
 		return 0;
 	return vfs_from_json(json_object_get(j, "vfs"), list, n);
+}
+
+static int macs_from_json(const json_t *macs, struct published_mac **list, size_t *n)
+{
+	*list = calloc(json_array_size(macs) + 1, sizeof(**list));
+	if (!*list)
+		return -ENOMEM;
+	for (size_t i = 0; i < json_array_size(macs); i++) {
+		const json_t *j = json_array_get(macs, i);
+		const char *mac = json_string_value(json_object_get(j, "mac"));
+		const char *ifname = json_string_value(json_object_get(j, "ifname"));
+		struct published_mac *m = &(*list)[*n];
+
+		if (!mac || mac_parse(mac, m->mac) < 0 || mac_is_zero(m->mac) || !ifname ||
+		    strlen(ifname) >= IFNAME_LEN)
+			continue;
+		/* Another node wrote it, and it is shown here. */
+		text_clean(ifname, m->ifname, sizeof(m->ifname));
+		++*n;
+	}
+	return 0;
+}
+
+int published_macs(struct hook *h, const char *node, struct published_mac **list, size_t *n)
+{
+	AUTO_JSON json_t *j = NULL;
+	char path[160];
+
+	*list = NULL;
+	*n = 0;
+	publish_path(path, node);
+	if (json_file_read(h->root, path, PVE_FILE_MAX, &j, NULL) < 0)
+		return 0;
+	return macs_from_json(json_object_get(j, "macs"), list, n);
 }
 
 /* Is that VF of that node named by another mapping already? */

@@ -11,8 +11,9 @@
 #include "hook/wish.h"
 
 /*
- * Write this node's file anew from sysfs: every VF of its pools. Without a pool
- * on this node the file goes. Nothing is written if nothing has changed.
+ * Write this node's file anew from sysfs: every VF of its pools, and the MACs that no guest
+ * anywhere may have, since they are this node's own. Without a pool on this node the file goes.
+ * Nothing is written if nothing has changed.
  */
 int publish_vfs(struct hook *h, const struct config *c, struct error *err);
 
@@ -28,6 +29,15 @@ struct published_vf {
  * *list is the caller's to free(). -ENOMEM.
  */
 int published_vfs(struct hook *h, struct published_vf **list, size_t *n);
+
+/* An interface of a node, and its MAC (hook/hostmac.h). */
+struct published_mac {
+	uint8_t mac[6];
+	char ifname[IFNAME_LEN];
+};
+
+/* Those of a node, as its file has them; the same of the caller's to free() and of -ENOMEM. */
+int published_macs(struct hook *h, const char *node, struct published_mac **list, size_t *n);
 
 /*
  * Steps that give the mapping of a port an entry for each other node that has its pool,

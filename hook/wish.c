@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "hook/apply.h"
 #include "hook/claims.h"
+#include "hook/hostmac.h"
 #include "hook/objects.h"
 #include "hook/ownmap.h"
 #include "hook/say.h"
@@ -161,6 +162,8 @@ static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port
 			    port->vmid, port->slot, text_clean(port->pool, clean, sizeof(clean)));
 	if (pool->bad)
 		return fail(err, EINVAL, "%s", pool->bad);
+	if (mac_check_pfs(&v->config, port, err) < 0)
+		return error_code(err);
 	*w = (struct port_wish){
 		.vmid = port->vmid,
 		.slot = port->slot,

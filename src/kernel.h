@@ -23,6 +23,8 @@ struct pf_link {
 	bool up;      /* IFF_UP: administratively */
 	bool carrier; /* IFF_LOWER_UP */
 	unsigned mtu;
+	bool has_mac; /* the address it has now: an administrator, or a bond, may have changed it */
+	uint8_t mac[6];
 	bool has_perm_mac; /* the address it was made with, whatever it has now */
 	uint8_t perm_mac[6];
 	bool has_list;	 /* the driver can tell what its VFs are set to (ndo_get_vf_config) */

@@ -217,6 +217,10 @@ int read_link(struct nlmsghdr *h, void *arg)
 	num = vf_count(tb);
 	if (num > VFS_MAX)
 		return -EBADMSG;
+	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == 6) {
+		memcpy(l->mac, nla_data(tb[IFLA_ADDRESS]), 6);
+		l->has_mac = true;
+	}
 	r = read_vfs(h, tb[IFLA_VFINFO_LIST], num, l);
 	/* Since Linux 5.6; drivers that know none send none. It comes behind the VFs. */
 	if (!r && tb[IFLA_PERM_ADDRESS] && nla_len(tb[IFLA_PERM_ADDRESS]) == 6) {

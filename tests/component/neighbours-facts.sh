@@ -66,4 +66,45 @@ out=$(vfhook host prepare 2>&1)
 is "$(grep -c pve-cluster <<<"$out")" 0 "and neither does host prepare"
 is "$(find "$node_root/etc/pve" -mindepth 1)" "" "and still nothing is written"
 
+# --- MACs that are the node's own ---
+
+node_up
+pve_up || exit 1
+in_sysfs '
+b = "/sys/class/net/vmbr0"
+os.makedirs(host.path(b + "/bridge"))
+put(host.path(b + "/address"), "02:aa:00:00:00:01\n"); put(host.path(b + "/ifindex"), "50\n")
+t.netdev("0000:00:1c.6", "eno1", "02:aa:00:00:00:02", up=True)
+b = "/sys/class/net/tap100i0"
+os.makedirs(host.path(b)); put(host.path(b + "/address"), "02:aa:00:00:00:03\n"); put(host.path(b + "/ifindex"), "51\n")'
+mkdir -p "$node_root/etc/pve/nodes/pve2"
+printf 'pool: wan\n\tpf node=pve2,path=0000:05:00.0,mac=02:aa:00:00:00:20\n' | cfg
+echo '{"version":1,"vfs":[],"macs":[{"mac":"02:aa:00:00:00:21","ifname":"vmbr1"},{"mac":"x"},7]}' >"$node_root/etc/pve/nodes/pve2/vfhook.json"
+vfhook pool add wan --pf enp6s0f0 --vfs 7 >/dev/null 2>&1
+qm create 100 --name fw >/dev/null
+pf_mac=$(<"$node_root/sys/class/net/enp6s0f0/address")
+refused() {
+	out=$(vfhook "${@:3}" 2>&1)
+	like "$? $out" "^1 .*MAC $1 is that of $2" "${*:3} is refused"
+}
+refused "$pf_mac" '(interface enp6s0f0|a PF) of node pve1' attach 100 --mac "$pf_mac"
+refused 02:aa:00:00:00:01 'interface vmbr0 of node pve1' attach 100 --mac 02:aa:00:00:00:01
+refused 02:aa:00:00:00:20 'a PF of node pve2' attach 100 --mac 02:aa:00:00:00:20
+refused 02:aa:00:00:00:21 'interface vmbr1 of node pve2' attach 100 --mac 02:aa:00:00:00:21
+out=$(vfhook attach 100 --mac 02:aa:00:00:00:03 2>&1)
+like "$? $out" '^0 ' "a tap's MAC is nobody's for long"
+refused 02:aa:00:00:00:02 'interface eno1 of node pve1' set 100 --mac 02:aa:00:00:00:02
+like "$(<"$node_root/etc/pve/nodes/pve1/vfhook.json")" '02:aa:00:00:00:02.*02:aa:00:00:00:01' "this node tells the others its own"
+is "$(grep -c tap100i0 "$node_root/etc/pve/nodes/pve1/vfhook.json")" 0 "but no guest's"
+qm start 100 >/dev/null 2>&1
+is "$(lease_of 0000:06:10.0)" "100 running" "it starts"
+qm stop 100 >/dev/null 2>&1
+for mac in "$pf_mac" 02:bb:00:00:00:01; do
+	sed -i "s/^\tmac 02:.*\|^\tmac 52:.*/\tmac $mac/" "$node_root/etc/pve/vfhook.cfg"
+	[[ $mac == "$pf_mac" ]] || echo "$mac" >"$node_root/sys/class/net/enp6s0f0/address"
+	out=$(qm start 100 2>&1)
+	like "$? $out" "^[1-9].*MAC $mac is that of PF .* itself: vfhook set 100 --slot 0 --mac auto" "written by hand: a start with the PF's $mac is refused"
+done
+like "$(found '^FAIL mac ')" 'VM 100: port 100-0 has MAC 02:bb:00:00:00:01, which is that of interface enp6s0f0 of node pve1 -> vfhook set 100 --slot 0 --mac auto' "check tells it"
+
 done_testing

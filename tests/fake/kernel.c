@@ -304,11 +304,14 @@ static void read_perm_mac(struct kernel *k, const struct page *p, int ifindex, s
 {
 	const char *text = json_string_value(json_object_get(p->j, "perm-mac"));
 	char path[128];
-	char mac[32];
+	char mac[64];
 
-	if (!text && find_pf(k, ifindex)) {
+	if (find_pf(k, ifindex)) {
 		snprintf(path, sizeof(path), "sys/class/net/%s/address", k->ifname);
-		text = attr_read(k->root, path, mac, sizeof(mac)) > 0 ? mac : NULL;
+		out->has_mac =
+			attr_read(k->root, path, mac, sizeof(mac)) > 0 && !mac_parse(mac, out->mac);
+		if (!text && out->has_mac)
+			text = mac;
 	}
 	out->has_perm_mac = text && !mac_parse(text, out->perm_mac);
 }

@@ -32,6 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct pool pool = {.name = "wan", .pfs = &pf, .n_pfs = 1};
 	struct mapping_file f = {0};
 	AUTO_FREE struct published_vf *list = NULL;
+	AUTO_FREE struct published_mac *macs = NULL;
+	size_t n_macs = 0;
 	AUTO_FREE char *entry = choose_entry(&f, &pool, "pve2", json_object_get(j, "vfs"));
 	size_t n = 0;
 
@@ -41,5 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	NEED(n <= size);
 	for (size_t i = 0; i < n; i++)
 		NEED(list[i].vf.fn < 8 && list[i].pf.fn < 8 && list[i].index <= UINT16_MAX);
+	NEED(!macs_from_json(json_object_get(j, "macs"), &macs, &n_macs));
+	for (size_t i = 0; i < n_macs; i++)
+		NEED(is_printable(macs[i].ifname));
 	return 0;
 }

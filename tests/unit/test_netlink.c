@@ -147,12 +147,14 @@ struct listed {
 
 static struct nl_msg *link_message(size_t size)
 {
+	static const uint8_t now[6] = {2, 0, 0, 0, 0, 8};
 	struct ifinfomsg ifi = {.ifi_index = 2, .ifi_flags = IFF_UP};
 	struct nl_msg *msg = nlmsg_alloc_size(size);
 
 	nlmsg_put(msg, 0, 1, RTM_NEWLINK, 0, 0);
 	assert_int_equal(nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO), 0);
 	assert_int_equal(nla_put_string(msg, IFLA_IFNAME, "eth1"), 0);
+	assert_int_equal(nla_put(msg, IFLA_ADDRESS, sizeof(now), now), 0);
 	return msg;
 }
 
@@ -244,7 +246,7 @@ static void test_hole(void **state)
 	for (uint32_t i = 0; i < 7; i++)
 		assert_int_equal(has_mac(&l, i), i != 2);
 	assert_int_equal(l.vfs[2].has, 0);
-	assert_true(l.has_perm_mac);
+	assert_true(l.has_perm_mac && l.perm_mac[5] == 9 && l.has_mac && l.mac[5] == 8);
 	pf_link_free(&l);
 	assert_int_equal(read_answer(&(struct listed){.num = 7, .n = 7, .left_out = is_last}, &l),
 			 0);
@@ -267,7 +269,7 @@ static void test_nothing_listed(void **state)
 	pf_link_free(&l);
 	assert_int_equal(read_answer(&(struct listed){.num = 7, .no_list = true}, &l), 0);
 	assert_int_equal(l.n_vfs, 7);
-	assert_true(l.has_perm_mac);
+	assert_true(l.has_perm_mac && l.perm_mac[5] == 9 && l.has_mac && l.mac[5] == 8);
 	for (uint32_t i = 0; i < 7; i++)
 		assert_int_equal(l.vfs[i].has, 0);
 	pf_link_free(&l);
