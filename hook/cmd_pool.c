@@ -13,6 +13,7 @@
 #include "hook/command.h"
 #include "hook/hostcfg.h"
 #include "hook/objects.h"
+#include "hook/pfname.h"
 #include "hook/poolhost.h"
 #include "hook/publish.h"
 #include "hook/refresh.h"
@@ -39,29 +40,6 @@ static void addition_free(struct addition *add)
 	free(add->hosts);
 }
 
-/* "enp6s0f0" or "0000:06:00.0". */
-static int resolve_pf(struct hook *h, const char *text, struct pci_addr *out, struct error *err)
-{
-	char path[PATH_MAX];
-	char addr[64];
-	char clean[64];
-
-	if (!pci_addr_parse(text, out))
-		return 0;
-	text_clean(text, clean, sizeof(clean));
-	if (!is_plain_name(text, IFNAME_LEN - 1))
-		return fail(err, EINVAL, "'%s' is neither an interface nor a PCI address", clean);
-	snprintf(path, sizeof(path), "sys/class/net/%s", text);
-	if (!path_exists(h->root, path))
-		return fail(err, ENODEV, "there is no interface '%s' on this node (ip link)",
-			    clean);
-	snprintf(path, sizeof(path), "sys/class/net/%s/device", text);
-	if (link_basename(h->root, path, addr, sizeof(addr)) < 0 || pci_addr_parse(addr, out) < 0)
-		return fail(err, EOPNOTSUPP, "interface '%s' is no PCI device, so no SR-IOV PF",
-			    clean);
-	return 0;
-}
-
 /* What the PF is known again by when its address has moved. */
 static int read_mac(struct hook *h, const struct pf_info *info, struct pf_id *id, struct error *err)
 {
@@ -74,16 +52,32 @@ static int read_mac(struct hook *h, const struct pf_info *info, struct pf_id *id
 	return 0;
 }
 
+static int read_info(struct hook *h, const struct pci_addr *pf, const char *named,
+		     struct pf_info *info, struct error *err)
+{
+	char remedy[300];
+	char text[300];
+
+	if (sysfs_pf_read(h->root, pf, info, err) < 0) {
+		if (err->code != ENODEV || !info->total_vfs)
+			return error_code(err);
+		pf_no_netdev(h, info, text, remedy);
+		return fail(err, ENODEV, "%s: %s", text, remedy);
+	}
+	return pf_name_check(h, named, info, err);
+}
+
 static int add_one(struct hook *h, struct addition *add, const char *text, struct error *err)
 {
 	struct pf_id *id = &add->pfs[add->a.n_pfs];
 	struct pci_addr *pf = &id->addr;
+	char named[IFNAME_LEN];
 	unsigned index;
 	struct pci_addr of;
 
 	if (add->a.n_pfs == MAX_PFS)
 		return fail(err, E2BIG, "more than %d PFs", MAX_PFS);
-	if (resolve_pf(h, text, pf, err) < 0)
+	if (pf_name_resolve(h, text, pf, named, err) < 0)
 		return error_code(err);
 	if (!sysfs_vf_identify(h->root, pf, &of, &index)) {
 		char addr[PCI_ADDR_LEN];
@@ -91,7 +85,7 @@ static int add_one(struct hook *h, struct addition *add, const char *text, struc
 		return fail(err, EINVAL, "'%s' is a VF: its PF is %s", text,
 			    pci_addr_format(&of, addr));
 	}
-	if (sysfs_pf_read(h->root, pf, &add->infos[add->a.n_pfs], err) < 0 ||
+	if (read_info(h, pf, named, &add->infos[add->a.n_pfs], err) < 0 ||
 	    read_mac(h, &add->infos[add->a.n_pfs], id, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < add->a.n_pfs; i++) {
@@ -110,7 +104,7 @@ static int read_pfs(struct hook *h, struct addition *add, struct error *err)
 
 	if (!copy)
 		return fail(err, ENOMEM, "out of memory");
-	while ((part = strsep(&rest, ","))) {
+	while ((part = pf_list_next(h, &rest))) {
 		if (add_one(h, add, part, err) < 0)
 			return error_code(err);
 	}
@@ -549,7 +543,8 @@ const struct command cmd_pool = {
 		"gives an existing one the PFs of this node; run it on each node. A pool that a\n"
 		"port uses is not removed.\n"
 		"\n"
-		"  --pf PF,PF...      by interface name or PCI address; kept as PCI address\n"
+		"  --pf PF,PF...      by interface name (or altname) or PCI address; kept as\n"
+		"                     PCI address\n"
 		"  --vfs N            how many VFs each PF is to have, for every node\n"
 		"  --host-vfs LIST    VFs of that PF (only one then) that are this host's own, by\n"
 		"                     number, with their settings: 0,vlan=30+1-2. They are made\n"

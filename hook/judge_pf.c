@@ -66,6 +66,11 @@ static bool judge_presence(struct pf_judge *j)
 		       f->pool_mac);
 		return false;
 	}
+	if (f->trouble[0] && f->info.ifindex) {
+		PF_ADD(j, CHECK_FAIL, "pf", "take it out of the pool (/" VFHOOK_CFG ")", "%s",
+		       f->trouble);
+		return false;
+	}
 	if (f->info.ifindex && f->info.driver[0] && f->info.total_vfs) {
 		PF_ADD(j, CHECK_PASS, "pf", "", "%s, driver %s, up to %u VFs, pool '%s'", f->addr,
 		       f->info.driver, f->info.total_vfs, f->pool ? f->pool : "-");
@@ -83,6 +88,8 @@ static bool judge_presence(struct pf_judge *j)
 			      "seated: lspci",
 			      f->pool ? f->pool : "<name>"),
 		       "pool '%s' names it, but %s", f->pool ? f->pool : "-", f->trouble);
+	else if (f->remedy[0])
+		PF_ADD(j, CHECK_FAIL, "pf", f->remedy, "%s", f->trouble);
 	else if (f->info.driver[0] || f->info.total_vfs)
 		PF_ADD(j, CHECK_FAIL, "pf", remedy(j, "dmesg | grep %s", f->addr), "%s",
 		       f->trouble);

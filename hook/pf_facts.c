@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hook/pf_facts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "hook/pfname.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
 #define RESOURCE_MAX 8192
@@ -200,17 +202,27 @@ static bool read_switchdev(int root, const char *addr)
 	return false;
 }
 
+static void read_presence(struct hook *h, const struct pf_id *id, struct pf_facts *f)
+{
+	struct error err = ERROR_INIT;
+	int r = sysfs_pf_read(h->root, &id->addr, &f->info, &err);
+
+	if (!r)
+		r = pf_name_check(h, "", &f->info, &err);
+	if (r == -ENODEV && f->info.total_vfs)
+		pf_no_netdev(h, &f->info, f->trouble, f->remedy);
+	else if (r < 0)
+		snprintf(f->trouble, sizeof(f->trouble), "%.290s", err.text);
+}
+
 void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *pool,
 		   struct pf_facts *f)
 {
-	struct error err = ERROR_INIT;
-
 	*f = (struct pf_facts){.pool = pool ? pool->name : NULL,
 			       .allow_down = pool && pool->allow_pf_down,
 			       .vfs_wanted = pool ? pool->vfs : 0};
 	pci_addr_format(&id->addr, f->addr);
-	if (sysfs_pf_read(h->root, &id->addr, &f->info, &err) < 0)
-		snprintf(f->trouble, sizeof(f->trouble), "%.290s", err.text);
+	read_presence(h, id, f);
 	read_id(h->root, f);
 	if (f->info.ifindex)
 		read_link(h, id, f);

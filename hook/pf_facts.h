@@ -35,6 +35,7 @@ struct pf_facts {
 	char id[10]; /* "8086:1521" */
 	struct pf_info info;
 	char trouble[300]; /* why it is no usable PF, or "" */
+	char remedy[300];  /* and what to do then, or "" */
 	bool allow_down;
 	unsigned vfs_wanted; /* 0: not said */
 	bool link_known;

@@ -107,6 +107,26 @@ static const char *terminate(const struct section_file *f, struct span s)
 	return s.p;
 }
 
+/* A line that is no header of a section, and looks like something else. */
+static int no_header(const struct parser *p, struct span line)
+{
+	if (line.len >= 3 && !memcmp(line.p, "\xef\xbb\xbf", 3))
+		return fail(p->err, EINVAL,
+			    "%s:%u: it begins with a byte order mark (BOM), which some editors put "
+			    "there: sed -i '1s/^\\xef\\xbb\\xbf//' %s",
+			    p->name, p->line, p->name);
+	if (p->open)
+		return fail(p->err, EINVAL,
+			    "%s:%u: \"%.*s\" has no tab in front: did it lose it? A property of "
+			    "the section above must begin with one; a new section's header is "
+			    "\"type: id\"",
+			    p->name, p->line, (int)(word_len(line) > 64 ? 64 : word_len(line)),
+			    line.p);
+	return fail(p->err, EINVAL,
+		    "%s:%u: expected a section header \"type: id\" (properties begin with a tab)",
+		    p->name, p->line);
+}
+
 /* Takes "type: id" apart, as PVE/SectionConfig.pm: parse_section_header. */
 static int split_header(const struct parser *p, struct span line, struct span *type,
 			struct span *id)
@@ -116,18 +136,13 @@ static int split_header(const struct parser *p, struct span line, struct span *t
 	size_t n;
 
 	if (!colon)
-		return fail(
-			p->err, EINVAL,
-			"%s:%u: expected a section header \"type: id\" (properties begin with a "
-			"tab)",
-			p->name, p->line);
+		return no_header(p, rest);
 	*type = (struct span){rest.p, (size_t)(colon - rest.p)};
 	rest.len -= type->len + 1;
 	rest.p = colon + 1;
 	rest = span_trim(rest);
 	if (!is_type(*type))
-		return fail(p->err, EINVAL, "%s:%u: bad section type in the header", p->name,
-			    p->line);
+		return no_header(p, span_trim(line));
 	n = word_len(rest);
 	if (!n)
 		return fail(p->err, EINVAL, "%s:%u: the section header has no id", p->name,

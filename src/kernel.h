@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/answer.h"
 #include "base/error.h"
 #include "src/vf.h"
 
@@ -138,5 +139,17 @@ int kernel_link_up(struct kernel *k, int ifindex, struct error *err);
  * has none; anything negative is an errno, and then nobody knows.
  */
 int kernel_has_address(struct kernel *k, int ifindex, struct error *err);
+
+/*
+ * The interface that has this name, or it as one of its alternative names (ip link property add
+ * altname), which sysfs does not show and which are up to 127 characters long. -ENODEV: none has.
+ */
+int kernel_link_find(struct kernel *k, const char *name, char ifname[16], struct error *err);
+
+/*
+ * Is that private flag of the interface's driver on (ethtool --show-priv-flags)? UNKNOWN: the
+ * driver has none of that name, or could not be asked.
+ */
+enum answer kernel_priv_flag(struct kernel *k, int ifindex, const char *flag);
 
 #endif

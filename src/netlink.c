@@ -6,6 +6,8 @@
  * attribute a message.
  */
 #include <errno.h>
+#include <linux/ethtool_netlink.h>
+#include <linux/genetlink.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_ether.h>
@@ -64,18 +66,17 @@ static struct nl_msg *request(int type, int flags, void *head, size_t size)
 	return STEAL(msg);
 }
 
-int kernel_open(int root, struct kernel **out, struct error *err)
+static int open_socket(int protocol, struct kernel **out, struct error *err)
 {
 	/* For an answer that got lost. It begins when sendmsg() is back: see kernel.h. */
 	const struct timeval wait = {.tv_sec = REPLY_WAIT_S};
 	const int one = 1;
 	struct kernel *k = calloc(1, sizeof(*k));
 
-	(void)root;
 	if (!k)
 		return fail(err, ENOMEM, "rtnetlink: out of memory");
 	k->patience.left_ms = KERNEL_PATIENCE_MS;
-	k->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	k->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (k->fd < 0) {
 		fail_errno(err, errno, "rtnetlink: cannot open a socket");
 		kernel_close(k);
@@ -87,6 +88,12 @@ int kernel_open(int root, struct kernel **out, struct error *err)
 	setsockopt(k->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	*out = k;
 	return 0;
+}
+
+int kernel_open(int root, struct kernel **out, struct error *err)
+{
+	(void)root;
+	return open_socket(NETLINK_ROUTE, out, err);
 }
 
 void kernel_close(struct kernel *k)
@@ -410,4 +417,128 @@ int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
 	if (r < 0)
 		return fail_errno(err, -r, "set interface %d up", ifindex);
 	return 0;
+}
+
+/* --- Names --- */
+
+static int see_name(struct nlmsghdr *h, void *arg)
+{
+	struct nlattr *name;
+
+	if (h->nlmsg_type != RTM_NEWLINK || nlmsg_datalen(h) < (int)sizeof(struct ifinfomsg))
+		return 0;
+	name = nlmsg_find_attr(h, sizeof(struct ifinfomsg), IFLA_IFNAME);
+	if (name)
+		nla_strlcpy(arg, name, IFNAMSIZ);
+	return 0;
+}
+
+/* rtnl_getlink() looks for what stands in IFLA_ALT_IFNAME among names and alternative names. */
+int kernel_link_find(struct kernel *k, const char *name, char ifname[16], struct error *err)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
+	AUTO_MSG struct nl_msg *msg = request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	int r;
+
+	ifname[0] = '\0';
+	if (!msg || nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0 ||
+	    nla_put_string(msg, IFLA_ALT_IFNAME, name) < 0)
+		return fail(err, ENOMEM, "rtnetlink: out of memory");
+	r = talk(k, msg, see_name, ifname);
+	if (!r && !ifname[0])
+		r = -ENODEV;
+	return r < 0 ? fail_errno(err, -r, "look for an interface with that name") : 0;
+}
+
+/* --- ethtool's family of generic netlink --- */
+
+static struct nl_msg *generic(int family, uint8_t command)
+{
+	struct genlmsghdr head = {.cmd = command, .version = 1};
+
+	return request(family, 0, &head, sizeof(head));
+}
+
+static int see_family(struct nlmsghdr *h, void *arg)
+{
+	struct nlattr *id;
+
+	if (nlmsg_datalen(h) < (int)sizeof(struct genlmsghdr))
+		return 0;
+	id = nlmsg_find_attr(h, sizeof(struct genlmsghdr), CTRL_ATTR_FAMILY_ID);
+	if (id && nla_len(id) >= 2)
+		*(int *)arg = nla_get_u16(id);
+	return 0;
+}
+
+/* The families' numbers are given out at boot. */
+static int ethtool_family(struct kernel *k)
+{
+	AUTO_MSG struct nl_msg *msg = generic(GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	int family = 0;
+
+	if (!msg || nla_put_string(msg, CTRL_ATTR_FAMILY_NAME, ETHTOOL_GENL_NAME) < 0)
+		return 0;
+	return talk(k, msg, see_family, &family) < 0 ? 0 : family;
+}
+
+struct flag_search {
+	const char *name;
+	enum answer is_on;
+};
+
+static void see_bit(struct nlattr *bit, struct flag_search *s)
+{
+	struct nlattr *tb[ETHTOOL_A_BITSET_BIT_MAX + 1];
+
+	if (nla_type(bit) != ETHTOOL_A_BITSET_BITS_BIT ||
+	    nla_parse_nested(tb, ETHTOOL_A_BITSET_BIT_MAX, bit, NULL) < 0 ||
+	    !tb[ETHTOOL_A_BITSET_BIT_NAME] || nla_strcmp(tb[ETHTOOL_A_BITSET_BIT_NAME], s->name))
+		return;
+	s->is_on = tb[ETHTOOL_A_BITSET_BIT_VALUE] ? ANSWER_YES : ANSWER_NO;
+}
+
+/* All flags by name, those that are on with a value (ethnl_put_bitset, with a mask of all). */
+static int see_flags(struct nlmsghdr *h, void *arg)
+{
+	struct nlattr *tb[ETHTOOL_A_PRIVFLAGS_MAX + 1];
+	struct nlattr *set[ETHTOOL_A_BITSET_MAX + 1];
+	struct nlattr *bit;
+	int left;
+
+	if (nlmsg_parse(h, sizeof(struct genlmsghdr), tb, ETHTOOL_A_PRIVFLAGS_MAX, NULL) < 0 ||
+	    !tb[ETHTOOL_A_PRIVFLAGS_FLAGS] ||
+	    nla_parse_nested(set, ETHTOOL_A_BITSET_MAX, tb[ETHTOOL_A_PRIVFLAGS_FLAGS], NULL) < 0 ||
+	    !set[ETHTOOL_A_BITSET_BITS])
+		return 0;
+	nla_for_each_nested(bit, set[ETHTOOL_A_BITSET_BITS], left) see_bit(bit, arg);
+	return 0;
+}
+
+static enum answer ask_flag(struct kernel *k, int ifindex, const char *flag)
+{
+	int family = ethtool_family(k);
+	AUTO_MSG struct nl_msg *msg = family ? generic(family, ETHTOOL_MSG_PRIVFLAGS_GET) : NULL;
+	struct flag_search s = {.name = flag, .is_on = ANSWER_UNKNOWN};
+	/* The kernel wants the bit there, which older libnl does not set. */
+	struct nlattr *head =
+		msg ? nla_nest_start(msg, ETHTOOL_A_PRIVFLAGS_HEADER | NLA_F_NESTED) : NULL;
+
+	if (!head || nla_put_u32(msg, ETHTOOL_A_HEADER_DEV_INDEX, (uint32_t)ifindex) < 0)
+		return ANSWER_UNKNOWN;
+	nla_nest_end(msg, head);
+	return talk(k, msg, see_flags, &s) < 0 ? ANSWER_UNKNOWN : s.is_on;
+}
+
+enum answer kernel_priv_flag(struct kernel *k, int ifindex, const char *flag)
+{
+	struct kernel *g = NULL;
+	enum answer is_on;
+
+	(void)k;
+	if (open_socket(NETLINK_GENERIC, &g, NULL) < 0)
+		return ANSWER_UNKNOWN;
+	is_on = ask_flag(g, ifindex, flag);
+	kernel_close(g);
+	return is_on;
 }

@@ -107,4 +107,55 @@ for mac in "$pf_mac" 02:bb:00:00:00:01; do
 done
 like "$(found '^FAIL mac ')" 'VM 100: port 100-0 has MAC 02:bb:00:00:00:01, which is that of interface enp6s0f0 of node pve1 -> vfhook set 100 --slot 0 --mac auto' "check tells it"
 
+# --- the interface that a person names is the one that is used ---
+
+node_up 0000:04:00.0,driver=mlx4_core,ifname=enp4s0,vfs=8,numvfs=4,up=1,autoprobe=0,vendor=15b3,device=1003,vfdevice=1004,offset=1,stride=1 \
+	0000:05:00.0,driver=cxgb4,ifname=mgmtpf0,vfs=8,numvfs=4,up=1,autoprobe=0 0000:07:00.0,driver=igb,ifname=enp7s0,vfs=7,numvfs=7,up=1,autoprobe=0 \
+	0000:08:00.0,driver=mlx5_core,ifname=ibp8s0,vfs=8,numvfs=0,up=1,autoprobe=0
+in_sysfs 't.netdev("0000:04:00.0", "enp4s0d1", "52:54:00:04:00:02", up=True, port=1)
+put(host.path("/sys/class/net/ibp8s0/type"), "32\n")
+os.rename(t.dev("0000:05:00.0") + "/net/mgmtpf0", t.dev("0000:05:00.0") + "/net/mgmtpf0,0")
+os.unlink(host.path("/sys/class/net/mgmtpf0"))
+link(host.path("/sys/class/net/mgmtpf0,0"), t.dev("0000:05:00.0") + "/net/mgmtpf0,0")
+t.device("0000:00:02.0", host.path("/sys/devices/pci0000:00/0000:00:02.0"), "8086", "a780", ("8086", "0000"), "0x030000")
+put(t.dev("0000:00:02.0") + "/sriov_totalvfs", "7\n")
+t.device("0000:09:00.0", host.path("/sys/devices/pci0000:00/0000:09:00.0"), "8086", "1521", ("8086", "0000"))
+put(t.dev("0000:09:00.0") + "/sriov_totalvfs", "7\n")
+t.join_group("0000:09:00.0", t.next_group())
+t.bind("0000:09:00.0", "vfio-pci")'
+mkdir -p "$node_root/fake-kernel" "$node_root/etc/modprobe.d"
+printf enp7s0 >"$node_root/fake-kernel/altname-enx001b21000007"
+no_pf() {
+	out=$(vfhook pool add lan --pf "$1" 2>&1)
+	like "$? $out" "^1 .*$2" "--pf $1 is refused, with the word"
+}
+no_pf enp4s0d1 "'enp4s0d1' is port 2 of PF 0000:04:00.0: VFs are set through enp4s0, its port 1"
+no_pf ibp8s0 'PF 0000:08:00.0 .ibp8s0. is InfiniBand: its VFs have GUIDs'
+no_pf 0000:08:00.0 InfiniBand
+no_pf 0000:00:02.0 '0000:00:02.0 is no network card, but a graphics card'
+no_pf 0000:09:00.0 'vfio-pci has PF 0000:09:00.0, so it has no network interface: a VM had it'
+printf 'options vfio-pci ids=8086:1521\n' >"$node_root/etc/modprobe.d/vfio.conf"
+no_pf 0000:09:00.0 '/etc/modprobe.d/vfio.conf.* gives every 8086:1521 to vfio-pci'
+no_pf enp9s9 "there is no interface 'enp9s9'"
+no_pf ../net "neither an interface nor a PCI address"
+out=$(vfhook pool add wan --pf mgmtpf0,0,enx001b21000007,enp4s0 2>&1)
+like "$? $out" '^0 .*PF 0000:05:00.0 .mgmtpf0,0, .*PF 0000:07:00.0 .enp7s0, .*PF 0000:04:00.0 .enp4s0,' "a name with a comma, an alternative name"
+printf 'pool: gpu\n\tpf node=pve1,path=0000:00:02.0\n\tpf node=pve1,path=0000:09:00.0\n\tpf node=pve1,path=0000:08:00.0\n' | cfg
+out=$(found '^FAIL pf ')
+like "$out" 'PF 0000:00:02.0: .*no network card, but a graphics card' "check: a PF that is none"
+like "$out" 'PF 0000:09:00.0: vfio-pci has PF 0000:09:00.0.*vfio.conf' "check: a PF that vfio-pci has, and by whom"
+like "$out" 'PF ibp8s0: .*InfiniBand' "check: InfiniBand"
+
+# --- vfhook.cfg as an editor leaves it ---
+
+printf 'pool: wan\npf node=pve1,path=0000:06:00.0\n' | cfg
+out=$(vfhook pool list 2>&1)
+like "$? $out" '^1 .*vfhook.cfg:2: "pf" has no tab in front: did it lose it\?' "a property without its tab"
+printf '\xef\xbb\xbfpool: wan\n\tpf node=pve1,path=0000:06:00.0\n' | cfg
+out=$(vfhook pool list 2>&1)
+like "$? $out" "^1 .*vfhook.cfg:1: it begins with a byte order mark .BOM., .*: sed -i '1s/\^" "a byte order mark"
+sed -i '1s/^\xef\xbb\xbf//' "$node_root/etc/pve/vfhook.cfg"
+out=$(vfhook pool list 2>&1)
+like "$? $out" '^0 ' "what it says helps"
+
 done_testing

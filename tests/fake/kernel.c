@@ -584,3 +584,29 @@ int kernel_has_address(struct kernel *k, int ifindex, struct error *err)
 		return fail_errno(err, (int)code, "read the addresses of interface %d", ifindex);
 	return path_exists(k->root, path);
 }
+
+/* fake-kernel/altname-<name> has the interface's. */
+int kernel_link_find(struct kernel *k, const char *name, char ifname[16], struct error *err)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "fake-kernel/altname-%.150s", name);
+	if (attr_read(k->root, path, ifname, 16) > 0)
+		return 0;
+	ifname[0] = '\0';
+	return fail(err, ENODEV, "look for an interface with that name: No such device");
+}
+
+/* "priv-flags" of the page: {"vf-true-promisc-support": false}. */
+enum answer kernel_priv_flag(struct kernel *k, int ifindex, const char *flag)
+{
+	CLEANUP(page_close) struct page p;
+	const json_t *j;
+
+	if (page_open(k, ifindex, &p, NULL) < 0)
+		return ANSWER_UNKNOWN;
+	j = json_object_get(json_object_get(p.j, "priv-flags"), flag);
+	if (!j)
+		return ANSWER_UNKNOWN;
+	return json_is_true(j) ? ANSWER_YES : ANSWER_NO;
+}

@@ -57,6 +57,22 @@ static void ask_address(struct reply *rep, void *buf, size_t size)
 	take(rep, buf, size);
 }
 
+static void ask_name(struct reply *rep, void *buf, size_t size, bool flags)
+{
+	struct flag_search s = {.name = "vf-true-promisc-support", .is_on = ANSWER_UNKNOWN};
+	char ifname[IFNAMSIZ] = "";
+	int family = 0;
+
+	rep->each = flags ? see_flags : see_name;
+	rep->arg = flags ? (void *)&s : ifname;
+	take(rep, buf, size);
+	NEED(memchr(ifname, '\0', sizeof(ifname)));
+	rep->each = see_family;
+	rep->arg = &family;
+	take(rep, buf, size);
+	NEED(family >= 0 && family <= UINT16_MAX);
+}
+
 /* malloc's alignment is the one that struct kernel asks for, and more. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -68,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char clean[sizeof(kernel.extack)];
 
 	kernel.extack[0] = '\0';
-	switch (what % 4) {
+	switch (what % 6) {
 	case 0:
 		ask_link(&rep, buf, size);
 		break;
@@ -78,8 +94,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 2:
 		ask_address(&rep, buf, size);
 		break;
-	default:
+	case 3:
 		take(&rep, buf, size);
+		break;
+	default:
+		ask_name(&rep, buf, size, what % 2);
 	}
 	NEED(memchr(kernel.extack, '\0', sizeof(kernel.extack)));
 	NEED(is_printable(text_clean(kernel.extack, clean, sizeof(clean))));

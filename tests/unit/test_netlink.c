@@ -422,7 +422,7 @@ static struct wire {
 static int wire_socket(int domain, int type, int protocol)
 {
 	assert_int_equal(domain, AF_NETLINK);
-	assert_int_equal(protocol, NETLINK_ROUTE);
+	assert_true(protocol == NETLINK_ROUTE || protocol == NETLINK_GENERIC);
 	assert_true(type & SOCK_CLOEXEC);
 	return dup(STDIN_FILENO);
 }
@@ -1006,6 +1006,92 @@ static void test_link_up(void **state)
 	kernel_close(k);
 }
 
+static void test_link_find(void **state)
+{
+	struct kernel *k = wire_open();
+	AUTO_MSG struct nl_msg *found = link_message(256);
+	char ifname[16];
+
+	(void)state;
+	say_datagram(found, 0);
+	assert_int_equal(kernel_link_find(k, "enx001b21000001", ifname, NULL), 0);
+	assert_string_equal(ifname, "eth1");
+	assert_int_equal(((struct nlmsghdr *)wire.asked)->nlmsg_type, RTM_GETLINK);
+	assert_non_null(nlmsg_find_attr((struct nlmsghdr *)wire.asked, sizeof(struct ifinfomsg),
+					IFLA_ALT_IFNAME));
+	wire.n = wire.next = 0;
+	memset(wire.script, 0, sizeof(wire.script));
+	say_error(ENODEV, NULL);
+	assert_int_equal(kernel_link_find(k, "eth9", ifname, NULL), -ENODEV);
+	assert_string_equal(ifname, "");
+	kernel_close(k);
+}
+
+static void say_family(void)
+{
+	const struct genlmsghdr head = {.cmd = CTRL_CMD_NEWFAMILY};
+	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_size(256);
+
+	nlmsg_put(msg, 0, 0, GENL_ID_CTRL, 0, 0);
+	nlmsg_append(msg, (void *)&head, sizeof(head), NLMSG_ALIGNTO);
+	nla_put_u16(msg, CTRL_ATTR_FAMILY_ID, 21);
+	say_datagram(msg, 0);
+}
+
+static void put_flag(struct nl_msg *msg, const char *name, bool on)
+{
+	struct nlattr *bit = nla_nest_start(msg, ETHTOOL_A_BITSET_BITS_BIT);
+
+	nla_put_string(msg, ETHTOOL_A_BITSET_BIT_NAME, name);
+	if (on)
+		nla_put_flag(msg, ETHTOOL_A_BITSET_BIT_VALUE);
+	nla_nest_end(msg, bit);
+}
+
+static void say_flags(void)
+{
+	const struct genlmsghdr head = {.cmd = ETHTOOL_MSG_PRIVFLAGS_GET_REPLY};
+	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_size(512);
+	struct nlattr *set;
+	struct nlattr *bits;
+
+	nlmsg_put(msg, 0, 0, 21, 0, 0);
+	nlmsg_append(msg, (void *)&head, sizeof(head), NLMSG_ALIGNTO);
+	set = nla_nest_start(msg, ETHTOOL_A_PRIVFLAGS_FLAGS);
+	bits = nla_nest_start(msg, ETHTOOL_A_BITSET_BITS);
+	put_flag(msg, "link-down-on-close", true);
+	put_flag(msg, "vf-true-promisc-support", false);
+	nla_nest_end(msg, bits);
+	nla_nest_end(msg, set);
+	say_datagram(msg, 0);
+}
+
+static enum answer flag_of(const char *name)
+{
+	wire.n = wire.next = 0;
+	memset(wire.script, 0, sizeof(wire.script));
+	say_family();
+	say_flags();
+	return kernel_priv_flag(NULL, 2, name);
+}
+
+static void test_priv_flag(void **state)
+{
+	struct kernel *k = wire_open();
+
+	(void)state;
+	assert_int_equal(flag_of("vf-true-promisc-support"), ANSWER_NO);
+	assert_int_equal(((struct nlmsghdr *)wire.asked)->nlmsg_type, 21);
+	assert_int_equal(flag_of("link-down-on-close"), ANSWER_YES);
+	assert_int_equal(flag_of("no-such-flag"), ANSWER_UNKNOWN);
+	wire.n = wire.next = 0;
+	memset(wire.script, 0, sizeof(wire.script));
+	say_family();
+	say_error(EOPNOTSUPP, NULL);
+	assert_int_equal(kernel_priv_flag(NULL, 2, "x"), ANSWER_UNKNOWN);
+	kernel_close(k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1036,6 +1122,8 @@ int main(void)
 		cmocka_unit_test(test_read_no_buffers),
 		cmocka_unit_test(test_dump_interrupted),
 		cmocka_unit_test(test_link_up),
+		cmocka_unit_test(test_link_find),
+		cmocka_unit_test(test_priv_flag),
 	};
 
 	return cmocka_run_group_tests_name("netlink", tests, NULL, NULL);
