@@ -380,6 +380,7 @@ void judge_pf(const struct pf_facts *f, const struct port_view *ports, size_t n_
 	if (!judge_presence(&j))
 		return;
 	judge_driver(&j, ports, n_ports);
+	judge_pf_use(f, j.subject, ports, n_ports, r);
 	judge_link(&j);
 	judge_list(&j);
 	judge_vf_count(&j);

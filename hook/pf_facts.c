@@ -13,6 +13,7 @@
 #include "hook/pfname.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
+#define NET_DIR	     "sys/class/net"
 #define RESOURCE_MAX 8192
 
 static unsigned attr_number(int root, const char *addr, const char *name)
@@ -202,6 +203,68 @@ static bool read_switchdev(int root, const char *addr)
 	return false;
 }
 
+static enum master_kind kind_of(int root, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), NET_DIR "/%s/bonding", name);
+	if (path_exists(root, path))
+		return MASTER_BOND;
+	snprintf(path, sizeof(path), NET_DIR "/%s/bridge", name);
+	if (path_exists(root, path))
+		return MASTER_BRIDGE;
+	/* All ports of all its bridges have this one. */
+	return strcmp(name, "ovs-system") != 0 ? MASTER_OTHER : MASTER_OVS;
+}
+
+static bool master_of(int root, const char *ifname, char name[IFNAME_LEN])
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), NET_DIR "/%s/master", ifname);
+	return !link_basename(root, path, name, IFNAME_LEN);
+}
+
+static void read_master(int root, const char *ifname, struct pf_master *m)
+{
+	char path[PATH_MAX];
+
+	if (!master_of(root, ifname, m->name))
+		return;
+	m->kind = kind_of(root, m->name);
+	if (m->kind != MASTER_BOND)
+		return;
+	/* "802.3ad 4" */
+	snprintf(path, sizeof(path), NET_DIR "/%s/bonding/mode", m->name);
+	if (attr_read(root, path, m->mode, sizeof(m->mode)) < 0)
+		m->mode[0] = '\0';
+	m->mode[strcspn(m->mode, " ")] = '\0';
+	if (!master_of(root, m->name, m->bridge) || kind_of(root, m->bridge) == MASTER_OTHER)
+		m->bridge[0] = '\0';
+}
+
+/*
+ * i40e shows the flag on its first function alone, and means all of the device's
+ * (i40e_gl_gstrings_priv_flags); ice shows it on each.
+ */
+static enum answer read_true_promisc(struct hook *h, const struct pf_facts *f)
+{
+	struct pci_addr first = f->info.addr;
+	enum answer is_on;
+	struct pf_info pf;
+
+	if (strcmp(f->info.driver, "i40e") != 0 && strcmp(f->info.driver, "ice") != 0)
+		return ANSWER_YES;
+	if (!h->kernel)
+		return ANSWER_UNKNOWN;
+	is_on = kernel_priv_flag(h->kernel, f->info.ifindex, TRUE_PROMISC);
+	first.fn = 0;
+	if (is_on != ANSWER_UNKNOWN || !pci_addr_cmp(&first, &f->info.addr) ||
+	    sysfs_pf_read(h->root, &first, &pf, NULL) < 0 || strcmp(pf.driver, f->info.driver) != 0)
+		return is_on;
+	return kernel_priv_flag(h->kernel, pf.ifindex, TRUE_PROMISC);
+}
+
 static void read_presence(struct hook *h, const struct pf_id *id, struct pf_facts *f)
 {
 	struct error err = ERROR_INIT;
@@ -224,8 +287,12 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 	pci_addr_format(&id->addr, f->addr);
 	read_presence(h, id, f);
 	read_id(h->root, f);
-	if (f->info.ifindex)
+	f->true_promisc = ANSWER_YES;
+	if (f->info.ifindex) {
 		read_link(h, id, f);
+		read_master(h->root, f->info.ifname, &f->master);
+		f->true_promisc = read_true_promisc(h, f);
+	}
 	f->autoprobe = attr_number(h->root, f->addr, "sriov_drivers_autoprobe");
 	read_vfs(h->root, id, f);
 	read_buses(h->root, &id->addr, f);

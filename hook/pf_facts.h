@@ -7,6 +7,9 @@
 #include "hook/host_facts.h"
 #include "src/sysfs.h"
 
+/* Without this private flag a trusted VF of i40e or ice gets limited promiscuity only. */
+#define TRUE_PROMISC "vf-true-promisc-support"
+
 /* IOMMU groups of a PF's VFs, counted. */
 struct group_facts {
 	unsigned none;	 /* VFs in no group */
@@ -27,6 +30,16 @@ struct host_vf_facts {
 	char driver[DRIVER_LEN];
 	bool up;
 	char user[64];
+};
+
+/* What the PF's interface is a port of. */
+enum master_kind { MASTER_NONE, MASTER_BOND, MASTER_BRIDGE, MASTER_OVS, MASTER_OTHER };
+
+struct pf_master {
+	enum master_kind kind;
+	char name[IFNAME_LEN];
+	char mode[32];		 /* a bond's: "802.3ad" */
+	char bridge[IFNAME_LEN]; /* that the bond is a port of, or "" */
 };
 
 struct pf_facts {
@@ -59,7 +72,9 @@ struct pf_facts {
 	unsigned bars_lost; /* and those of them that got no address */
 	bool bars_known;
 	bool switchdev;
-	struct mention vfio_ids; /* who gives this PF's id to vfio-pci */
+	struct pf_master master;
+	enum answer true_promisc; /* the private flag vf-true-promisc-support, of i40e and ice */
+	struct mention vfio_ids;  /* who gives this PF's id to vfio-pci */
 };
 
 /* One port of a pool. */
@@ -74,6 +89,10 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 /* Judge one PF of a pool; looks at nothing but its arguments. */
 void judge_pf(const struct pf_facts *f, const struct port_view *ports, size_t n_ports,
 	      struct report *r);
+
+/* Its part on what the PF is used for beside its VFs: bond, bridge; private flags, VEB. */
+void judge_pf_use(const struct pf_facts *f, const char *subject, const struct port_view *ports,
+		  size_t n_ports, struct report *r);
 
 /*
  * The VFs of /sys/bus/pci/devices/X/resource, a line for each region: "start end

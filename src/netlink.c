@@ -536,7 +536,7 @@ enum answer kernel_priv_flag(struct kernel *k, int ifindex, const char *flag)
 	enum answer is_on;
 
 	(void)k;
-	if (open_socket(NETLINK_GENERIC, &g, NULL) < 0)
+	if (open_socket(NETLINK_GENERIC, &g, NULL) < 0 || !g)
 		return ANSWER_UNKNOWN;
 	is_on = ask_flag(g, ifindex, flag);
 	kernel_close(g);

@@ -146,6 +146,45 @@ like "$out" 'PF 0000:00:02.0: .*no network card, but a graphics card' "check: a 
 like "$out" 'PF 0000:09:00.0: vfio-pci has PF 0000:09:00.0.*vfio.conf' "check: a PF that vfio-pci has, and by whom"
 like "$out" 'PF ibp8s0: .*InfiniBand' "check: InfiniBand"
 
+# --- a PF in a bond or a bridge; what trust means on it ---
+
+node_up 0000:06:00.0,driver=igb,ifname=enp6s0f0,vfs=7,numvfs=7,up=1,autoprobe=0 \
+	0000:07:00.0,driver=i40e,ifname=enp7s0f0,vfs=8,numvfs=8,up=1,autoprobe=0 0000:07:00.1,driver=i40e,ifname=enp7s0f1,vfs=8,numvfs=8,up=1,autoprobe=0 \
+	0000:08:00.0,driver=ice,ifname=enp8s0,vfs=8,numvfs=8,up=1,autoprobe=0
+pf_cfg() { printf 'pool: wan\n\tpf node=pve1,path=%s\n\nport: 100-0\n\tpool wan\n\ttrust on\n\tvlan 20\n\nport: 101-0\n\tpool wan\n\tvlan 30\n' "$1" | cfg; }
+# in_master PF MASTER KIND [MODE]
+in_master() {
+	local net=$node_root/sys/class/net
+	rm -f "$net/$1/master"
+	mkdir -p "$net/$2/$3"
+	[[ -z ${4:-} ]] || echo "$4" >"$net/$2/bonding/mode"
+	ln -s "$net/$2" "$net/$1/master"
+}
+pf_cfg 0000:06:00.0
+is "$(found ' (pf-master|trust|veb) ')" "" "a PF of its own: no word"
+in_master enp6s0f0 bond0 bonding '802.3ad 4'
+like "$(found ' pf-master ')" '^WARN pf-master PF enp6s0f0: it is a port of bond0 .802.3ad.: the switch sends frames for its VFs to the other ports' "a PF in a bond that the switch knows of"
+in_master bond0 vmbr0 bridge
+like "$(found ' pf-master ' | tail -n 1)" 'it is a port of vmbr0: guests on it and guests with a VF of this PF cannot talk.*bridge fdb add <its MAC> dev enp6s0f0 self permanent' "whose bridge has more to tell"
+rm "$node_root/sys/class/net/bond0/master"
+echo 'active-backup 1' >"$node_root/sys/class/net/bond0/bonding/mode"
+is "$(found ' pf-master ')" "" "active-backup is no trouble"
+like "$(vfhook check 2>&1)" 'PASS  PF enp6s0f0: a port of bond0 .active-backup.: VFs stay on' "and is told"
+in_master enp6s0f0 vmbr0 bridge
+like "$(found ' pf-master ')" '^WARN .*it is a port of vmbr0: ' "a PF in a bridge"
+in_master enp6s0f0 ovs-system none
+like "$(found ' pf-master ')" '^WARN .*it is a port of Open vSwitch: ' "in Open vSwitch"
+in_master enp6s0f0 team0 none
+like "$(found ' pf-master ')" '^WARN .*it is a port of team0: if that is a team' "in something else"
+pf_cfg 0000:07:00.1
+fake_set enp7s0f0 'p["priv-flags"]={"vf-true-promisc-support": False}'
+like "$(found ' trust ')" '^WARN trust PF enp7s0f1: ports want trust on .100-0.*i40e.*vf-true-promisc-support is off.*ethtool --set-priv-flags' "trust on i40e without its flag, which the first function has"
+fake_set enp7s0f0 'p["priv-flags"]={"vf-true-promisc-support": True}'
+is "$(found ' (trust|veb) ')" "" "with it: nothing"
+pf_cfg 0000:08:00.0
+like "$(found ' trust ')" 'is not on .it cannot be read.' "on ice, and nobody can tell"
+like "$(found ' veb ')" '^WARN veb PF enp8s0: ports of different VLANs share this PF' "an E810's switch and VLANs"
+
 # --- vfhook.cfg as an editor leaves it ---
 
 printf 'pool: wan\npf node=pve1,path=0000:06:00.0\n' | cfg
