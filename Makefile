@@ -226,7 +226,7 @@ UNITDIR := /lib/systemd/system
 FILES = printf '%s %s $(DESTDIR)%s\n' \
 	755 $(BUILD)/vfhook $(PREFIX)/sbin/vfhook \
 	755 packaging/setup $(PREFIX)/lib/vfhook/setup \
-	$(foreach u,$(if $(UNITDIR),vfs boot),644 packaging/vfhook-$(u).service $(UNITDIR)/vfhook-$(u).service) \
+	$(foreach u,$(if $(UNITDIR),vfs.service boot.service watch.service watch.timer),644 packaging/vfhook-$(u) $(UNITDIR)/vfhook-$(u)) \
 	644 vfhook.8 $(PREFIX)/share/man/man8/vfhook.8 \
 	644 completion/vfhook $(PREFIX)/share/bash-completion/completions/vfhook |
 

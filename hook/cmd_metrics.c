@@ -45,6 +45,7 @@ static int run(struct hook *h, int argc, char **argv)
 	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
 	CLEANUP(str_free) struct str text = STR_INIT;
 	struct error err = ERROR_INIT;
+	struct watch_note note;
 	uint64_t events[EVENT_KINDS];
 	const char *output = NULL;
 	const struct opt opts[] = {{.name = "output", .value = &output}};
@@ -57,7 +58,8 @@ static int run(struct hook *h, int argc, char **argv)
 		complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
-	metrics_text(&inv, count_events(h, events) ? events : NULL, &text);
+	metrics_text(&inv, count_events(h, events) ? events : NULL,
+		     watch_note_read(h, &note) ? &note : NULL, &text);
 	if (!str_ok(&text)) {
 		complain("out of memory");
 		return EXIT_REFUSED;

@@ -21,6 +21,7 @@
 #include "hook/repair.h"
 #include "hook/events.h"
 #include "hook/say.h"
+#include "hook/watchnote.h"
 #include "pveapi/vmstate.h"
 #include "src/journal.h"
 #include "src/lease.h"
@@ -47,7 +48,10 @@ void repair_announce(struct repair *r, uint32_t vmid, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	r->done++;
-	say("%s: %s", r->h->dry_run ? "would repair" : "repair", text);
+	if (r->check)
+		complain("found: %s (vfhook repair)", text);
+	else
+		say("%s: %s", r->h->dry_run ? "would repair" : "repair", text);
 	event_add(r->h, vmid, EVENT_REPAIR, "%s", text);
 }
 
@@ -60,7 +64,19 @@ void repair_leave(struct repair *r, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	r->left++;
-	complain("not repaired: %s", text);
+	complain("%s: %s", r->check ? "found" : "not repaired", text);
+}
+
+void repair_find(struct repair *r, const char *fmt, ...)
+{
+	char text[800];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->left++;
+	complain("found: %s", text);
 }
 
 void repair_undone(struct repair *r, const struct error *err)
@@ -262,12 +278,63 @@ static int list_vms(struct repair *r, struct error *err)
 
 /* --- All of it --- */
 
+/* What is held against what. */
+static void look(struct repair *r)
+{
+	const struct vfs_maker maker = {.self = r->self, .until = deadline_in(MAKE_MS)};
+
+	sweep(r);
+	r->h->maker = &maker;
+	repair_journals(r);
+	r->h->maker = NULL;
+	/* Before stale leases: a VF that a VM runs on is not to be parked. */
+	repair_running(r);
+	repair_broken(r);
+	repair_stale(r);
+	repair_free_vfs(r);
+	repair_byhand(r);
+	repair_gone(r);
+	check_journals(r);
+}
+
+/*
+ * What the timer runs. Nothing is waited for, and of what it looks at nothing is locked: a start or
+ * a boot that is under way is left to itself until the next time. VFs of VMs that are over are
+ * given back, as each start does for others that need one.
+ */
+static int check_all(struct hook *h)
+{
+	CLEANUP(repair_free) struct repair r = {.h = h, .check = true};
+	struct watch_note note = {0};
+	struct error err = ERROR_INIT;
+	int lock = hook_lock_vm(h, LEASE_SELF, 0, &r.self, &err);
+
+	if (lock == -EWOULDBLOCK) {
+		say("`vfhook repair` or `vfhook boot` is running: nothing is looked at meanwhile");
+		return EXIT_DONE;
+	}
+	if (lock < 0 || hook_kernel(h, &err) < 0 || list_vms(&r, &err) < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	if (reclaim_stale(h, LEASE_SELF, &err) < 0)
+		repair_leave(&r, "%s", err.text);
+	h->dry_run = true;
+	look(&r);
+	repair_check_pfs(&r);
+	note = (struct watch_note){.time = time(NULL), .findings = r.done + r.left};
+	if (watch_note_write(h, &note, &err) < 0)
+		complain("%s", err.text);
+	if (!note.findings)
+		say("all is as it should be");
+	return note.findings ? EXIT_REFUSED : EXIT_DONE;
+}
+
 static int repair_all(struct hook *h)
 {
 	CLEANUP(repair_free) struct repair r = {.h = h};
 	struct error err = ERROR_INIT;
 	int lock = hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &r.self, &err);
-	const struct vfs_maker maker = {.self = r.self, .until = deadline_in(MAKE_MS)};
 
 	if (lock < 0 || hook_kernel(h, &err) < 0 || list_vms(&r, &err) < 0) {
 		if (lock == -EWOULDBLOCK)
@@ -277,18 +344,7 @@ static int repair_all(struct hook *h)
 			complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
-	sweep(&r);
-	h->maker = &maker;
-	repair_journals(&r);
-	h->maker = NULL;
-	/* Before stale leases: a VF that a VM runs on is not to be parked. */
-	repair_running(&r);
-	repair_broken(&r);
-	repair_stale(&r);
-	repair_free_vfs(&r);
-	repair_byhand(&r);
-	repair_gone(&r);
-	check_journals(&r);
+	look(&r);
 	if (!r.done && !r.left)
 		say("nothing to repair");
 	else
@@ -298,19 +354,21 @@ static int repair_all(struct hook *h)
 
 static int run(struct hook *h, int argc, char **argv)
 {
-	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}};
+	bool check = false;
+	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}, {"check", NULL, &check}};
 	const char *arg;
 	size_t n;
 
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &arg, 0, &n))
 		return EXIT_USAGE;
-	return repair_all(h);
+	/* A dry run of it tells the same, and gives nothing back. */
+	return check && !h->dry_run ? check_all(h) : repair_all(h);
 }
 
 const struct command cmd_repair = {
 	.name = "repair",
 	.summary = "compare what is written down with what is true, and mend it",
-	.help = "Usage: vfhook repair [--dry-run]\n"
+	.help = "Usage: vfhook repair [--dry-run|--check]\n"
 		"\n"
 		"Undoes or finishes runs that were cut off, gives back VFs of VMs that are over\n"
 		"(dirty ones too), parks free VFs that are still set for a guest, puts broken\n"
@@ -320,6 +378,9 @@ const struct command cmd_repair = {
 		"being started or stopped are left alone.\n"
 		"\n"
 		"  --dry-run  tell what would be done, and do nothing\n"
+		"  --check    tell what is wrong, PFs and the number of their VFs included, and\n"
+		"             only give back VFs of VMs that are over. Waits for nobody;\n"
+		"             vfhook-watch.timer runs it. Exit status 1: something is wrong\n"
 		"\n"
 		"Exit status: 0 nothing wrong is left, 1 something could not be repaired.\n",
 	.run = run,

@@ -201,7 +201,8 @@ static uint64_t stale_leases(const struct inventory *inv)
 	return c.stale;
 }
 
-void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS], struct str *out)
+void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS],
+		  const struct watch_note *watch, struct str *out)
 {
 	family(out, "vfhook_vfs", "gauge", "VFs of a PF by state.");
 	for_each_pf(inv, put_states, out);
@@ -226,6 +227,13 @@ void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS
 			label(out, true, "kind", event_kind_name((enum event_kind)kind));
 			value(out, events[kind]);
 		}
+	}
+	if (watch) {
+		family(out, "vfhook_watch_findings", "gauge",
+		       "What the last vfhook repair --check found wrong.");
+		str_printf(out, "vfhook_watch_findings %u\n", watch->findings);
+		family(out, "vfhook_watch_timestamp_seconds", "gauge", "When that was.");
+		str_printf(out, "vfhook_watch_timestamp_seconds %" PRId64 "\n", watch->time);
 	}
 	str_append(out, "# EOF\n");
 }

@@ -5,12 +5,14 @@
 
 #include "hook/events.h"
 #include "hook/inventory.h"
+#include "hook/watchnote.h"
 
 /*
  * Append the whole exposition, "# EOF" included
  * (https://prometheus.io/docs/specs/om/open_metrics_spec/). events: how many of each kind, or
- * NULL if they cannot be told.
+ * NULL if they cannot be told. watch: the same of the last repair --check.
  */
-void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS], struct str *out);
+void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS],
+		  const struct watch_note *watch, struct str *out);
 
 #endif

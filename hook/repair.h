@@ -22,6 +22,7 @@ struct repair {
 	struct pci_addr *used; /* the VFs that running VMs of this node have */
 	size_t n_used;
 	bool unsure; /* not all of them could be read */
+	bool check;  /* only tell: what would be repaired is a finding */
 };
 
 /* What is about to be done. vmid 0: it is nobody's. */
@@ -29,6 +30,8 @@ void repair_announce(struct repair *r, uint32_t vmid, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* What is wrong and stays so. */
 void repair_leave(struct repair *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* With --check: what is wrong, and what mends it, which is not this command. */
+void repair_find(struct repair *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A repair that was announced and did not succeed. */
 void repair_undone(struct repair *r, const struct error *err);
 /* Both locks of a VM; false, and said, if somebody else has one; one that cannot be taken is left
@@ -54,5 +57,8 @@ void repair_free_vfs(struct repair *r);
 void repair_byhand(struct repair *r);
 /* Ports and mappings of VMs that are gone from the cluster. */
 void repair_gone(struct repair *r);
+
+/* With --check: this node's PFs, their VFs and sriov_drivers_autoprobe. */
+void repair_check_pfs(struct repair *r);
 
 #endif

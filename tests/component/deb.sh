@@ -19,13 +19,14 @@ like "$(dpkg-deb -f "$deb" Depends)" 'libcurl4 .*libjansson4 .*libnl-3-200' "it 
 files=$(dpkg-deb -c "$deb" | awk '{ print $1, $6 }' | sed 's: \./usr/lib/systemd: ./lib/systemd:')
 for want in '-rwxr-xr-x ./usr/sbin/vfhook' '-rwxr-xr-x ./usr/lib/vfhook/setup' \
 	'-rw-r--r-- ./lib/systemd/system/vfhook-vfs.service' '-rw-r--r-- ./lib/systemd/system/vfhook-boot.service' \
+	'-rw-r--r-- ./lib/systemd/system/vfhook-watch.service' '-rw-r--r-- ./lib/systemd/system/vfhook-watch.timer' \
 	'-rw-r--r-- ./usr/share/man/man8/vfhook.8.gz' '-rw-r--r-- ./usr/share/bash-completion/completions/vfhook'; do
 	is "$(grep -cxF -- "$want" <<<"$files")" 1 "it has ${want#* }"
 done
 is "$(grep -cvE '/$|vfhook' <<<"$files")" 0 "and nothing of anybody else's"
 dpkg-deb -R "$deb" "$dir/x"
 is "$("$dir/x/usr/sbin/vfhook" --version)" "$("$BUILD/vfhook" --version)" "the program runs"
-like "$(<"$dir/x/DEBIAN/postinst")" "deb-systemd-helper enable 'vfhook-vfs.service'.*deb-systemd-helper enable 'vfhook-boot.service'" "both units are enabled"
+like "$(<"$dir/x/DEBIAN/postinst")" "deb-systemd-helper enable 'vfhook-vfs.service'.*deb-systemd-helper enable 'vfhook-boot.service'.*deb-systemd-helper enable 'vfhook-watch.timer'" "the units are enabled"
 is "$(grep -c 'invoke.* start' "$dir/x/DEBIAN/postinst")" 0 "and not started by an installation"
 
 # script NAME ARG - a maintainer script, below the root, without debhelper's part.

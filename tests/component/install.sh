@@ -64,9 +64,9 @@ out=$(installer)
 like "$? $out" '^0 .*Next:.*vfhook check.*vfhook host prepare.*vfhook pool add' "one command installs, and says what is next"
 is "$("$node_root/usr/sbin/vfhook" --version)" "$("$BUILD/vfhook" --version)" "the program is there"
 is "$(readlink "$node_root/var/lib/vz/snippets/vfhook")" /usr/sbin/vfhook "and its link"
-is "$(cd "$node_root" && ls lib/systemd/system/vfhook-*)" $'lib/systemd/system/vfhook-boot.service\nlib/systemd/system/vfhook-vfs.service' "and its units"
+is "$(cd "$node_root" && ls lib/systemd/system/vfhook-*)" $'lib/systemd/system/vfhook-boot.service\nlib/systemd/system/vfhook-vfs.service\nlib/systemd/system/vfhook-watch.service\nlib/systemd/system/vfhook-watch.timer' "and its units"
 if command -v systemctl >/dev/null; then
-	is "$(systemctl --root="$node_root" is-enabled vfhook-vfs vfhook-boot | xargs)" "enabled enabled" "which are enabled"
+	is "$(systemctl --root="$node_root" is-enabled vfhook-vfs vfhook-boot vfhook-watch.timer | xargs)" "enabled enabled enabled" "which are enabled"
 else
 	skip "which are enabled" "no systemctl here"
 fi

@@ -197,4 +197,56 @@ sed -i '1s/^\xef\xbb\xbf//' "$node_root/etc/pve/vfhook.cfg"
 out=$(vfhook pool list 2>&1)
 like "$? $out" '^0 ' "what it says helps"
 
+# --- what the host does to itself later: repair --check, which a timer runs ---
+
+node_up
+pve_up || exit 1
+vfhook pool add wan --pf enp6s0f0 --vfs 7 >/dev/null 2>&1
+vfhook boot >/dev/null 2>&1
+for id in 100 101; do
+	qm create "$id" --name "vm$id" >/dev/null
+	vfhook attach "$id" --vlan 20 >/dev/null 2>&1
+	qm start "$id" >/dev/null 2>&1
+done
+gauge() { vfhook metrics | sed -n "s/^vfhook_watch_$1 //p"; }
+is "$(gauge findings)" "" "never run: no gauge"
+out=$(vfhook repair --check 2>&1)
+is "$? $out" "0 vfhook: all is as it should be" "nothing is wrong"
+is "$(gauge findings)" 0 "and metrics say so"
+like "$(gauge timestamp_seconds)" '^[0-9]{10}$' "and when that was"
+echo 1 >"$node_root/sys/bus/pci/devices/0000:06:00.0/sriov_drivers_autoprobe"
+fake_set enp6s0f0 'p["vfs"][0]["vlan"]=99; p["vfs"][5]["mac"]="02:00:00:00:00:55"'
+before=$(cat "$node_root/fake-kernel/enp6s0f0.json")
+out=$(vfhook repair --check 2>&1)
+like "$?" '^1$' "something is wrong"
+like "$out" 'found: .*autoprobe is 1 again.*vfhook boot' "autoprobe that somebody set back"
+like "$out" 'found: .*VM 100.*VLAN 99 -> ' "a running VM's VF that was set by hand"
+like "$out" 'found: .*0000:06:11.2.*02:00:00:00:00:55' "a free VF that was"
+is "$(gauge findings)" "$(grep -c 'found: ' <<<"$out")" "the gauge counts them"
+is "$(cat "$node_root/fake-kernel/enp6s0f0.json")" "$before" "and nothing of it is changed"
+fake_set enp6s0f0 'p["up"]=False'
+like "$(vfhook repair --check 2>&1)" 'found: PF enp6s0f0 .0000:06:00.0. is down' "a PF that was set down"
+fake_set enp6s0f0 'p["vfs"][0]["vlan"]=20; p["vfs"][5]["mac"]="00:00:00:00:00:00"; p["up"]=True'
+echo 0 >"$node_root/sys/bus/pci/devices/0000:06:00.0/sriov_drivers_autoprobe"
+pid=$(<"$node_root/run/qemu-server/101.pid")
+exec 9>"$node_root/var/lock/qemu-server/lock-101.conf"
+flock 9
+sim stop >/dev/null 2>&1
+kill -9 "$pid"
+out=$(vfhook repair --check 2>&1)
+is "$(lease_count)" 2 "a VM that somebody is at: left alone"
+exec 9>&-
+out=$(vfhook repair --check 2>&1)
+like "$? $out" '^0 .*VM 101 .*released' "a VM that is over: its VF is given back"
+is "$(lease_count)" 1 "and that of the running one is not"
+mkdir -p "$node_root/run/vfhook/locks"
+exec 9>"$node_root/run/vfhook/locks/1"
+flock 9
+out=$(vfhook repair --check 2>&1)
+like "$? $out" '^0 .*nothing is looked at meanwhile' "while boot or repair runs it goes away"
+exec 9>&-
+in_sysfs 't.set_numvfs("0000:06:00.0", 0)'
+out=$(vfhook repair --check 2>&1)
+like "$? $out" '^1 .*found: PF enp6s0f0 .0000:06:00.0. has 0 VFs, and should have 7: vfhook boot' "VFs that are lost"
+
 done_testing
