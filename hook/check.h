@@ -30,7 +30,16 @@ struct report {
 	struct finding *list; /* in the order of adding */
 	size_t n;
 	bool failed; /* memory ran out: the report is not complete */
+	/* For somebody who waits at a terminal (stderr). */
+	bool watched;
+	bool shown;
+	long long since_ms;
 };
+
+/* Tell who waits for longer than a second what is looked at now; nobody else sees it. */
+void report_progress(struct report *r, const char *what);
+/* Take that line away again. */
+void report_progress_end(struct report *r);
 
 /*
  * Add a finding. subject may be ""; what comes from outside in subject, remedy

@@ -229,9 +229,11 @@ void check_pve(struct hook *h, const struct config *c, struct report *r)
 	if (guest_list(h->root, &guests, &n, &err) < 0)
 		report_add(r, CHECK_FAIL, "hookscript", "", "systemctl status pve-cluster", "%s",
 			   err.text);
+	report_progress(r, "the VMs with ports");
 	check_vms(h, c, guests, n, r);
 	check_byhand(h, c, r);
 	check_keep_drivers(h, c, r);
+	report_progress(r, "their mappings");
 	check_mappings(h, c, guests, n, r);
 	check_nodes(h, c, r);
 	check_macs(h, c, r);

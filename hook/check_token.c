@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The token, the connection that it is for, and its rights: each asked for, and
- * tried with a call that must be refused for another reason.
+ * The token, the connection that it is for, and its rights: all asked for, in a few calls however
+ * many VMs there are, and some tried with a call that must be refused for another reason.
  *
  * PVE checks permissions before parameters (PVE::HTTPServer rest_handler, then
  * PVE::RESTHandler handle), so a call with a parameter that cannot be valid is
@@ -25,7 +25,10 @@
 
 #define CALL_TIMEOUT_MS 10000
 /* For all calls together: a cluster may have many ports. */
-#define ALL_TIMEOUT_S	 20
+#define ALL_TIMEOUT_S 20
+/* What is asked, or tried, of VMs and of mappings one by one. */
+#define ASK_MOST	 20
+#define TRY_MOST	 2
 #define EXPIRY_WARN_DAYS 14
 #define DAY		 86400
 #define BIT(right)	 (1U << (right))
@@ -37,6 +40,7 @@ struct asker {
 	struct rest *rest;
 	time_t end;
 	struct error broken; /* the connection failed: nothing more is asked */
+	struct report *report;
 };
 
 static bool may_go_on(const struct asker *a)
@@ -63,6 +67,7 @@ static int ask(struct asker *a, const char *method, const char *path,
 	error_clear(err);
 	if (!may_go_on(a))
 		return fail(err, ECANCELED, "not asked");
+	report_progress(a->report, "the token's rights, which Proxmox VE is asked for");
 	r = rest_call(a->rest, method, path, params, n, data, err);
 	if (r < 0 && is_no_answer(r, err)) {
 		a->broken = *err;
@@ -79,6 +84,16 @@ static bool json_is_on(const json_t *j)
 	return json_is_true(j) || json_integer_value(j) || (text && !strcmp(text, "1"));
 }
 
+static void read_rights(const json_t *found, struct path_rights *p)
+{
+	for (unsigned i = 0; i < RIGHT_COUNT; i++) {
+		const json_t *right = json_object_get(found, right_names[i]);
+
+		p->has |= right ? BIT(i) : 0;
+		p->propagates |= json_is_on(right) ? BIT(i) : 0;
+	}
+}
+
 /*
  * GET /access/permissions: everybody may ask what he may himself, and gets
  * {"<path>": {"<privilege>": <propagates>}} (PVE::API2::AccessControl), from the same
@@ -89,33 +104,22 @@ static void ask_path(struct asker *a, struct path_rights *p)
 	const struct rest_param params[] = {{"path", p->path}};
 	struct error err = ERROR_INIT;
 	AUTO_JSON json_t *data = NULL;
-	const json_t *found;
 
 	if (ask(a, "GET", "/access/permissions", params, 1, &data, &err) < 0)
 		return;
 	p->asked = true;
-	found = json_object_get(data, p->path);
-	for (unsigned i = 0; i < RIGHT_COUNT; i++) {
-		const json_t *right = json_object_get(found, right_names[i]);
-
-		p->has |= right ? BIT(i) : 0;
-		p->propagates |= json_is_on(right) ? BIT(i) : 0;
-	}
+	read_rights(json_object_get(data, p->path), p);
 }
 
 /* The first few; the ACLs of a big cluster are long. */
-static void ask_surplus(struct asker *a, struct token_facts *f)
+static void note_surplus(const json_t *all, struct token_facts *f)
 {
-	struct error err = ERROR_INIT;
-	AUTO_JSON json_t *data = NULL;
 	const char *path;
 	const char *privilege;
 	json_t *rights;
 	json_t *value;
 
-	if (ask(a, "GET", "/access/permissions", NULL, 0, &data, &err) < 0)
-		return;
-	json_object_foreach(data, path, rights)
+	json_object_foreach((json_t *)all, path, rights)
 	{
 		json_object_foreach(rights, privilege, value)
 		{
@@ -126,6 +130,69 @@ static void ask_surplus(struct asker *a, struct token_facts *f)
 			snprintf(f->surplus + len, sizeof(f->surplus) - len, "%s%.60s on %.60s",
 				 len ? ", " : "", privilege, path);
 		}
+	}
+}
+
+/* What PVE shows the token of VMs and mappings, by /vms/<vmid> or /mapping/pci/<id>. */
+static void ask_list(struct asker *a, const char *call, const char *type, const char *key,
+		     const char *prefix, json_t *seen)
+{
+	const struct rest_param params[] = {{"type", type}};
+	struct error err = ERROR_INIT;
+	AUTO_JSON json_t *list = NULL;
+
+	if (ask(a, "GET", call, params, type ? 1 : 0, &list, &err) < 0)
+		return;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *id = json_object_get(json_array_get(list, i), key);
+		char path[NAME_LEN + 32];
+
+		/* Numbers come as texts as well. */
+		if (json_is_integer(id))
+			snprintf(path, sizeof(path), "%s%lld", prefix,
+				 (long long)json_integer_value(id));
+		else
+			snprintf(path, sizeof(path), "%s%.80s", prefix,
+				 json_is_string(id) ? json_string_value(id) : "");
+		json_object_set_new(seen, path, json_true());
+	}
+}
+
+/* A mapping that is not there is in no list, and no sign of a right that is missing. */
+static bool is_there(const struct mapping_file *maps, const struct path_rights *p)
+{
+	return p->vmid || mapping_find(maps, p->mapping);
+}
+
+/*
+ * GET /access/permissions without a path tells of each path that has an ACL of its own; all others
+ * have what is handed down from above (PVE::RPCEnvironment get_effective_permissions). A path where
+ * the token has nothing is left out of it as well: of those whoever is not in the list of what the
+ * token sees is asked for by name.
+ */
+static void learn_rights(struct asker *a, const json_t *all, const json_t *seen,
+			 const struct mapping_file *maps, struct token_facts *f)
+{
+	unsigned asked = 0;
+
+	for (size_t i = 0; i < f->n_objects; i++) {
+		struct path_rights *p = &f->objects[i];
+		const struct path_rights *general = p->vmid ? &f->vms : &f->mappings;
+		const json_t *own = json_object_get(all, p->path);
+		unsigned shows = p->vmid ? BIT(RIGHT_AUDIT) : BIT(RIGHT_USE) | BIT(RIGHT_MODIFY);
+
+		if (own)
+			read_rights(own, p);
+		else
+			p->has = p->propagates = general->has & general->propagates;
+		p->asked = all && general->asked;
+		if (own || !(p->has & shows) || json_object_get(seen, p->path) ||
+		    !is_there(maps, p))
+			continue;
+		p->has = p->propagates = 0;
+		p->asked = false;
+		if (asked++ < ASK_MOST)
+			ask_path(a, p);
 	}
 }
 
@@ -284,19 +351,32 @@ static bool list_objects(struct hook *h, const struct config *c, const struct gu
 
 static void gather_rights(struct asker *a, struct token_facts *f)
 {
+	CLEANUP(mapping_file_free) struct mapping_file maps = {0};
+	AUTO_JSON json_t *seen = json_object();
+	AUTO_JSON json_t *all = NULL;
+	struct error err = ERROR_INIT;
+	unsigned mappings = 0;
+	unsigned vms = 0;
+
 	snprintf(f->vms.path, sizeof(f->vms.path), "/vms");
 	snprintf(f->mappings.path, sizeof(f->mappings.path), "/mapping/pci");
 	ask_path(a, &f->vms);
 	ask_path(a, &f->mappings);
-	ask_surplus(a, f);
+	if (!ask(a, "GET", "/access/permissions", NULL, 0, &all, &err))
+		note_surplus(all, f);
+	ask_list(a, "/cluster/resources", "vm", "vmid", "/vms/", seen);
+	ask_list(a, "/cluster/mapping/pci", NULL, "id", "/mapping/pci/", seen);
+	if (mapping_load(a->h->root, &maps, &err) < 0)
+		error_clear(&err);
+	learn_rights(a, all, seen, &maps, f);
 	try_create(a, &f->mappings);
-	for (size_t i = 0; i < f->n_objects && may_go_on(a); i++) {
+	for (size_t i = 0; i < f->n_objects; i++) {
 		struct path_rights *p = &f->objects[i];
 
-		ask_path(a, p);
-		if (p->vmid)
+		/* What PVE does is the same for all: a few show whether it does as it says. */
+		if (p->vmid && vms++ < TRY_MOST)
 			try_vm(a, p);
-		else
+		else if (!p->vmid && mappings++ < TRY_MOST)
 			try_mapping(a, p);
 	}
 	f->incomplete = !f->vms.asked || !f->mappings.asked;
@@ -317,7 +397,7 @@ static void free_facts(struct token_facts *f)
 void check_token(struct hook *h, const struct config *c, const struct guest_ref *guests,
 		 size_t n_guests, struct report *r)
 {
-	CLEANUP(close_asker) struct asker a = {.h = h, .broken = ERROR_INIT};
+	CLEANUP(close_asker) struct asker a = {.h = h, .report = r, .broken = ERROR_INIT};
 	CLEANUP(free_facts) struct token_facts f = {.n_objects = 0};
 	struct error err = ERROR_INIT;
 	struct timespec now;

@@ -73,10 +73,14 @@ static int run(struct hook *h, int argc, char **argv)
 	if (config_load(h->root, &c, &err) < 0)
 		report_add(&r, CHECK_FAIL, "config", "", "mend the file by hand: man vfhook", "%s",
 			   err.text);
+	report_progress(&r, "the host");
 	check_host(h, &r);
+	report_progress(&r, "the PFs");
 	check_pfs(h, &c, &r);
+	report_progress(&r, "what else makes VFs");
 	check_leftovers(h, &c, &r);
 	check_pve(h, &c, &r);
+	report_progress_end(&r);
 	if (r.failed) {
 		complain("out of memory: the report is not complete");
 		return EXIT_REFUSED;

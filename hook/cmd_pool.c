@@ -399,6 +399,9 @@ static const char *text_of(const json_t *j, const char *key)
 	return s && *s ? s : "-";
 }
 
+/* Of a pool, in a line; --output-format json has all. */
+#define PORTS_SHOWN 8
+
 #define ROW "%-12s %-10s %-13s %-10s %-8s %-10s %s\n"
 
 static void print_pool(const json_t *j)
@@ -408,9 +411,11 @@ static void print_pool(const json_t *j)
 	const json_t *list = json_object_get(j, "ports");
 	const json_t *bad = json_object_get(j, "error");
 
-	for (size_t i = 0; i < json_array_size(list); i++)
+	for (size_t i = 0; i < json_array_size(list) && i < PORTS_SHOWN; i++)
 		str_printf(&ports, "%s%s", i ? "," : "",
 			   json_string_value(json_array_get(list, i)));
+	if (json_array_size(list) > PORTS_SHOWN)
+		str_printf(&ports, " and %zu more", json_array_size(list) - PORTS_SHOWN);
 	for (size_t i = 0; i < json_array_size(pfs); i++) {
 		const json_t *pf = json_array_get(pfs, i);
 		char vfs[32] = "-";

@@ -53,24 +53,25 @@ static bool has_mac(const struct nic *nic, const struct pf_id *id)
 }
 
 /* The only one with that MAC: two are no answer. */
-static const struct nic *nic_with_mac(const struct nic *nics, size_t n, const struct pf_id *id)
+static const struct nic *nic_with_mac(const struct nic *nics, size_t n, const struct pf_id *id,
+				      unsigned *alike)
 {
 	const struct nic *found = NULL;
 
+	*alike = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (!has_mac(&nics[i], id))
 			continue;
-		if (found)
-			return NULL;
 		found = &nics[i];
+		++*alike;
 	}
-	return found;
+	return *alike == 1 ? found : NULL;
 }
 
 static void locate(const struct nic *nics, size_t n, struct pf_where *w)
 {
 	const struct nic *at = nic_at(nics, n, &w->id.addr);
-	const struct nic *other = w->id.has_mac ? nic_with_mac(nics, n, &w->id) : NULL;
+	const struct nic *other = w->id.has_mac ? nic_with_mac(nics, n, &w->id, &w->alike) : NULL;
 
 	w->nic = at;
 	if (at && at->info.ifindex && (!w->id.has_mac || !at->has_mac || has_mac(at, &w->id))) {

@@ -35,6 +35,7 @@ struct pf_where {
 	struct pf_id id;
 	enum pf_place place;
 	const struct nic *nic; /* where it is, or the stranger; NULL for PF_MISSING */
+	unsigned alike;	       /* so many cards have its MAC: which one is meant, nobody can tell */
 };
 
 /*

@@ -73,7 +73,8 @@ restore() {
 
 before=$(tree)
 sim requests --clear >/dev/null
-reads() { grep -c 'mapping/pci.cfg' "$node_root/var/lib/pvesim/debug.log"; }
+# Of the workers alone: pveproxy, which the list of mappings stays in, starts no VM.
+reads() { awk '/ WORKER / { w[$2] = 1 } /mapping\/pci.cfg/ && w[$2] { n++ } END { print n + 0 }' "$node_root/var/lib/pvesim/debug.log"; }
 read_before=$(reads)
 out=$(findings)
 is "$(grep -v ^PASS <<<"$out")" "" "a node where all is well: nothing but PASS"
@@ -85,7 +86,8 @@ like "$out" 'a single node: no quorum' "a single node"
 like "$out" '2 VMs of this node have ports' "the VMs"
 is "$(diff <(echo "$before") <(tree))" "" "nothing is changed: not in /etc, not in /run"
 is "$(sim requests | grep -E '"(PUT|POST|DELETE)"' | grep -c '"status": 2')" 0 "no call that could change something succeeds"
-is "$(sim requests | wc -l)" 17 "and they are few"
+few=$(sim requests | wc -l)
+is "$((few <= 17))" 1 "and they are few"
 is "$(reads)" "$read_before" "no worker has read the mappings, whose next start might use them stale"
 like "$(vfhook check)" 'PASS  node pve1 of Proxmox VE 9.2.6' "the text output"
 sed -i 's/9.2.6/7.4-3/' "$node_root/var/lib/dpkg/status"
@@ -287,6 +289,20 @@ acl set / Sys.Modify,VM.Allocate --propagate 0
 sim acl set / "$user" Sys.Modify,VM.Allocate --propagate 0 >/dev/null
 finds "more than is needed" '^WARN token-rights : .*may do more.*(Sys.Modify|VM.Allocate) on /.* -> a token of a user of its own'
 restore
+for id in {201..212}; do
+	printf '\nport: %s-0\n\tpool wan\n\tmac bc:24:11:00:02:%s\n' "$id" "${id#2}" >>"$etc/vfhook.cfg"
+	printf 'name: vm%s\nhookscript: local:snippets/vfhook\nhostpci0: mapping=vf-%s-0\n' "$id" "$id" >"$etc/nodes/pve1/qemu-server/$id.conf"
+	sed -n '/^vf-100-0/,/^$/p' "$etc/mapping/pci.cfg" | sed "s/vf-100-0/vf-$id-0/" >>"$etc/mapping/pci.cfg"
+done
+sim requests --clear >/dev/null
+is "$(bad | grep -c token-rights)" 0 "twelve VMs more: all rights are there"
+is "$(sim requests | wc -l)" "$few" "for as many calls as before"
+acl set /vms/209 NoAccess
+acl set /mapping/pci/vf-210-0 NoAccess
+out=$(bad | grep token-rights)
+is "$(grep -c '^FAIL .* on /vms/209 ' <<<"$out") $(grep -c '^FAIL .* on /mapping/pci/vf-210-0 ' <<<"$out") $(wc -l <<<"$out")" "3 2 5" "NoAccess for one of them is found all the same"
+restore
+rm "$etc"/nodes/pve1/qemu-server/2??.conf 2>/dev/null
 sim fault set status 403 --method PUT --path /qemu/100/config >/dev/null
 finds "asked and tried differ: the server's words" "^FAIL token-rights : .*lacks VM.Config.HWType on /vms/100: it is told to have it, but the call is refused: .*403"
 sim fault clear >/dev/null

@@ -185,6 +185,17 @@ pf_cfg 0000:08:00.0
 like "$(found ' trust ')" 'is not on .it cannot be read.' "on ice, and nobody can tell"
 like "$(found ' veb ')" '^WARN veb PF enp8s0: ports of different VLANs share this PF' "an E810's switch and VLANs"
 
+# --- a pool with hundreds of ports ---
+
+{
+	printf 'pool: wan\n\tpf node=pve1,path=0000:06:00.0\n'
+	for id in {100..499}; do printf '\nport: %s-0\n\tpool wan\n' "$id"; done
+} | cfg
+out=$(vfhook pool list)
+like "$out" ' 100-0,101-0,.* and 392 more$' "pool list names some of its ports, and how many more"
+is "$(awk 'length > 200' <<<"$out")" "" "in lines that can be read"
+is "$(vfhook pool list --output-format json | grep -o '"[0-9]*-0"' | wc -l)" 400 "JSON has all"
+
 # --- vfhook.cfg as an editor leaves it ---
 
 printf 'pool: wan\npf node=pve1,path=0000:06:00.0\n' | cfg
@@ -208,6 +219,13 @@ for id in 100 101; do
 	vfhook attach "$id" --vlan 20 >/dev/null 2>&1
 	qm start "$id" >/dev/null 2>&1
 done
+# Who waits at a terminal is told what for.
+sim fault set delay 1.1 --path /version --count 1 >/dev/null
+out=$(python3 -c 'import os, pty, sys
+os.environ["TERM"] = "xterm"
+sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$BUILD/tests/vfhook-fake" --root "$node_root" check 2>&1 </dev/null)
+like "$out" 'vfhook: looking at the token.s rights, which Proxmox VE is asked for \.\.\.' "check says what takes long, on a terminal"
+is "$(vfhook check 2>&1 >/dev/null)" "" "and nowhere else"
 gauge() { vfhook metrics | sed -n "s/^vfhook_watch_$1 //p"; }
 is "$(gauge findings)" "" "never run: no gauge"
 out=$(vfhook repair --check 2>&1)
