@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "hook/boot.h"
+#include "hook/pfname.h"
 #include "hook/say.h"
 
 /* For drivers that are still being loaded, and for a cluster that is still coming together. */
@@ -77,19 +78,29 @@ void boot_tell_lost(struct boot *b, const struct pf_where *w)
 {
 	char is[MAC_LEN];
 	char was[MAC_LEN];
+	char remedy[300];
+	char text[300];
 
 	switch (w->place) {
 	case PF_MISSING:
-		boot_give_up(
-			b, w,
-			"there is no such SR-IOV card%s: if it was taken out, take it out of the "
-			"pool (/" VFHOOK_CFG ")",
-			w->id.has_mac ? ", and none with its MAC" : "");
+		if (w->alike > 1)
+			boot_give_up(
+				b, w,
+				"there is no such SR-IOV card there, and %u others have its "
+				"MAC %s: which one is meant nobody can tell: vfhook pool add %s "
+				"--pf <interface>, and take this one out of the pool "
+				"(/" VFHOOK_CFG ")",
+				w->alike, mac_format(w->id.mac, was), w->pool->name);
+		else
+			boot_give_up(b, w,
+				     "there is no such SR-IOV card%s: if it was taken out, take it "
+				     "out of the "
+				     "pool (/" VFHOOK_CFG ")",
+				     w->id.has_mac ? ", and none with its MAC" : "");
 		break;
 	case PF_NO_NETDEV:
-		boot_give_up(b, w,
-			     "it has no network interface (driver: %s): is its driver loaded?",
-			     w->nic->info.driver[0] ? w->nic->info.driver : "none");
+		pf_no_netdev(b->h, &w->nic->info, text, remedy);
+		boot_give_up(b, w, "%s: %s", text, remedy);
 		break;
 	case PF_STRANGER:
 		boot_give_up(

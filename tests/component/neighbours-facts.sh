@@ -185,6 +185,12 @@ pf_cfg 0000:08:00.0
 like "$(found ' trust ')" 'is not on .it cannot be read.' "on ice, and nobody can tell"
 like "$(found ' veb ')" '^WARN veb PF enp8s0: ports of different VLANs share this PF' "an E810's switch and VLANs"
 
+# --- a card that is looked for by its MAC, which two have ---
+
+printf 'pool: wan\n\tvfs 4\n\tpf node=pve1,path=0000:06:01.0,mac=02:00:00:00:00:77\n' | cfg
+for pf in enp6s0f0 enp8s0; do fake_set "$pf" 'p["perm-mac"]="02:00:00:00:00:77"'; done
+like "$(vfhook boot 2>&1)" 'no such SR-IOV card there, and 2 others have its MAC 02:00:00:00:00:77: which one is meant nobody can tell' "boot says so"
+
 # --- a pool with hundreds of ports ---
 
 {
