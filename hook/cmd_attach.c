@@ -351,7 +351,7 @@ static int check_wishes(struct hook *h, struct attach *a, struct error *err)
 	if (takes_mac(a))
 		return vf_mac_check(a->port.want.mac, err) < 0
 			       ? error_code(err)
-			       : mac_check_free(h->root, &a->config, a->vmid, a->port.slot,
+			       : mac_check_free(h, &a->config, a->vmid, a->port.slot,
 						a->port.want.mac, err);
 	if (!w->value[WISH_MAC] || a->port.mac_auto) { /* never a clone's origin's */
 		if (mac_make(h->root, &a->config, a->port.want.mac, err) < 0)
