@@ -273,6 +273,7 @@ static void look_into(struct search *s, const struct place *place)
 {
 	AUTO_FREE char *text = NULL;
 	bool seen[3] = {true, false, false};
+	struct leftover_file file = {.root = s->root};
 	struct place p = *place;
 	unsigned number = 1;
 	ssize_t len;
@@ -282,11 +283,12 @@ static void look_into(struct search *s, const struct place *place)
 	len = file_read(s->root, p.path, MAX_FILE, &text, NULL);
 	if (len < 0 || memchr(text, '\0', (size_t)len)) /* too large for a script, or none */
 		return;
+	file.text = text;
 	p.has_stop = p.has_stop || strstr(text, "\nExecStop");
 	for (const char *line = text; *line; number++) {
 		enum leftover what = leftover_of_line(line);
 
-		if (!seen[what] && !leftover_is_others(s->root, line, text)) {
+		if (!seen[what] && !leftover_is_others(&file, line)) {
 			seen[what] = true;
 			tell(s, &p, number, line, what);
 		}

@@ -295,10 +295,8 @@ static int add(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(addition_free) struct addition add = {.a = {.node = h->node}};
 	const struct opt opts[] = {
-		{"pf", &add.pf_list, NULL},
-		{"vfs", &add.a.vfs, NULL},
-		{"host-vfs", &add.host_vfs, NULL},
-		{"allow-pf-down", NULL, &add.allow_pf_down},
+		{"pf", &add.pf_list, NULL},	   {"vfs", &add.a.vfs, NULL},
+		{"host-vfs", &add.host_vfs, NULL}, {"allow-pf-down", NULL, &add.allow_pf_down},
 		{"dry-run", NULL, &h->dry_run},
 	};
 	CLEANUP(pool_change_free) struct pool_change change = {0};

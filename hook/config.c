@@ -1371,8 +1371,7 @@ int config_pool_addition(int root, const struct pool_addition *a, struct pool_ch
 	out->added = pfs.n_fresh;
 	if (!pool)
 		new_pool(&e, a, &pfs);
-	else if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down &&
-		 !a->sets_hosts)
+	else if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down && !a->sets_hosts)
 		str_append(&e.out, e.text);
 	else if (extended_pool(&e, a, &pfs, err) < 0)
 		return error_code(err);

@@ -114,15 +114,18 @@ static enum hint look_for_hint(int root, const char *text)
 	return best;
 }
 
-bool leftover_is_others(int root, const char *line, const char *text)
+bool leftover_is_others(struct leftover_file *f, const char *line)
 {
 	char copy[1024];
 	enum hint h;
 
 	snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(line, "\n"), line);
-	h = look_for_hint(root, copy);
+	h = look_for_hint(f->root, copy);
+	if (h != HINT_NONE)
+		return h == HINT_OTHER;
 	/* The device may stand in a variable, some lines before. */
-	if (h == HINT_NONE)
-		h = look_for_hint(root, text);
-	return h == HINT_OTHER;
+	if (!f->asked)
+		f->others = look_for_hint(f->root, f->text) == HINT_OTHER;
+	f->asked = true;
+	return f->others;
 }

@@ -14,10 +14,17 @@ enum leftover {
 /* What a line does; comments do nothing. It ends at its line break, or at the text's end. */
 enum leftover leftover_of_line(const char *line);
 
+/* A file that lines are from. What it says as a whole is found out once, if a line needs it. */
+struct leftover_file {
+	int root;
+	const char *text;
+	bool asked, others; /* leftover_is_others()'s own */
+};
+
 /*
  * A line that makes VFs: are they certainly not a network card's? By the PCI addresses, device ids,
  * drivers and classes that the line names, or else the file that it is from.
  */
-bool leftover_is_others(int root, const char *line, const char *text);
+bool leftover_is_others(struct leftover_file *f, const char *line);
 
 #endif

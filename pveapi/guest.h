@@ -27,8 +27,9 @@ struct hostpci {
 	char *host;    /* "06:10.1;06:10.3" (host= or the bare first part), or NULL */
 	char *rest;    /* every other property in its order: "pcie=1,rombar=0", or "" */
 	/*
-	 * driver=keep among them (qemu-server since 2025-11): PVE neither binds nor resets the function,
-	 * and starts QEMU on whatever driver it has (PVE::QemuServer::PCI prepare_pci_device).
+	 * driver=keep among them (qemu-server since 2025-11): PVE neither binds nor resets the
+	 * function, and starts QEMU on whatever driver it has (PVE::QemuServer::PCI
+	 * prepare_pci_device).
 	 */
 	bool keep_driver;
 };

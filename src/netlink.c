@@ -511,7 +511,10 @@ static int see_flags(struct nlmsghdr *h, void *arg)
 	    nla_parse_nested(set, ETHTOOL_A_BITSET_MAX, tb[ETHTOOL_A_PRIVFLAGS_FLAGS], NULL) < 0 ||
 	    !set[ETHTOOL_A_BITSET_BITS])
 		return 0;
-	nla_for_each_nested(bit, set[ETHTOOL_A_BITSET_BITS], left) see_bit(bit, arg);
+	nla_for_each_nested(bit, set[ETHTOOL_A_BITSET_BITS], left)
+	{
+		see_bit(bit, arg);
+	}
 	return 0;
 }
 

@@ -292,7 +292,8 @@ restore
 for id in {201..212}; do
 	printf '\nport: %s-0\n\tpool wan\n\tmac bc:24:11:00:02:%s\n' "$id" "${id#2}" >>"$etc/vfhook.cfg"
 	printf 'name: vm%s\nhookscript: local:snippets/vfhook\nhostpci0: mapping=vf-%s-0\n' "$id" "$id" >"$etc/nodes/pve1/qemu-server/$id.conf"
-	sed -n '/^vf-100-0/,/^$/p' "$etc/mapping/pci.cfg" | sed "s/vf-100-0/vf-$id-0/" >>"$etc/mapping/pci.cfg"
+	its=$(sed -n '/^vf-100-0/,/^$/p' "$etc/mapping/pci.cfg")
+	printf '%s\n\n' "${its//vf-100-0/vf-$id-0}" >>"$etc/mapping/pci.cfg"
 done
 sim requests --clear >/dev/null
 is "$(bad | grep -c token-rights)" 0 "twelve VMs more: all rights are there"

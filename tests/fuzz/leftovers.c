@@ -21,6 +21,7 @@ static void check_finding(const struct finding *f, const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO_FREE char *text = text_of(data, size);
+	struct leftover_file file = {.root = -1, .text = text};
 	struct report r = {0};
 	struct search s = {.root = -1, .r = &r};
 	const struct place place = {.path = "etc/rc.local", .by = ""};
@@ -34,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (what != LEFTOVER_NONE)
 			tell(&s, &place, number, line, what);
-		leftover_is_others(-1, line, text);
+		leftover_is_others(&file, line);
 		follow_line(&s, line, &unit);
 		follow_line(&s, line, &caller);
 		line += strcspn(line, "\n");
