@@ -443,6 +443,14 @@ class Node(nodes.Node):
                 if leases.get(vf, {}).get("vmid") != vmid and
                 vfs[vf].get("link-state") == "disable"}
 
+    def settled(self):
+        """But for VMs on another one's VF: those are told, and stay as they are until they stop."""
+        cut = self.cut_off()
+        theirs = {vf for vmid in cut for vf in self.qemu[vmid].values()}
+        return [b for b in super().settled()
+                if not any(b.startswith(f"VM {vmid} runs on") for vmid in cut) and
+                not any(b.startswith(f"VF {vf} stays leased") for vf in theirs)]
+
     def kept_file(self, name):
         return self.kept.get(name, (0, 0, b""))[2].decode()
 
