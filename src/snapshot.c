@@ -70,8 +70,8 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 	if (read_lease(o, v, err) < 0)
 		return error_code(err);
 	v->claim = find_claim(o, addr);
-	/* Somebody has it: then it is of no use, and asking may never end. */
-	if (!is_anothers(o, v) && strcmp(v->info.driver, "vfio-pci") != 0 &&
+	/* Another's, and a driver has it: then it is of no use, and asking may never end. */
+	if ((!is_anothers(o, v) || !v->info.driver[0]) && strcmp(v->info.driver, "vfio-pci") != 0 &&
 	    sysfs_vf_override(o->root, &v->info, err) < 0)
 		return error_code(err);
 	if (may_probe_group(o, v))
