@@ -61,7 +61,7 @@ static int check_mapping_id(const char *id, struct error *err)
 struct retry {
 	long long end;
 	unsigned tries;
-	long pause;
+	int pause;
 };
 
 static struct retry retry_start(void)
@@ -73,13 +73,13 @@ static struct retry retry_start(void)
 static bool retry_next(struct retry *t)
 {
 	unsigned jitter = 0;
-	long pause;
+	int pause;
 
 	if (++t->tries >= TRIES_MAX)
 		return false;
 	if (getrandom(&jitter, sizeof(jitter), GRND_NONBLOCK) < 0)
 		jitter = (unsigned)clock_ms();
-	pause = t->pause / 2 + (long)(jitter % (unsigned)(t->pause / 2 + 1));
+	pause = t->pause / 2 + (int)(jitter % (unsigned)(t->pause / 2 + 1));
 	if (clock_ms() + pause >= t->end)
 		return false;
 	nap_ms(pause);
@@ -561,7 +561,7 @@ int api_task_wait(struct rest *r, const char *node, const char *upid, int timeou
 {
 	CLEANUP(str_free) struct str path = STR_INIT;
 	long long end = clock_ms() + timeout_ms;
-	long pause = 50;
+	int pause = 50;
 	int ret = check_node(node, err);
 
 	if (ret < 0)
@@ -583,7 +583,7 @@ int api_task_wait(struct rest *r, const char *node, const char *upid, int timeou
 		if (left <= 0)
 			return fail(err, ETIMEDOUT, "task %.200s still runs after %d ms", upid,
 				    timeout_ms);
-		nap_ms(pause < left ? pause : (long)left);
+		nap_ms(pause < left ? pause : (int)left);
 		pause = pause * 2 < 1000 ? pause * 2 : 1000;
 	}
 }
