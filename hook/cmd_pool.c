@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "hook/apply.h"
 #include "hook/bootcfg.h"
+#include "hook/byhand.h"
 #include "hook/command.h"
 #include "hook/hostcfg.h"
 #include "hook/objects.h"
@@ -331,6 +332,7 @@ static int add(struct hook *h, int argc, char **argv)
 		tell_added(h, &add, change.added, !change.from);
 		tell_next(h, add.a.name);
 	}
+	byhand_tell(h, &change.after);
 	return publish(h, &change.after);
 }
 

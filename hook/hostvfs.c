@@ -322,8 +322,8 @@ void host_vfs_warn(struct hook *h, const struct pf_where *w)
 		if (v->host || v->leased || host_use_of(h, v, what, sizeof(what)) == HOST_USE_NONE)
 			continue;
 		told++;
-		say("PF %s: VF %u: %s. It is left alone now, and comes without a driver after the "
-		    "next reboot",
+		say("PF %s: VF %u: %s: left alone now, and without a driver after the next "
+		    "reboot",
 		    pf->info.ifname, v->info.index, what);
 	}
 	if (!told)

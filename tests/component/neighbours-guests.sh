@@ -52,7 +52,7 @@ pybind() { # VF DRIVER: as the kernel leaves it after a reboot
 	rm -f "$(dev "$1")/driver"
 	printf '(null)\n' >"$(dev "$1")/driver_override"
 }
-vfhook pool add wan --pf enp6s0f0 --vfs 5 >/dev/null 2>&1
+like "$(vfhook pool add wan --pf enp6s0f0 --vfs 5 2>&1)" "VM 106 hostpci0 names VF 0000:06:02.2 of pool 'wan' by hand.*--take-over" "pool add names it, and how to bring it over"
 by_hand enp6s0f0 2 bc:24:11:0b:0b:02 30
 out=$(vfhook check 2>&1)
 like "$out" 'WARN +VM 106: hostpci0 names VF 0000:06:02.2 of pool .wan. by hand' "check names a VM with a raw VF before boot"

@@ -149,7 +149,7 @@ done
 is "$(wan | grep -c 'vf=0,vlan=31')" 1 "and nothing has changed"
 out=$(plain pool add wan --pf enp6s0f0 --vfs 4 --host-vfs none 2>&1)
 like "$? $out" '^0 .*enp6s0f0v0 is in vmbr1. After the next boot it comes without' "none: done as told, and said what it means"
-like "$(plain boot 2>&1)" 'VF 0: enp6s0f0v0 is in vmbr1. It is left alone now.*--host-vfs 0' "boot says it too, and how to keep it"
+like "$(plain boot 2>&1)" 'VF 0: enp6s0f0v0 is in vmbr1: left alone now.*--host-vfs 0' "boot says it too, and how to keep it"
 
 # --- A container, a program, somebody's VFIO ---
 
