@@ -476,12 +476,29 @@ static int list(struct hook *h, int argc, char **argv)
 
 /* --- remove --- */
 
+/*
+ * Before the pool goes: a removal that is cut off has the rest done by the next one, which would
+ * find no pool to ask for its PFs. What boot has set it sets again, if the pool stays after all.
+ */
+static int put_back_traces(struct hook *h, const char *name, unsigned *failed, struct error *err)
+{
+	CLEANUP(pool_change_free) struct pool_change look = {0};
+	CLEANUP(pool_traces_free) struct pool_traces traces = {0};
+	int r = config_pool_removal(h->root, name, &look, err);
+
+	if (!r)
+		r = pool_traces_read(h, name, &traces, err);
+	if (!r)
+		*failed = pool_traces_undo(h, &traces);
+	return r;
+}
+
 static int remove_pool(struct hook *h, int argc, char **argv)
 {
 	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}};
 	CLEANUP(pool_change_free) struct pool_change change = {0};
-	CLEANUP(pool_traces_free) struct pool_traces traces = {0};
 	struct error err = ERROR_INIT;
+	unsigned failed = 0;
 	const char *args[1];
 	size_t n_args;
 	int r;
@@ -492,11 +509,10 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 		complain("pool remove: wanted: a pool's name; see vfhook pool --help");
 		return EXIT_USAGE;
 	}
-	if (pool_traces_read(h, args[0], &traces, &err) < 0) {
-		complain("pool is not removed: %s", err.text);
-		return EXIT_REFUSED;
-	}
-	if (change_pool(h, NULL, args[0], &change, &err) < 0) {
+	r = put_back_traces(h, args[0], &failed, &err);
+	if (!r && change_pool(h, NULL, args[0], &change, &err) < 0)
+		r = fail_context(&err, "(`vfhook boot` sets its PFs as before)");
+	if (r < 0) {
 		/* A removal that was cut off may have left the rest to be done. */
 		if (err.code == ENOENT && !h->dry_run)
 			publish(h, NULL);
@@ -506,7 +522,7 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 	if (!h->dry_run)
 		say("pool '%s' removed from /" VFHOOK_CFG, args[0]);
 	r = publish(h, &change.after);
-	return pool_traces_undo(h, &traces) ? EXIT_REFUSED : r;
+	return failed ? EXIT_REFUSED : r;
 }
 
 static int run(struct hook *h, int argc, char **argv)

@@ -21,14 +21,14 @@ struct pool_traces {
 	size_t n_vfs;
 };
 
-/* Before the pool is gone: which are they? Release with pool_traces_free(). */
+/* Which are they? None, if there is no such pool. Release with pool_traces_free(). */
 int pool_traces_read(struct hook *h, const char *pool, struct pool_traces *out, struct error *err);
 void pool_traces_free(struct pool_traces *t);
 
 /*
- * Once it is: sriov_drivers_autoprobe 1, as the kernel has it, and no driver_override on VFs that
- * nobody has. Tells each, in a dry run what would be; and what cannot be put back, and how a person
- * does it. Returns how many were not.
+ * Just before the pool goes: sriov_drivers_autoprobe 1, as the kernel has it, and no
+ * driver_override on VFs that nobody has. Tells each, in a dry run what would be; and what cannot
+ * be put back, and how a person does it. Returns how many were not.
  */
 unsigned pool_traces_undo(struct hook *h, const struct pool_traces *t);
 

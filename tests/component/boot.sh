@@ -21,7 +21,7 @@ tree() {
 
 # The part of the kernel that makes functions when sriov_numvfs is written.
 kernel() {
-	sim kernel &
+	"$sim" --root "$node_root" kernel &
 	kernel_pid=$!
 }
 kernel_pid=

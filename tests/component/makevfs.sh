@@ -30,7 +30,7 @@ trap 'kernel_down; node_down' EXIT
 two_vfs() {
 	kernel_down
 	node_up "0000:06:00.0,ifname=enp6s0f0,up=1,$card" "$@"
-	sim kernel 2>/dev/null &
+	"$sim" --root "$node_root" kernel 2>/dev/null &
 	kernel_pid=$!
 	pve_up || exit 1
 	plain pool add wan --pf enp6s0f0 --vfs 2 >/dev/null 2>&1
@@ -221,7 +221,7 @@ rm -f "$node_root/hangs"
 
 kernel_down
 node_up 0000:06:00.0,ifname=enp6s0f0,driver=bnxt_en,vfs=4,up=1,mac=52:54:00:aa:00:01 "0000:07:00.0,ifname=enp7s0,up=1,$card2"
-sim kernel 2>/dev/null &
+"$sim" --root "$node_root" kernel 2>/dev/null &
 kernel_pid=$!
 pve_up || exit 1
 plain pool add wan --pf enp6s0f0 --vfs 2 >/dev/null

@@ -14,7 +14,7 @@ override() { tr -d '\n' <"$(dev "$1")/driver_override"; }
 wan() { sed -n '/^pool: wan/,/^$/p' "$node_root/etc/pve/vfhook.cfg"; }
 kernel_pid=
 kernel_up() {
-	sim kernel 2>/dev/null &
+	"$sim" --root "$node_root" kernel 2>/dev/null &
 	kernel_pid=$!
 }
 kernel_down() {
