@@ -480,7 +480,7 @@ static int list(struct hook *h, int argc, char **argv)
  * Before the pool goes: a removal that is cut off has the rest done by the next one, which would
  * find no pool to ask for its PFs. What boot has set it sets again, if the pool stays after all.
  */
-static int put_back_traces(struct hook *h, const char *name, unsigned *failed, struct error *err)
+static int put_back_traces(struct hook *h, const char *name, struct error *err)
 {
 	CLEANUP(pool_change_free) struct pool_change look = {0};
 	CLEANUP(pool_traces_free) struct pool_traces traces = {0};
@@ -488,8 +488,8 @@ static int put_back_traces(struct hook *h, const char *name, unsigned *failed, s
 
 	if (!r)
 		r = pool_traces_read(h, name, &traces, err);
-	if (!r)
-		*failed = pool_traces_undo(h, &traces);
+	if (!r && pool_traces_undo(h, &traces))
+		r = fail(err, EIO, "what boot has set could not be put back, see above: try again");
 	return r;
 }
 
@@ -498,7 +498,6 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}};
 	CLEANUP(pool_change_free) struct pool_change change = {0};
 	struct error err = ERROR_INIT;
-	unsigned failed = 0;
 	const char *args[1];
 	size_t n_args;
 	int r;
@@ -509,7 +508,7 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 		complain("pool remove: wanted: a pool's name; see vfhook pool --help");
 		return EXIT_USAGE;
 	}
-	r = put_back_traces(h, args[0], &failed, &err);
+	r = put_back_traces(h, args[0], &err);
 	if (!r && change_pool(h, NULL, args[0], &change, &err) < 0)
 		r = fail_context(&err, "(`vfhook boot` sets its PFs as before)");
 	if (r < 0) {
@@ -521,8 +520,7 @@ static int remove_pool(struct hook *h, int argc, char **argv)
 	}
 	if (!h->dry_run)
 		say("pool '%s' removed from /" VFHOOK_CFG, args[0]);
-	r = publish(h, &change.after);
-	return failed ? EXIT_REFUSED : r;
+	return publish(h, &change.after);
 }
 
 static int run(struct hook *h, int argc, char **argv)

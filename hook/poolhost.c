@@ -2,10 +2,12 @@
 #include "hook/poolhost.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "hook/hostcfg.h"
 #include "hook/hostuse.h"
 #include "hook/inventory.h"
@@ -119,15 +121,38 @@ static const struct pool_report *find_pool(const struct inventory *inv, const ch
 	return NULL;
 }
 
+/* A card that is gone has none. */
+static bool has_autoprobe(struct hook *h, const struct pci_addr *pf)
+{
+	char path[PATH_MAX];
+	char addr[PCI_ADDR_LEN];
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/sriov_drivers_autoprobe",
+		 pci_addr_format(pf, addr));
+	return path_exists(h->root, path);
+}
+
 static int take_pf(struct hook *h, const struct pf_report *pf, struct pool_traces *out,
 		   struct error *err)
 {
 	struct pci_addr *more = reallocarray(out->vfs, out->n_vfs + pf->n_vfs + 1, sizeof(*more));
+	enum answer probed = sysfs_autoprobe(h->root, &pf->pf->info.addr);
+	char addr[PCI_ADDR_LEN];
 
 	if (!more)
 		return fail(err, ENOMEM, "out of memory");
 	out->vfs = more;
-	if (sysfs_autoprobe(h->root, &pf->pf->info.addr) == ANSWER_NO && !pf->pf->broken)
+	/* Once the pool is gone nobody would ask again. */
+	if (probed == ANSWER_UNKNOWN)
+		return fail(err, EIO, "sriov_drivers_autoprobe of PF %s cannot be read: try again",
+			    pf->pf->info.ifname);
+	if (probed == ANSWER_NO && pf->pf->broken && has_autoprobe(h, &pf->pf->info.addr))
+		return fail(err, EIO,
+			    "%s: what boot has set for that PF would stay: try again, or put it "
+			    "back first: echo 1 > "
+			    "/sys/bus/pci/devices/%s/sriov_drivers_autoprobe",
+			    pf->pf->why, pci_addr_format(&pf->pf->info.addr, addr));
+	if (probed == ANSWER_NO && !pf->pf->broken)
 		out->pfs[out->n_pfs++] = pf->pf->info;
 	for (size_t i = 0; i < pf->n_vfs; i++) {
 		const struct vf_report *vf = &pf->vfs[i];
