@@ -57,15 +57,6 @@ int numvfs_refused(const struct pf_info *pf, unsigned n, int code, struct error 
 	}
 }
 
-static bool is_wanted(const struct port_wish *w, const struct pci_addr *pf)
-{
-	for (size_t i = 0; i < w->n_pfs; i++) {
-		if (!pci_addr_cmp(&w->pfs[i].addr, pf))
-			return true;
-	}
-	return false;
-}
-
 /* A PF of the wish that has fewer VFs than its pool wants, or none. */
 static const struct pf_state *lacking(const struct snapshot *s, const struct port_wish *w,
 				      unsigned vfs)
@@ -73,7 +64,7 @@ static const struct pf_state *lacking(const struct snapshot *s, const struct por
 	for (size_t i = 0; i < s->n_pfs; i++) {
 		const struct pf_state *pf = &s->pfs[i];
 
-		if (!pf->broken && is_wanted(w, &pf->info.addr) &&
+		if (!pf->broken && pf_wanted(w, &pf->info.addr) &&
 		    (!pf->info.num_vfs || pf->info.num_vfs < vfs))
 			return pf;
 	}

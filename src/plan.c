@@ -188,7 +188,7 @@ static struct step vf_step(enum step_kind kind, const struct pf_state *pf,
 
 /* --- Is it free? --- */
 
-static bool pf_wanted(const struct port_wish *w, const struct pci_addr *pf)
+bool pf_wanted(const struct port_wish *w, const struct pci_addr *pf)
 {
 	for (size_t i = 0; i < w->n_pfs; i++) {
 		if (!pci_addr_cmp(&w->pfs[i].addr, pf))

@@ -192,6 +192,9 @@ int plan_change(const struct pf_state *pf, const struct vf_state *vf,
 int plan_release(const struct pf_state *pf, const struct vf_state *state, const struct lease *lease,
 		 struct plan *p, struct error *err);
 
+/* Is that PF, by its address, one of those that the wish may have a VF of? */
+bool pf_wanted(const struct port_wish *w, const struct pci_addr *pf);
+
 /* Something of a guest's is on it: a lease that was removed by hand leaves a free VF so. */
 bool vf_is_marked(const struct vf_state *v);
 
