@@ -43,9 +43,9 @@ PKG_LIBS    = -lc $(shell pkg-config --libs $(PKGS))
 CPPFLAGS_ALL = -D_GNU_SOURCE -DVFHOOK_VERSION='"$(VERSION)"' -I. $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL  = -std=gnu11 $(WARN) $(CFLAGS)
 
-LIB_SRC  := $(wildcard base/*.c src/*.c pveapi/*.c)
-HOOK_SRC := $(wildcard hook/*.c)
-PROG_SRC := $(LIB_SRC) $(HOOK_SRC)
+# From the bottom up: what stands further left knows nothing of what stands further right.
+DIRS     := src/base src/vf pveapi src/port hook src/host src/show src/check src/command
+PROG_SRC := $(wildcard $(DIRS:%=%/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 
 PROG_OBJ := $(PROG_SRC:%.c=$(BUILD)/obj/%.o)
@@ -54,10 +54,10 @@ SAN_OBJ       := $(PROG_SRC:%.c=$(BUILD)/san/%.o)
 SAN_LIB_OBJ   := $(filter-out $(BUILD)/san/hook/main.o,$(SAN_OBJ))
 FAKES         := tests/fake/kernel.o tests/fake/vfio.o
 # The program on a kernel that is a file: what no rig has, and what needs no VM.
-FAKE_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_OBJ)) $(FAKES:%=$(BUILD)/san/%)
+FAKE_OBJ      := $(filter-out $(BUILD)/san/src/vf/netlink.o,$(SAN_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 # The same without sanitizers, for tests that run it thousands of times.
-PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/netlink.o,$(PROG_OBJ)) $(FAKES:%=$(BUILD)/obj/%)
-UNIT_OBJ      := $(filter-out $(BUILD)/san/src/netlink.o,$(SAN_LIB_OBJ)) $(FAKES:%=$(BUILD)/san/%)
+PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/vf/netlink.o,$(PROG_OBJ)) $(FAKES:%=$(BUILD)/obj/%)
+UNIT_OBJ      := $(filter-out $(BUILD)/san/src/vf/netlink.o,$(SAN_LIB_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 UNIT_BIN      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/restprobe $(BUILD)/tests/pvesim-standin \
                  $(BUILD)/tests/vfmbx $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat \
@@ -85,9 +85,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(UNIT_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 
-# The one that includes src/netlink.c has no other kernel beside it.
+# The one that includes src/vf/netlink.c has no other kernel beside it.
 $(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
-		$(filter $(BUILD)/san/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/,vf.o json.o jsonout.o vflist.o)
+		$(filter $(BUILD)/san/src/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/vf/,vf.o vflist.o)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 
@@ -99,7 +99,7 @@ $(BUILD)/tests/vfhook-plain: $(PLAIN_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(BUILD)/tests/restprobe: $(BUILD)/san/tests/component/restprobe.o $(filter $(BUILD)/san/base/% $(BUILD)/san/pveapi/%,$(SAN_OBJ))
+$(BUILD)/tests/restprobe: $(BUILD)/san/tests/component/restprobe.o $(filter $(BUILD)/san/src/base/% $(BUILD)/san/pveapi/%,$(SAN_OBJ))
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
 
@@ -203,7 +203,7 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory -j2 fuzz-bin
 	$(Q)RUNS=$(RUNS) JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) BUILD=$(BUILD) tests/fuzz/run $(TARGETS)
 
-C_FILES = $(wildcard base/*.[ch] src/*.[ch] pveapi/*.[ch] hook/*.[ch] tests/*/*.[ch])
+C_FILES = $(wildcard $(DIRS:%=%/*.[ch]) tests/*/*.[ch])
 SH_FILES = $(shell grep -rlE --exclude-dir=__pycache__ --exclude-dir=corpus '^\#!/bin/(ba)?sh' install.sh packaging debian .ci tests)
 
 lint:

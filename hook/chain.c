@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "hook/events.h"
-#include "hook/say.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/port/events.h"
+#include "src/base/say.h"
 #include "pveapi/storage.h"
 
 int hookscript_path(int root, const char *volid, char *path, size_t size, struct error *err)

@@ -7,22 +7,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/answer.h"
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "hook/apply.h"
-#include "hook/events.h"
-#include "hook/handover.h"
-#include "hook/hook.h"
-#include "hook/mac.h"
-#include "hook/objects.h"
-#include "hook/portplan.h"
-#include "hook/ports.h"
-#include "hook/say.h"
-#include "hook/startvm.h"
-#include "hook/wish.h"
+#include "src/base/answer.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/port/apply.h"
+#include "src/port/events.h"
+#include "hook/job_control.h"
+#include "src/port/hook.h"
+#include "src/port/mac.h"
+#include "src/port/objects.h"
+#include "src/port/port_plan.h"
+#include "src/port/port_changes.h"
+#include "src/base/say.h"
+#include "hook/start_vm.h"
+#include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
-#include "src/lease.h"
+#include "src/vf/lease.h"
 
 /* The start that refused is over in a moment; a stop or backup that comes between may take longer.
  */

@@ -8,15 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "src/base/cleanup.h"
 #include "hook/chain.h"
-#include "hook/command.h"
-#include "hook/hook.h"
+#include "src/command/command.h"
+#include "src/port/hook.h"
 #include "hook/phase_lock.h"
-#include "hook/reclaim.h"
-#include "hook/restart.h"
-#include "hook/say.h"
-#include "hook/watch.h"
+#include "src/port/reclaim.h"
+#include "hook/restart_job.h"
+#include "src/base/say.h"
+#include "hook/start_watch.h"
 #include "pveapi/vmstate.h"
 
 #ifndef VFHOOK_VERSION
@@ -246,7 +246,7 @@ static int run_phase(const struct globals *g, int argc, char **argv)
 	return EXIT_USAGE;
 }
 
-/* What we start ourselves: hook/handover.h, hook/watch.h. */
+/* What we start ourselves: hook/job_control.h, hook/start_watch.h. */
 static const struct phase detached[] = {
 	{"job", run_job, true}, {"write-job", run_write_job, true}, {"watch", run_watch, true}};
 

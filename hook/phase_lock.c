@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 #include "pveapi/vmstate.h"
 
 #define PROC_LOCKS_MAX (4UL * 1024 * 1024)

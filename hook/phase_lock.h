@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 
 enum phase_lock {
 	PHASE_LOCK_CALLERS, /* whoever called us holds it, or what called that */

@@ -8,10 +8,10 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
 

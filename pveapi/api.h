@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 #include "pveapi/rest.h"
 
 /*

@@ -13,8 +13,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 #include "pveapi/lines.h"
 #include "pveapi/mapping.h"
 #include "pveapi/section.h"

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/answer.h"
-#include "base/error.h"
-#include "base/text.h"
+#include "src/base/answer.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
 
 #define PVE_HOSTPCI_MAX 16 /* hostpci0..15: PVE::QemuServer::PCI MAX_HOSTPCI_DEVICES */
 #define PVE_VMID_MIN	100

@@ -5,9 +5,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 #include "pveapi/section.h"
 
 #define MANAGER_STATUS "etc/pve/ha/manager_status"

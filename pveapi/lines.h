@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "src/base/text.h"
 
 struct lines {
 	const char *next;

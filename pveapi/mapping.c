@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 #include "pveapi/lines.h"
 #include "pveapi/section.h"
 

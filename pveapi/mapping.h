@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 
 /*
  * One `map` value of a mapping, taken apart. Strings may be "" when absent. A

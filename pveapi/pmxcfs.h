@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 
 /*
  * 0 if /etc/pve is the cluster's, -ENODEV if it is only the folder of that name below it (what is

@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/base/text.h"
 
 /* The longest line that is read; a greeting has some hundred bytes. */
 #define LINE_MAX_LEN 65536

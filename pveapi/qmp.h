@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 
 /*
  * Run a command without arguments ("stop", "quit") and wait for its answer, at most timeout_ms.

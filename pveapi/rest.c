@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 #include "pveapi/tls.h"
 
 #define PORT		   8006

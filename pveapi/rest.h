@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/error.h"
-#include "base/text.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
 
 #define VFHOOK_TOKEN_PATH "etc/pve/priv/vfhook.token"
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/seen.h"
+#include "src/base/cleanup.h"
+#include "src/base/same_set.h"
 #include "pveapi/lines.h"
 
 #define LINE_MAX_LEN 8192

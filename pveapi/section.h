@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 
 /* No /etc/pve file is larger than this (pmxcfs: CFS_MAX_FILESIZE, 1 MiB). */
 #define PVE_FILE_MAX 1048576

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 
 #define STORAGE_CFG "etc/pve/storage.cfg"
 

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 
 /* A hookscript is run by the task itself, or by a script that is; nobody nests deeper. */
 #define MAX_LEVELS 8

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 #include "pveapi/guest.h"
 #include "pveapi/lines.h"
 

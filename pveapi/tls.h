@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "src/base/error.h"
 
 #define TLS_NAME_LEN 256 /* a DNS name (at most 253) or an address, and its NUL */
 

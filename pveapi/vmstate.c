@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 #include "pveapi/guest.h"
 #include "pveapi/lines.h"
 #include "pveapi/section.h"

@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/answer.h"
-#include "base/error.h"
-#include "base/text.h"
+#include "src/base/answer.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
 #include "pveapi/guest.h"
 
 /*

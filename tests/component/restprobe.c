@@ -22,8 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/text.h"
 #include "pveapi/api.h"
 
 #define PARAMS_MAX 64

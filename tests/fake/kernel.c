@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A stand-in for src/netlink.c: the kernel's side of VFs kept in files below
+ * A stand-in for src/vf/netlink.c: the kernel's side of VFs kept in files below
  * the root, fake-kernel/<ifindex>.json, one process at a time (flock). It is not
  * there to agree with the program but to disagree as drivers do that no rig
  * has. A PF's file may set "quirks":
@@ -57,10 +57,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "src/json.h"
-#include "src/kernel_impl.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/vf/kernel_impl.h"
 
 #define PATIENCE_MS 1000
 #define STUCK_S	    60

@@ -11,7 +11,7 @@
 
 static unsigned complaints;
 
-/* In place of hook/say.c: what a person would read must be one line that can be shown. */
+/* In place of src/base/say.c: what a person would read must be one line that can be shown. */
 static void look_at(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 static void look_at(const char *fmt, va_list ap)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's command line, read and edited; modprobe's lines; grub's. max_len=256 */
-#include "hook/cmdline.h"
-#include "hook/host_facts.h"
+#include "src/host/cmdline.h"
+#include "src/host/host_facts.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const words[] = {"intel_iommu=on", "iommu=pt"};

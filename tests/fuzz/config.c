@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook.cfg, read and edited. max_len=768 */
-#include "hook/config.c"
+#include "src/port/config.c"
 #include "tests/fuzz/fuzz.h"
 
 /* Are the sections of b those of a, but for the one left out (SIZE_MAX: none)? */

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/error.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

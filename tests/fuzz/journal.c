@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A journal as JSON, and its undoing. max_len=2048 */
-#include "src/journal.c"
+#include "src/vf/journal.c"
 #include "tests/fuzz/fuzz.h"
 
 static json_t *to_json(const struct plan *p)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A lease as JSON. max_len=1024 */
-#include "src/lease.h"
-#include "src/json.h"
+#include "src/vf/lease.h"
+#include "src/base/json.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

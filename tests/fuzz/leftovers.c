@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Scripts and units that set VFs by hand. max_len=512 */
-#include "hook/check_leftovers.c"
+#include "src/check/check_leftovers.c"
 #include "tests/fuzz/fuzz.h"
 
 /* It shows the line that it names, and nothing of the next one. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /proc/locks. max_len=512 */
-#include "base/cleanup.h"
-#include "base/locks.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/locks.h"
+#include "src/base/text.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

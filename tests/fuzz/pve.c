@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /etc/pve/.members and dpkg's status file. max_len=512 */
-#include "hook/check_pve.h"
+#include "src/check/check_pve.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is shown of text from outside; numbers and addresses. max_len=256 */
-#include "hook/table.h"
+#include "src/show/table.h"
 #include "pveapi/mapping.h"
 #include "pveapi/rest.h"
 #include "tests/fuzz/fuzz.h"

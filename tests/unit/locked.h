@@ -3,8 +3,8 @@
 #ifndef VFHOOK_TESTS_LOCKED_H
 #define VFHOOK_TESTS_LOCKED_H
 
-#include "src/execute.h"
-#include "src/lease.h"
+#include "src/vf/execute.h"
+#include "src/vf/lease.h"
 
 static inline struct owner *owner_of(int root, uint32_t vmid)
 {

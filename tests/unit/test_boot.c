@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hook/locate.h"
-#include "hook/makevfs.h"
-#include "hook/refresh.h"
+#include "src/port/pf_where.h"
+#include "src/host/make_vfs.h"
+#include "src/port/mapping_follow.h"
 
 #include <cmocka.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <time.h>
 
-#include "hook/cfslock.h"
+#include "src/port/cfs_lock.h"
 #include "tests/unit/tree.h"
 
 #define LOCK "etc/pve/priv/lock/vfhook"

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "hook/host_facts.h"
-#include "hook/leftovers.h"
-#include "hook/pf_facts.h"
-#include "src/drivers.h"
+#include "src/base/cleanup.h"
+#include "src/host/host_facts.h"
+#include "src/check/leftovers.h"
+#include "src/check/pf_facts.h"
+#include "src/vf/drivers.h"
 
 #include "tests/unit/tree.h"
 

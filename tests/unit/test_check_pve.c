@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The Proxmox VE side of vfhook check: what each judge makes of its facts. */
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "hook/check_pve.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/check/check_pve.h"
 #include "tests/unit/tree.h"
 
 static const char *const levels[] = {"PASS", "WARN", "FAIL"};

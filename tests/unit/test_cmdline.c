@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "hook/cmdline.h"
+#include "src/base/cleanup.h"
+#include "src/host/cmdline.h"
 
 #include <cmocka.h>
 

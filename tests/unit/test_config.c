@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hook/config.h"
+#include "src/port/config.h"
 
 #include <time.h>
 
-#include "base/cleanup.h"
+#include "src/base/cleanup.h"
 #include "tests/unit/tree.h"
 
 #define NAME "/etc/pve/vfhook.cfg"
@@ -488,7 +488,7 @@ static void test_load_for(void **state)
 	assert_non_null(strstr(err.text, "is there already, in line"));
 }
 
-/* As plans do it (hook/objects.c): from one text of the section to another. */
+/* As plans do it (src/port/objects.c): from one text of the section to another. */
 static int add_port(const struct tree *t, const struct port *p, struct error *err)
 {
 	AUTO_FREE char *text = NULL;

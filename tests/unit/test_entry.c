@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hook/entry.h"
+#include "src/port/hostpci_judge.h"
 #include "tests/unit/tree.h"
 
 #define CONFIG                                                                                     \

@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "base/cleanup.h"
-#include "hook/events.h"
+#include "src/base/cleanup.h"
+#include "src/port/events.h"
 #include "tests/unit/tree.h"
 
 #define DIR_PATH "var/lib/vfhook"

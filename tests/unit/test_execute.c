@@ -5,9 +5,9 @@
  */
 #include <signal.h>
 
-#include "src/execute.h"
-#include "src/journal.h"
-#include "src/json.h"
+#include "src/vf/execute.h"
+#include "src/vf/journal.h"
+#include "src/base/json.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "base/cleanup.h"
+#include "src/base/cleanup.h"
 #include "tests/unit/tree.h"
 
 static void test_read(void **state)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <signal.h>
 
-#include "hook/handover.h"
-#include "hook/restart.h"
+#include "hook/job_control.h"
+#include "hook/restart_job.h"
 #include "tests/unit/tree.h"
 
 /* Who holds a lock is told from /proc/locks. */

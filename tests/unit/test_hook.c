@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hook/hook.h"
+#include "src/port/hook.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

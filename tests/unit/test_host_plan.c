@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "hook/host_plan.h"
+#include "src/base/cleanup.h"
+#include "src/host/host_plan.h"
 
 #include <cmocka.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "src/execute.h"
-#include "src/journal.h"
-#include "src/json.h"
+#include "src/vf/execute.h"
+#include "src/vf/journal.h"
+#include "src/base/json.h"
 #include "tests/unit/tree.h"
 
 #define JOURNAL RUN_DIR "/journal/100"

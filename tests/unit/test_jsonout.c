@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is written by hand, read by a JSON library. */
-#include "src/json.h"
+#include "src/base/json.h"
 #include "tests/unit/tree.h"
 
 static void test_shape(void **state)

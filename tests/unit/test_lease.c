@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <signal.h>
 
-#include "src/json.h"
-#include "src/lease.h"
+#include "src/base/json.h"
+#include "src/vf/lease.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

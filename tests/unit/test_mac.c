@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hook/mac.h"
+#include "src/port/mac.h"
 #include "tests/unit/tree.h"
 
 static void make(const struct tree *t, const struct config *c, uint8_t mac[6])

@@ -20,8 +20,8 @@ static int wire_nanosleep(const struct timespec *nap, struct timespec *left);
 #define recvfrom      wire_recvfrom
 #define clock_gettime wire_clock
 #define nanosleep     wire_nanosleep
-#include "src/kernel.c"
-#include "src/netlink.c"
+#include "src/vf/kernel.c"
+#include "src/vf/netlink.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

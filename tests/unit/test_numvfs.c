@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "src/numvfs.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/vf/numvfs.h"
 #include "tests/unit/tree.h"
 
 #define NUMVFS DEV PF0 "/sriov_numvfs"

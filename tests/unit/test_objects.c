@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Steps that set an object outside of VFs from one text to another: all undone, or all finished. */
-#include "src/execute.h"
-#include "src/journal.h"
+#include "src/vf/execute.h"
+#include "src/vf/journal.h"
 #include "tests/unit/tree.h"
 
 #include "tests/unit/locked.h"

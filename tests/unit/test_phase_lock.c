@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
-#include "base/cleanup.h"
+#include "src/base/cleanup.h"
 #include "hook/phase_lock.h"
 #include "pveapi/vmstate.h"
 #include "tests/unit/tree.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Plans out of snapshots that are built by hand: no file, no kernel. */
-#include "src/plan.h"
+#include "src/vf/plan.h"
 #include "tests/unit/tree.h"
 
 #define PFS 3

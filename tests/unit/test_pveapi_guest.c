@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 #include "pveapi/guest.h"
 #include "pveapi/section.h"
 

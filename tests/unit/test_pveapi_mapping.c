@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "src/base/file.h"
 #include "pveapi/mapping.h"
 #include "pveapi/section.h"
 

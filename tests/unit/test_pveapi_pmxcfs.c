@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "base/file.h"
+#include "src/base/error.h"
+#include "src/base/file.h"
 #include "pveapi/pmxcfs.h"
 
 /* Last: it makes a macro of fail(). */

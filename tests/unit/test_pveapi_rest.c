@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "base/file.h"
+#include "src/base/file.h"
 #include "pveapi/api.h"
 #include "pveapi/mapping.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "src/base/text.h"
 #include "pveapi/section.h"
 
 /* Last: it makes a macro of fail(). */

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 #include "pveapi/storage.h"
 
 /* Last: it makes a macro of fail(). */

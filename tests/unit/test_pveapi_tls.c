@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/cleanup.h"
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 #include "pveapi/tls.h"
 
 /* Last: it makes a macro of fail(). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A temporary directory that stands in for "/", for tests. Include after base/file.h and cmocka.h.
+/* A temporary directory that stands in for "/", for tests. Include after src/base/file.h and
+ * cmocka.h.
  */
 #ifndef VFHOOK_TESTS_PVEAPI_TREE_H
 #define VFHOOK_TESTS_PVEAPI_TREE_H

@@ -8,7 +8,7 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 
-#include "base/file.h"
+#include "src/base/file.h"
 #include "pveapi/vmstate.h"
 
 /* Last: it makes a macro of fail(). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "src/snapshot.h"
+#include "src/vf/snapshot.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

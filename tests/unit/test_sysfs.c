@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "src/sysfs.h"
+#include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 
 #define VF0   "0000:06:10.0"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hook/table.h"
+#include "src/show/table.h"
 
 #include <locale.h>
 #include <time.h>
 #include <wchar.h>
 
-#include "base/cleanup.h"
+#include "src/base/cleanup.h"
 #include "tests/unit/tree.h"
 
 enum { VF, VM, MAC, FLAG, DRIVER, COLUMNS };

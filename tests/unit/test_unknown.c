@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 
 #include "pveapi/vmstate.h"
-#include "src/execute.h"
-#include "src/journal.h"
+#include "src/vf/execute.h"
+#include "src/vf/journal.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

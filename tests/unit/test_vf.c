@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "src/json.h"
-#include "src/vf.h"
+#include "src/base/json.h"
+#include "src/vf/vf.h"
 #include "tests/unit/tree.h"
 
 static const struct vf_settings full = {

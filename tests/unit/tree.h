@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/text.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 
 #include <cmocka.h>
 

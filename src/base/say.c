@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/base/say.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/text.h"
+
+/* One write a line: lines of two VMs in one journal stay whole. */
+static void put(FILE *f, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void put(FILE *f, const char *fmt, va_list ap)
+{
+	static const char name[] = "vfhook: ";
+	char raw[2048];
+	char line[sizeof(name) + sizeof(raw)];
+	size_t len;
+
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	memcpy(line, name, sizeof(name));
+	text_clean(raw, line + sizeof(name) - 1, sizeof(raw));
+	len = strlen(line);
+	line[len++] = '\n';
+	/* Not through stdio's buffer: it asks what it writes to, and this is all that a start says.
+	 */
+	fflush(f);
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fileno(f), line + done, len - done);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		done += n > 0 ? (size_t)n : 0;
+	}
+}
+
+void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put(stdout, fmt, ap);
+	va_end(ap);
+}
+
+void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put(stderr, fmt, ap);
+	va_end(ap);
+}
+
+void say_to_nobody_too(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+}
+
+void say_child(void)
+{
+	signal(SIGPIPE, SIG_DFL);
+}
+
+void say_line(void *arg, const char *line)
+{
+	(void)arg;
+	say("%s", line);
+}

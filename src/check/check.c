@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/check/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/base/text.h"
+
+void report_add(struct report *r, enum check_level level, const char *id, const char *subject,
+		const char *remedy, const char *fmt, ...)
+{
+	struct finding *more = reallocarray(r->list, r->n + 1, sizeof(*more));
+	char text[sizeof(more->text)];
+	struct finding *f;
+	va_list ap;
+
+	if (!more) {
+		r->failed = true;
+		return;
+	}
+	r->list = more;
+	f = &r->list[r->n++];
+	*f = (struct finding){.level = level, .id = id};
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	text_clean(text, f->text, sizeof(f->text));
+	text_clean(subject, f->subject, sizeof(f->subject));
+	text_clean(remedy, f->remedy, sizeof(f->remedy));
+}
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+void report_progress(struct report *r, const char *what)
+{
+	if (!r->since_ms) {
+		/* main.c keeps TERM of one that only knows text. */
+		r->watched = isatty(STDERR_FILENO) && !getenv("TERM");
+		r->since_ms = now_ms();
+	}
+	if (!r->watched || now_ms() - r->since_ms < 1000)
+		return;
+	fprintf(stderr, "\rvfhook: looking at %s ...\033[K", what);
+	fflush(stderr);
+	r->shown = true;
+}
+
+void report_progress_end(struct report *r)
+{
+	if (r->shown)
+		fputs("\r\033[K", stderr);
+	r->shown = false;
+}
+
+void report_free(struct report *r)
+{
+	free(r->list);
+	*r = (struct report){0};
+}
+
+enum check_level report_worst(const struct report *r)
+{
+	enum check_level worst = r->failed ? CHECK_FAIL : CHECK_PASS;
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->list[i].level > worst)
+			worst = r->list[i].level;
+	}
+	return worst;
+}

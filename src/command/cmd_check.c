@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook check: is everything there that a VM with a VF needs? */
+#include <stdio.h>
+
+#include "src/base/cleanup.h"
+#include "src/check/check.h"
+#include "src/command/command.h"
+#include "src/base/say.h"
+#include "src/base/json.h"
+
+static const char *level_name(enum check_level level)
+{
+	static const char *const names[] = {"PASS", "WARN", "FAIL"};
+
+	return names[level];
+}
+
+static size_t count(const struct report *r, enum check_level level)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += r->list[i].level == level;
+	return n;
+}
+
+static void print_text(const struct report *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct finding *f = &r->list[i];
+
+		printf("%s  %s%s%s\n", level_name(f->level), f->subject, f->subject[0] ? ": " : "",
+		       f->text);
+		if (f->remedy[0])
+			printf("      -> %s\n", f->remedy);
+	}
+	printf("%zu passed, %zu warnings, %zu failed\n", count(r, CHECK_PASS), count(r, CHECK_WARN),
+	       count(r, CHECK_FAIL));
+	fflush(stdout);
+}
+
+static int print_json(const struct report *r, enum output_format format)
+{
+	AUTO_JSON json_t *list = json_array();
+	AUTO_JSON json_t *all = NULL;
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct finding *f = &r->list[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s s:s s:s s:s s:s}", "level",
+						level_name(f->level), "check", f->id, "subject",
+						f->subject, "text", f->text, "remedy", f->remedy));
+	}
+	all = json_pack("{s:s s:O}", "worst", level_name(report_worst(r)), "findings", list);
+	return output_json(all, format);
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	CLEANUP(report_free) struct report r = {0};
+	CLEANUP(config_free) struct config c = {0};
+	const char *format_text = NULL;
+	const struct opt opts[] = {{"output-format", &format_text, NULL}};
+	struct error err = ERROR_INIT;
+	enum output_format format;
+	const char *args[1];
+	size_t n_args;
+
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 0, &n_args) ||
+	    output_format_parse(format_text, &format))
+		return EXIT_USAGE;
+	if (config_load(h->root, &c, &err) < 0)
+		report_add(&r, CHECK_FAIL, "config", "", "mend the file by hand: man vfhook", "%s",
+			   err.text);
+	report_progress(&r, "the host");
+	check_host(h, &r);
+	report_progress(&r, "the PFs");
+	check_pfs(h, &c, &r);
+	report_progress(&r, "what else makes VFs");
+	check_leftovers(h, &c, &r);
+	check_pve(h, &c, &r);
+	report_progress_end(&r);
+	if (r.failed) {
+		complain("out of memory: the report is not complete");
+		return EXIT_REFUSED;
+	}
+	if (format == OUTPUT_TEXT)
+		print_text(&r);
+	else if (print_json(&r, format))
+		return EXIT_REFUSED;
+	return report_worst(&r) == CHECK_FAIL ? EXIT_REFUSED : EXIT_DONE;
+}
+
+const struct command cmd_check = {
+	.name = "check",
+	.summary = "is everything there that a VM with a VF needs?",
+	.help = "Usage: vfhook check [--output-format text|json|json-pretty]\n"
+		"\n"
+		"Looks at the host, its PFs and Proxmox VE, and changes nothing. Each\n"
+		"requirement is one line: PASS, WARN or FAIL, and below it how to mend it. Exit\n"
+		"status 1 if anything FAILs.\n",
+	.run = run,
+	.without_pve = "",
+};

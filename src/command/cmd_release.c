@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook release: what post-stop does, for a VM whose post-stop never came. */
+#include <errno.h>
+
+#include "src/base/cleanup.h"
+#include "src/command/command.h"
+#include "hook/job_control.h"
+#include "src/port/reclaim.h"
+#include "src/base/say.h"
+#include "pveapi/vmstate.h"
+
+/* Long enough for a phase that is at its end, too short for a whole start. */
+#define LOCK_WAIT_MS 2000
+
+/* PVE's lock first, as a phase has it. In a dry run it is only looked at. */
+static bool lock_vm(struct hook *h, uint32_t vmid, struct vm_locks *l)
+{
+	struct error err = ERROR_INIT;
+
+	if (h->dry_run) {
+		if (try_vm_locks(h, vmid, l))
+			return true;
+		complain("VM %u is being started, stopped or changed just now: try again later",
+			 vmid);
+		return false;
+	}
+	l->pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, &err);
+	if (l->pve >= 0 && !hook_lock_vm(h, vmid, LOCK_WAIT_MS, &l->ours, &err))
+		return true;
+	if (err.code == EWOULDBLOCK)
+		complain("VM %u is being started, stopped or changed just now: try again later",
+			 vmid);
+	else
+		complain("%s", err.text);
+	return false;
+}
+
+static int release(struct hook *h, uint32_t vmid)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	struct error err = ERROR_INIT;
+	struct proc_id qemu;
+	enum answer runs;
+	size_t found = 0;
+	int r;
+
+	if (!lock_vm(h, vmid, &locks))
+		return EXIT_REFUSED;
+	runs = vm_runs(h->root, vmid, &qemu, &err);
+	if (runs == ANSWER_YES) {
+		complain("VM %u runs (QEMU process %d): its VFs stay with it; stop it first: "
+			 "qm stop %u",
+			 vmid, (int)qemu.pid, vmid);
+		return EXIT_REFUSED;
+	}
+	r = runs == ANSWER_NO ? recover_own(h, locks.ours, &err) : error_code(&err);
+	if (!r)
+		r = release_vm(h, locks.ours, NULL, 0, &found, &err);
+	if (r < 0) {
+		complain("%s", err.text);
+		return EXIT_REFUSED;
+	}
+	if (!found)
+		say("VM %u holds no VF", vmid);
+	return EXIT_DONE;
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	const struct opt opts[] = {{"dry-run", NULL, &h->dry_run}};
+	const char *arg = NULL;
+	uint32_t vmid;
+	size_t n;
+
+	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &arg, 1, &n))
+		return EXIT_USAGE;
+	if (!n) {
+		complain("release: wanted: a VM id; see vfhook release --help");
+		return EXIT_USAGE;
+	}
+	return vmid_parse(arg, &vmid) ? EXIT_USAGE : release(h, vmid);
+}
+
+const struct command cmd_release = {
+	.name = "release",
+	.summary = "give back the VFs of a VM that is not running",
+	.help = "Usage: vfhook release <vmid> [--dry-run]\n"
+		"\n"
+		"Clears the VFs that the VM holds and gives them back, also those marked dirty\n"
+		"because an earlier try could not clean them. Refuses if the VM runs, or is\n"
+		"being started or stopped. The next start of any VM that needs a VF does the\n"
+		"same by itself.\n"
+		"\n"
+		"  --dry-run  tell what would be done, and do nothing\n",
+	.run = run,
+};

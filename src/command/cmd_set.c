@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vfhook set: other wishes for a port. On a running VM the kernel takes them
+ * at once, through a plan that is undone if it fails; then they are written.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/cleanup.h"
+#include "src/port/apply.h"
+#include "src/port/mac.h"
+#include "src/port/objects.h"
+#include "src/port/port_plan.h"
+#include "src/port/port_changes.h"
+#include "src/port/reclaim.h"
+#include "src/base/say.h"
+#include "pveapi/vmstate.h"
+#include "src/vf/lease.h"
+
+#define LOCK_WAIT_MS 30000
+
+struct set {
+	uint32_t vmid;
+	unsigned slot;
+	const char *slot_text;
+	struct wish_args wishes;
+	struct key_change changes[WISH_COUNT + 2];
+	size_t n_changes;
+	char mac[MAC_LEN];
+	bool new_mac; /* the MAC becomes another one, or none */
+};
+
+static void add_change(struct set *s, const char *key, const char *value)
+{
+	if (value && !strcmp(value, "unset"))
+		value = NULL;
+	s->changes[s->n_changes++] = (struct key_change){key, value};
+}
+
+/* What was typed, as keys and values for the file. */
+static int make_changes(struct hook *h, struct set *s, const struct config *c,
+			const struct port *now, struct error *err)
+{
+	const char *const *v = s->wishes.value;
+	bool no_vlan = v[WISH_VLAN] && !strcmp(v[WISH_VLAN], "unset");
+	struct port p = *now;
+
+	p.mac_auto = false;
+	if (wish_apply(h, c, &s->wishes, true, &p, err) < 0)
+		return error_code(err);
+	if (p.mac_auto && mac_make(h->root, c, p.want.mac, err) < 0)
+		return error_code(err);
+	mac_format(p.want.mac, s->mac);
+	for (size_t i = 0; i < WISH_COUNT; i++) {
+		if (v[i] && i == WISH_MAC && strcmp(v[i], "unset") != 0)
+			add_change(s, wish_keys[i], s->mac);
+		else if (v[i])
+			add_change(s, wish_keys[i], v[i]);
+		else if (no_vlan && (i == WISH_VLAN_QOS || i == WISH_VLAN_PROTO))
+			add_change(s, wish_keys[i], NULL); /* they are nothing without it */
+	}
+	return 0;
+}
+
+/* --- The VM that runs --- */
+
+/* 1: the VM runs, on the VF of this lease; 0: it does not run. */
+static int find_running(struct hook *h, const struct set *s, struct lease *l, struct error *err)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	struct pci_addr actual;
+	struct proc_id qemu;
+	size_t n;
+	enum answer runs = vm_runs(h->root, s->vmid, &qemu, err);
+	int r;
+
+	if (runs != ANSWER_YES)
+		return runs == ANSWER_NO ? 0 : error_code(err);
+	if (lease_list(h->root, &all, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].broken || all[i].lease.vmid != s->vmid || all[i].lease.slot != s->slot)
+			continue;
+		*l = all[i].lease;
+		r = vm_hostpci_actual(h->root, &qemu, s->slot, &actual, err);
+		/* Not "not on it": the file would be changed, and the VF not. */
+		if (r < 0)
+			return r;
+		if (r && !pci_addr_cmp(&actual, &l->vf))
+			return 1;
+	}
+	say("VM %u runs, but not on a VF of hostpci%u: nothing is changed live", s->vmid, s->slot);
+	return 0;
+}
+
+static void tell_live(const struct set *s, const struct plan *p)
+{
+	char what[600];
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_steps; i++) {
+		if (p->steps[i].kind != STEP_SET)
+			continue;
+		say("VM %u hostpci%u: live: %s", s->vmid, s->slot,
+		    step_describe(&p->steps[i], what, sizeof(what)));
+		n++;
+	}
+	if (!n)
+		say("VM %u hostpci%u: nothing to change live", s->vmid, s->slot);
+}
+
+/* The steps that bring the VF of that lease to those wishes. */
+static int plan_live(struct hook *h, const struct set *s, const struct lease *l,
+		     const struct vf_settings *want, struct plan *p, struct error *err)
+{
+	struct observer look = {.root = h->root, .kernel = h->kernel, .vmid = s->vmid};
+	CLEANUP(snapshot_free) struct snapshot snap = {0};
+	const struct pf_state *pf = NULL;
+	const struct vf_state *v;
+
+	if (snapshot_read(&look, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, &snap, err) <
+	    0)
+		return error_code(err);
+	v = snapshot_find(&snap, &l->vf, &pf);
+	if (!v || !v->leased || v->lease_broken)
+		return fail(err, EIO, "the VF cannot be read: %s",
+			    snap.n_pfs && snap.pfs[0].broken ? snap.pfs[0].why : "it is gone");
+	return plan_change(pf, v, want, p, err);
+}
+
+/* --- The command --- */
+
+/* The section of the port, as the last step: then the VF is as it says. */
+static int plan_file(struct hook *h, struct set *s, struct port *after, struct plan *p, char **from,
+		     struct error *err)
+{
+	AUTO_FREE char *to = NULL;
+	char set[256];
+	char what[400];
+	char id[32];
+
+	if (config_change_keys(h->root, s->vmid, s->slot, s->changes, s->n_changes, from, &to,
+			       after, err) < 0)
+		return error_code(err);
+	snprintf(id, sizeof(id), "%u-%u", s->vmid, s->slot);
+	snprintf(what, sizeof(what), "port %s in /" VFHOOK_CFG ": -> pool %s, %s", id, after->pool,
+		 vf_settings_describe(&after->want, set, sizeof(set)));
+	return plan_add_object(
+		p,
+		&(struct step_object){
+			.kind = OBJECT_PORT, .name = id, .from = *from, .to = to, .what = what},
+		err);
+}
+
+static void tell_done(const struct hook *h, const struct set *s, const struct port *after,
+		      bool running)
+{
+	char text[256];
+
+	say("VM %u hostpci%u: %s %u-%u in /" VFHOOK_CFG ": pool %s, %s", s->vmid, s->slot,
+	    h->dry_run ? "would be port" : "port", s->vmid, s->slot, after->pool,
+	    vf_settings_describe(&after->want, text, sizeof(text)));
+	if (!running)
+		say("VM %u hostpci%u: takes effect at the next start", s->vmid, s->slot);
+	else if (s->new_mac)
+		say("VM %u hostpci%u: the MAC takes effect at the next start", s->vmid, s->slot);
+}
+
+static int change(struct hook *h, const struct owner *o, struct set *s, struct error *err)
+{
+	CLEANUP(plan_free) struct plan file;
+	CLEANUP(plan_free) struct plan p;
+	AUTO_FREE char *from = NULL;
+	struct port after;
+	struct lease l = {0};
+	int running;
+
+	plan_init(&file, PLAN_CHANGE, s->vmid);
+	plan_init(&p, PLAN_CHANGE, s->vmid);
+	if (plan_file(h, s, &after, &file, &from, err) < 0)
+		return error_code(err);
+	running = find_running(h, s, &l, err);
+	if (running < 0)
+		return running;
+	if (running && (hook_kernel(h, err) < 0 || plan_live(h, s, &l, &after.want, &p, err) < 0))
+		return fail_context(err, "the running VM's VF does not take it");
+	if (plan_append(&p, &file, err) < 0)
+		return error_code(err);
+	if (apply_plan(h, o, &p, err) < 0)
+		return running ? fail_context(err, "the running VM's VF does not take it")
+			       : error_code(err);
+	if (running && !h->dry_run)
+		tell_live(s, &p);
+	tell_done(h, s, &after, running);
+	return 0;
+}
+
+/*
+ * PVE's lock too, and before ours, as a start has it: a VM that is between pre-start and its QEMU
+ * would be taken for one that does not run. A dry run only says whether they are free.
+ */
+static int lock(struct hook *h, const struct set *s, struct owner **config, struct vm_locks *l,
+		struct error *err)
+{
+	int r = config_begin(h, s->vmid, config, err);
+
+	if (!r && !h->dry_run) {
+		l->pve = vm_lock(h->root, s->vmid, LOCK_WAIT_MS, err);
+		r = l->pve < 0 ? l->pve : 0;
+	}
+	if (!r)
+		r = hook_lock_vm(h, s->vmid, LOCK_WAIT_MS, &l->ours, err);
+	if (!r)
+		r = recover_own(h, l->ours, err);
+	return r;
+}
+
+static int set(struct hook *h, struct set *s)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	CLEANUP(config_free) struct config c = {0};
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	AUTO_OWNER struct owner *config = NULL;
+	struct error err = ERROR_INIT;
+	const struct port *p;
+	int status;
+	int r = guest_here(h, s->vmid, &g, &err);
+
+	if (!r)
+		r = lock(h, s, &config, &locks, &err);
+	if (!r)
+		r = config_load(h->root, &c, &err);
+	if (!r) {
+		status = port_choose(&c, s->vmid, s->slot_text, &s->slot);
+		if (status)
+			return status;
+		p = config_port(&c, s->vmid, s->slot);
+		r = p ? make_changes(h, s, &c, p, &err)
+		      : fail(&err, ENOENT,
+			     "there is no port %u-%u in /" VFHOOK_CFG
+			     ": vfhook attach %u --slot %u",
+			     s->vmid, s->slot, s->vmid, s->slot);
+	}
+	if (!r)
+		r = change(h, locks.ours, s, &err);
+	if (r < 0) {
+		complain("VM %u: nothing is changed: %s", s->vmid, err.text);
+		return EXIT_REFUSED;
+	}
+	return EXIT_DONE;
+}
+
+static int run(struct hook *h, int argc, char **argv)
+{
+	struct set s = {0};
+	struct opt opts[WISH_COUNT + 2] = {{"slot", &s.slot_text, NULL},
+					   {"dry-run", NULL, &h->dry_run}};
+	const char *args[1];
+	size_t n_opts = 2;
+	size_t n_args;
+	bool any = false;
+
+	wish_opts(&s.wishes, opts, &n_opts);
+	if (opts_parse(argc, argv, opts, n_opts, args, 1, &n_args))
+		return EXIT_USAGE;
+	for (size_t i = 0; i < WISH_COUNT; i++)
+		any = any || s.wishes.value[i];
+	if (!n_args || !any) {
+		complain("set: wanted: a VM id and something to set; see vfhook set --help");
+		return EXIT_USAGE;
+	}
+	if (vmid_parse(args[0], &s.vmid) || (s.slot_text && slot_parse(s.slot_text, &s.slot)))
+		return EXIT_USAGE;
+	s.new_mac = s.wishes.value[WISH_MAC] != NULL;
+	return set(h, &s);
+}
+
+const struct command cmd_set = {
+	.name = "set",
+	.summary = "change the settings of a port, on a running VM at once",
+	.help = "Usage: vfhook set <vmid> [--slot N] <option>...\n"
+		"\n"
+		"Changes a port in /etc/pve/vfhook.cfg. If the VM runs, its VF is changed at once\n"
+		"and read back, all of it or nothing; only a MAC waits for the next start.\n"
+		"\n"
+		"  --slot N             the N of hostpciN; needed if the VM has several ports\n"
+		"  --mac auto|ADDR      auto: a new one is made, and kept\n" WISH_HELP "\n"
+		"The value `unset` takes an option out of the port: vfhook does not touch that\n"
+		"setting then.\n"
+		"\n"
+		"  --dry-run            tell what would be done, and do nothing\n",
+	.run = run,
+};

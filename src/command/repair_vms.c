@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook repair: VMs that run, and the VFs that they run on. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/base/cleanup.h"
+#include "src/port/apply.h"
+#include "src/port/running_vf.h"
+#include "src/command/repair.h"
+#include "src/base/say.h"
+#include "pveapi/vmstate.h"
+#include "src/vf/lease.h"
+
+static int add_used(struct repair *r, const struct pci_addr *vf, struct error *err)
+{
+	struct pci_addr *more = reallocarray(r->used, r->n_used + 1, sizeof(*more));
+
+	if (!more)
+		return fail(err, ENOMEM, "out of memory");
+	r->used = more;
+	r->used[r->n_used++] = *vf;
+	return 0;
+}
+
+/* --- Running VMs --- */
+
+static int drop_foreign(struct repair *r, const struct owner *o, const struct lease *l,
+			struct error *err)
+{
+	struct step s = {.kind = STEP_LEASE_DROP,
+			 .vf = l->vf,
+			 .pf = l->pf,
+			 .has_old_lease = true,
+			 .old_lease = *l};
+	const struct plan p = {.kind = PLAN_RELEASE, .vmid = l->vmid, .steps = &s, .n_steps = 1};
+
+	return apply_plan(r->h, o, &p, err);
+}
+
+/*
+ * A lease of somebody else on a VF that this VM runs on: true if it is out of the way. It is
+ * judged and dropped under the locks of the VM that it is of.
+ */
+static bool clear_foreign_lease(struct repair *r, uint32_t vmid, const struct lease *seen)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l;
+
+	pci_addr_format(&seen->vf, addr);
+	if (!try_vm_locks(r->h, seen->vmid, &locks) || seen_lease(r->h, &seen->vf, &l, &err) < 0 ||
+	    l.vmid != seen->vmid || lease_is_live(r->h, &l) != ANSWER_NO) {
+		repair_leave(r, "VM %u runs on VF %s, which is leased to VM %u: qm stop %u", vmid,
+			     addr, seen->vmid, vmid);
+		return false;
+	}
+	repair_announce(r, vmid,
+			"VF %s: lease of VM %u, which is over, is dropped: VM %u runs on that VF",
+			addr, l.vmid, vmid);
+	if (!drop_foreign(r, locks.ours, &l, &err))
+		return true;
+	repair_undone(r, &err);
+	return false;
+}
+
+/* A file that is no lease, on a VF that this VM runs on: the VM's, for all that is known. */
+static bool clear_broken_lease(struct repair *r, const struct owner *o, const struct pci_addr *vf)
+{
+	struct lease l = {.vf = *vf, .vmid = owner_vmid(o), .taken = time(NULL)};
+	struct step s = {.kind = STEP_LEASE_SEIZE, .vf = *vf};
+	const struct plan p = {.kind = PLAN_MEND, .vmid = owner_vmid(o), .steps = &s, .n_steps = 1};
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+
+	l.before.proto = l.want.proto = VLAN_PROTO_8021Q;
+	repair_announce(r, l.vmid,
+			"VF %s, which VM %u runs on, has a lease file that cannot be used: kept as "
+			"%s.broken",
+			pci_addr_format(vf, addr), l.vmid, addr);
+	if (sysfs_vf_identify(r->h->root, vf, &l.pf, &l.index) < 0) {
+		fail(&err, EIO, "VF %s cannot be looked at", addr);
+		repair_undone(r, &err);
+		return false;
+	}
+	s.lease = l;
+	s.pf = l.pf;
+	if (!apply_plan(r->h, o, &p, &err))
+		return true;
+	repair_undone(r, &err);
+	return false;
+}
+
+/* Whatever lease is on a VF that this VM runs on becomes this VM's, or none: false if it cannot. */
+static bool clear_lease(struct repair *r, const struct owner *o, const struct pci_addr *vf)
+{
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l;
+	int found = seen_lease(r->h, vf, &l, &err);
+
+	if (found == -ENOENT || (!found && l.vmid == owner_vmid(o)))
+		return true;
+	if (!found)
+		return clear_foreign_lease(r, owner_vmid(o), &l);
+	if (found == -EINVAL)
+		return clear_broken_lease(r, o, vf);
+	repair_leave(r, "VM %u runs on VF %s: %s", owner_vmid(o), pci_addr_format(vf, addr),
+		     err.text);
+	return false;
+}
+
+static void check_port(struct repair *r, const struct owner *o, const struct vm_ports *v,
+		       const struct port_wish *w, const struct pci_addr *vf,
+		       const struct proc_id *qemu)
+{
+	CLEANUP(plan_free) struct plan p;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	struct lease l = {0};
+	bool leased;
+
+	plan_init(&p, PLAN_MEND, w->vmid);
+	pci_addr_format(vf, addr);
+	if (!clear_lease(r, o, vf))
+		return;
+	leased = !seen_lease(r->h, vf, &l, NULL);
+	if (plan_take_over(r->h, v, w, vf, &p, &err) < 0) {
+		repair_leave(r, "VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
+		return;
+	}
+	if (leased && l.slot == w->slot && l.phase == LEASE_RUNNING && l.qemu_pid == qemu->pid &&
+	    l.qemu_start == qemu->start && !plan_changes_vfs(&p) && !plan_has_object(&p, NULL))
+		return;
+	repair_announce(r, w->vmid, "VM %u hostpci%u runs on VF %s%s", w->vmid, w->slot, addr,
+			!leased		       ? " without a lease: it gets one"
+			: plan_changes_vfs(&p) ? ", which is not set as its port wants: set again"
+			: plan_has_object(&p, NULL)
+				? ", which its mapping does not name: written again"
+				: ", whose lease is out of date: written again");
+	if (!r->h->dry_run)
+		plan_print(r->h, &p);
+	if (apply_plan(r->h, o, &p, &err) < 0 || seen_lease(r->h, vf, &l, &err) < 0 ||
+	    mark_running(r->h, o, &l, qemu, &err) < 0)
+		repair_undone(r, &err);
+}
+
+/* Leases of a running VM on VFs that it does not run on. */
+static void drop_others(struct repair *r, const struct owner *o, const struct pci_addr *keep,
+			size_t n_keep)
+{
+	uint32_t vmid = owner_vmid(o);
+	AUTO_FREE struct lease_entry *all = NULL;
+	struct error err = ERROR_INIT;
+	bool any = false;
+	char addr[PCI_ADDR_LEN];
+	size_t n;
+
+	if (seen_leases(r->h, &all, &n, &err) < 0) {
+		repair_leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool kept = all[i].broken || all[i].lease.vmid != vmid;
+
+		for (size_t k = 0; k < n_keep && !kept; k++)
+			kept = !pci_addr_cmp(&keep[k], &all[i].vf);
+		if (kept)
+			continue;
+		any = true;
+		repair_announce(r, vmid,
+				"VF %s is leased to VM %u, which runs without it: released",
+				pci_addr_format(&all[i].vf, addr), vmid);
+	}
+	if (any && release_vm(r->h, o, keep, n_keep, NULL, &err) < 0)
+		repair_undone(r, &err);
+}
+
+/* 1: it runs, and what it has is known; 0: it does not run, or that cannot be told: said. */
+static int look_at_qemu(struct repair *r, uint32_t vmid, struct proc_id *qemu,
+			struct vm_hostpci *has)
+{
+	struct error err = ERROR_INIT;
+	enum answer runs = vm_runs(r->h->root, vmid, qemu, &err);
+	int found;
+
+	if (runs == ANSWER_UNKNOWN)
+		repair_leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
+	if (runs != ANSWER_YES)
+		return 0;
+	found = vm_hostpci_all(r->h->root, qemu, has, &err);
+	/* It ended this moment: its VFs are taken back below. */
+	if (found < 0 && found != -ESRCH)
+		repair_leave(r, "VM %u: what it runs on cannot be told: %s", vmid, err.text);
+	return !found;
+}
+
+static void check_running(struct repair *r, uint32_t vmid)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	CLEANUP(vm_ports_free) struct vm_ports v = {0};
+	struct pci_addr keep[PVE_HOSTPCI_MAX];
+	struct error err = ERROR_INIT;
+	struct vm_hostpci has;
+	struct proc_id qemu;
+	size_t n_keep = 0;
+	int found;
+
+	if (!repair_lock_vm(r, vmid, &locks) || !look_at_qemu(r, vmid, &qemu, &has))
+		return;
+	found = vm_ports_load(r->h, vmid, &v, &err);
+	if (found == -ENOENT) {
+		say("VM %u runs here, but its config is not this node's (a migration under way?): "
+		    "left alone",
+		    vmid);
+		return;
+	}
+	if (found < 0 || vm_ports_wishes(r->h, &v, false, &err) < 0) {
+		repair_leave(r, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < v.n_wishes; i++) {
+		const struct port_wish *w = &v.wishes[i];
+
+		if (has.has[w->slot])
+			check_port(r, locks.ours, &v, w, &has.vf[w->slot], &qemu);
+	}
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (has.has[slot])
+			keep[n_keep++] = has.vf[slot];
+	}
+	drop_others(r, locks.ours, keep, n_keep);
+}
+
+/* The VFs of a VM that runs are not to be parked as nobody's, also where not all can be told. */
+static enum answer note_used(struct repair *r, uint32_t vmid, struct error *err)
+{
+	struct vm_hostpci has;
+	struct proc_id qemu;
+	enum answer runs = vm_runs(r->h->root, vmid, &qemu, err);
+	int found;
+
+	if (runs != ANSWER_YES)
+		return runs;
+	found = vm_hostpci_all(r->h->root, &qemu, &has, err);
+	if (found < 0)
+		return found == -ESRCH ? ANSWER_NO : ANSWER_UNKNOWN;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		if (has.has[slot] && add_used(r, &has.vf[slot], err) < 0)
+			return ANSWER_UNKNOWN;
+	}
+	return ANSWER_YES;
+}
+
+void repair_running(struct repair *r)
+{
+	for (size_t i = 0; i < r->n_vms; i++) {
+		struct error err = ERROR_INIT;
+		enum answer runs = note_used(r, r->vms[i], &err);
+
+		if (runs == ANSWER_UNKNOWN) {
+			r->unsure = true;
+			repair_leave(r, "VM %u: what it runs on cannot be told: %s", r->vms[i],
+				     err.text);
+		}
+		if (runs == ANSWER_YES)
+			check_running(r, r->vms[i]);
+	}
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * This node's pools, kept on its own disk: /etc/pve is there only after the
+ * network, and VFs are best made before it (making them resets the PF's link on some
+ * cards, and bridges come up then). Same format as vfhook.cfg.
+ */
+#ifndef VFHOOK_PORT_BOOT_CONFIG_H
+#define VFHOOK_PORT_BOOT_CONFIG_H
+
+#include "src/port/hook.h"
+
+#define BOOT_CFG "var/lib/vfhook/boot.cfg"
+
+/* Write it anew if it has to change; without pools that want VFs here it goes. */
+int bootcfg_save(struct hook *h, const struct config *c, struct error *err);
+/* A missing one is an empty one. */
+int bootcfg_load(struct hook *h, struct config *out, struct error *err);
+
+#endif

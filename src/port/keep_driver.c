@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/port/keep_driver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/check/check_pve.h"
+#include "src/port/objects.h"
+#include "src/vf/drivers.h"
+#include "src/vf/lease.h"
+
+/* --- A VF's driver --- */
+
+/* "100 0000:06:10.1" */
+static int split_name(const char *name, uint32_t *vmid, struct pci_addr *vf, struct error *err)
+{
+	const char *blank = strchr(name, ' ');
+	char number[16];
+
+	if (blank && blank - name < (ptrdiff_t)sizeof(number)) {
+		memcpy(number, name, (size_t)(blank - name));
+		number[blank - name] = '\0';
+		if (!parse_u32(number, PVE_VMID_MAX, vmid) && !pci_addr_parse(blank + 1, vf))
+			return 0;
+	}
+	return fail(err, EINVAL, "this names no VF of a VM");
+}
+
+/* "": none. */
+static int read_driver(int root, const char *addr, char buf[DRIVER_LEN], struct error *err)
+{
+	char path[96];
+	int r;
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/driver", addr);
+	r = link_basename(root, path, buf, DRIVER_LEN);
+	if (r >= 0)
+		return 0;
+	buf[0] = '\0';
+	return r == -ENOENT ? 0 : fail_errno(err, -r, "VF %s: read its driver", addr);
+}
+
+static int unbind(int root, const char *addr, struct error *err)
+{
+	char path[96];
+	int r;
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/driver/unbind", addr);
+	r = attr_write(root, path, addr);
+	return r < 0 && r != -ENOENT ? fail_errno(err, -r, "VF %s: take its driver away", addr) : 0;
+}
+
+/* Its driver_override says which driver that is. */
+static int probe(int root, const char *addr, const char *driver, struct error *err)
+{
+	char now[DRIVER_LEN];
+	char path[96 + DRIVER_LEN];
+	int r;
+
+	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+	if (!path_exists(root, path))
+		return fail(err, ENODEV,
+			    "hostpci has driver=keep, and the driver for VF %s, %s, is not loaded: "
+			    "modprobe %s (and a line with it in /etc/modules-load.d/*.conf)",
+			    addr, driver, driver);
+	r = attr_write(root, "sys/bus/pci/drivers_probe", addr);
+	if (r < 0)
+		return fail_errno(err, -r, "VF %s: bind it to %s", addr, driver);
+	if (read_driver(root, addr, now, err) < 0)
+		return error_code(err);
+	if (strcmp(now, driver) != 0)
+		return fail(err, EIO, "the driver %s does not take VF %s: look at dmesg", driver,
+			    addr);
+	return 0;
+}
+
+static int driver_set(struct hook *h, const char *name, enum object_how how, const char *from,
+		      const char *to, struct error *err)
+{
+	char now[DRIVER_LEN];
+	char addr[PCI_ADDR_LEN];
+	struct lease l = {0};
+	struct pci_addr vf;
+	uint32_t vmid = 0;
+
+	if (split_name(name, &vmid, &vf, err) < 0)
+		return error_code(err);
+	pci_addr_format(&vf, addr);
+	/* Under the locks of its VM, who alone can drop the lease: but a person may have. */
+	if (lease_read(h->root, &vf, &l, err) < 0 || l.vmid != vmid)
+		return fail(err, EEXIST, "VF %s is not leased to VM %u any more", addr, vmid);
+	if (read_driver(h->root, addr, now, err) < 0)
+		return error_code(err);
+	if (to && !strcmp(now, to))
+		return 0;
+	/* Undone: what the VF had before its next user binds himself. */
+	if (how == OBJECT_UNDO)
+		return from && !strcmp(now, from) ? unbind(h->root, addr, err) : 0;
+	if (now[0] && unbind(h->root, addr, err) < 0)
+		return error_code(err);
+	return to ? probe(h->root, addr, to, err) : 0;
+}
+
+const struct object_kind object_driver = {OBJECT_DRIVER, false, NULL, driver_set, NULL};
+
+int plan_keep_drivers(const struct vm_ports *v, const struct snapshot *s,
+		      const struct port_choice *choices, struct plan *p, struct error *err)
+{
+	for (size_t i = 0; i < v->n_wishes; i++) {
+		const struct pf_state *pf = &s->pfs[choices[i].pf];
+		const struct vf_info *vf = &pf->vfs[choices[i].vf].info;
+		const char *driver = vfio_driver(pf->info.driver, v->wishes[i].keep_driver);
+		char addr[PCI_ADDR_LEN];
+		char what[200];
+		char id[64];
+
+		if (!v->wishes[i].keep_driver || !strcmp(vf->driver, driver))
+			continue;
+		pci_addr_format(&vf->addr, addr);
+		snprintf(id, sizeof(id), "%u %s", v->guest.vmid, addr);
+		snprintf(what, sizeof(what), "VF %s: driver %s -> %s", addr,
+			 vf->driver[0] ? vf->driver : "none", driver);
+		if (plan_add_object(p,
+				    &(struct step_object){.kind = OBJECT_DRIVER,
+							  .name = id,
+							  .from = vf->driver[0] ? vf->driver : NULL,
+							  .to = driver,
+							  .what = what},
+				    err) < 0)
+			return error_code(err);
+	}
+	return 0;
+}
+
+/* --- vfhook check --- */
+
+static bool is_loaded(struct hook *h, const char *driver)
+{
+	char path[64 + DRIVER_LEN];
+
+	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+	return path_exists(h->root, path);
+}
+
+static void judge_keep(struct hook *h, const struct port *port, const struct pf_info *pf,
+		       struct report *r)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	const char *variant = nic_variant_driver(pf->driver);
+	char subject[32];
+	char remedy[200];
+
+	if (guest_config_load(h->root, h->node, NULL, port->vmid, &g, NULL) < 0 ||
+	    !g.hostpci[port->slot].keep_driver)
+		return;
+	vm_subject(port->vmid, subject);
+	if (!variant) {
+		snprintf(remedy, sizeof(remedy), "qm set %u --hostpci%u %s without driver=keep",
+			 port->vmid, port->slot, "as it is,");
+		report_add(
+			r, CHECK_WARN, "driver-keep", subject, remedy,
+			"hostpci%u has driver=keep, and the kernel has no VFIO driver of its own "
+			"for VFs of %s (%s): vfhook binds vfio-pci, and PVE does not reset the "
+			"VF",
+			port->slot, pf->ifname, pf->driver);
+	} else if (!is_loaded(h, variant)) {
+		snprintf(remedy, sizeof(remedy),
+			 "modprobe %s; echo %s >/etc/modules-load.d/%s.conf", variant, variant,
+			 variant);
+		report_add(r, CHECK_FAIL, "driver-keep", subject, remedy,
+			   "hostpci%u has driver=keep, and the driver for VFs of %s, %s, is not "
+			   "loaded",
+			   port->slot, pf->ifname, variant);
+	}
+}
+
+void check_keep_drivers(struct hook *h, const struct config *c, struct report *r)
+{
+	for (size_t i = 0; i < c->n_pools; i++) {
+		AUTO_FREE struct pf_id *pfs = NULL;
+		int n = pool_node_pfs(&c->pools[i], h->node, &pfs);
+
+		for (int k = 0; k < n; k++) {
+			struct pf_info pf;
+			char subject[40];
+
+			if (sysfs_pf_read(h->root, &pfs[k].addr, &pf, NULL) < 0)
+				continue;
+			snprintf(subject, sizeof(subject), "PF %s", pf.ifname);
+			if (nic_variant_driver(pf.driver))
+				report_add(r, CHECK_PASS, "driver-keep", subject, "",
+					   "the kernel has a VFIO driver of its own for its VFs, "
+					   "%s, which they can migrate with (hostpciN: "
+					   "...,driver=keep)",
+					   nic_variant_driver(pf.driver));
+			for (size_t m = 0; !k && m < c->n_ports; m++) {
+				if (!c->ports[m].bad && !strcmp(c->ports[m].pool, c->pools[i].name))
+					judge_keep(h, &c->ports[m], &pf, r);
+			}
+		}
+	}
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What vfhook.cfg and PVE have of one VM, as objects of a plan. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/cleanup.h"
+#include "src/base/text.h"
+#include "src/port/objects.h"
+#include "src/port/port_changes.h"
+#include "src/port/reclaim.h"
+#include "src/base/say.h"
+#include "pveapi/vmstate.h"
+
+#define MAX_TRIES    3
+#define LOCK_WAIT_MS 30000
+
+/* --- Sections of vfhook.cfg --- */
+
+static int port_read(struct hook *h, const char *id, char **text, struct error *err)
+{
+	return config_section(h->root, "port", id, text, err);
+}
+
+static int port_set(struct hook *h, const char *id, enum object_how how, const char *from,
+		    const char *to, struct error *err)
+{
+	/* What is put back may be a mistake: it was there. */
+	return config_swap_section(h->root, "port", id, from, to, how == OBJECT_DO, err);
+}
+
+const struct object_kind object_port = {OBJECT_PORT, false, port_read, port_set, NULL};
+
+static int guest_read(struct hook *h, const char *id, char **text, struct error *err)
+{
+	return config_section(h->root, "guest", id, text, err);
+}
+
+static int guest_set(struct hook *h, const char *id, enum object_how how, const char *from,
+		     const char *to, struct error *err)
+{
+	(void)how;
+	return config_swap_section(h->root, "guest", id, from, to, false, err);
+}
+
+const struct object_kind object_guest = {OBJECT_GUEST, false, guest_read, guest_set, NULL};
+
+static int pool_read(struct hook *h, const char *id, char **text, struct error *err)
+{
+	return config_section(h->root, "pool", id, text, err);
+}
+
+static int pool_set(struct hook *h, const char *id, enum object_how how, const char *from,
+		    const char *to, struct error *err)
+{
+	return config_swap_section(h->root, "pool", id, from, to, how == OBJECT_DO, err);
+}
+
+const struct object_kind object_pool = {OBJECT_POOL, false, pool_read, pool_set, NULL};
+
+/* --- hostpciN --- */
+
+/* "100 0" */
+static int split_hostpci_name(const char *name, uint32_t *vmid, unsigned *slot, struct error *err)
+{
+	const char *blank = strchr(name, ' ');
+	char number[16];
+	uint32_t n;
+
+	if (blank && (size_t)(blank - name) < sizeof(number)) {
+		snprintf(number, sizeof(number), "%.*s", (int)(blank - name), name);
+		if (!parse_u32(number, PVE_VMID_MAX, vmid) &&
+		    !parse_u32(blank + 1, PVE_HOSTPCI_MAX - 1, &n)) {
+			*slot = n;
+			return 0;
+		}
+	}
+	return fail(err, EINVAL, "this names no hostpci");
+}
+
+static int vmid_of(const char *name, uint32_t *vmid, struct error *err)
+{
+	return parse_u32(name, PVE_VMID_MAX, vmid) < 0 ? fail(err, EINVAL, "this names no VM") : 0;
+}
+
+/* "delete: hostpci0,!net0": is the key among them? (PVE::QemuConfig parse_pending_delete) */
+static bool is_deleted(const char *list, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (list += strcspn(list, ":") + 1; *list && *list != '\n';) {
+		list += strspn(list, " \t,;!");
+		if (!strncmp(list, key, len) && strcspn(list + len, " \t,;\r\n") == 0)
+			return true;
+		list += strcspn(list, " \t,;\n");
+	}
+	return false;
+}
+
+/* "hostpci0: mapping=x": its value, NULL if the line is of another key. The caller's to free(). */
+static char *value_of(const char *line, const char *key)
+{
+	size_t len = strlen(key);
+	const char *v = line + len + 1;
+
+	if (strncmp(line, key, len) != 0 || line[len] != ':')
+		return NULL;
+	v += strspn(v, " \t");
+	len = strcspn(v, "\r\n");
+	while (len && (v[len - 1] == ' ' || v[len - 1] == '\t'))
+		len--;
+	return strndup(v, len);
+}
+
+char *hostpci_planned(const struct guest_config *g, unsigned slot)
+{
+	const struct hostpci *e = &g->hostpci[slot];
+	AUTO_FREE char *value = e->present ? strdup(e->raw) : NULL;
+	bool pending = false;
+	const char *at = g->text ? g->text : "";
+	char key[16];
+
+	snprintf(key, sizeof(key), "hostpci%u", slot);
+	while (*at) {
+		AUTO_FREE char *now = pending ? value_of(at, key) : NULL;
+
+		if (*at == '[')
+			pending = !strncmp(at, "[PENDING]", 9);
+		if (now || (pending && !strncmp(at, "delete:", 7) && is_deleted(at, key))) {
+			free(value);
+			value = STEAL(now);
+		}
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	}
+	return STEAL(value);
+}
+
+bool hostpci_planned_is_ours(const struct guest_config *g, unsigned slot)
+{
+	AUTO_FREE char *value = hostpci_planned(g, slot);
+	struct hostpci e = {0};
+	unsigned of = 0;
+	uint32_t vmid = 0;
+	bool ours;
+
+	if (!value || hostpci_parse(value, &e, NULL) < 0)
+		return false;
+	ours = e.mapping && port_mapping_parse(e.mapping, &vmid, &of) && vmid == g->vmid &&
+	       of == slot;
+	hostpci_clear(&e);
+	return ours;
+}
+
+static int hostpci_read(struct hook *h, const char *name, char **text, struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	uint32_t vmid = 0;
+	unsigned slot = 0;
+
+	*text = NULL;
+	if (split_hostpci_name(name, &vmid, &slot, err) < 0 || guest_here(h, vmid, &g, err) < 0)
+		return error_code(err);
+	*text = hostpci_planned(&g, slot);
+	return 0;
+}
+
+/*
+ * What a running VM has stays until it stops: PVE keeps the deletion in mind. Then its port cannot
+ * go, and the deletion is taken back.
+ */
+static int check_deleted(struct hook *h, uint32_t vmid, unsigned slot, struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	struct hostpci_change back = {.slot = slot};
+	struct error undo = ERROR_INIT;
+
+	if (guest_here(h, vmid, &g, err) < 0)
+		return error_code(err);
+	back.value = g.hostpci[slot].raw;
+	if (!g.hostpci[slot].present)
+		return 0;
+	if (ports_change_hostpci(h, &g, &back, 1, &undo) < 0)
+		complain("VM %u hostpci%u: its deletion stays pending: %s", vmid, slot, undo.text);
+	return fail(err, EBUSY,
+		    "it runs, and PVE needs its mapping until it stops: qm stop %u, then detach "
+		    "again",
+		    vmid);
+}
+
+static int try_hostpci(struct hook *h, uint32_t vmid, unsigned slot, const char *from,
+		       const char *to, struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	const struct hostpci_change change = {slot, to};
+	AUTO_FREE char *now = NULL;
+
+	if (guest_here(h, vmid, &g, err) < 0)
+		return error_code(err);
+	now = hostpci_planned(&g, slot);
+	if (text_same(now, to))
+		return 0;
+	if (!text_same(now, from))
+		return fail(err, ESTALE, "hostpci%u was changed meanwhile, it is '%s' now", slot,
+			    now ? now : "");
+	return ports_change_hostpci(h, &g, &change, 1, err);
+}
+
+static int hostpci_set(struct hook *h, const char *name, enum object_how how, const char *from,
+		       const char *to, struct error *err)
+{
+	int r = -EAGAIN;
+	uint32_t vmid = 0;
+	unsigned slot = 0;
+
+	(void)how;
+	if (split_hostpci_name(name, &vmid, &slot, err) < 0)
+		return error_code(err);
+	/* Somebody changed the config, though perhaps not this: its digest is another. */
+	for (int i = 0; i < MAX_TRIES && r == -EAGAIN; i++) {
+		error_clear(err);
+		r = try_hostpci(h, vmid, slot, from, to, err);
+	}
+	if (r == -ESTALE)
+		err->code = EAGAIN;
+	if (r < 0)
+		return fail_context(err, "hostpci%u of VM %u cannot be %s", slot, vmid,
+				    to ? "written" : "deleted");
+	return to ? 0 : check_deleted(h, vmid, slot, err);
+}
+
+static void hostpci_tell(struct hook *h, const char *name, const char *from, const char *to)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	struct hostpci_change change = {.value = to};
+	uint32_t vmid = 0;
+
+	(void)from;
+	if (split_hostpci_name(name, &vmid, &change.slot, NULL) < 0 ||
+	    guest_here(h, vmid, &g, NULL) < 0)
+		return;
+	ports_tell_hostpci(h, &g, &change, 1);
+}
+
+const struct object_kind object_hostpci = {
+	OBJECT_HOSTPCI, true, hostpci_read, hostpci_set, hostpci_tell,
+};
+
+/* --- The hookscript --- */
+
+static int hookscript_read(struct hook *h, const char *name, char **text, struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	uint32_t vmid = 0;
+
+	*text = NULL;
+	if (vmid_of(name, &vmid, err) < 0 || guest_here(h, vmid, &g, err) < 0)
+		return error_code(err);
+	*text = STEAL(g.hookscript);
+	return 0;
+}
+
+/* Only root@pam may: PVE's own tool, whose lock on the VM keeps it from a start. */
+static int hookscript_set(struct hook *h, const char *name, enum object_how how, const char *from,
+			  const char *to, struct error *err)
+{
+	AUTO_FREE char *now = NULL;
+	uint32_t vmid = 0;
+	int r;
+
+	(void)how;
+	if (vmid_of(name, &vmid, err) < 0 || hookscript_read(h, name, &now, err) < 0)
+		return error_code(err);
+	if (text_same(now, to))
+		return 0;
+	if (!text_same(now, from))
+		return fail(err, EAGAIN, "the hookscript of VM %u was changed meanwhile", vmid);
+	r = to ? qm_set(h, vmid, "--hookscript", to, err)
+	       : qm_set(h, vmid, "--delete", "hookscript", err);
+	return r;
+}
+
+static void hookscript_tell(struct hook *h, const char *name, const char *from, const char *to)
+{
+	(void)h;
+	(void)from;
+	if (to)
+		say("    qm set %s --hookscript %s", name, to);
+	else
+		say("    qm set %s --delete hookscript", name);
+}
+
+const struct object_kind object_hookscript = {
+	OBJECT_HOOKSCRIPT, false, hookscript_read, hookscript_set, hookscript_tell,
+};
+
+/* --- The VM is off --- */
+
+static int off_read(struct hook *h, const char *name, char **text, struct error *err)
+{
+	(void)h;
+	(void)name;
+	(void)err;
+	*text = NULL;
+	return 0;
+}
+
+static int be_off(struct hook *h, uint32_t vmid, struct error *err)
+{
+	struct proc_id qemu;
+	int r;
+
+	/* In the order of a start, whose parent has PVE's lock: neither waits for the other. */
+	h->off_pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
+	if (h->off_pve < 0)
+		return h->off_pve;
+	r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &h->off, err);
+	if (r < 0)
+		return r;
+	switch (vm_runs(h->root, vmid, &qemu, err)) {
+	case ANSWER_NO:
+		r = recover_own(h, h->off, err);
+		break;
+	case ANSWER_YES:
+		return fail(err, EBUSY,
+			    "it runs, and PVE needs its mapping until it stops: qm stop %u, then "
+			    "detach again",
+			    vmid);
+	default:
+		return error_code(err);
+	}
+	if (!r)
+		r = release_vm(h, h->off, NULL, 0, NULL, err);
+	return r < 0 ? r : 0;
+}
+
+static int off_set(struct hook *h, const char *name, enum object_how how, const char *from,
+		   const char *to, struct error *err)
+{
+	uint32_t vmid = 0;
+	int r;
+
+	(void)how;
+	(void)from;
+	if (!to || h->off)
+		return 0;
+	r = vmid_of(name, &vmid, err);
+	if (!r)
+		r = be_off(h, vmid, err);
+	if (r < 0)
+		objects_unlock(h);
+	return r;
+}
+
+const struct object_kind object_off = {OBJECT_OFF, false, off_read, off_set, NULL};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where the PFs of this node's pools are now. Pools name them by PCI address,
+ * which moves when a card is put in or taken out; their permanent MAC does not.
+ */
+#ifndef VFHOOK_PORT_PF_WHERE_H
+#define VFHOOK_PORT_PF_WHERE_H
+
+#include "src/port/hook.h"
+#include "src/vf/sysfs.h"
+
+/* An SR-IOV NIC of this node. */
+struct nic {
+	struct pf_info info; /* ifindex 0: no interface, so nothing of what follows */
+	bool has_mac;
+	uint8_t mac[6];	 /* permanent */
+	bool link_known; /* up is told by the kernel */
+	bool up;
+};
+
+/* *list is the caller's to free(). Interfaces that cannot be read are in it without a MAC. */
+int nics_read(struct hook *h, struct nic **list, size_t *n, struct error *err);
+
+enum pf_place {
+	PF_HERE,      /* where its pool says */
+	PF_MOVED,     /* somewhere else: its MAC is there */
+	PF_STRANGER,  /* another card is where its pool says, and its own MAC is nowhere */
+	PF_NO_NETDEV, /* its driver has made no interface, yet or at all */
+	PF_MISSING,   /* nothing is there */
+};
+
+/* One `pf` line of this node. Points into the config and the list of NICs. */
+struct pf_where {
+	const struct pool *pool;
+	struct pf_id id;
+	enum pf_place place;
+	const struct nic *nic; /* where it is, or the stranger; NULL for PF_MISSING */
+	unsigned alike;	       /* so many cards have its MAC: which one is meant, nobody can tell */
+};
+
+/*
+ * Find every PF of the node's pools among its NICs; looks at nothing else. A card without a
+ * network interface may be any: while there is one, nobody is told to be missing for good
+ * (see may_come). *out is the caller's to free(). -ENOMEM.
+ */
+int pfs_locate(const struct config *c, const char *node, const struct nic *nics, size_t n,
+	       struct pf_where **out, size_t *n_out);
+
+/* Can the PF still turn up, since some NIC's driver has made no interface yet? */
+bool may_come(const struct pf_where *w, const struct nic *nics, size_t n);
+
+#endif

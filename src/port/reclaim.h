@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Taking back: what crashed runs of ours left (journal), and VFs of VMs that
+ * no longer run (leases). "No longer runs" is never told by the lease alone:
+ * PVE's lock on the VM must be free, or held by our own parent, and its QEMU gone.
+ */
+#ifndef VFHOOK_PORT_RECLAIM_H
+#define VFHOOK_PORT_RECLAIM_H
+
+#include "src/port/hook.h"
+
+/*
+ * Put right what a crashed run left for the owner's VM. 0 or a negative errno with err. Other VMs'
+ * journals are left to starts, boot and repair (recover_others()): a stop must not wait for them.
+ */
+int recover_own(struct hook *h, const struct owner *o, struct error *err);
+
+/*
+ * The same for all VMs but this one; a VM that somebody else holds a lock of is left to him. What
+ * cannot be put right is told.
+ */
+int recover_others(struct hook *h, uint32_t own_vmid, struct error *err);
+
+/*
+ * What commands and the job left on PVE's side of any VM. Not for a phase
+ * (apply_config_recovery()). Returns how many could not be put right, which is told and left to the
+ * next run, or a negative errno.
+ */
+int recover_configs(struct hook *h, struct error *err);
+
+/*
+ * Release every lease of the owner's VM, except those on the n_keep VFs of keep. Goes on past
+ * failures; they are told as they happen. Returns how many VFs were released, or a negative errno
+ * if any could not be. *found, if not NULL, counts the leases there were.
+ */
+int release_vm(struct hook *h, const struct owner *o, const struct pci_addr *keep, size_t n_keep,
+	       size_t *found, struct error *err);
+
+/*
+ * Release the VFs of all other VMs that are over without a post-stop, and those that a running VM
+ * runs without. What is done is decided by leases that are read under the locks of their VM.
+ * Returns how many.
+ */
+int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err);
+
+/* In a dry run: go on as if the VM, which runs, had been stopped and its VFs released. */
+int foresee_stop(struct hook *h, uint32_t vmid, struct error *err);
+
+/* Both locks of a VM, ours and PVE's. */
+struct vm_locks {
+	struct owner *ours;
+	int pve;
+	struct error why; /* after a failure, why: EWOULDBLOCK or none where somebody has one */
+};
+
+#define VM_LOCKS_INIT                                                                              \
+	{                                                                                          \
+		.pve = -1                                                                          \
+	}
+
+/*
+ * False at once if anybody else holds one of them, or one cannot be taken: l->why tells which. A
+ * dry run only looks whether it could.
+ */
+bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l);
+void vm_locks_drop(struct vm_locks *l);
+
+/* Does the lease's VM run? */
+enum answer lease_is_live(struct hook *h, const struct lease *l);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/port/running_vf.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/base/cleanup.h"
+#include "src/port/apply.h"
+
+enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,
+		       struct error *err)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	size_t n;
+
+	if (w->has_last && !seen_lease(h, &w->last, out, NULL) && out->vmid == w->vmid &&
+	    out->slot == w->slot)
+		return ANSWER_YES;
+	if (seen_leases(h, &all, &n, err) < 0)
+		return ANSWER_UNKNOWN;
+	for (size_t i = 0; i < n; i++) {
+		if (!all[i].broken && all[i].lease.vmid == w->vmid &&
+		    all[i].lease.slot == w->slot) {
+			*out = all[i].lease;
+			return ANSWER_YES;
+		}
+	}
+	return ANSWER_NO;
+}
+
+int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
+		 const struct proc_id *qemu, struct error *err)
+{
+	struct lease running = *l;
+
+	running.phase = LEASE_RUNNING;
+	running.qemu_pid = qemu->pid;
+	running.qemu_start = qemu->start;
+	return apply_lease(h, o, &running, err);
+}
+
+int plan_take_over(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
+		   const struct pci_addr *actual, struct plan *p, struct error *err)
+{
+	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = w->vmid};
+	CLEANUP(snapshot_free) struct snapshot s = {0};
+	AUTO_FREE struct vf_claim *claims = NULL;
+	const struct vf_state *vf;
+
+	if (gather_claims(h, w->vmid, actual, 1, false, &claims, &o.n_claims, err) < 0)
+		return error_code(err);
+	o.claims = claims;
+	if (seen_snapshot(h, &o, w->pfs, w->n_pfs, NULL, 0, true, &s, err) < 0 ||
+	    plan_port_on(&s, w, actual, time(NULL), p, err) < 0)
+		return error_code(err);
+	vf = snapshot_find(&s, actual, NULL);
+	return plan_mapping(h, v, w->slot, &vf->info, true, p, err);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VM that runs already, and the VF that it runs on. */
+#ifndef VFHOOK_PORT_RUNNING_VF_H
+#define VFHOOK_PORT_RUNNING_VF_H
+
+#include "src/port/vm_ports.h"
+#include "pveapi/vmstate.h"
+
+/* The lease of a port: on the VF its mapping names, or wherever it is. UNKNOWN with err. */
+enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,
+		       struct error *err);
+
+/* Write into a lease that this process runs with it. */
+int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
+		 const struct proc_id *qemu, struct error *err);
+
+/*
+ * The steps by which a port takes the VF that its VM runs on: lease, settings,
+ * mapping. -EBUSY if the VF is not the VM's to have. They go into p, which the caller
+ * has made with plan_init(PLAN_MEND).
+ */
+int plan_take_over(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
+		   const struct pci_addr *actual, struct plan *p, struct error *err);
+
+#endif

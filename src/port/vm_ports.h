@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a VM's ports to wishes that can be planned, and the facts that a plan
+ * for them needs.
+ */
+#ifndef VFHOOK_PORT_VM_PORTS_H
+#define VFHOOK_PORT_VM_PORTS_H
+
+#include "src/port/claims.h"
+#include "src/port/hostpci_judge.h"
+#include "src/port/hook.h"
+#include "src/vf/plan.h"
+#include "src/vf/snapshot.h"
+
+/* Everything about the ports of one VM. Owns what it points to; release with vm_ports_free(). */
+struct vm_ports {
+	struct config config;
+	struct guest_config guest;
+	struct mapping_file mappings;
+	struct entry entries[PVE_HOSTPCI_MAX]; /* by slot */
+	struct port_wish wishes[PVE_HOSTPCI_MAX];
+	struct pf_id *pool_pfs[PVE_HOSTPCI_MAX]; /* by wish */
+	size_t n_wishes;
+	struct others others; /* of the last look at all VFs */
+};
+
+/*
+ * Load the config of the VM and vfhook.cfg, and judge every hostpciN. Returns
+ * 1, 0 if the VM is none of ours (no port, nothing of ours in it, a template),
+ * or a negative errno.
+ */
+int vm_ports_load(struct hook *h, uint32_t vmid, struct vm_ports *v, struct error *err);
+/* Judge every hostpciN anew, after a change of v->config. Is anything in it ours? */
+bool vm_ports_judge(struct hook *h, struct vm_ports *v);
+void vm_ports_free(struct vm_ports *v);
+
+/* Is there an entry with that verdict? The first one's slot, or -1. */
+int vm_ports_first(const struct vm_ports *v, enum entry_verdict verdict);
+
+/*
+ * Make a wish of each port that is to get a VF: those whose entry is good, or,
+ * with all, those too that are still to be written. Reads the mapping file for
+ * the VF each had last.
+ */
+int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *err);
+
+/*
+ * Snapshot of the VFs that the wishes had last, or with all, of every VF of their pools; then the
+ * wishes learn what others name, too. The claims, and v, must live as long as the snapshot.
+ */
+int observe_wishes(struct hook *h, struct vm_ports *v, bool all, struct vf_claim **claims,
+		   struct snapshot *s, struct error *err);
+
+/*
+ * Append to the plan of a start a harmless step for each port whose mapping does not say exactly
+ * what was chosen.
+ */
+int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
+		  const struct port_choice *choices, struct plan *p, struct error *err);
+
+/* The same for one port and a VF. */
+int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
+		 bool harmless, struct plan *p, struct error *err);
+
+/* This node's map value for a VF. malloc'd, NULL when memory ran out. */
+char *vf_map_entry(const struct hook *h, const struct vf_info *vf);
+
+#endif

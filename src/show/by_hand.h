@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * VMs of this node that name something of a pool's PF by hand: VFs, by raw addresses or a mapping
+ * of the user's own, or the PF itself. PVE starts them without us, and so it must stay.
+ */
+#ifndef VFHOOK_SHOW_BY_HAND_H
+#define VFHOOK_SHOW_BY_HAND_H
+
+#include "src/check/check.h"
+#include "src/show/inventory.h"
+
+/* One hostpciN that is no port, and will be none by itself. */
+struct byhand {
+	uint32_t vmid;
+	unsigned slot;
+	char mapping[NAME_LEN]; /* "": raw addresses */
+	bool keep_driver;
+	const struct pool *pool; /* of the first PF or VF that it means; points into the config */
+	struct pci_addr pf;
+	char pf_name[IFNAME_LEN];
+	unsigned pf_vfs;       /* how many VFs that PF has now */
+	bool means_pf;	       /* the PF itself */
+	struct pci_addr vf;    /* the first VF, */
+	unsigned n_vfs;	       /* of so many: all of them, or of a mapping one */
+	unsigned n_unbound;    /* VFs that PVE cannot bind to vfio-pci, */
+	unsigned n_driverless; /* or that have no driver to keep */
+};
+
+/*
+ * All of them, in the order of guests and slots. *list is the caller's to free(). 0, or a negative
+ * errno with err. What cannot be read of one guest is left out.
+ */
+int byhand_read(struct hook *h, const struct config *c, struct byhand **list, size_t *n,
+		struct error *err);
+
+/* A line for each, and how to bring it over. */
+void byhand_tell(struct hook *h, const struct config *c);
+
+/*
+ * Let vfio-pci have the VFs that such VMs name, so that PVE can bind them although VFs come without
+ * drivers, and give those that were parked before their link back: not one that this host or a
+ * container uses. self: the owner of what vfhook itself holds. Told where it fails; returns how
+ * often.
+ */
+unsigned byhand_arm(struct hook *h, const struct owner *self);
+
+/* vfhook check: [by-hand] */
+void check_byhand(struct hook *h, const struct config *c, struct report *r);
+
+/* "VM 300 hostpci0, VM 301 hostpci1 (mapping 'nic')": who names the PF itself. False: nobody. */
+bool byhand_names_pf(const struct byhand *list, size_t n, const struct pci_addr *pf, char *buf,
+		     size_t size);
+
+#endif

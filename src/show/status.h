@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An inventory in words, and as JSON: the two outputs of `vfhook status`. */
+#ifndef VFHOOK_SHOW_STATUS_H
+#define VFHOOK_SHOW_STATUS_H
+
+#include <jansson.h>
+
+#include "src/show/inventory.h"
+
+struct status_view {
+	const char *node;
+	const char *pool; /* this one only, or NULL for all */
+	size_t width;
+	bool colour;
+	bool watch;			/* with columns for what goes through each VF */
+	const struct inventory *before; /* what the rates are counted from, or NULL */
+	double seconds;			/* since then */
+};
+
+/* Append the report; no line is wider than the view. */
+void status_text(const struct inventory *inv, const struct status_view *v, struct str *out);
+
+/* A new reference, or NULL when memory ran out. */
+json_t *status_json(const struct inventory *inv, const struct status_view *v);
+
+/* The name of an attribute in JSON output: "mac", "link-state". */
+const char *vf_attr_key(enum vf_attr attr);
+
+#endif

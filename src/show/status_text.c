@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/cleanup.h"
+#include "src/show/status.h"
+#include "src/show/table.h"
+
+enum {
+	COL_VF,
+	COL_STATE,
+	COL_VM,
+	COL_SLOT,
+	COL_MAC,
+	COL_VLAN,
+	COL_SPOOF,
+	COL_TRUST,
+	COL_LINK,
+	COL_RATE,
+	COL_ADDRESS,
+	COL_DRIVER,
+	COL_GROUP,
+	COL_RX, /* from here on only when watching */
+	COL_TX,
+	COL_COUNT
+};
+
+/* Which VF, whose, and what it is on the network; then the rest. */
+static const struct column columns[COL_COUNT] = {
+	[COL_VF] = {.head = "VF", .right = true, .rank = 0},
+	[COL_STATE] = {.head = "STATE", .rank = 1},
+	[COL_VM] = {.head = "VM", .rank = 2, .least = 14, .wanted = 28},
+	[COL_MAC] = {.head = "MAC", .rank = 3},
+	[COL_VLAN] = {.head = "VLAN", .rank = 4},
+	[COL_RX] = {.head = "RXb/s", .right = true, .rank = 5},
+	[COL_TX] = {.head = "TXb/s", .right = true, .rank = 6},
+	[COL_SPOOF] = {.head = "SPOOF", .rank = 7},
+	[COL_SLOT] = {.head = "SLOT", .right = true, .rank = 10},
+	[COL_TRUST] = {.head = "TRUST", .rank = 8},
+	[COL_LINK] = {.head = "LINK", .rank = 9},
+	[COL_RATE] = {.head = "MBIT/S", .rank = 11, .extra = true},
+	[COL_ADDRESS] = {.head = "ADDRESS", .rank = 12, .extra = true},
+	[COL_DRIVER] = {.head = "DRIVER", .rank = 13, .extra = true},
+	[COL_GROUP] = {.head = "GROUP", .right = true, .rank = 14, .extra = true},
+};
+
+/* --- Cells --- */
+
+static void state_cell(struct table *t, const struct vf_report *r)
+{
+	static const enum style styles[USE_COUNT] = {
+		[USE_FREE] = STYLE_DIM,	 [USE_STARTING] = STYLE_WARN, [USE_RUNNING] = STYLE_GOOD,
+		[USE_DIRTY] = STYLE_BAD, [USE_UNUSABLE] = STYLE_WARN,
+	};
+
+	if (r->stale)
+		table_cell(t, COL_STATE, STYLE_BAD, "stale");
+	else
+		table_cell(t, COL_STATE, styles[r->use], "%s", vf_use_name(r->use));
+}
+
+static void vlan_text(const struct vf_settings *s, char *buf, size_t size)
+{
+	char qos[8] = "";
+
+	if (!(s->has & HAS_VLAN) || (!s->vlan && !s->qos)) {
+		snprintf(buf, size, "-");
+		return;
+	}
+	if (s->qos)
+		snprintf(qos, sizeof(qos), " q%u", s->qos);
+	snprintf(buf, size, "%u%s%s", s->vlan, qos, s->proto == VLAN_PROTO_8021AD ? " ad" : "");
+}
+
+static void rate_text(const struct vf_settings *s, char *buf, size_t size)
+{
+	if (!(s->has & (HAS_MIN_RATE | HAS_MAX_RATE)) || (!s->min_rate && !s->max_rate))
+		snprintf(buf, size, "-");
+	else if (!s->min_rate)
+		snprintf(buf, size, "max %u", s->max_rate);
+	else if (!s->max_rate)
+		snprintf(buf, size, "min %u", s->min_rate);
+	else
+		snprintf(buf, size, "%u-%u", s->min_rate, s->max_rate);
+}
+
+static void attr_cell(struct table *t, size_t column, const struct vf_report *r, enum vf_attr attr)
+{
+	const struct vf_settings *now = &r->vf->now;
+	bool differs = r->differs & (1U << attr);
+	char text[64];
+
+	if (attr == VF_VLAN)
+		vlan_text(now, text, sizeof(text));
+	else if (attr == VF_RATE)
+		rate_text(now, text, sizeof(text));
+	else if (attr == VF_MAC && mac_is_zero(now->mac) && !differs)
+		snprintf(text, sizeof(text), "-");
+	else
+		vf_attr_value(attr, now, text, sizeof(text));
+	table_cell(t, column,
+		   differs		? STYLE_BAD
+		   : r->use == USE_FREE ? STYLE_DIM
+					: STYLE_PLAIN,
+		   "%s%s", text, differs ? "!" : "");
+}
+
+static void traffic_cell(struct table *t, size_t column, bool known, uint64_t bytes, double seconds)
+{
+	static const char units[] = " kMGT";
+	double bits = known && seconds > 0 ? (double)bytes * 8 / seconds : 0;
+	size_t unit = 0;
+
+	if (!known) {
+		table_cell(t, column, STYLE_PLAIN, "-");
+		return;
+	}
+	for (; bits >= 999.5 && unit + 2 < sizeof(units); unit++)
+		bits /= 1000;
+	if (!unit)
+		table_cell(t, column, STYLE_PLAIN, "%.0f", bits);
+	else
+		table_cell(t, column, STYLE_PLAIN, bits < 9.95 ? "%.1f%c" : "%.0f%c", bits,
+			   units[unit]);
+}
+
+static void traffic_cells(struct table *t, const struct status_view *v, const struct pf_report *pf,
+			  const struct vf_report *r)
+{
+	const struct vf_stats *now = vf_stats_of(pf, r);
+	const struct vf_stats *was = vf_stats_before(v->before, pf, r);
+
+	traffic_cell(t, COL_RX, was, was ? now->rx_bytes - was->rx_bytes : 0, v->seconds);
+	traffic_cell(t, COL_TX, was, was ? now->tx_bytes - was->tx_bytes : 0, v->seconds);
+}
+
+static void vf_row(struct table *t, const struct status_view *v, const struct pf_report *pf,
+		   const struct vf_report *r)
+{
+	const struct vf_info *info = &r->vf->info;
+	char addr[PCI_ADDR_LEN];
+
+	table_row(t);
+	table_cell(t, COL_VF, STYLE_PLAIN, "%u", info->index);
+	state_cell(t, r);
+	if (r->vmid)
+		table_cell(t, COL_VM, STYLE_PLAIN, "%u%s%s", r->vmid, r->name[0] ? " " : "",
+			   r->name);
+	if (r->vmid && r->slot < PVE_HOSTPCI_MAX)
+		table_cell(t, COL_SLOT, STYLE_PLAIN, "%u", r->slot);
+	attr_cell(t, COL_MAC, r, VF_MAC);
+	attr_cell(t, COL_VLAN, r, VF_VLAN);
+	attr_cell(t, COL_SPOOF, r, VF_SPOOFCHK);
+	attr_cell(t, COL_TRUST, r, VF_TRUST);
+	attr_cell(t, COL_LINK, r, VF_LINK_STATE);
+	attr_cell(t, COL_RATE, r, VF_RATE);
+	table_cell(t, COL_ADDRESS, STYLE_PLAIN, "%s", pci_addr_format(&info->addr, addr));
+	table_cell(t, COL_DRIVER, STYLE_PLAIN, "%s", info->driver[0] ? info->driver : "-");
+	if (info->iommu_group >= 0)
+		table_cell(t, COL_GROUP, STYLE_PLAIN, "%d", info->iommu_group);
+	if (v->watch)
+		traffic_cells(t, v, pf, r);
+}
+
+/* --- Lines --- */
+
+static void line(const struct status_view *v, struct str *out, enum style style, size_t indent,
+		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+static void line(const struct status_view *v, struct str *out, enum style style, size_t indent,
+		 const char *fmt, ...)
+{
+	char text[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	paragraph_print(text, indent, v->width, style, v->colour, out);
+}
+
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static const char *counts_text(const struct vf_counts *c, char *buf, size_t size)
+{
+	CLEANUP(str_free) struct str s = STR_INIT;
+
+	str_printf(&s, "%zu VF%s: %zu leased, %zu free", c->total, plural(c->total), c->leased,
+		   c->use[USE_FREE]);
+	if (c->others)
+		str_printf(&s, ", %zu in other use", c->others);
+	if (c->use[USE_HOST])
+		str_printf(&s, ", %zu of this host", c->use[USE_HOST]);
+	if (c->use[USE_UNUSABLE])
+		str_printf(&s, ", %zu unusable", c->use[USE_UNUSABLE]);
+	snprintf(buf, size, "%s", str_get(&s));
+	return buf;
+}
+
+/* The attributes that differ: "MAC is .., wanted ..; VLAN is none, wanted 20". */
+static void note_differences(const struct status_view *v, const struct vf_report *r,
+			     struct str *out)
+{
+	CLEANUP(str_free) struct str s = STR_INIT;
+	char now[64];
+	char want[64];
+
+	for (unsigned a = 0; a < VF_ATTR_COUNT; a++) {
+		if (!(r->differs & (1U << a)))
+			continue;
+		vf_attr_value((enum vf_attr)a, &r->vf->now, now, sizeof(now));
+		vf_attr_value((enum vf_attr)a, &r->vf->lease.want, want, sizeof(want));
+		str_printf(&s, "%s%s is %s, wanted %s", s.len ? "; " : "",
+			   vf_attr_name((enum vf_attr)a), now, want);
+	}
+	line(v, out, STYLE_BAD, 4, "  VF %u, VM %u: %s", r->vf->info.index, r->vmid, str_get(&s));
+}
+
+/* Everything about single VFs that a table cannot hold. */
+static void pf_notes(const struct status_view *v, const struct pf_report *pf, struct str *out)
+{
+	for (size_t i = 0; i < pf->n_vfs; i++) {
+		const struct vf_report *r = &pf->vfs[i];
+		unsigned first = r->vf->info.index;
+
+		if (r->differs)
+			note_differences(v, r, out);
+		if (r->note[0])
+			line(v, out, STYLE_PLAIN, 4, "  VF %u, this host's: %s", first, r->note);
+		if (!r->why[0] || (pf->why[0] && !strcmp(r->why, "its PF is down")))
+			continue;
+		while (i + 1 < pf->n_vfs && !strcmp(pf->vfs[i + 1].why, r->why))
+			i++;
+		if (pf->vfs[i].vf->info.index == first)
+			line(v, out, STYLE_WARN, 4, "  VF %u: %s", first, r->why);
+		else
+			line(v, out, STYLE_WARN, 4, "  VF %u-%u: %s", first,
+			     pf->vfs[i].vf->info.index, r->why);
+	}
+}
+
+static void pf_head(const struct status_view *v, const struct pf_report *pf, bool alone,
+		    struct str *out)
+{
+	const struct pf_info *info = &pf->pf->info;
+	struct vf_counts c = {0};
+	char addr[PCI_ADDR_LEN];
+	char counts[120];
+
+	pci_addr_format(&info->addr, addr);
+	if (pf->pf->broken) {
+		line(v, out, STYLE_BAD, 4, "PF %s cannot be used: %s", addr, pf->why);
+		return;
+	}
+	count_vfs(pf, &c);
+	line(v, out, STYLE_PLAIN, 4, "PF %s (%s, %s): %s, %s%s%s", info->ifname, addr, info->driver,
+	     pf->pf->link.up ? "up" : "DOWN", pf->pf->link.carrier ? "carrier" : "NO CARRIER",
+	     alone ? "" : "; ", alone ? "" : counts_text(&c, counts, sizeof(counts)));
+	if (pf->why[0])
+		line(v, out, STYLE_BAD, 4, "  problem: %s", pf->why);
+	if (pf->named_by[0])
+		line(v, out, STYLE_WARN, 4,
+		     "  note: this PF itself is named by %s: its start takes all VFs away",
+		     pf->named_by);
+	if (v->watch && pf->no_stats[0] && !v->before)
+		line(v, out, STYLE_WARN, 4, "  no traffic is shown: %s", pf->no_stats);
+}
+
+static void pool_text(const struct status_view *v, const struct pool_report *p, struct str *out)
+{
+	struct vf_counts c = {0};
+	char counts[120];
+
+	for (size_t i = 0; i < p->n_pfs; i++)
+		count_vfs(&p->pfs[i], &c);
+	if (p->n_pfs)
+		line(v, out, STYLE_HEAD, 4, "Pool %s: %s", p->pool->name,
+		     counts_text(&c, counts, sizeof(counts)));
+	else
+		line(v, out, STYLE_HEAD, 4, "Pool %s has no PF on node %s", p->pool->name, v->node);
+	if (p->pool->bad)
+		line(v, out, STYLE_BAD, 4, "  Not used: %s", p->pool->bad);
+	for (size_t i = 0; i < p->n_pfs; i++) {
+		CLEANUP(table_free) struct table t;
+		const struct pf_report *pf = &p->pfs[i];
+
+		pf_head(v, pf, p->n_pfs == 1, out);
+		table_init(&t, columns, v->watch ? COL_COUNT : COL_RX);
+		for (size_t k = 0; k < pf->n_vfs; k++)
+			vf_row(&t, v, pf, &pf->vfs[k]);
+		table_print(&t, v->width, v->colour, out);
+		pf_notes(v, pf, out);
+	}
+}
+
+static void strays_text(const struct inventory *inv, const struct status_view *v, struct str *out)
+{
+	char addr[PCI_ADDR_LEN];
+
+	if (!inv->n_strays)
+		return;
+	line(v, out, STYLE_WARN, 4, "Leased VFs that no usable PF of a pool has:");
+	for (size_t i = 0; i < inv->n_strays; i++) {
+		const struct lease_entry *e = &inv->strays[i];
+
+		pci_addr_format(&e->vf, addr);
+		if (e->broken)
+			line(v, out, STYLE_BAD, 4, "  %s: %s", addr, e->why);
+		else
+			line(v, out, STYLE_WARN, 4, "  %s: VM %u%s%s hostpci%u, %s, pool %s", addr,
+			     e->lease.vmid, e->lease.name[0] ? " " : "", e->lease.name,
+			     e->lease.slot, lease_phase_name(e->lease.phase), e->lease.pool);
+	}
+}
+
+/* What a person should do now, if anything. */
+static void advice_text(const struct vf_counts *c, const struct status_view *v, struct str *out)
+{
+	CLEANUP(str_free) struct str s = STR_INIT;
+
+	if (c->mismatched)
+		str_printf(&s, "%zu VF%s not set as wanted (!). ", c->mismatched,
+			   c->mismatched == 1 ? " is" : "s are");
+	if (c->stale)
+		str_printf(&s, "%zu VF%s stale: leased, but the VM does not run. ", c->stale,
+			   c->stale == 1 ? " is" : "s are");
+	if (c->use[USE_DIRTY])
+		str_printf(&s, "%zu VF%s dirty: not clean yet after the VM. ", c->use[USE_DIRTY],
+			   c->use[USE_DIRTY] == 1 ? " is" : "s are");
+	if (s.len)
+		line(v, out, STYLE_BAD, 4, "%sTo mend that: vfhook repair", str_get(&s));
+}
+
+void status_text(const struct inventory *inv, const struct status_view *v, struct str *out)
+{
+	struct vf_counts c = {0};
+	bool first = true;
+
+	for (size_t i = 0; i < inv->n_pools; i++) {
+		const struct pool_report *p = &inv->pools[i];
+
+		if (v->pool && strcmp(v->pool, p->pool->name) != 0)
+			continue;
+		if (!first)
+			str_append(out, "\n");
+		first = false;
+		pool_text(v, p, out);
+		for (size_t k = 0; k < p->n_pfs; k++)
+			count_vfs(&p->pfs[k], &c);
+	}
+	if (!v->pool) {
+		if (!inv->n_pools)
+			line(v, out, STYLE_PLAIN, 4,
+			     "/" VFHOOK_CFG " has no pools yet: vfhook pool --help");
+		strays_text(inv, v, out);
+		for (size_t i = 0; i < inv->config.n_ports; i++) {
+			if (inv->config.ports[i].bad)
+				line(v, out, STYLE_BAD, 4, "Port not used: %s",
+				     inv->config.ports[i].bad);
+		}
+		if (inv->broken_guests)
+			line(v, out, STYLE_WARN, 4,
+			     "Guest configs that cannot be read, so VFs named in them are not "
+			     "known: %s",
+			     inv->broken_guests);
+	}
+	advice_text(&c, v, out);
+}

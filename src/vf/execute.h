@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Carries plans out. The whole plan goes into the journal before its first
+ * step; every step's undo can be done more than once; so after a crash at any
+ * instruction the next run undoes (a start) or finishes (a release) it.
+ */
+#ifndef VFHOOK_VF_EXECUTE_H
+#define VFHOOK_VF_EXECUTE_H
+
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/vf/kernel.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
+
+struct executor {
+	int root;
+	struct kernel *kernel;
+	/*
+	 * Does a STEP_CALL: sets the object to `to` if it is `from`, or is `to` already; undo: the
+	 * other way round. -EAGAIN: it is neither, and stays as it is. -EINPROGRESS: it is still
+	 * being done, and nobody can tell how it ends. -ECANCELED, of an undo: this run may not do
+	 * it. Needed only for plans that have one.
+	 */
+	int (*call)(void *arg, const struct step *s, bool undo, struct error *err);
+	/* One line for a person; never NULL. */
+	void (*say)(void *arg, const char *line);
+	void *arg;
+};
+
+/*
+ * Carry a plan out.
+ *
+ * PLAN_START, PLAN_CHANGE, PLAN_CONFIG: at the first failure everything done is undone; what cannot
+ * be undone is told, and such a VF's lease is marked dirty so that nobody gets it. -EEXIST:
+ * somebody else took a VF of the plan since the snapshot (undone; plan again). -EAGAIN from a
+ * PLAN_CONFIG: an object was changed since (undone; plan again). A PLAN_CONFIG that could not be
+ * undone keeps its journal, and the next run tries again.
+ *
+ * PLAN_RELEASE: goes on past failures; a VF that could not be cleaned keeps a
+ * dirty lease (the next release tries again); one that is no longer there loses it.
+ *
+ * PLAN_MEND: goes on past failures and undoes nothing, since the VM already runs
+ * on that VF; only a lease that somebody else has (-EEXIST) ends it.
+ *
+ * PLAN_REMOVE: ends at the first failure, and whoever looks again finds what is left.
+ *
+ * PLAN_VFS: as PLAN_START; but an object that is still being changed (-EINPROGRESS) ends it where
+ * it is, with the leases of VFs that may go at any time, and without a journal: what hangs in the
+ * kernel nobody can undo. One that this run may not put back (-ECANCELED) keeps journal and leases.
+ *
+ * PLAN_SWAP: one object, compared and set in one stroke by who sets it. No journal, since a crash
+ * leaves it done or not done; no owner (NULL), since it is no VM's.
+ *
+ * PLAN_CUT_OFF: as PLAN_REMOVE, but whoever has the lease of its VFs, and without a journal: a
+ * crash leaves nothing that another run could put right without knowing whose the VF is by then.
+ *
+ * owner is p->vmid's: owner_lock(), or for plan_kind_is_config() owner_lock_config(). Before each
+ * step that touches a VF its lease is asked for: one that is not this VM's (any more) is left
+ * alone, and one that cannot be read is touched by nobody. A step that failed is undone like those
+ * before it: a driver may do what it refuses. Returns 0 or a negative errno with err saying what
+ * failed, and whether all was undone.
+ */
+int execute(const struct executor *x, const struct owner *owner, const struct plan *p,
+	    struct error *err);
+
+/*
+ * Is there a plan that a crashed run left for the owner's VM? (Of the owner's lock's sort: on the
+ * VM's VFs, or on what PVE has of it.) Undo or finish it, as far as its VFs are still leased to
+ * that VM. 1: something was found and mended; 0: nothing there. A plan on PVE's side that cannot be
+ * put right now stays, and is an error.
+ * A journal that cannot be read is put aside as <name>.broken and told: its
+ * VF keeps its lease and is released like any other leftover.
+ */
+int recover(const struct executor *x, const struct owner *owner, struct error *err);
+
+#endif

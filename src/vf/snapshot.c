@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/vf/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/cleanup.h"
+
+/* As many as a PF can have: NumVFs is a 16-bit register. */
+#define VFS_MAX 65535
+
+/* The VFs of a PF that one run waits for, should the driver not tell them: a VM has 16 hostpci. */
+#define WANTED_MAX 16
+
+static const struct vf_claim *find_claim(const struct observer *o, const struct pci_addr *a)
+{
+	const struct vf_claim *found = NULL;
+
+	for (size_t i = 0; i < o->n_claims; i++) {
+		const struct vf_claim *c = &o->claims[i];
+		struct pci_addr at = *a;
+
+		if (c->whole_device)
+			at.fn = c->addr.fn;
+		if (!pci_addr_cmp(&at, &c->addr) && (!found || c->firm))
+			found = c;
+	}
+	return found;
+}
+
+static int read_lease(const struct observer *o, struct vf_state *v, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int r = lease_read(o->root, &v->info.addr, &v->lease, &why);
+
+	if (r < 0 && r != -ENOENT && r != -EINVAL)
+		return fail(err, why.code, "%s", why.text);
+	v->leased = r != -ENOENT;
+	v->lease_broken = v->leased && r < 0;
+	if (v->lease_broken)
+		snprintf(v->lease_why, sizeof(v->lease_why), "%.255s", why.text);
+	return 0;
+}
+
+/* By its lease or a claim: certainly not to be had. */
+static bool is_anothers(const struct observer *o, const struct vf_state *v)
+{
+	return (v->leased && (v->lease_broken || v->lease.vmid != o->vmid)) ||
+	       (v->claim && v->claim->firm);
+}
+
+/*
+ * Opening a VFIO group makes it busy for others for that moment, so it is never
+ * tried on a VF that another VM may be starting with.
+ */
+static bool may_probe_group(const struct observer *o, const struct vf_state *v)
+{
+	return !o->look_only && v->info.iommu_group >= 0 && !is_anothers(o, v);
+}
+
+static int read_vf(const struct observer *o, const struct pf_state *pf, const struct pci_addr *addr,
+		   unsigned index, struct vf_state *v, struct error *err)
+{
+	int r = sysfs_vf_read(o->root, addr, &pf->info.addr, index, &v->info, err);
+
+	if (r < 0)
+		return r;
+	if (read_lease(o, v, err) < 0)
+		return error_code(err);
+	v->claim = find_claim(o, addr);
+	/* Another's, and a driver has it: then it is of no use, and asking may never end. */
+	if ((!is_anothers(o, v) || !v->info.driver[0]) && strcmp(v->info.driver, "vfio-pci") != 0 &&
+	    sysfs_vf_override(o->root, &v->info, err) < 0)
+		return error_code(err);
+	if (may_probe_group(o, v))
+		v->busy = vfio_group_busy(o->root, v->info.iommu_group);
+	if (v->info.ifindex) {
+		r = kernel_has_address(o->kernel, v->info.ifindex, NULL);
+		v->has_address = r < 0 ? ANSWER_UNKNOWN : r ? ANSWER_YES : ANSWER_NO;
+	}
+	return 0;
+}
+
+static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct error *err)
+{
+	unsigned n = pf->info.num_vfs < VFS_MAX ? pf->info.num_vfs : VFS_MAX;
+
+	pf->vfs = calloc(n ? n : 1, sizeof(*pf->vfs));
+	if (!pf->vfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (unsigned i = 0; i < n; i++) {
+		struct error why = ERROR_INIT;
+		struct pci_addr addr;
+		int r;
+
+		/* netdevsim has VFs without PCI functions; a VF may go while we look. */
+		r = sysfs_vf_addr(o->root, &pf->info.addr, i, &addr);
+		if (!r)
+			r = read_vf(o, pf, &addr, i, &pf->vfs[pf->n_vfs], &why);
+		if (!r)
+			pf->n_vfs++;
+		else if (r != -ENOENT && r != -ENODEV)
+			pf->n_unread++;
+	}
+	return 0;
+}
+
+static int read_some_vfs(const struct observer *o, struct pf_state *pf, const struct pci_addr *only,
+			 size_t n_only, struct error *err)
+{
+	pf->vfs = calloc(n_only ? n_only : 1, sizeof(*pf->vfs));
+	if (!pf->vfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_only; i++) {
+		struct pci_addr of;
+		unsigned index;
+
+		if (sysfs_vf_identify(o->root, &only[i], &of, &index) < 0 ||
+		    pci_addr_cmp(&of, &pf->info.addr) != 0)
+			continue;
+		if (!read_vf(o, pf, &only[i], index, &pf->vfs[pf->n_vfs], NULL))
+			pf->n_vfs++;
+	}
+	return 0;
+}
+
+/* Another card in that slot leads to another network: nobody gets its VFs unasked. */
+static int check_identity(const struct pf_id *id, const struct pf_state *pf, struct error *err)
+{
+	char addr[PCI_ADDR_LEN];
+	char was[MAC_LEN];
+	char is[MAC_LEN];
+
+	if (!id->has_mac || !pf->link.has_perm_mac || !memcmp(id->mac, pf->link.perm_mac, 6))
+		return 0;
+	return fail(err, ESTALE,
+		    "PF %s (%s) is another card than the pool's: its MAC is %s, not %s; `vfhook "
+		    "boot` looks where that one is now",
+		    pci_addr_format(&id->addr, addr), pf->info.ifname,
+		    mac_format(pf->link.perm_mac, is), mac_format(id->mac, was));
+}
+
+/* By what was read so far: then everything is looked at, and the list is not read twice. */
+static bool is_in_vain(const struct observer *o, const struct pf_state *pf)
+{
+	for (size_t i = 0; o->glance && i < pf->n_vfs; i++) {
+		if (is_anothers(o, &pf->vfs[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool stands_in(const struct pci_addr *vf, const struct pci_addr *only, size_t n_only)
+{
+	for (size_t i = 0; i < n_only; i++) {
+		if (!pci_addr_cmp(vf, &only[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The numbers of the VFs that who asks has, had last or is to give back: those are worth waiting
+ * for. */
+static size_t list_wanted(const struct observer *o, const struct pf_state *pf,
+			  const struct pci_addr *only, size_t n_only, unsigned wanted[WANTED_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pf->n_vfs && n < WANTED_MAX; i++) {
+		const struct vf_state *v = &pf->vfs[i];
+
+		if (stands_in(&v->info.addr, only, n_only) ||
+		    (v->leased && !v->lease_broken && o->vmid && v->lease.vmid == o->vmid))
+			wanted[n++] = v->info.index;
+	}
+	return n;
+}
+
+/* The kernel's list, and out of it what the VFs that were found are set to. */
+static int read_link(const struct observer *o, const struct pf_id *id, const struct pci_addr *only,
+		     size_t n_only, struct pf_state *pf, struct error *err)
+{
+	unsigned wanted[WANTED_MAX];
+	size_t n = list_wanted(o, pf, only, n_only, wanted);
+
+	if (kernel_pf_read_for(o->kernel, pf->info.ifindex, wanted, n, &pf->link, err) < 0 ||
+	    check_identity(id, pf, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < pf->n_vfs; i++) {
+		struct vf_state *v = &pf->vfs[i];
+		struct error why = ERROR_INIT;
+
+		v->unread = pf_link_vf(&pf->link, v->info.index, &v->now, &why) < 0;
+		if (v->unread)
+			snprintf(v->unread_why, sizeof(v->unread_why), "%.127s", why.text);
+	}
+	return 0;
+}
+
+static void set_broken(struct pf_state *pf, const struct error *why)
+{
+	pf->broken = true;
+	snprintf(pf->why, sizeof(pf->why), "%.255s", why->text);
+	free(pf->vfs);
+	pf->vfs = NULL;
+	pf->n_vfs = 0;
+}
+
+int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
+		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
+		  struct error *err)
+{
+	*out = (struct snapshot){.complete = all};
+	out->pfs = calloc(n_pfs ? n_pfs : 1, sizeof(*out->pfs));
+	if (!out->pfs)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_pfs; i++) {
+		struct pf_state *pf = &out->pfs[out->n_pfs++];
+		struct error why = ERROR_INIT;
+		int r;
+
+		if (sysfs_pf_read(o->root, &pfs[i].addr, &pf->info, &why) < 0) {
+			set_broken(pf, &why);
+			continue;
+		}
+		r = all ? read_all_vfs(o, pf, err) : read_some_vfs(o, pf, only, n_only, err);
+		if (r < 0) {
+			snapshot_free(out);
+			return r;
+		}
+		for (size_t k = 0; k < pf->n_vfs; k++)
+			pf->vfs[k].host = vf_set_has(&pfs[i].host, pf->vfs[k].info.index);
+		if (is_in_vain(o, pf))
+			continue;
+		/*
+		 * Behind the leases: who gives a VF back cleans it first, so one without a lease
+		 * is seen as it was left.
+		 */
+		if (read_link(o, &pfs[i], only, n_only, pf, &why) < 0)
+			set_broken(pf, &why);
+	}
+	return 0;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		pf_link_free(&s->pfs[i].link);
+		free(s->pfs[i].vfs);
+	}
+	free(s->pfs);
+	*s = (struct snapshot){0};
+}
+
+const struct vf_state *snapshot_find(const struct snapshot *s, const struct pci_addr *vf,
+				     const struct pf_state **pf)
+{
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		for (size_t k = 0; k < s->pfs[i].n_vfs; k++) {
+			if (pci_addr_cmp(&s->pfs[i].vfs[k].info.addr, vf) != 0)
+				continue;
+			if (pf)
+				*pf = &s->pfs[i];
+			return &s->pfs[i].vfs[k];
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * PFs, VFs and IOMMU groups as sysfs shows them (Documentation/ABI/testing/
+ * sysfs-bus-pci). A PF is named by its PCI address: interface names move.
+ */
+#ifndef VFHOOK_VF_SYSFS_H
+#define VFHOOK_VF_SYSFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/answer.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+#define IFNAME_LEN 16 /* IFNAMSIZ */
+#define DRIVER_LEN 64
+
+/* Some of a PF's first VFs, by number: no kernel is asked for more (PF_VFS_LISTED). */
+struct vf_set {
+	uint64_t bits[4];
+};
+
+static inline bool vf_set_has(const struct vf_set *s, unsigned vf)
+{
+	return vf < 256 && (s->bits[vf / 64] >> (vf % 64) & 1);
+}
+
+static inline bool vf_set_any(const struct vf_set *s)
+{
+	return s->bits[0] || s->bits[1] || s->bits[2] || s->bits[3];
+}
+
+static inline void vf_set_add(struct vf_set *s, unsigned vf)
+{
+	if (vf < 256)
+		s->bits[vf / 64] |= 1ULL << (vf % 64);
+}
+
+/*
+ * A PF as what we store names it: by PCI address, and known again by its permanent
+ * MAC, since a card that is put in or taken out moves the addresses of others.
+ */
+struct pf_id {
+	struct pci_addr addr;
+	bool has_mac;
+	uint8_t mac[6];
+	struct vf_set host; /* those of its VFs that are this host's own: no VM gets them */
+};
+
+struct pf_info {
+	struct pci_addr addr;
+	char ifname[IFNAME_LEN];
+	int ifindex;
+	char driver[DRIVER_LEN];
+	int numa_node; /* -1: unknown */
+	unsigned total_vfs;
+	unsigned num_vfs;
+};
+
+struct vf_info {
+	struct pci_addr addr;
+	struct pci_addr pf;
+	unsigned index;
+	char id[10];	       /* "8086:10ca": vendor and device, as PVE's mappings have it */
+	char subsystem_id[10]; /* "8086:0000", "" if sysfs has none */
+	int iommu_group;       /* -1: none, the IOMMU is off */
+	bool group_pure;       /* the group holds nothing but VFs */
+	bool group_alone;      /* it holds this VF only */
+	char group_intruder[PCI_ADDR_LEN]; /* a member that is no VF, when !group_pure */
+	char driver[DRIVER_LEN];	   /* "" when unbound */
+	char driver_override[DRIVER_LEN];  /* "" when unset; see sysfs_vf_override() */
+	char ifname[IFNAME_LEN];	   /* its netdev on this host, "" when it has none */
+	int ifindex;
+	bool netdev_up;	      /* IFF_UP */
+	char netdev_user[64]; /* "bridge vmbr0", "vlan enp6s0f0v0.5": who sits on the netdev, or ""
+			       */
+};
+
+/*
+ * Read a PF. -ENODEV: no such PCI function; -EOPNOTSUPP: it has no VFs to give; err says which.
+ * Any other error: it could not be read, which says nothing about it.
+ */
+int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
+
+/*
+ * What sriov_numvfs says. Only for who has just written it: a write by somebody else that does not
+ * end would never let this return. 0 or a negative errno.
+ */
+int sysfs_numvfs(int root, const struct pci_addr *pf, unsigned *n);
+
+/* The address of a PF's VF number index. -ENOENT (no text) if it has no such VF; others: unknown.
+ */
+int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pci_addr *out);
+
+/* Whose VF is this? Fills pf; errors as below, for a fifth of the reads. */
+int sysfs_vf_pf(int root, const struct pci_addr *vf, struct pci_addr *pf);
+
+/*
+ * Whose VF is this, and which one? Fills pf and index. -ENODEV: no such
+ * function; -EINVAL: it is not a VF; any other error: that cannot be told now. No
+ * text: the caller knows what it means.
+ */
+int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index);
+
+/*
+ * Everything about one VF, or an error: -ENODEV if it has gone. pf and index as
+ * sysfs_vf_identify() gives them.
+ */
+int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
+		  struct vf_info *out, struct error *err);
+
+/*
+ * Its driver_override as well. Not asked of a VF that somebody has: the kernel takes the VF's lock
+ * for it (before 7.0; drivers/pci/pci-sysfs.c: driver_override_show), which is held for as long as
+ * vfio-pci waits for a VM to let go of a VF that is taken away (echo 0 > sriov_numvfs).
+ */
+int sysfs_vf_override(int root, struct vf_info *vf, struct error *err);
+
+/*
+ * The other members of an IOMMU group, up to max; returns how many there are (it
+ * may be more than max) or a negative errno.
+ */
+int sysfs_group_members(int root, int group, struct pci_addr *members, size_t max);
+
+/*
+ * Is somebody using the group through VFIO right now? The kernel lets a group
+ * be opened once (drivers/vfio/group.c: -EBUSY). NO as well where there is no
+ * /dev/vfio/<group> because nothing in it is bound to vfio-pci; UNKNOWN if it cannot be opened for
+ * another reason (-EMFILE, -EACCES...): then who would take the VF leaves it. Opening it makes
+ * the group busy for that moment: ask only about VFs that nobody is starting with.
+ */
+enum answer vfio_group_busy(int root, int group);
+
+/*
+ * Make vfio-pci the VF's only driver ("" clears it). Needed where the PF has
+ * sriov_drivers_autoprobe 0: there bind(2) into a driver answers ENODEV unless
+ * driver_override names it (drivers/pci/pci-driver.c: pci_device_can_probe), and
+ * PVE only writes new_id and bind (PVE::SysFSTools pci_dev_bind_to_vfio).
+ */
+int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *driver,
+			      struct error *err);
+
+/*
+ * Every PF of a network card: SR-IOV capable, PCI class 02xx. Whoever has no
+ * network interface (yet, or because vfio-pci has it) is in it with ifindex 0.
+ * *list is the caller's to free(). Sorted by address.
+ */
+int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err);
+
+/*
+ * With sriov_drivers_autoprobe 0 VFs come without the host's own driver and
+ * network interface. Set before the VFs are made. NO where there is no such file; UNKNOWN if it
+ * could not be read: it may be on.
+ */
+enum answer sysfs_autoprobe(int root, const struct pci_addr *pf);
+int sysfs_set_autoprobe(int root, const struct pci_addr *pf, bool on, struct error *err);
+
+#endif
