@@ -215,7 +215,7 @@ lint-all:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 	$(Q)shellcheck -x $(SH_FILES)
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. base src pveapi hook
+		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. src pveapi hook
 	$(Q)mkdir -p $(BUILD)
 	$(Q)clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL) 2>$(BUILD)/clang-tidy.log || \
 		{ tail -n 5 $(BUILD)/clang-tidy.log; false; }
