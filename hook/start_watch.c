@@ -103,6 +103,18 @@ static bool read_last_line(int root, const char *path, int64_t since, char *line
 	return true;
 }
 
+/*
+ * PVE::QemuServer::PCI: what a mapping names that is no news any more. Another VM has the VF
+ * (reserve_pci_usage), or the VM's own other port (choose_hostpci_devices).
+ */
+static bool tells_stale_mapping(const char *line)
+{
+	if (strstr(line, "PCI device '"))
+		return strstr(line, "already in use by VMID '") ||
+		       strstr(line, "reserved for use by VMID '");
+	return strstr(line, "device '") && strstr(line, "' assigned more than once");
+}
+
 bool start_was_stale(int root, uint32_t vmid, int64_t since, char *why, size_t size)
 {
 	char path[PATH_MAX];
@@ -110,9 +122,7 @@ bool start_was_stale(int root, uint32_t vmid, int64_t since, char *why, size_t s
 
 	if (!newest_log(root, vmid, path) ||
 	    !read_last_line(root, path, since, line, sizeof(line)) ||
-	    strncmp(line, "TASK ERROR: ", 12) != 0 || !strstr(line, "PCI device '") ||
-	    (!strstr(line, "already in use by VMID '") &&
-	     !strstr(line, "reserved for use by VMID '")))
+	    strncmp(line, "TASK ERROR: ", 12) != 0 || !tells_stale_mapping(line))
 		return false;
 	snprintf(why, size, "%s", line + 12);
 	return true;

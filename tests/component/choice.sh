@@ -4,7 +4,7 @@
 # choice.sh - which VF a port gets, whose VFs are left alone, mappings that PVE would refuse, and
 # the states that snapshots, rollbacks, restores and clones make.
 #
-# shellcheck disable=SC2030,SC2031,SC2086 # ids are numbers; those of loops in subshells stay there
+# shellcheck disable=SC2030,SC2031,SC2086,SC2317 # ids are numbers; those of loops in subshells stay there
 
 set -uo pipefail
 # shellcheck source=tests/component/lib.sh
@@ -12,6 +12,7 @@ set -uo pipefail
 
 path_of() { sed -n "/^$1\$/,/^\$/s/.*path=\([^,]*\).*/\1/p" "$node_root/etc/pve/mapping/pci.cfg"; }
 conf() { echo "$node_root/etc/pve/nodes/pve1/qemu-server/$1.conf"; }
+shows_running() { vfhook status 2>&1 | grep -q "running *$1 "; }
 requests() { sim requests 2>/dev/null | grep -vc '"path": "/version"' || :; }
 
 # map ID VF [GROUP] - a line of a user's mapping for that VF of this node.
@@ -71,15 +72,15 @@ done
 qm start 100 >/dev/null 2>&1
 sed -i "s/$(path_of vf-101-0)/$(path_of vf-100-0)/; s/iommugroup=[0-9]*,\(.*$(path_of vf-100-0)\)/iommugroup=$(group_of "$(path_of vf-100-0)"),\1/" \
 	"$node_root/etc/pve/mapping/pci.cfg"
-stale_start() {
+stale_start() { # VMID SLOT
 	local upid
-	api 0 GET /cluster/mapping/pci/vf-101-0 >/dev/null
-	upid=$(api 0 POST /nodes/pve1/qemu/101/status/start |
+	api 0 GET "/cluster/mapping/pci/vf-$1-$2" >/dev/null
+	upid=$(api 0 POST "/nodes/pve1/qemu/$1/status/start" |
 		python3 -c 'import json,sys; print(json.load(sys.stdin)["data"])')
 	sim wait "$upid" >/dev/null 2>&1
 	sim log "$upid"
 }
-out=$(stale_start)
+out=$(stale_start 101 0)
 like "$out" "VF 0000:06:10.2 .*taken.*TASK ERROR: PCI device '0000:06:10.0' already in use by VMID '100'" \
 	"a worker that knows the old mapping alone: PVE refuses the start after pre-start"
 try "it is started once more by itself" wait_for 20 vm_runs 101
@@ -103,6 +104,16 @@ like "$(sim log "$upid")" "Starting VM 101 failed: PCI device '0000:06:10.[0-9]'
 try "it is started once more" wait_for 20 vm_runs 101
 try "the first runs" vm_runs 100
 
+# Two ports of one VM whose mappings once named the same VF.
+qm create 102 --name vm102 >/dev/null
+for slot in 0 1; do vfhook attach 102 --slot $slot >/dev/null 2>&1; done
+sed -i "/^vf-102-1\$/,/^\$/s/path=[^,]*,\(.*\)/path=$(path_of vf-102-0),\1/; /^vf-102-1\$/,/^\$/s/iommugroup=[0-9]*/iommugroup=$(group_of "$(path_of vf-102-0)")/" \
+	"$node_root/etc/pve/mapping/pci.cfg"
+out=$(stale_start 102 1)
+like "$out" "hostpci1: VF .*taken.*TASK ERROR: device '0000:06:10.[0-9]' assigned more than once" \
+	"a worker that knows one VF for two ports: PVE refuses the start after pre-start"
+try "it is started once more, too" wait_for 20 vm_runs 102
+is "$(tasks_of 102)" 2 "and only once"
 
 # --- mappings of the user's own ---
 
@@ -200,7 +211,7 @@ row() { # HOSTPCI0 PORT MAPPING HOOK
 		[[ $hostpci == none ]] || echo "hostpci0: $hostpci"
 		[[ $hook == n ]] || echo 'hookscript: local:snippets/vfhook'
 	} >"$(conf $id)"
-	local out line told job_over=1
+	local out line job_over=1
 	out=$(qm start $id 2>&1)
 	if [[ $hook == y && $out != *'is started again, once'* ]] && ! vm_runs $id; then
 		line=$(line_in "$out")
@@ -221,8 +232,8 @@ row() { # HOSTPCI0 PORT MAPPING HOOK
 	fi
 	try "$row: it starts" wait_for 20 vm_runs $id || diag "$out"
 	if [[ $hostpci != mapping=gpu && ($port == y || $hostpci != none) ]]; then
-		told=$(vfhook status 2>&1 | grep -c "running *$id ")
-		is "$told" 1 "$row: with a VF that is set"
+		# Until post-start has looked, the VF is that of a VM that starts.
+		try "$row: with a VF that is set" wait_for 20 shows_running $id
 	fi
 	wait_for 20 flock -n "$node_root/run/vfhook/locks/job-$id" true || job_over=0
 	qm stop $id >/dev/null 2>&1
