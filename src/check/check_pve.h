@@ -129,7 +129,7 @@ void check_nodes(struct hook *h, const struct config *c, struct report *r);
 
 /* --- [token], [tls], [token-rights] --- */
 
-enum right { RIGHT_AUDIT, RIGHT_HWTYPE, RIGHT_POWER, RIGHT_USE, RIGHT_MODIFY, RIGHT_COUNT };
+enum right { RIGHT_HWTYPE, RIGHT_POWER, RIGHT_USE, RIGHT_MODIFY, RIGHT_COUNT };
 
 /* PVE's names of them. */
 extern const char *const right_names[RIGHT_COUNT];

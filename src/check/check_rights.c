@@ -7,12 +7,13 @@
 #include "src/check/check_pve.h"
 
 #define BIT(right)     (1U << (right))
-#define VM_RIGHTS      (BIT(RIGHT_AUDIT) | BIT(RIGHT_HWTYPE) | BIT(RIGHT_POWER))
+#define VM_RIGHTS      (BIT(RIGHT_HWTYPE) | BIT(RIGHT_POWER))
 #define MAPPING_RIGHTS (BIT(RIGHT_USE) | BIT(RIGHT_MODIFY))
 
 const char *const right_names[RIGHT_COUNT] = {
-	[RIGHT_AUDIT] = "VM.Audit",	   [RIGHT_HWTYPE] = "VM.Config.HWType",
-	[RIGHT_POWER] = "VM.PowerMgmt",	   [RIGHT_USE] = "Mapping.Use",
+	[RIGHT_HWTYPE] = "VM.Config.HWType",
+	[RIGHT_POWER] = "VM.PowerMgmt",
+	[RIGHT_USE] = "Mapping.Use",
 	[RIGHT_MODIFY] = "Mapping.Modify",
 };
 

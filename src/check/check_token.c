@@ -17,12 +17,16 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/base/text.h"
 #include "src/check/check_pve.h"
 #include "pveapi/rest.h"
 #include "pveapi/section.h"
 #include "pveapi/tls.h"
 #include "src/base/json.h"
 
+#define USER_CFG "etc/pve/user.cfg"
+/* Between its fields, and between the parts of a path or a list. */
+#define ACL_SEPARATORS	":/,; \t\r\n"
 #define CALL_TIMEOUT_MS 10000
 /* For all calls together: a cluster may have many ports. */
 #define ALL_TIMEOUT_S 20
@@ -133,45 +137,33 @@ static void note_surplus(const json_t *all, struct token_facts *f)
 	}
 }
 
-/* What PVE shows the token of VMs and mappings, by /vms/<vmid> or /mapping/pci/<id>. */
-static void ask_list(struct asker *a, const char *call, const char *type, const char *key,
-		     const char *prefix, json_t *seen)
+/*
+ * user.cfg: the ACLs, and which VMs are in a pool, whose ACL they have then. NULL: it cannot be
+ * read, so any path may have an ACL of its own. The caller's to free.
+ */
+static char *read_acls(int root)
 {
-	const struct rest_param params[] = {{"type", type}};
-	struct error err = ERROR_INIT;
-	AUTO_JSON json_t *list = NULL;
+	char *text = NULL;
+	ssize_t len = file_read(root, USER_CFG, PVE_FILE_MAX, &text, NULL);
 
-	if (ask(a, "GET", call, params, type ? 1 : 0, &list, &err) < 0)
-		return;
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *id = json_object_get(json_array_get(list, i), key);
-		char path[NAME_LEN + 32];
-
-		/* Numbers come as texts as well. */
-		if (json_is_integer(id))
-			snprintf(path, sizeof(path), "%s%lld", prefix,
-				 (long long)json_integer_value(id));
-		else
-			snprintf(path, sizeof(path), "%s%.80s", prefix,
-				 json_is_string(id) ? json_string_value(id) : "");
-		json_object_set_new(seen, path, json_true());
+	if (len < 0)
+		return NULL;
+	if (strlen(text) != (size_t)len) {
+		free(text);
+		return NULL;
 	}
-}
-
-/* A mapping that is not there is in no list, and no sign of a right that is missing. */
-static bool is_there(const struct mapping_file *maps, const struct path_rights *p)
-{
-	return p->vmid || mapping_find(maps, p->mapping);
+	return text;
 }
 
 /*
- * GET /access/permissions without a path tells of each path that has an ACL of its own; all others
- * have what is handed down from above (PVE::RPCEnvironment get_effective_permissions). A path where
- * the token has nothing is left out of it as well: of those whoever is not in the list of what the
- * token sees is asked for by name.
+ * GET /access/permissions without a path tells of each path that has an ACL of its own or is a VM
+ * in a pool; all others have what is handed down from above. Where the token has nothing, the path
+ * is left out as well (PVE::RPCEnvironment get_effective_permissions): it is asked for by name, if
+ * user.cfg has its last part anywhere. That is one call too many at times, and never one too few.
+ * PVE's list of VMs would not do: it shows those with VM.Audit, which nothing else needs.
  */
-static void learn_rights(struct asker *a, const json_t *all, const json_t *seen,
-			 const struct mapping_file *maps, struct token_facts *f)
+static void learn_rights(struct asker *a, const json_t *all, const char *acls,
+			 struct token_facts *f)
 {
 	unsigned asked = 0;
 
@@ -179,15 +171,14 @@ static void learn_rights(struct asker *a, const json_t *all, const json_t *seen,
 		struct path_rights *p = &f->objects[i];
 		const struct path_rights *general = p->vmid ? &f->vms : &f->mappings;
 		const json_t *own = json_object_get(all, p->path);
-		unsigned shows = p->vmid ? BIT(RIGHT_AUDIT) : BIT(RIGHT_USE) | BIT(RIGHT_MODIFY);
 
 		if (own)
 			read_rights(own, p);
 		else
 			p->has = p->propagates = general->has & general->propagates;
 		p->asked = all && general->asked;
-		if (own || !(p->has & shows) || json_object_get(seen, p->path) ||
-		    !is_there(maps, p))
+		if (own || !p->has ||
+		    (acls && !has_word(acls, strrchr(p->path, '/') + 1, ACL_SEPARATORS)))
 			continue;
 		p->has = p->propagates = 0;
 		p->asked = false;
@@ -210,9 +201,9 @@ static void note_try(struct path_rights *p, enum right right, int r, int proof,
 }
 
 /*
- * Reading the config is harmless. The config is not changed for want of a right
- * digest, which is looked at before its lock is taken, but after the right that an
- * option of the hardware needs (PVE::API2::Qemu update_vm_api). No start has such a timeout.
+ * The config is not changed for want of a right digest, which is looked at before its lock is
+ * taken, but after the right that an option of the hardware needs (PVE::API2::Qemu update_vm_api).
+ * No start has such a timeout.
  */
 static void try_vm(struct asker *a, struct path_rights *p)
 {
@@ -225,11 +216,6 @@ static void try_vm(struct asker *a, struct path_rights *p)
 	int r;
 
 	snprintf(base, sizeof(base), "/nodes/%s/qemu/%u", a->h->node, p->vmid);
-	if (p->has & BIT(RIGHT_AUDIT)) {
-		snprintf(path, sizeof(path), "%s/config", base);
-		r = ask(a, "GET", path, NULL, 0, NULL, &err);
-		note_try(p, RIGHT_AUDIT, r, 0, &err);
-	}
 	if (p->has & BIT(RIGHT_HWTYPE)) {
 		snprintf(path, sizeof(path), "%s/config", base);
 		r = ask(a, "PUT", path, change, ARRAY_SIZE(change), NULL, &err);
@@ -351,8 +337,7 @@ static bool list_objects(struct hook *h, const struct config *c, const struct gu
 
 static void gather_rights(struct asker *a, struct token_facts *f)
 {
-	CLEANUP(mapping_file_free) struct mapping_file maps = {0};
-	AUTO_JSON json_t *seen = json_object();
+	AUTO_FREE char *acls = read_acls(a->h->root);
 	AUTO_JSON json_t *all = NULL;
 	struct error err = ERROR_INIT;
 	unsigned mappings = 0;
@@ -364,11 +349,7 @@ static void gather_rights(struct asker *a, struct token_facts *f)
 	ask_path(a, &f->mappings);
 	if (!ask(a, "GET", "/access/permissions", NULL, 0, &all, &err))
 		note_surplus(all, f);
-	ask_list(a, "/cluster/resources", "vm", "vmid", "/vms/", seen);
-	ask_list(a, "/cluster/mapping/pci", NULL, "id", "/mapping/pci/", seen);
-	if (mapping_load(a->h->root, &maps, &err) < 0)
-		error_clear(&err);
-	learn_rights(a, all, seen, &maps, f);
+	learn_rights(a, all, acls, f);
 	try_create(a, &f->mappings);
 	for (size_t i = 0; i < f->n_objects; i++) {
 		struct path_rights *p = &f->objects[i];

@@ -56,7 +56,7 @@ is "$(grep -c lintian <<<"$want")" 0 "and lintian is none of them"
 like "$out" 'dry run: nothing is changed' "says so"
 like "$out" 'usr/sbin/vfhook: none -> made' "and names the files"
 like "$out" 'link .*/var/lib/vz/snippets/vfhook: none -> /usr/sbin/vfhook' "the link"
-like "$out" 'role VFHook: none -> VM.Audit,VM.Config.HWType,VM.PowerMgmt,Mapping.Use,Mapping.Modify' "the role with its privileges"
+like "$out" 'role VFHook: none -> VM.Config.HWType,VM.PowerMgmt,Mapping.Use,Mapping.Modify' "the role with its privileges"
 like "$out" 'vfhook@pve on /mapping/pci: none -> role VFHook' "the rights"
 like "$out" 'token vfhook@pve!hook: none -> made' "and the token"
 

@@ -55,7 +55,7 @@ trap node_down EXIT
 trap 'exit 143' TERM INT
 
 readonly token_id='vfhook@pve!hook'
-readonly -a token_privs=(/vms:VM.Audit,VM.Config.HWType,VM.PowerMgmt /mapping/pci:Mapping.Use,Mapping.Modify)
+readonly -a token_privs=(/vms:VM.Config.HWType,VM.PowerMgmt /mapping/pci:Mapping.Use,Mapping.Modify)
 
 # node_up [MKTREE-PF-ARG]... - a fresh node with these PFs; default: one igb with 7 VFs.
 node_up() {

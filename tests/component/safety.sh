@@ -155,7 +155,7 @@ qm set 102 --hookscript local:snippets/vfhook >/dev/null
 qm start 102 >/dev/null 2>&1
 wait_for 30 grep -q 'PowerMgmt' "$(run_dir)/job-102.log"
 like "$(cat "$(run_dir)/job-102.log")" 'VM.PowerMgmt' "the job without VM.PowerMgmt: its log names the right"
-sim acl set /vms "$token_id" VM.Audit,VM.Config.HWType,VM.PowerMgmt >/dev/null
+sim acl set /vms "$token_id" VM.Config.HWType,VM.PowerMgmt >/dev/null
 
 # --- paths out of configs ---
 

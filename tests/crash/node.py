@@ -28,7 +28,7 @@ from pvesimlib import mapping_file  # noqa: E402
 PF, PF2 = "0000:06:00.0", "0000:07:00.0"
 ZERO = "00:00:00:00:00:00"
 TOKEN = "vfhook@pve!hook"
-RIGHTS = ("/vms:VM.Audit,VM.Config.HWType,VM.PowerMgmt", "/mapping/pci:Mapping.Use,Mapping.Modify")
+RIGHTS = ("/vms:VM.Config.HWType,VM.PowerMgmt", "/mapping/pci:Mapping.Use,Mapping.Modify")
 
 
 def make_base(root):

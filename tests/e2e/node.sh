@@ -11,7 +11,7 @@ export PATH=$RIG_TOP/tests/sim:$PATH
 sim() { pvesim "$@"; }
 
 readonly token_id='vfhook@pve!hook'
-readonly -a token_privs=(/vms:VM.Audit,VM.Config.HWType,VM.PowerMgmt /mapping/pci:Mapping.Use,Mapping.Modify)
+readonly -a token_privs=(/vms:VM.Config.HWType,VM.PowerMgmt /mapping/pci:Mapping.Use,Mapping.Modify)
 
 # pve_up - lay out /etc/pve, install vfhook as a snippet, start the daemons.
 pve_up() {

@@ -308,12 +308,12 @@ static void test_rights(void **state)
 	assert_told(r, 1, "PASS token-rights : token vfhook@pve!hook has every right");
 
 	/* Nowhere: one finding, at the top, with a command that mends it. */
-	f.vms.has = o[0].has = o[1].has = ALL & ~B(AUDIT);
+	f.vms.has = o[0].has = o[1].has = ALL & ~B(HWTYPE);
 	judge_rights(&f, &r);
 	assert_told(r, 1,
-		    "FAIL token-rights : token vfhook@pve!hook lacks VM.Audit on /vms -> pveum "
-		    "role modify VFHook --append 1 --privs VM.Audit; pveum acl modify /vms "
-		    "--roles VFHook --users vfhook@pve ");
+		    "FAIL token-rights : token vfhook@pve!hook lacks VM.Config.HWType on /vms -> "
+		    "pveum role modify VFHook --append 1 --privs VM.Config.HWType; pveum acl "
+		    "modify /vms --roles VFHook --users vfhook@pve ");
 
 	/* For one VM alone. */
 	token(&f, o);
