@@ -4,6 +4,8 @@
 Nothing here asks vfhook how things stand: files are read and judged on their own.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -23,9 +25,11 @@ sys.path[:0] = [TOP + "/tests/lab", TOP + "/tests/sim"]
 sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import pve  # noqa: E402
-from pvesimlib import mapping_file  # noqa: E402
+from pvesimlib import fakesys, mapping_file  # noqa: E402
+from pvesimlib.host import Host  # noqa: E402
 
 PF, PF2 = "0000:06:00.0", "0000:07:00.0"
+IFNAMES = {PF: "enp6s0f0", PF2: "enp7s0"}
 ZERO = "00:00:00:00:00:00"
 TOKEN = "vfhook@pve!hook"
 RIGHTS = ("/vms:VM.Config.HWType,VM.PowerMgmt", "/mapping/pci:Mapping.Use,Mapping.Modify")
@@ -127,6 +131,22 @@ class Api(threading.Thread):
         return True
 
 
+class Tree(fakesys.Tree):
+    """Its kernel is not the only one that writes sriov_numvfs: what comes meanwhile is not lost."""
+
+    def catch_up(self, pf):
+        want = int(self.attr(pf, "sriov_numvfs") or -1)
+        here = [n for n in os.listdir(self.dev(pf)) if re.fullmatch(r"virtfn\d+", n)]
+        if want < 0 or want == len(here):
+            return False
+        for name in sorted(here, reverse=True):  # VF 0 goes last
+            self.remove_device(os.path.basename(os.readlink(f"{self.dev(pf)}/{name}")))
+            os.unlink(f"{self.dev(pf)}/{name}")
+        if want:
+            self._add_vfs(pf, want)
+        return True
+
+
 class Node:
     def __init__(self, base, root):
         shutil.copytree(base, root, symlinks=True)
@@ -136,6 +156,7 @@ class Node:
         self.qemu = {}  # vmid -> {slot: vf}: which VMs run, on what
         self.kept_qemu = {}
         self.unparked = ()  # VFs that were not parked before, so that none of ours left them so
+        self.has_kernel = False  # VFs come and go as sriov_numvfs says
         self.next_pid = 5000
         self.api = Api(self)
         self.api.start()
@@ -226,9 +247,10 @@ class Node:
 
     def run(self, *args, timeout=30):
         try:
-            done = subprocess.run(self.command(args), stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                  timeout=timeout, check=False)
+            with self.kernel():
+                done = subprocess.run(self.command(args), stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                      timeout=timeout, check=False)
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(args, 999, "", "it hung")
         self.api.settle()
@@ -238,9 +260,10 @@ class Node:
         """Returns (calls, name hit or None, exit, signal, hung), output, list of calls."""
         out, report = self.root + ".out", self.root + ".report"
         with open(out, "w+b") as fh:
-            subprocess.run([KILLAT, "-o", report, "-T", str(limit), *map(str, options), "--",
-                            *self.command(args)], stdin=subprocess.DEVNULL, stdout=fh, stderr=fh,
-                           check=False)
+            with self.kernel():
+                subprocess.run([KILLAT, "-o", report, "-T", str(limit), *map(str, options), "--",
+                                *self.command(args)], stdin=subprocess.DEVNULL, stdout=fh,
+                               stderr=fh, check=False)
             fh.seek(0)
             text = fh.read().decode(errors="replace")
         with open(report, encoding="utf-8") as fh:
@@ -251,6 +274,49 @@ class Node:
             raise RuntimeError(f"killat died: {lines!r} {text}")
         hit = None if words[3] == "-" else words[3]
         return (int(words[1]), hit, int(words[5]), int(words[7]), int(words[9])), text, lines[:-1]
+
+    # -- the kernel, where VFs are made ------------------------------------------------
+
+    @contextlib.contextmanager
+    def kernel(self):
+        """Played while a program runs, and once more when it has ended."""
+        over = threading.Event()
+
+        def play():
+            while not over.wait(0.002):
+                self.play_kernel()
+        player = threading.Thread(target=play, daemon=True)
+        if self.has_kernel:
+            player.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if self.has_kernel:
+                player.join()
+                self.play_kernel()
+
+    def play_kernel(self):
+        """Once. The numbers of IOMMU groups do not depend on what was made before."""
+        for pf, ifname in IFNAMES.items():
+            tree = Tree(Host(self.root))
+            if int(tree.attr(pf, "sriov_numvfs") or -1) != self.count_vfs(pf):
+                self.forget_settings(ifname)
+                tree.catch_up(pf)
+
+    def count_vfs(self, pf):
+        return sum(name.startswith("virtfn")
+                   for name in os.listdir(self.path(f"sys/bus/pci/devices/{pf}")))
+
+    def forget_settings(self, ifname):
+        """New VFs have none. A program may be at this file."""
+        with contextlib.suppress(FileNotFoundError), \
+                open(self.path(f"fake-kernel/{ifname}.json"), "r+", encoding="utf-8") as fh:
+            fcntl.flock(fh, fcntl.LOCK_EX)
+            page = json.load(fh)
+            fh.seek(0)
+            fh.truncate()
+            json.dump(dict(page, vfs=[]), fh)
 
     # -- VMs -------------------------------------------------------------------------
 
@@ -541,6 +607,8 @@ class Node:
             for text in section["map"]:
                 entry = dict(part.split("=", 1) for part in text.split(","))
                 dev = "sys/bus/pci/devices/" + entry["path"]
+                if self.has_kernel and not os.path.exists(self.path(dev)):
+                    continue  # PVE refuses it, until boot or repair has made the VFs
 
                 def pair(first, second, dev=dev):
                     return ":".join(self.read(f"{dev}/{x}").strip()[2:] for x in (first, second))

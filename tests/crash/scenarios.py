@@ -5,7 +5,7 @@ import dataclasses
 import re
 import typing
 
-from node import PF, PF2, Node, must
+from node import IFNAMES, PF, PF2, Node, must
 
 MAC = "bc:24:11:00:00:0"
 POOL = f"pool: wan\n\tpf node=pve1,path={PF},mac=52:54:00:06:00:01\n\tvfs 4\n"
@@ -277,6 +277,33 @@ def _(node):
     begin(node)
     must(node.run("pool", "add", "lan", "--pf", "enp7s0", "--vfs", 2))
     node.write(f"sys/bus/pci/devices/{PF2}/sriov_numvfs", "0\n")
+    node.write(f"sys/bus/pci/devices/{PF2}/sriov_drivers_autoprobe", "1\n")
+
+
+def remade(node):
+    """As many as the pool wants, all free, and mappings that PVE takes."""
+    bad = [] if node.count_vfs(PF2) == 4 else [f"{IFNAMES[PF2]} has {node.count_vfs(PF2)} VFs"]
+    number = node.read(f"sys/bus/pci/devices/{PF2}/sriov_numvfs").strip()
+    bad += [] if number == "4" else [f"sriov_numvfs is {number}"]
+    probe = node.read(f"sys/bus/pci/devices/{PF2}/sriov_drivers_autoprobe").strip()
+    bad += [] if probe == "0" else [f"sriov_drivers_autoprobe is {probe}"]
+    bad += [f"VF {vf} is still leased" for vf in node.leases() if vf.startswith("0000:07")]
+    bad += [f"vf-103-0 names {node.mapped(103, 0)}"] * (node.mapped(103, 0) not in node.vfs())
+    return bad + node.bad_mappings()
+
+
+@scenario("boot-remake", "boot", slow=True, usable=(100, 103), check=remade)
+def _(node):
+    """A PF that has VFs, all of them free, and a pool that wants more: they go, and more come."""
+    begin(node)
+    must(node.run("pool", "add", "lan", "--pf", IFNAMES[PF2], "--vfs", 2))
+    node.write("etc/pve/vfhook.cfg", node.read("etc/pve/vfhook.cfg").replace("vfs 2", "vfs 4") +
+               "\n" + extra(103).replace("wan", "lan"), 0o640)
+    node.vm(103, "hookscript: local:snippets/vfhook", "hostpci0: mapping=vf-103-0")
+    node.has_kernel = True
+    node.boot_vm(103)
+    node.stop_qemu(103)
+    must(node.run(103, "post-stop"))
     node.write(f"sys/bus/pci/devices/{PF2}/sriov_drivers_autoprobe", "1\n")
 
 

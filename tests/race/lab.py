@@ -21,8 +21,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(HERE), name) for name in ("crash", 
 # pylint: disable=wrong-import-position
 import node as nodes  # noqa: E402
 import pve  # noqa: E402
-from node import PF, PF2  # noqa: E402
-from pvesimlib import fakesys  # noqa: E402
+from node import IFNAMES, PF, PF2  # noqa: E402
 from pvesimlib.host import Host  # noqa: E402
 
 LIMIT = 40         # seconds after which something hangs
@@ -30,7 +29,6 @@ BOUND = 1.5        # a run that has not ended by then waits for somebody, howeve
 PVE_LOCK = 10      # PVE's own patience
 NUMBERS = itertools.count()
 RESERVATIONS = "run/qemu-server/pci-id-reservations"
-IFNAMES = {PF: "enp6s0f0", PF2: "enp7s0"}
 
 
 class Refused(Exception):
@@ -52,22 +50,6 @@ class Api(nodes.Api):
         end = time.monotonic() + 1
         while self.node.answering and time.monotonic() < end:
             time.sleep(0.001)
-
-
-class Tree(fakesys.Tree):
-    """Its kernel is not the only one that writes sriov_numvfs: what comes meanwhile is not lost."""
-
-    def catch_up(self, pf):
-        want = int(self.attr(pf, "sriov_numvfs") or -1)
-        here = [n for n in os.listdir(self.dev(pf)) if re.fullmatch(r"virtfn\d+", n)]
-        if want < 0 or want == len(here):
-            return False
-        for name in here:
-            self.remove_device(os.path.basename(os.readlink(f"{self.dev(pf)}/{name}")))
-            os.unlink(f"{self.dev(pf)}/{name}")
-        if want:
-            self._add_vfs(pf, want)
-        return True
 
 
 class Node(nodes.Node):
@@ -93,7 +75,7 @@ class Node(nodes.Node):
         self.write("usr/sbin/qm", pve.qm_script("pve1"), 0o755)
         for name in ("var/lock/qemu-server", "etc/pve/nodes/pve2/qemu-server", "etc/pve/priv/lock"):
             os.makedirs(self.path(name), exist_ok=True)
-        self.tree = Tree(Host(root))
+        self.tree = nodes.Tree(Host(root))
         self.next_pid = 5000000  # no process's of ours, see killat -H
 
     def write(self, name, text, mode=0o644):
@@ -398,6 +380,10 @@ class Node(nodes.Node):
         return upid
 
     # -- the kernel, where VFs are made --
+
+    def kernel(self):
+        """It is played all the time, see race."""
+        return contextlib.nullcontext()
 
     def play_kernel(self):
         """Once: VFs are made again where sriov_numvfs was written."""
