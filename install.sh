@@ -107,7 +107,7 @@ install_files() {
 		if command -v make >/dev/null; then
 			tell_files
 		else
-			say "program, man page, completion, units and setup: none -> below /usr (make install)"
+			say "program, man pages, completion, units and setup: none -> below /usr (make install)"
 		fi
 		return
 	fi
