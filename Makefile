@@ -229,7 +229,9 @@ FILES = printf '%s %s $(DESTDIR)%s\n' \
 	$(foreach u,$(if $(UNITDIR),vfs.service boot.service watch.service watch.timer),644 packaging/vfhook-$(u) $(UNITDIR)/vfhook-$(u)) \
 	644 vfhook.8 $(PREFIX)/share/man/man8/vfhook.8 \
 	644 vfhook.cfg.5 $(PREFIX)/share/man/man5/vfhook.cfg.5 \
-	644 completion/vfhook $(PREFIX)/share/bash-completion/completions/vfhook |
+	644 completion/vfhook $(PREFIX)/share/bash-completion/completions/vfhook \
+	644 completion/_vfhook $(PREFIX)/share/zsh/vendor-completions/_vfhook \
+	644 completion/vfhook.fish $(PREFIX)/share/fish/vendor_completions.d/vfhook.fish |
 
 install: $(BUILD)/vfhook
 	$(Q)set -e; $(FILES) while read -r mode from to; do install -D -m $$mode $$from $$to; done

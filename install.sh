@@ -195,6 +195,15 @@ remove_package() {
 	fi
 }
 
+# Of shells that are perhaps not here: the installation made these for its completion then.
+remove_empty_folders() {
+	local dir
+	for dir in fish/vendor_completions.d fish zsh/vendor-completions zsh; do
+		dir=$root/usr/share/$dir
+		[[ ! -d $dir ]] || rmdir --ignore-fail-on-non-empty -- "$dir"
+	done
+}
+
 remove_files() {
 	local file
 	while read -r _ _ file; do
@@ -205,6 +214,7 @@ remove_files() {
 	if [[ -d $root/usr/lib/vfhook ]]; then
 		step "$root/usr/lib/vfhook: there -> removed" rmdir -- "$root/usr/lib/vfhook"
 	fi
+	"$dry" || remove_empty_folders
 }
 
 disable_units() {
