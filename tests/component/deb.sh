@@ -21,7 +21,8 @@ for want in '-rwxr-xr-x ./usr/sbin/vfhook' '-rwxr-xr-x ./usr/lib/vfhook/setup' \
 	'-rw-r--r-- ./lib/systemd/system/vfhook-vfs.service' '-rw-r--r-- ./lib/systemd/system/vfhook-boot.service' \
 	'-rw-r--r-- ./lib/systemd/system/vfhook-watch.service' '-rw-r--r-- ./lib/systemd/system/vfhook-watch.timer' \
 	'-rw-r--r-- ./usr/share/man/man8/vfhook.8.gz' '-rw-r--r-- ./usr/share/man/man5/vfhook.cfg.5.gz' '-rw-r--r-- ./usr/share/bash-completion/completions/vfhook' \
-	'-rw-r--r-- ./usr/share/zsh/vendor-completions/_vfhook' '-rw-r--r-- ./usr/share/fish/vendor_completions.d/vfhook.fish'; do
+	'-rw-r--r-- ./usr/share/zsh/vendor-completions/_vfhook' '-rw-r--r-- ./usr/share/fish/vendor_completions.d/vfhook.fish' \
+	'-rw-r--r-- ./usr/share/doc/vfhook/README.md' '-rw-r--r-- ./usr/share/doc/vfhook/NEWS' '-rw-r--r-- ./usr/share/doc/vfhook/doc/drivers.md'; do
 	is "$(grep -cxF -- "$want" <<<"$files")" 1 "it has ${want#* }"
 done
 is "$(grep -cvE '/$|vfhook' <<<"$files")" 0 "and nothing of anybody else's"

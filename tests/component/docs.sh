@@ -42,6 +42,36 @@ awk '/^\.SH / { in_it = ($2 == "EXAMPLES") } /^\.fi/ { on = 0; print "" } in_it 
 is "$(grep -cE '^(pool|port): ' "$node_root/etc/pve/vfhook.cfg")" 4 "its examples"
 is "$(vfhook check 2>&1 | grep -F vfhook.cfg: )" "" "are files without a mistake"
 
+# --- vfhook(8) --------------------------------------------------------------------------
+
+# Commands, and all words with two dashes, as a reader sees them.
+page=$(sed -e 's/\\f.//g' -e 's/\\-/-/g' "$top/vfhook.8")
+missing=
+for c in $(vfhook --help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+	grep -qE "^\.B[IR]? *\"?vfhook $c\b" <<<"$page" || missing+=" $c"
+	for o in $(vfhook "$c" --help | grep -oE -- '--[a-z][a-z-]*' | sort -u); do
+		# What a port can be set to is in the other page.
+		grep -qwF -- "$o" <<<"$page" || page_keys port | grep -qxF -- "${o#--}" || missing+=" $c:$o"
+	done
+done
+is "$missing" "" "vfhook(8) has every command and option of --help"
+
+# --- README and doc/ ----------------------------------------------------------------------
+
+# A link to a file here: [text](file), the file beside the one that has the link.
+missing=
+while IFS=: read -r file link; do
+	link=${link#*](}
+	link=${link%)}
+	[[ $link == *://* || -e $top/$(dirname -- "$file")/${link%%#*} ]] || missing+=" $file: $link"
+done < <(cd -- "$top" && grep -oE '\]\([^)]+\)' README.md SECURITY.md HACKING.md doc/*.md /dev/null)
+is "$missing" "" "every link of README and doc/ leads somewhere"
+missing=$(comm -23 <(cd -- "$top/doc" && printf '%s\n' *.md) <(grep -oE '\(doc/[^)]*' "$top/README.md" | sed 's:.*/::' | sort -u))
+is "$missing" "" "and README leads to each of doc/"
+rows=$(awk '/^#/ { in_it = ($0 == "## What it costs") } in_it && /^\| [^w]/' "$top/README.md")
+is "$(wc -l <<<"$rows") $(grep -cvxFf "$top/doc/bench.md" <<<"$rows")" "6 0" "README's figures are those of doc/bench.md"
+is "$(sed -n 's/^vfhook \([0-9.]*\) .*/\1/p' "$top/NEWS" | head -n 1)" "$(vfhook --version | grep -oE '[0-9]+\.[0-9.]+')" "NEWS begins with this version"
+
 # --- both pages ------------------------------------------------------------------------
 
 for page in vfhook.8 vfhook.cfg.5; do
