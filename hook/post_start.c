@@ -25,6 +25,8 @@
 #include "src/vf/lease.h"
 
 #define LOCK_WAIT_MS 30000
+/* For a run that is clearing a VF at the same moment: settings take a second or two. */
+#define OTHERS_WAIT_MS 10000
 /* PVE's own calls to the monitor take turns with ours. */
 #define QMP_WAIT_MS 5000
 
@@ -72,6 +74,30 @@ static enum cut_off pause_vm(struct hook *h, uint32_t vmid, const struct pci_add
 	return CUT_OFF_PAUSED;
 }
 
+/*
+ * Whoever is clearing that VF for another VM, under that VM's lock, has planned it before the link
+ * was down and may put the link back. Wait for him, and take it down behind him. A lease goes last:
+ * where there is none any more, nobody clears it, but somebody may have since we took it down.
+ */
+static int take_link_down_behind(struct hook *h, const struct owner *o, const struct pci_addr *vf,
+				 struct error *err)
+{
+	AUTO_OWNER struct owner *theirs = NULL;
+	struct error busy = ERROR_INIT;
+	struct lease l;
+	int r;
+
+	if (h->dry_run)
+		return 0;
+	r = lease_read(h->root, vf, &l, &busy);
+	if (!r && l.vmid == owner_vmid(o))
+		return 0;
+	/* Without it after that time: two post-starts may wait for each other. */
+	if (!r)
+		(void)owner_lock(h->root, l.vmid, OTHERS_WAIT_MS, &theirs, &busy);
+	return take_link_down(h, o, vf, err);
+}
+
 /* A VM on a VF that is not its own, or not as asked, must not reach the network through it. */
 static enum cut_off cut_off(struct hook *h, const struct owner *o, const struct pci_addr *vf,
 			    const char *why)
@@ -80,7 +106,7 @@ static enum cut_off cut_off(struct hook *h, const struct owner *o, const struct 
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 
-	if (take_link_down(h, o, vf, &err) < 0)
+	if (take_link_down(h, o, vf, &err) < 0 || take_link_down_behind(h, o, vf, &err) < 0)
 		return pause_vm(h, vmid, vf, &err, why);
 	pci_addr_format(vf, addr);
 	complain("VM %u: the link of VF %s %s taken down", vmid, addr,
