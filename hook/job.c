@@ -23,6 +23,8 @@
 #include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_words.h"
 
 /* The start that refused is over in a moment; a stop or backup that comes between may take longer.
  */

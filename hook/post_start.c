@@ -23,6 +23,9 @@
 #include "pveapi/qmp.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_cut_off.h"
+#include "src/vf/port_wish.h"
 
 #define LOCK_WAIT_MS 30000
 /* For a run that is clearing a VF at the same moment: settings take a second or two. */

@@ -22,6 +22,10 @@
 #include "hook/start_watch.h"
 #include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_choice.h"
+#include "src/vf/plan_start.h"
+#include "src/vf/port_wish.h"
 
 /* How long another run of ours for the same VM may take: a release with a slow driver. */
 #define LOCK_WAIT_MS 30000

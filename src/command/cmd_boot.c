@@ -30,6 +30,8 @@
 #include "src/base/say.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_park.h"
 
 /*
  * One limit for all of it, since the VMs' start waits for it; what each thing may take at most

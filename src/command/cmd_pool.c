@@ -20,6 +20,7 @@
 #include "src/port/mapping_follow.h"
 #include "src/base/say.h"
 #include "src/base/json.h"
+#include "src/vf/plan.h"
 
 #define MAX_PFS 64
 

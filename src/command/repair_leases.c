@@ -14,6 +14,8 @@
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_park.h"
 
 /* --- Broken leases --- */
 

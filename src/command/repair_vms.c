@@ -13,6 +13,8 @@
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 
 static int add_used(struct repair *r, const struct pci_addr *vf, struct error *err)
 {

@@ -8,6 +8,7 @@
 
 #include "src/port/hook.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/plan.h"
 
 struct takeover {
 	struct vf_info vf;

@@ -10,7 +10,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/port/host_vfs_config.h"
-#include "src/vf/plan.h"
+#include "src/vf/why_not_free.h"
 
 #define MAX_FILE  (256UL * 1024)
 #define MAX_FILES 1024 /* of one folder */

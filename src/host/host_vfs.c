@@ -15,6 +15,7 @@
 #include "src/host/host_use.h"
 #include "src/base/say.h"
 #include "src/vf/plan.h"
+#include "src/vf/plan_park.h"
 
 /* Its module may have to be loaded first, and iavf makes its interface some seconds later. */
 #define DRIVER_WAIT_MS 15000

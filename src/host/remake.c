@@ -12,6 +12,7 @@
 #include "src/port/objects.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan_park.h"
 #include "src/vf/sysfs.h"
 
 const char *vf_host_use(const struct vf_state *v, char *buf, size_t size)

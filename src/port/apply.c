@@ -14,6 +14,8 @@
 #include "pveapi/rest.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan_outcome.h"
+#include "src/vf/plan_words.h"
 
 /* --- In words --- */
 

@@ -10,6 +10,7 @@
 
 #include "src/port/hook.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/plan.h"
 
 /* Carry a plan out: execute(). */
 int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err);

@@ -7,7 +7,7 @@
 #include "src/port/hostpci_judge.h"
 #include "src/port/hook.h"
 #include "pveapi/vmstate.h"
-#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
 
 /*

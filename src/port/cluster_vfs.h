@@ -9,6 +9,8 @@
 #define VFHOOK_PORT_CLUSTER_VFS_H
 
 #include "src/port/vm_ports.h"
+#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 
 /*
  * Write this node's file anew from sysfs: every VF of its pools, and the MACs that no guest

@@ -9,6 +9,8 @@
 
 #include "src/check/check.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_choice.h"
 
 /*
  * The steps that bind what was chosen for ports with driver=keep, behind those of plan_start(),

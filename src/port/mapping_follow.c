@@ -14,6 +14,8 @@
 #include "src/base/say.h"
 #include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_words.h"
 
 #define REST_WAIT_MS 60000
 /* Worse than any number of ports, which PVE does not start without us. */

@@ -8,6 +8,7 @@
 #define VFHOOK_PORT_OBJECTS_H
 
 #include "src/port/hook.h"
+#include "src/vf/plan.h"
 
 /* The entry of a node in a mapping, "vf-100-0 pve1": a map value. The mapping comes and goes with
  * its entries. */

@@ -14,6 +14,9 @@
 #include "src/port/cluster_vfs.h"
 #include "src/base/say.h"
 #include "src/vf/journal.h"
+#include "src/vf/plan_choice.h"
+#include "src/vf/plan_start.h"
+#include "src/vf/port_wish.h"
 
 #define LOCK_WAIT_MS 30000
 

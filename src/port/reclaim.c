@@ -15,6 +15,8 @@
 #include "pveapi/vmstate.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_release.h"
 #include "src/vf/sysfs.h"
 
 /* A QEMU that is just gone may need a moment until the kernel has closed its VFIO group. */

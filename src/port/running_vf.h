@@ -5,6 +5,8 @@
 
 #include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 
 /* The lease of a port: on the VF its mapping names, or wherever it is. UNKNOWN with err. */
 enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/vf/port_wish.h"
+
 const char *firmware_words(const struct pf_info *pf, char *buf, size_t size)
 {
 	char addr[PCI_ADDR_LEN];

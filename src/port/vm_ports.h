@@ -10,6 +10,8 @@
 #include "src/port/hostpci_judge.h"
 #include "src/port/hook.h"
 #include "src/vf/plan.h"
+#include "src/vf/plan_choice.h"
+#include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
 
 /* Everything about the ports of one VM. Owns what it points to; release with vm_ports_free(). */

@@ -16,6 +16,8 @@
 #include "src/base/say.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_park.h"
 
 #define FUNCTIONS 8 /* of a PCI device */
 

@@ -15,7 +15,8 @@
 #include "src/port/claims.h"
 #include "src/host/host_use.h"
 #include "pveapi/vmstate.h"
-#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
+#include "src/vf/why_not_free.h"
 
 static const char *const uses[USE_COUNT] = {
 	[USE_FREE] = "free",	 [USE_STARTING] = "starting", [USE_RUNNING] = "running",

@@ -9,6 +9,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/vf/journal.h"
+#include "src/vf/plan_words.h"
 #include "src/vf/steps.h"
 
 void executor_say(const struct executor *x, const char *fmt, ...)

@@ -5,6 +5,7 @@
 
 #include "src/vf/execute.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
 
 /* A plan under way: who carries it out, in whose name, and what of its leases was seen. */
 struct run {

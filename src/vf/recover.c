@@ -8,6 +8,8 @@
 #include "src/base/file.h"
 #include "src/vf/execute_impl.h"
 #include "src/vf/journal.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_words.h"
 
 /* Interface names and numbers of then may not be those of now. */
 static void refresh(const struct executor *x, struct plan *p)

@@ -268,3 +268,8 @@ const struct vf_state *snapshot_find(const struct snapshot *s, const struct pci_
 	}
 	return NULL;
 }
+
+bool vf_is_leased_to(const struct vf_state *v, uint32_t vmid)
+{
+	return v->leased && !v->lease_broken && v->lease.vmid == vmid;
+}

@@ -82,4 +82,7 @@ void snapshot_free(struct snapshot *s);
 const struct vf_state *snapshot_find(const struct snapshot *s, const struct pci_addr *vf,
 				     const struct pf_state **pf);
 
+/* Has that VM the VF, by a lease that can be read? */
+bool vf_is_leased_to(const struct vf_state *v, uint32_t vmid);
+
 #endif

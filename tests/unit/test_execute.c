@@ -8,6 +8,11 @@
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
 #include "src/base/json.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_choice.h"
+#include "src/vf/plan_release.h"
+#include "src/vf/plan_start.h"
+#include "src/vf/port_wish.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

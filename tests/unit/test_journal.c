@@ -2,6 +2,7 @@
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
 #include "src/base/json.h"
+#include "src/vf/plan.h"
 #include "tests/unit/tree.h"
 
 #define JOURNAL RUN_DIR "/journal/100"

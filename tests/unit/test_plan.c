@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Plans out of snapshots that are built by hand: no file, no kernel. */
 #include "src/vf/plan.h"
+#include "src/vf/plan_choice.h"
+#include "src/vf/plan_outcome.h"
+#include "src/vf/plan_park.h"
+#include "src/vf/plan_release.h"
+#include "src/vf/plan_start.h"
+#include "src/vf/plan_words.h"
+#include "src/vf/port_wish.h"
+#include "src/vf/why_not_free.h"
 #include "tests/unit/tree.h"
 
 #define PFS 3

@@ -9,6 +9,7 @@
 #include "pveapi/vmstate.h"
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
+#include "src/vf/plan.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 
