@@ -22,7 +22,8 @@
 #include "hook/start_vm.h"
 #include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
-#include "src/vf/lease.h"
+#include "src/base/run_dir.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_words.h"
 
@@ -211,7 +212,7 @@ static int take_turn(struct hook *h, uint32_t vmid, enum job_kind kind, struct e
 				    job_log(h, vmid, other == JOB_WRITING ? JOB_WRITE : JOB_START,
 					    log, sizeof(log)));
 	}
-	return fail(err, EBUSY, "/" RUN_DIR "/locks/job-%u is locked by somebody who does not end",
+	return fail(err, EBUSY, "/" LOCKS_DIR "/job-%u is locked by somebody who does not end",
 		    vmid);
 }
 

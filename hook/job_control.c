@@ -15,7 +15,7 @@
 #include "src/base/say.h"
 #include "src/base/locks.h"
 #include "pveapi/task.h"
-#include "src/vf/lease.h"
+#include "src/base/run_dir.h"
 
 /* A job writes what it is right after it has its lock. */
 #define STATE_TRIES   50
@@ -39,7 +39,7 @@ static const enum job_state begins[] = {
 
 static void lock_path(char path[64], uint32_t vmid)
 {
-	snprintf(path, 64, RUN_DIR "/locks/job-%u", vmid);
+	snprintf(path, 64, LOCKS_DIR "/job-%u", vmid);
 }
 
 static bool read_state(struct hook *h, const char *path, enum job_state *out)

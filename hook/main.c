@@ -18,6 +18,7 @@
 #include "src/base/say.h"
 #include "hook/start_watch.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/owner.h"
 
 #ifndef VFHOOK_VERSION
 #define VFHOOK_VERSION "unknown"

@@ -23,6 +23,7 @@
 #include "pveapi/qmp.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_cut_off.h"
 #include "src/vf/port_wish.h"

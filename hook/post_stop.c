@@ -12,6 +12,7 @@
 #include "src/port/reclaim.h"
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/owner.h"
 
 #define LOCK_WAIT_MS 15000
 /* Cleaning some VFs, and one run's patience with a driver that is resetting; PVE's lock is held. */

@@ -22,6 +22,8 @@
 #include "hook/start_watch.h"
 #include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_choice.h"
 #include "src/vf/plan_start.h"

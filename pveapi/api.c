@@ -14,10 +14,9 @@
 #include "src/base/text.h"
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
+#include "src/base/run_dir.h"
 
-#define RUN_DIR	  "run/vfhook"
-#define LOCK_DIR  RUN_DIR "/locks" /* root's alone: whoever can open a lock can hold it */
-#define LOCK_PATH LOCK_DIR "/mapping"
+#define LOCK_PATH LOCKS_DIR "/mapping"
 
 #define TRIES_MAX     10
 #define TRY_FOR_MS    20000
@@ -98,7 +97,7 @@ static int mapping_lock(int root, struct error *err)
 	error_clear(err);
 	r = dir_make(root, RUN_DIR, 0755, err);
 	if (!r)
-		r = dir_make(root, LOCK_DIR, 0700, err);
+		r = dir_make(root, LOCKS_DIR, 0700, err);
 	return r < 0 ? r : lock_take(root, LOCK_PATH, TRY_FOR_MS, err);
 }
 

@@ -24,6 +24,7 @@
 #include "src/command/takeover.h"
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_words.h"
 

@@ -15,6 +15,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
+#include "src/base/run_dir.h"
 #include "src/port/apply.h"
 #include "src/host/boot.h"
 #include "src/port/boot_config.h"
@@ -30,6 +31,7 @@
 #include "src/base/say.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
 
@@ -424,7 +426,7 @@ static int lock_self(struct boot *b, struct error *err)
 		return fail(err, EWOULDBLOCK,
 			    "another run of vfhook is making or parking VFs; or the kernel does "
 			    "not finish a write to sriov_numvfs, which holds the lock "
-			    "(/run/vfhook/locks/%d) until then: look at dmesg, reboot",
+			    "(/" LOCKS_DIR "/%d) until then: look at dmesg, reboot",
 			    LEASE_SELF);
 	return r;
 }

@@ -17,6 +17,7 @@
 #include "src/port/reclaim.h"
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 
 #define MAX_TRIES 3

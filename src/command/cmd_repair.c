@@ -23,8 +23,10 @@
 #include "src/base/say.h"
 #include "src/port/watch_note.h"
 #include "pveapi/vmstate.h"
+#include "src/base/run_dir.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 
 #define LOCK_WAIT_MS 5000
 /* As many VFs again as there were: what boot gives one PF at most. */
@@ -124,7 +126,7 @@ static void sweep(struct repair *r)
 		const char *prefix;
 	} all[] = {
 		{LEASE_DIR, ".tmp-"},
-		{RUN_DIR "/journal", ".tmp-"},
+		{JOURNAL_DIR, ".tmp-"},
 		{"etc/pve", ".tmp-vfhook.cfg"},
 		{"var/lib/vfhook", ".tmp-"},
 		{"etc/default/grub.d", ".tmp-vfhook.cfg"},

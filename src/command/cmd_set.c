@@ -18,6 +18,7 @@
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/plan_words.h"

@@ -9,6 +9,7 @@
 
 #include "src/port/hook.h"
 #include "src/port/reclaim.h"
+#include "src/vf/owner.h"
 
 #define NODES_PATH "etc/pve/nodes"
 

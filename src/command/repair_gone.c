@@ -14,6 +14,7 @@
 #include "src/base/say.h"
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 
 /* --- Ports and mappings of VMs that are gone --- */

@@ -13,6 +13,7 @@
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/port_wish.h"
 

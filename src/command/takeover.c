@@ -15,6 +15,7 @@
 #include "src/base/say.h"
 #include "src/base/json.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/why_not_free.h"

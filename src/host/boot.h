@@ -7,6 +7,7 @@
 #include "src/port/hook.h"
 #include "src/port/pf_where.h"
 #include "src/host/remake.h"
+#include "src/vf/owner.h"
 
 struct boot {
 	struct hook *h;

@@ -14,6 +14,7 @@
 #include "src/port/host_vfs_config.h"
 #include "src/host/host_use.h"
 #include "src/base/say.h"
+#include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
 

@@ -5,6 +5,7 @@
 
 #include "src/base/clock.h"
 #include "src/port/hook.h"
+#include "src/vf/owner.h"
 #include "src/vf/sysfs.h"
 
 /* What a decision rests on. */

@@ -15,6 +15,7 @@
 #include "src/port/vf_advice.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/numvfs.h"
+#include "src/vf/owner.h"
 #include "src/vf/sysfs.h"
 
 /*

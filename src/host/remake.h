@@ -10,6 +10,7 @@
 
 #include "src/base/clock.h"
 #include "src/port/hook.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/snapshot.h"
 

@@ -12,10 +12,13 @@
 #include "src/port/objects.h"
 #include "src/base/say.h"
 #include "pveapi/rest.h"
+#include "src/vf/execute.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan_outcome.h"
 #include "src/vf/plan_words.h"
+#include "src/vf/recover.h"
 
 /* --- In words --- */
 

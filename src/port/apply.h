@@ -10,6 +10,8 @@
 
 #include "src/port/hook.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 
 /* Carry a plan out: execute(). */

@@ -12,7 +12,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/vf/lease.h"
+#include "src/base/run_dir.h"
 
 #define LOCK_DIR    "etc/pve/priv/lock"
 #define LOCK_PATH   LOCK_DIR "/vfhook"
@@ -80,7 +80,7 @@ int cfs_lock(int root, struct cfs_lock *l, struct error *err)
 	l->root = root;
 	if (run_dirs_make(root, err) < 0)
 		return error_code(err);
-	l->local = lock_take(root, RUN_DIR "/locks/config", WAIT_MS, err);
+	l->local = lock_take(root, LOCKS_DIR "/config", WAIT_MS, err);
 	if (l->local < 0)
 		return l->local;
 	/* Made by pmxcfs at its start; a tree of the tests may lack it. */

@@ -12,7 +12,7 @@
 #include "src/port/objects.h"
 #include "src/base/say.h"
 #include "pveapi/pmxcfs.h"
-#include "src/vf/lease.h"
+#include "src/vf/owner.h"
 
 /* A lock that is busy for as long as a start may take would be answered by itself: PVE waits 10 s.
  */

@@ -11,8 +11,9 @@
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
 #include "pveapi/rest.h"
-#include "src/vf/execute.h"
+#include "src/vf/executor.h"
 #include "src/vf/kernel.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 
 struct vfs_maker;

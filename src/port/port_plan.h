@@ -8,6 +8,7 @@
 #define VFHOOK_PORT_PORT_PLAN_H
 
 #include "src/port/vm_ports.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 
 /* Into what is known of the config, so that the VM can be judged as it would be. */

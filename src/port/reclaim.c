@@ -15,6 +15,7 @@
 #include "pveapi/vmstate.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_release.h"
 #include "src/vf/sysfs.h"

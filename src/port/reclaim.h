@@ -8,6 +8,8 @@
 #define VFHOOK_PORT_RECLAIM_H
 
 #include "src/port/hook.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
 
 /*
  * Put right what a crashed run left for the owner's VM. 0 or a negative errno with err. Other VMs'

@@ -7,6 +7,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/vf/lease.h"
 #include "src/vf/plan_start.h"
 
 enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,

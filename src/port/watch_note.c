@@ -7,7 +7,7 @@
 
 #include "src/base/file.h"
 #include "src/base/json.h"
-#include "src/vf/lease.h"
+#include "src/base/run_dir.h"
 
 #define NOTE_PATH RUN_DIR "/watch.json"
 #define NOTE_MAX  4096

@@ -8,6 +8,7 @@
 
 #include "src/check/check.h"
 #include "src/show/inventory.h"
+#include "src/vf/owner.h"
 
 /* One hostpciN that is no port, and will be none by itself. */
 struct byhand {

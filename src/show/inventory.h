@@ -8,6 +8,7 @@
 #define VFHOOK_SHOW_INVENTORY_H
 
 #include "src/port/hook.h"
+#include "src/vf/lease.h"
 #include "src/vf/snapshot.h"
 
 enum vf_use {

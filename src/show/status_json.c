@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "src/show/status.h"
+#include "src/vf/lease.h"
 
 /* Raised when a member goes or changes its meaning; new ones may come at any time. */
 #define STATUS_VERSION 1

@@ -6,6 +6,7 @@
 #include "src/base/cleanup.h"
 #include "src/show/status.h"
 #include "src/show/table.h"
+#include "src/vf/lease.h"
 
 enum {
 	COL_VF,

@@ -7,27 +7,10 @@
 #ifndef VFHOOK_VF_EXECUTE_H
 #define VFHOOK_VF_EXECUTE_H
 
-#include <stdint.h>
-
 #include "src/base/error.h"
-#include "src/vf/kernel.h"
+#include "src/vf/executor.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
-
-struct executor {
-	int root;
-	struct kernel *kernel;
-	/*
-	 * Does a STEP_CALL: sets the object to `to` if it is `from`, or is `to` already; undo: the
-	 * other way round. -EAGAIN: it is neither, and stays as it is. -EINPROGRESS: it is still
-	 * being done, and nobody can tell how it ends. -ECANCELED, of an undo: this run may not do
-	 * it. Needed only for plans that have one.
-	 */
-	int (*call)(void *arg, const struct step *s, bool undo, struct error *err);
-	/* One line for a person; never NULL. */
-	void (*say)(void *arg, const char *line);
-	void *arg;
-};
 
 /*
  * Carry a plan out.
@@ -64,15 +47,5 @@ struct executor {
  */
 int execute(const struct executor *x, const struct owner *owner, const struct plan *p,
 	    struct error *err);
-
-/*
- * Is there a plan that a crashed run left for the owner's VM? (Of the owner's lock's sort: on the
- * VM's VFs, or on what PVE has of it.) Undo or finish it, as far as its VFs are still leased to
- * that VM. 1: something was found and mended; 0: nothing there. A plan on PVE's side that cannot be
- * put right now stays, and is an error.
- * A journal that cannot be read is put aside as <name>.broken and told: its
- * VF keeps its lease and is released like any other leftover.
- */
-int recover(const struct executor *x, const struct owner *owner, struct error *err);
 
 #endif

@@ -10,10 +10,12 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/vf/execute.h"
 #include "src/base/json.h"
+#include "src/base/jsonout.h"
+#include "src/base/run_dir.h"
+#include "src/base/text.h"
+#include "src/vf/lease.h"
 
-#define JOURNAL_DIR	RUN_DIR "/journal"
 #define JOURNAL_MAX	1048576
 #define JOURNAL_VERSION 1 /* as with leases: raised when an older vfhook would misread it */
 #define CONFIG_END	".config"
@@ -48,7 +50,7 @@ static enum journal journal_of(const struct plan *p)
 	return plan_kind_is_config(p->kind) ? JOURNAL_CONFIG : JOURNAL_VFS;
 }
 
-/* The way back to a MAC may lead over spoofchk (src/vf/execute.c: clear_mac). */
+/* The way back to a MAC may lead over spoofchk (src/vf/vf_step.c: step_clear_mac). */
 static uint32_t bits_to_undo(enum vf_attr attr)
 {
 	return vf_attr_bits(attr) | (attr == VF_MAC ? (uint32_t)HAS_SPOOFCHK : 0);
@@ -143,9 +145,9 @@ int journal_write(int root, const struct plan *p, struct error *err)
 	char path[64];
 
 	/* What journal_read() would not take must not be begun. */
-	if (p->n_steps > JOURNAL_STEPS)
+	if (p->n_steps > PLAN_STEPS_MAX)
 		return fail(err, E2BIG, "the plan has %zu steps, more than %d", p->n_steps,
-			    JOURNAL_STEPS);
+			    PLAN_STEPS_MAX);
 	plan_print(p, &o);
 	if (!str_ok(&o.text))
 		return fail(err, ENOMEM, "journal: out of memory");
@@ -276,12 +278,13 @@ static int plan_from_json(const json_t *j, enum journal which, uint32_t vmid, st
 	kind = kind_from_json(j, plan_kinds, ARRAY_SIZE(plan_kinds), err);
 	if (kind < 0 || json_need_int(j, "vmid", vmid, vmid, &n, err) < 0)
 		return -EINVAL;
-	if (!json_is_array(steps) || json_array_size(steps) > JOURNAL_STEPS)
+	if (!json_is_array(steps) || json_array_size(steps) > PLAN_STEPS_MAX)
 		return fail(err, EINVAL, "'steps' is no list, or too long a one");
 	plan_init(p, (enum plan_kind)kind, vmid);
 	if (journal_of(p) != which)
 		return fail(err, EINVAL, "a plan of this kind has another journal");
-	/* Room for whole sixteens, as whoever appends a step counts on (src/vf/plan.c: add_step).
+	/* Room for whole sixteens, as whoever appends a step counts on (src/vf/plan.c:
+	 * plan_add_step).
 	 */
 	p->steps = calloc(json_array_size(steps) / 16 * 16 + 16, sizeof(*p->steps));
 	if (!p->steps)

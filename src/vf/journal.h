@@ -8,9 +8,6 @@
 #include "src/base/error.h"
 #include "src/vf/plan.h"
 
-/* No plan has more steps. */
-#define JOURNAL_STEPS 4096
-
 /*
  * A VM may have two: of what is done to its VFs, /run/vfhook/journal/<vmid>, and of what is done to
  * what PVE has of it, <vmid>.config (plan_kind_is_config()).

@@ -14,14 +14,11 @@
 
 #include "src/base/answer.h"
 #include "src/base/error.h"
+#include "src/base/jsonout.h"
 #include "src/base/text.h"
 #include "src/vf/owner.h"
 #include "src/vf/sysfs.h"
 #include "src/vf/vf.h"
-
-#define RUN_DIR	  "run/vfhook"
-#define LEASE_DIR RUN_DIR "/leases"
-#define LOCKS_DIR RUN_DIR "/locks"
 
 /*
  * The owner of a VF that vfhook itself holds for a moment, as if it were a VM: no VM has this
@@ -58,15 +55,6 @@ void lease_print(const struct lease *l, const char *key, struct json_out *o);
 json_t *lease_to_json(const struct lease *l);
 /* -EINVAL with err if any member is missing or wrong. */
 int lease_from_json(const json_t *j, struct lease *out, struct error *err);
-
-/*
- * Make what is missing of /run/vfhook and the folders in it: 0755, since everybody may look at
- * leases, and locks 0700, since whoever can open a file can flock(2) it, for as long as he likes.
- */
-int run_dirs_make(int root, struct error *err);
-
-/* file_create() of a file in there; a folder that is missing is made first. */
-int run_file_create(int root, const char *path, const struct str *text, struct error *err);
 
 /*
  * The lease is taken for the owner's VM. -EEXIST (err filled): somebody has the VF; -EPERM: the

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "src/base/file.h"
-#include "src/vf/lease.h"
+#include "src/base/run_dir.h"
 
 struct owner {
 	uint32_t vmid;
@@ -17,7 +17,7 @@ struct owner {
 
 const char *owner_lock_path(uint32_t vmid, char buf[64])
 {
-	snprintf(buf, 64, RUN_DIR "/locks/%u", vmid);
+	snprintf(buf, 64, LOCKS_DIR "/%u", vmid);
 	return buf;
 }
 
@@ -67,7 +67,7 @@ int owner_lock_config(int root, uint32_t vmid, int timeout_ms, struct owner **ou
 {
 	char path[80];
 
-	snprintf(path, sizeof(path), RUN_DIR "/locks/%u.config", vmid);
+	snprintf(path, sizeof(path), LOCKS_DIR "/%u.config", vmid);
 	return take(root, vmid, path, timeout_ms, true, out, err);
 }
 

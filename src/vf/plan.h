@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/vf/lease.h"
 #include "src/vf/snapshot.h"
 
 enum step_kind {
@@ -100,6 +101,9 @@ struct plan_note {
 	struct pci_addr vf;
 	char text[320];
 };
+
+/* No plan that is carried out has more steps. */
+#define PLAN_STEPS_MAX 4096
 
 struct plan {
 	enum plan_kind kind;

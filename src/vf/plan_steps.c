@@ -8,6 +8,7 @@
 
 #include "src/base/text.h"
 #include "src/vf/drivers.h"
+#include "src/vf/lease.h"
 
 struct step step_on_vf(enum step_kind kind, const struct pf_state *pf, const struct vf_state *vf)
 {

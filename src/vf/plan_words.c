@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/text.h"
+#include "src/vf/lease.h"
 
 /* One line of it: what is longer is told by who knows what the object is. */
 static void describe_object(const struct step_object *o, char *buf, size_t size)

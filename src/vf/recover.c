@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a run that was cut off left: its journal, undone or finished. */
+/* A journal that a run left: read, undone or finished, and dropped; or put aside. */
+#include "src/vf/recover.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/vf/execute_impl.h"
+#include "src/base/run_dir.h"
+#include "src/vf/carry_out.h"
 #include "src/vf/journal.h"
 #include "src/vf/plan.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan_run.h"
 #include "src/vf/plan_words.h"
+#include "src/vf/sysfs.h"
+#include "src/vf/undo.h"
 
 /* Interface names and numbers of then may not be those of now. */
 static void refresh(const struct executor *x, struct plan *p)

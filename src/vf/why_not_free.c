@@ -8,6 +8,7 @@
 
 #include "src/base/text.h"
 #include "src/vf/drivers.h"
+#include "src/vf/lease.h"
 
 /* Another VF of the same IOMMU group that another VM holds: PVE would bind and QEMU take both. */
 static const struct vf_state *group_neighbour(const struct snapshot *s, const struct vf_state *vf,

@@ -3,9 +3,13 @@
 #ifndef VFHOOK_TESTS_LOCKED_H
 #define VFHOOK_TESTS_LOCKED_H
 
+#include "src/base/run_dir.h"
 #include "src/vf/execute.h"
+#include "src/vf/executor.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
+#include "src/vf/recover.h"
 
 static inline struct owner *owner_of(int root, uint32_t vmid)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/port/hook.h"
+#include "src/vf/owner.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

@@ -2,7 +2,9 @@
 #include <signal.h>
 
 #include "src/base/json.h"
+#include "src/base/run_dir.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

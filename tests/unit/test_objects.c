@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Steps that set an object outside of VFs from one text to another: all undone, or all finished. */
+#include "src/base/run_dir.h"
 #include "src/vf/execute.h"
+#include "src/vf/executor.h"
 #include "src/vf/journal.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_outcome.h"
 #include "src/vf/plan_words.h"
+#include "src/vf/recover.h"
 #include "tests/unit/tree.h"
 
 #include "tests/unit/locked.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Plans out of snapshots that are built by hand: no file, no kernel. */
+#include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_choice.h"
 #include "src/vf/plan_outcome.h"

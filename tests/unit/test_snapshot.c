@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/base/run_dir.h"
+#include "src/vf/lease.h"
 #include "src/vf/snapshot.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"

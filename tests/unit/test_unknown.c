@@ -7,9 +7,13 @@
 #include <sys/resource.h>
 
 #include "pveapi/vmstate.h"
-#include "src/vf/execute.h"
+#include "src/base/run_dir.h"
+#include "src/vf/executor.h"
 #include "src/vf/journal.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "src/vf/plan.h"
+#include "src/vf/recover.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One step of a plan on one VF, done and undone through its PF. */
-#include "src/vf/steps.h"
+#include "src/vf/vf_step.h"
 
 #include <errno.h>
 #include <string.h>

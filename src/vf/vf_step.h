@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One step of a plan on one VF: how it is done through its PF, and how it is undone. Whose the VF
- * is has been asked by the caller (src/vf/execute.c).
+ * is has been asked by the caller (src/vf/plan_run.h).
  */
-#ifndef VFHOOK_VF_STEPS_H
-#define VFHOOK_VF_STEPS_H
+#ifndef VFHOOK_VF_VF_STEP_H
+#define VFHOOK_VF_VF_STEP_H
 
 #include "src/base/error.h"
-#include "src/vf/execute.h"
+#include "src/vf/executor.h"
 #include "src/vf/plan.h"
 
 /* What the VF of that step is set to now. -ENODEV: it is gone. */
