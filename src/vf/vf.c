@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What can be set on a VF: compared, in words for a person, and as JSON in leases and journals. */
 #include "src/vf/vf.h"
 
 #include <errno.h>
@@ -190,31 +191,86 @@ const char *vf_settings_describe(const struct vf_settings *s, char *buf, size_t 
 	return buf;
 }
 
-void vf_settings_print(const struct vf_settings *s, const char *key, struct json_out *o)
+/*
+ * The members of settings as JSON has them, in the order in which they are written. 4095 may stand
+ * in what the kernel said of a VF before us.
+ */
+enum member_type {
+	MEMBER_U8,
+	MEMBER_U16,
+	MEMBER_U32,
+	MEMBER_BOOL,
+	MEMBER_MAC,
+	MEMBER_PROTO,
+	MEMBER_LINK
+};
+
+static const struct member {
+	const char *key;
+	uint32_t has;  /* the bit that tells whether it is there */
+	bool sets_has; /* reading it sets that bit: one of several that share it does */
+	enum member_type type;
+	size_t at;	/* in struct vf_settings */
+	json_int_t max; /* of a number */
+} members[] = {
+	{"vlan", HAS_VLAN, true, MEMBER_U16, offsetof(struct vf_settings, vlan), 4095},
+	{"vlan-qos", HAS_VLAN, false, MEMBER_U8, offsetof(struct vf_settings, qos), VLAN_QOS_MAX},
+	{"vlan-proto", HAS_VLAN, false, MEMBER_PROTO, offsetof(struct vf_settings, proto), 0},
+	{"mac", HAS_MAC, true, MEMBER_MAC, offsetof(struct vf_settings, mac), 0},
+	{"spoofchk", HAS_SPOOFCHK, true, MEMBER_BOOL, offsetof(struct vf_settings, spoofchk), 0},
+	{"trust", HAS_TRUST, true, MEMBER_BOOL, offsetof(struct vf_settings, trust), 0},
+	{"min-rate", HAS_MIN_RATE, true, MEMBER_U32, offsetof(struct vf_settings, min_rate),
+	 UINT32_MAX},
+	{"max-rate", HAS_MAX_RATE, true, MEMBER_U32, offsetof(struct vf_settings, max_rate),
+	 UINT32_MAX},
+	{"link-state", HAS_LINK_STATE, true, MEMBER_LINK, offsetof(struct vf_settings, link_state),
+	 0},
+	{"query-rss", HAS_QUERY_RSS, true, MEMBER_BOOL, offsetof(struct vf_settings, query_rss), 0},
+};
+
+/* The two that JSON knows of the VLAN's protocol. */
+static const struct {
+	const char *name;
+	uint16_t proto;
+} vlan_protos[] = {{"802.1Q", VLAN_PROTO_8021Q}, {"802.1ad", VLAN_PROTO_8021AD}};
+
+static void member_print(const struct member *m, const struct vf_settings *s, struct json_out *o)
 {
+	const void *at = (const char *)s + m->at;
 	char mac[MAC_LEN];
 
-	json_out_begin(o, key, '{');
-	if (s->has & HAS_VLAN) {
-		json_out_int(o, "vlan", s->vlan);
-		json_out_int(o, "vlan-qos", s->qos);
-		json_out_text(o, "vlan-proto",
-			      s->proto == VLAN_PROTO_8021AD ? "802.1ad" : "802.1Q");
+	switch (m->type) {
+	case MEMBER_U8:
+		json_out_int(o, m->key, *(const uint8_t *)at);
+		break;
+	case MEMBER_U16:
+		json_out_int(o, m->key, *(const uint16_t *)at);
+		break;
+	case MEMBER_U32:
+		json_out_int(o, m->key, *(const uint32_t *)at);
+		break;
+	case MEMBER_BOOL:
+		json_out_bool(o, m->key, *(const bool *)at);
+		break;
+	case MEMBER_MAC:
+		json_out_text(o, m->key, mac_format(at, mac));
+		break;
+	case MEMBER_PROTO:
+		json_out_text(o, m->key, vlan_protos[s->proto == VLAN_PROTO_8021AD].name);
+		break;
+	case MEMBER_LINK:
+		json_out_text(o, m->key, vf_link_state_name(s->link_state));
+		break;
 	}
-	if (s->has & HAS_MAC)
-		json_out_text(o, "mac", mac_format(s->mac, mac));
-	if (s->has & HAS_SPOOFCHK)
-		json_out_bool(o, "spoofchk", s->spoofchk);
-	if (s->has & HAS_TRUST)
-		json_out_bool(o, "trust", s->trust);
-	if (s->has & HAS_MIN_RATE)
-		json_out_int(o, "min-rate", s->min_rate);
-	if (s->has & HAS_MAX_RATE)
-		json_out_int(o, "max-rate", s->max_rate);
-	if (s->has & HAS_LINK_STATE)
-		json_out_text(o, "link-state", vf_link_state_name(s->link_state));
-	if (s->has & HAS_QUERY_RSS)
-		json_out_bool(o, "query-rss", s->query_rss);
+}
+
+void vf_settings_print(const struct vf_settings *s, const char *key, struct json_out *o)
+{
+	json_out_begin(o, key, '{');
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (s->has & members[i].has)
+			member_print(&members[i], s, o);
+	}
 	json_out_end(o, '}');
 }
 
@@ -226,87 +282,62 @@ json_t *vf_settings_to_json(const struct vf_settings *s)
 	return json_out_parse(&o);
 }
 
-static int json_number(const json_t *v, json_int_t max, json_int_t *out)
+static int vlan_proto_parse(const char *text, uint16_t *out)
 {
-	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max)
-		return -EINVAL;
-	*out = json_integer_value(v);
-	return 0;
+	for (size_t i = 0; text && i < ARRAY_SIZE(vlan_protos); i++) {
+		if (!strcmp(text, vlan_protos[i].name)) {
+			*out = vlan_protos[i].proto;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
-static int json_flag(const json_t *v, bool *out)
+/* A number of the member's width; -EINVAL: none, or out of its range. */
+static int member_number(const struct member *m, const json_t *v, void *at)
 {
-	if (!json_is_boolean(v))
-		return -EINVAL;
-	*out = json_is_true(v);
-	return 0;
-}
+	json_int_t n = json_integer_value(v);
 
-static int vlan_proto_from_json(const json_t *v, struct vf_settings *s)
-{
-	const char *text = json_string_value(v);
-
-	if (!text)
+	if (!json_is_integer(v) || n < 0 || n > m->max)
 		return -EINVAL;
-	if (!strcmp(text, "802.1ad"))
-		s->proto = VLAN_PROTO_8021AD;
-	else if (!strcmp(text, "802.1Q"))
-		s->proto = VLAN_PROTO_8021Q;
+	if (m->type == MEMBER_U8)
+		*(uint8_t *)at = (uint8_t)n;
+	else if (m->type == MEMBER_U16)
+		*(uint16_t *)at = (uint16_t)n;
 	else
-		return -EINVAL;
+		*(uint32_t *)at = (uint32_t)n;
 	return 0;
+}
+
+static int member_from_json(const struct member *m, const json_t *v, struct vf_settings *s)
+{
+	void *at = (char *)s + m->at;
+
+	if (m->sets_has)
+		s->has |= m->has;
+	switch (m->type) {
+	case MEMBER_U8:
+	case MEMBER_U16:
+	case MEMBER_U32:
+		return member_number(m, v, at);
+	case MEMBER_BOOL:
+		*(bool *)at = json_is_true(v);
+		return json_is_boolean(v) ? 0 : -EINVAL;
+	case MEMBER_MAC:
+		return mac_parse(json_string_value(v), at);
+	case MEMBER_PROTO:
+		return vlan_proto_parse(json_string_value(v), at);
+	case MEMBER_LINK:
+		return vf_link_state_parse(json_string_value(v), at);
+	}
+	return -EINVAL;
 }
 
 static int setting_from_json(const char *key, const json_t *v, struct vf_settings *s)
 {
-	json_int_t n = 0;
-	int r;
-
-	if (!strcmp(key, "vlan")) {
-		/* 4095 may stand in what the kernel said of a VF before us. */
-		r = json_number(v, 4095, &n);
-		s->vlan = (uint16_t)n;
-		s->has |= HAS_VLAN;
-		return r;
-	}
-	if (!strcmp(key, "vlan-qos")) {
-		r = json_number(v, VLAN_QOS_MAX, &n);
-		s->qos = (uint8_t)n;
-		return r;
-	}
-	if (!strcmp(key, "vlan-proto"))
-		return vlan_proto_from_json(v, s);
-	if (!strcmp(key, "mac")) {
-		s->has |= HAS_MAC;
-		return mac_parse(json_string_value(v), s->mac);
-	}
-	if (!strcmp(key, "spoofchk")) {
-		s->has |= HAS_SPOOFCHK;
-		return json_flag(v, &s->spoofchk);
-	}
-	if (!strcmp(key, "trust")) {
-		s->has |= HAS_TRUST;
-		return json_flag(v, &s->trust);
-	}
-	if (!strcmp(key, "query-rss")) {
-		s->has |= HAS_QUERY_RSS;
-		return json_flag(v, &s->query_rss);
-	}
-	if (!strcmp(key, "min-rate")) {
-		r = json_number(v, UINT32_MAX, &n);
-		s->min_rate = (uint32_t)n;
-		s->has |= HAS_MIN_RATE;
-		return r;
-	}
-	if (!strcmp(key, "max-rate")) {
-		r = json_number(v, UINT32_MAX, &n);
-		s->max_rate = (uint32_t)n;
-		s->has |= HAS_MAX_RATE;
-		return r;
-	}
-	if (!strcmp(key, "link-state")) {
-		s->has |= HAS_LINK_STATE;
-		return vf_link_state_parse(json_string_value(v), &s->link_state);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (!strcmp(key, members[i].key))
+			return member_from_json(&members[i], v, s);
 	}
 	return 0; /* of another version: what it does not know it cannot mean */
 }
