@@ -28,6 +28,7 @@
 #include "src/vf/plan_choice.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/port_wish.h"
+#include "src/vf/snapshot.h"
 
 /* How long another run of ours for the same VM may take: a release with a slow driver. */
 #define LOCK_WAIT_MS 30000

@@ -60,8 +60,8 @@ static void boot_free(struct boot *b)
 /* --- VFs --- */
 
 /* Who has a VF of that PF, in words, or NULL. */
-static const char *who_uses(const struct inventory *inv, const struct pci_addr *pf, char *buf,
-			    size_t size)
+static const char *pf_user(const struct inventory *inv, const struct pci_addr *pf, char *buf,
+			   size_t size)
 {
 	char addr[PCI_ADDR_LEN];
 
@@ -154,7 +154,7 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 		/* A host VF's driver needs it up, and the network is configured before the later
 		   run. */
 		.raise = (!b->early || vf_set_any(&w->id.host)) && !w->pool->allow_pf_down,
-		.in_use = inv ? who_uses(inv, &pf->addr, who, sizeof(who)) : "nobody can tell yet",
+		.in_use = inv ? pf_user(inv, &pf->addr, who, sizeof(who)) : "nobody can tell yet",
 	};
 
 	memcpy(id.mac, w->nic->mac, sizeof(id.mac));

@@ -22,6 +22,7 @@
 #include "src/vf/plan.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/plan_words.h"
+#include "src/vf/snapshot.h"
 
 #define LOCK_WAIT_MS 30000
 

@@ -16,6 +16,7 @@
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
+#include "src/vf/snapshot.h"
 
 /* --- Broken leases --- */
 
@@ -33,7 +34,7 @@ static int adopt_broken(struct repair *r, const struct pci_addr *vf, struct erro
 	if (found < 0 && found != -ENODEV && found != -EINVAL)
 		return fail_errno(err, -found, "look at the VF");
 	l.before.proto = l.want.proto = VLAN_PROTO_8021Q;
-	lease_set_nobodys(&l, HAS_MIN_RATE | HAS_MAX_RATE | HAS_QUERY_RSS);
+	lease_set_unknown_owner(&l, HAS_MIN_RATE | HAS_MAX_RATE | HAS_QUERY_RSS);
 	s.lease = l;
 	s.pf = l.pf;
 	return apply_plan(r->h, r->self, &p, err);
@@ -213,7 +214,7 @@ void repair_free_vfs(struct repair *r)
 
 			for (size_t n = 0; !pf->pf->broken && n < pf->n_vfs; n++) {
 				if (pf->vfs[n].use == USE_FREE && !pf->vfs[n].spare_of &&
-				    vf_is_marked(pf->vfs[n].vf) &&
+				    vf_has_guest_settings(pf->vfs[n].vf) &&
 				    !repair_is_used(r, &pf->vfs[n].vf->info.addr))
 					park_marked(r, pf->pf, pf->vfs[n].vf);
 			}

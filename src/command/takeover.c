@@ -18,6 +18,7 @@
 #include "src/vf/owner.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/port_wish.h"
+#include "src/vf/snapshot.h"
 #include "src/vf/why_not_free.h"
 
 #define LOCK_WAIT_MS 30000
@@ -194,7 +195,7 @@ static int check_sound(const struct snapshot *s, const struct pool *pool, uint32
 		return fail(err, EBUSY, "VF %s %s: vfhook repair", addr,
 			    v->lease_broken ? "has a lease that cannot be read"
 					    : "is leased to another VM");
-	if (!live && plan_why_not(s, pf, v, &wish, why, sizeof(why)))
+	if (!live && vf_why_not_free(s, pf, v, &wish, why, sizeof(why)))
 		return fail(err, EBUSY, "VF %s cannot be the port's: %s", addr, why);
 	return 0;
 }

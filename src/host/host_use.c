@@ -109,7 +109,7 @@ enum host_use host_use_of(const struct hook *h, const struct vf_state *v, char *
 	}
 	if (!i->driver[0] || is_vfio(i->driver))
 		return HOST_USE_NONE;
-	plan_driver_words(i->driver, what, size);
+	driver_without_netdev_words(i->driver, what, size);
 	return HOST_USE_MAYBE;
 }
 

@@ -17,6 +17,7 @@
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
+#include "src/vf/snapshot.h"
 
 /* Its module may have to be loaded first, and iavf makes its interface some seconds later. */
 #define DRIVER_WAIT_MS 15000

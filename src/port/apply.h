@@ -13,6 +13,7 @@
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
+#include "src/vf/snapshot.h"
 
 /* Carry a plan out: execute(). */
 int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err);

@@ -11,6 +11,7 @@
 #include "src/port/vm_ports.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_choice.h"
+#include "src/vf/snapshot.h"
 
 /*
  * The steps that bind what was chosen for ports with driver=keep, behind those of plan_start(),

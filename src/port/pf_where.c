@@ -113,7 +113,7 @@ int pfs_locate(const struct config *c, const char *node, const struct nic *nics,
 	return 0;
 }
 
-bool may_come(const struct pf_where *w, const struct nic *nics, size_t n)
+bool pf_may_still_come(const struct pf_where *w, const struct nic *nics, size_t n)
 {
 	if (w->place == PF_HERE || w->place == PF_MOVED)
 		return false;

@@ -17,6 +17,7 @@
 #include "src/vf/plan_choice.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/port_wish.h"
+#include "src/vf/snapshot.h"
 
 #define LOCK_WAIT_MS 30000
 

@@ -18,6 +18,7 @@
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_release.h"
+#include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
 
 /* A QEMU that is just gone may need a moment until the kernel has closed its VFIO group. */

@@ -9,6 +9,7 @@
 #include "src/port/apply.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan_start.h"
+#include "src/vf/snapshot.h"
 
 enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,
 		       struct error *err)

@@ -5,6 +5,7 @@
 
 #include "src/port/vm_ports.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/port_wish.h"

@@ -66,7 +66,7 @@ static const struct pf_state *lacking(const struct snapshot *s, const struct por
 	for (size_t i = 0; i < s->n_pfs; i++) {
 		const struct pf_state *pf = &s->pfs[i];
 
-		if (!pf->broken && pf_wanted(w, &pf->info.addr) &&
+		if (!pf->broken && wish_allows_pf(w, &pf->info.addr) &&
 		    (!pf->info.num_vfs || pf->info.num_vfs < vfs))
 			return pf;
 	}

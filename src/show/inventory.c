@@ -306,7 +306,7 @@ static void report_vf(const struct reader *rd, const struct pool *pool, const st
 	} else if (!pf->link.up && !pool->allow_pf_down && !v->leased) {
 		r->use = USE_UNUSABLE;
 		snprintf(r->why, sizeof(r->why), "its PF is down");
-	} else if (plan_why_not(&rd->inv->snapshot, pf, v, &nobody, r->why, sizeof(r->why))) {
+	} else if (vf_why_not_free(&rd->inv->snapshot, pf, v, &nobody, r->why, sizeof(r->why))) {
 		r->use = USE_UNUSABLE;
 	} else if (strstr(v->info.driver, "vfio")) {
 		report_group(rd, r);

@@ -95,7 +95,7 @@ static bool is_clean(const struct pci_addr *vf, const struct vf_settings *s)
  * planned from that: it is a race lost, and the next look is a fresh one. A VF that was
  * seen clean is clean: who had it in between has left it so again.
  */
-static int take(struct run *run, const struct step *s, struct error *err)
+static int take_lease(struct run *run, const struct step *s, struct error *err)
 {
 	const struct vf_settings *seen = s->from.has ? &s->from : &s->lease.before;
 	const struct executor *x = run->x;
@@ -119,7 +119,7 @@ static int take(struct run *run, const struct step *s, struct error *err)
  * What is undone when step i failed. That step too: it may have been done all the same. Not a
  * lease that was not taken, which is another's, and not what is harmless.
  */
-static size_t to_undo(const struct plan *p, size_t i)
+static size_t steps_to_undo(const struct plan *p, size_t i)
 {
 	const struct step *s = &p->steps[i];
 	bool keep = s->kind == STEP_LEASE_TAKE || (s->kind == STEP_CALL && s->object.harmless);
@@ -146,7 +146,7 @@ static void tell_not_undone(const struct run *r, unsigned bad)
 			     bad, bad == 1 ? "" : "s", r->p->vmid);
 }
 
-static int failed_at(struct run *r, size_t i, struct error *err)
+static int undo_from(struct run *r, size_t i, struct error *err)
 {
 	const struct step *s = &r->p->steps[i];
 	int code = err->code;
@@ -170,7 +170,7 @@ static int failed_at(struct run *r, size_t i, struct error *err)
 	/* It is still being done, and nobody knows how it ends: its leases stay. */
 	if (s->kind == STEP_CALL && code == EINPROGRESS)
 		return -code;
-	bad = run_undo(r, to_undo(r->p, i));
+	bad = run_undo(r, steps_to_undo(r->p, i));
 	if (bad)
 		tell_not_undone(r, bad);
 	r->undone = !bad;
@@ -181,10 +181,10 @@ static int execute_start(struct run *r, struct error *err)
 {
 	for (size_t i = 0; i < r->p->n_steps; i++) {
 		const struct step *s = &r->p->steps[i];
-		int done = s->kind == STEP_LEASE_TAKE ? take(r, s, err) : do_step(r, s, err);
+		int done = s->kind == STEP_LEASE_TAKE ? take_lease(r, s, err) : do_step(r, s, err);
 
 		if (done < 0)
-			return failed_at(r, i, err);
+			return undo_from(r, i, err);
 	}
 	return 0;
 }
@@ -224,7 +224,7 @@ static int execute_release(struct run *r, struct error *err)
 			return result;
 		}
 		done = stuck && needs_kernel(s) ? 0 : do_step(r, s, &why);
-		/* Not this VM's any more: whoever has it now cleans it in his turn. */
+		/* Not this VM's any more: whoever has it now cleans it when he gives it back. */
 		if (done == -EEXIST)
 			return fail(err, EEXIST, "%s: left alone", why.text);
 		if (done >= 0 || run_step_is_moot(r, s))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Drivers of PFs: a table of what the kernel's sources let be set on their VFs. */
 #include "src/vf/drivers.h"
 
 #include <string.h>

@@ -19,7 +19,7 @@ static bool may_execute(const struct owner *o, const struct plan *p)
 }
 
 /* The journal goes, unless it says what is still to be undone. */
-static int end(struct run *run, int r, struct error *err)
+static int end_journal(struct run *run, int r, struct error *err)
 {
 	const struct plan *p = run->p;
 	enum journal which = plan_kind_is_config(p->kind) ? JOURNAL_CONFIG : JOURNAL_VFS;
@@ -49,7 +49,7 @@ int execute(const struct executor *x, const struct owner *owner, const struct pl
 	if (!plan_kind_has_journal(p->kind))
 		return run_carry_out(&run, err);
 	r = journal_write(x->root, p, err);
-	/* -EEXIST would be taken for a lost race, and tried again for nothing. */
+	/* -EEXIST would be taken for a lost race, and tried again, which cannot help. */
 	if (r == -EEXIST)
 		return fail(err, EBUSY,
 			    "an earlier run for VM %u left its journal, and it could not "
@@ -57,5 +57,5 @@ int execute(const struct executor *x, const struct owner *owner, const struct pl
 			    p->vmid);
 	if (r < 0)
 		return r;
-	return end(&run, run_carry_out(&run, err), err);
+	return end_journal(&run, run_carry_out(&run, err), err);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The journal's file: a plan as JSON, written before its first step and dropped behind its last. */
 #include "src/vf/journal.h"
 
 #include <errno.h>
@@ -265,6 +266,17 @@ static int step_from_json(const json_t *j, struct step *s, struct error *err)
 	return step_details_from_json(j, s, err);
 }
 
+static int add_step_from_json(const json_t *j, struct plan *p, struct error *err)
+{
+	struct step s = {0};
+	int r = step_from_json(j, &s, err);
+
+	if (!r && !plan_add_step(p, &s, err))
+		r = -ENOMEM;
+	step_object_free(&s.object);
+	return r;
+}
+
 static int plan_from_json(const json_t *j, enum journal which, uint32_t vmid, struct plan *p,
 			  struct error *err)
 {
@@ -283,14 +295,8 @@ static int plan_from_json(const json_t *j, enum journal which, uint32_t vmid, st
 	plan_init(p, (enum plan_kind)kind, vmid);
 	if (journal_of(p) != which)
 		return fail(err, EINVAL, "a plan of this kind has another journal");
-	/* Room for whole sixteens, as whoever appends a step counts on (src/vf/plan.c:
-	 * plan_add_step).
-	 */
-	p->steps = calloc(json_array_size(steps) / 16 * 16 + 16, sizeof(*p->steps));
-	if (!p->steps)
-		return fail(err, ENOMEM, "journal: out of memory");
 	for (size_t i = 0; i < json_array_size(steps); i++) {
-		if (step_from_json(json_array_get(steps, i), &p->steps[p->n_steps++], err) < 0)
+		if (add_step_from_json(json_array_get(steps, i), p, err) < 0)
 			return fail_context(err, "step %zu", i + 1);
 	}
 	return 0;

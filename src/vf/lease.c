@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lease files: a lease as JSON, taken, replaced and dropped by its owner alone. */
 #include "src/vf/lease.h"
 
 #include <errno.h>
@@ -110,7 +111,7 @@ int lease_from_json(const json_t *j, struct lease *out, struct error *err)
 		return -EINVAL;
 	if (phase_parse(phase, &l.phase) < 0)
 		return fail(err, EINVAL, "'phase' has an unknown value");
-	/* None where vfhook itself is at work on a VF: parking it, taking its MAC away. */
+	/* None where vfhook itself holds the VF: to park it, or to take its MAC away. */
 	if (pool[0] && !is_plain_name(pool, sizeof(l.pool) - 1))
 		return fail(err, EINVAL, "'pool' is no pool name");
 	snprintf(l.pool, sizeof(l.pool), "%s", pool);

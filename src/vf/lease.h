@@ -48,6 +48,7 @@ struct lease {
 	struct vf_settings want;       /* what the port asked for */
 };
 
+/* "starting", "running", "dirty": as in the file; "?" for any other value. */
 const char *lease_phase_name(enum lease_phase phase);
 
 /* As a member of something larger, and on its own: a new reference, NULL when memory ran out. */

@@ -37,6 +37,7 @@ int owner_lock_config(int root, uint32_t vmid, int timeout_ms, struct owner **ou
 /* NULL is fine. */
 void owner_unlock(struct owner *o);
 
+/* Whose lock it is: a VM, or LEASE_SELF (src/vf/lease.h). */
 uint32_t owner_vmid(const struct owner *o);
 /* May it touch VFs and leases? Not that of a dry run, nor one for the VM's config. */
 bool owner_is_real(const struct owner *o);

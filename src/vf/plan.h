@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A plan is data: steps with from and to. It is made by pure functions of a
- * snapshot and wishes, printed by a dry run, carried out and undone by
- * execute.c, kept in the journal while it is under way.
+ * snapshot and wishes (src/vf/plan_*.h), printed by a dry run, carried out and undone by
+ * src/vf/execute.h, kept in the journal while it is under way.
  */
 #ifndef VFHOOK_VF_PLAN_H
 #define VFHOOK_VF_PLAN_H
@@ -12,8 +12,10 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/base/text.h"
 #include "src/vf/lease.h"
-#include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
+#include "src/vf/vf.h"
 
 enum step_kind {
 	STEP_LEASE_TAKE,  /* new lease; undo: drop it */
@@ -114,16 +116,19 @@ struct plan {
 	size_t n_notes;
 };
 
-/* Free its texts. */
+/* Free the texts of an object, which are a plan's or a journal's; it is empty then. */
 void step_object_free(struct step_object *o);
 
+/* An empty plan. vmid: whose VFs it is about; LEASE_SELF where that is no VM. */
 void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid);
+/* Free its steps and notes; it is empty then. */
 void plan_free(struct plan *p);
 
 /* Does the plan change anything but leases? */
 bool plan_changes_vfs(const struct plan *p);
 
-/* Append a STEP_CALL. The texts are copied; none is longer than OBJECT_TEXT_MAX. */
+/* Append a STEP_CALL. The texts are copied. 0; -E2BIG: one is longer than OBJECT_TEXT_MAX; -ENOMEM.
+ */
 int plan_add_object(struct plan *p, const struct step_object *o, struct error *err);
 #define OBJECT_TEXT_MAX 65536
 
@@ -140,7 +145,7 @@ struct step *plan_add_step(struct plan *p, const struct step *s, struct error *e
 int plan_add_note(struct plan *p, bool taken, const struct pci_addr *vf, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Append copies of all steps of `more`. */
+/* Append copies of all steps of `more`. 0 or -ENOMEM. */
 int plan_append(struct plan *p, const struct plan *more, struct error *err);
 
 #endif

@@ -123,7 +123,7 @@ static struct candidates scan_pf(const struct snapshot *s, const struct port_wis
 
 		if (already_chosen(choices, n, pf_index, k)) {
 			plan_add_note(p, false, &v->info.addr, "goes to another port of this VM");
-		} else if (plan_why_not(s, pf, v, w, why, sizeof(why))) {
+		} else if (vf_why_not_free(s, pf, v, w, why, sizeof(why))) {
 			plan_add_note(p, false, &v->info.addr, "%s", why);
 		} else {
 			keep_candidate(k, spoken_cost(w, &v->info.addr), w->spread, &c);
@@ -143,13 +143,13 @@ static bool choose_last(const struct snapshot *s, const struct port_wish *w,
 	for (size_t i = 0; i < s->n_pfs; i++) {
 		const struct pf_state *pf = &s->pfs[i];
 
-		if (!pf_wanted(w, &pf->info.addr))
+		if (!wish_allows_pf(w, &pf->info.addr))
 			continue;
 		for (size_t k = 0; k < pf->n_vfs; k++) {
 			if (pci_addr_cmp(&pf->vfs[k].info.addr, &w->last) != 0)
 				continue;
 			if (already_chosen(choices, n, i, k) ||
-			    plan_why_not(s, pf, &pf->vfs[k], w, why, sizeof(why)))
+			    vf_why_not_free(s, pf, &pf->vfs[k], w, why, sizeof(why)))
 				return false;
 			/* Who holds the rest of its group is not in a glance at this VF. */
 			if (!s->complete && !pf->vfs[k].info.group_alone)
@@ -174,7 +174,7 @@ static bool choose_best(const struct snapshot *s, const struct port_wish *w,
 		struct candidates c;
 		struct rank r;
 
-		if (!pf_wanted(w, &pf->info.addr))
+		if (!wish_allows_pf(w, &pf->info.addr))
 			continue;
 		c = scan_pf(s, w, choices, n, i, p);
 		if (!c.n)
@@ -206,7 +206,7 @@ static int refuse_wish(const struct snapshot *s, const struct port_wish *w, stru
 	char why[320];
 
 	for (size_t i = 0; i < s->n_pfs; i++) {
-		if (!pf_wanted(w, &s->pfs[i].info.addr))
+		if (!wish_allows_pf(w, &s->pfs[i].info.addr))
 			continue;
 		if (!pf_why_not(&s->pfs[i], w, why, sizeof(why)))
 			return fail(err, ENOSPC, "no VF of pool '%s' is free for hostpci%u",

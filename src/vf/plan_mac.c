@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/text.h"
+#include "src/vf/lease.h"
 #include "src/vf/plan_steps.h"
 #include "src/vf/why_not_free.h"
 
@@ -141,7 +142,7 @@ int plan_clear_double_macs(const struct snapshot *s, const struct pf_state *pf,
 				return -ENOMEM;
 			continue;
 		}
-		reason = other ? plan_why_not(s, pf, other, w, why, sizeof(why)) : "unknown VF";
+		reason = other ? vf_why_not_free(s, pf, other, w, why, sizeof(why)) : "unknown VF";
 		if (!reason) {
 			if (add_mac_clearing(pf, other, w, now, p, err) < 0)
 				return -ENOMEM;

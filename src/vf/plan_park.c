@@ -12,7 +12,7 @@
 #include "src/vf/plan_steps.h"
 #include "src/vf/port_wish.h"
 
-bool vf_is_marked(const struct vf_state *v)
+bool vf_has_guest_settings(const struct vf_state *v)
 {
 	const struct vf_settings *s = &v->now;
 	uint8_t parked[6];
@@ -35,7 +35,7 @@ bool vf_is_parked(const struct vf_state *v)
 	       (mac_is_zero(s->mac) || !memcmp(s->mac, parked, sizeof(parked)));
 }
 
-void lease_set_nobodys(struct lease *l, uint32_t has)
+void lease_set_unknown_owner(struct lease *l, uint32_t has)
 {
 	static const enum vf_attr kept[] = {VF_RATE, VF_QUERY_RSS};
 
@@ -58,9 +58,9 @@ int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, 
 	if (plan_add_lease(pf, v, &self, now, p, err) < 0)
 		return -ENOMEM;
 	take = &p->steps[first];
-	if (vf_is_marked(v)) {
+	if (vf_has_guest_settings(v)) {
 		take->from = v->now;
-		lease_set_nobodys(&take->lease, v->now.has);
+		lease_set_unknown_owner(&take->lease, v->now.has);
 	}
 	drop.has_old_lease = true;
 	drop.old_lease = take->lease;
@@ -89,8 +89,8 @@ int plan_let_go(const struct lease *held, struct plan *p, struct error *err)
 	return plan_release(NULL, NULL, held, p, err);
 }
 
-int plan_arm(const struct pf_state *pf, const struct vf_state *v, bool keep, int64_t now,
-	     struct plan *p, struct error *err)
+int plan_ready_for_pve(const struct pf_state *pf, const struct vf_state *v, bool keep, int64_t now,
+		       struct plan *p, struct error *err)
 {
 	const struct vf_settings open = {.has = HAS_LINK_STATE, .link_state = VF_LINK_AUTO};
 	size_t first = p->n_steps;

@@ -13,14 +13,14 @@
 #include "src/vf/vf.h"
 
 /* Something of a guest's is on it: a lease that was removed by hand leaves a free VF so. */
-bool vf_is_marked(const struct vf_state *v);
+bool vf_has_guest_settings(const struct vf_state *v);
 
 /*
  * For vfhook's own lease of a VF whose last owner's lease is lost: what that guest may have had
  * beside MAC, VLAN and trust (rates, RSS query, as far as `has` names them) is taken off by its
  * release too. What they were before is not known, and the next guest must not get them.
  */
-void lease_set_nobodys(struct lease *l, uint32_t has);
+void lease_set_unknown_owner(struct lease *l, uint32_t has);
 
 /*
  * The steps that make a free VF one that is parked, under a lease of our own
@@ -39,8 +39,8 @@ bool vf_is_parked(const struct vf_state *vf);
  * meanwhile. Nothing else of it is set; no steps if it is so already. keep: its driver is not ours
  * to say (driver=keep). A PLAN_START of LEASE_SELF.
  */
-int plan_arm(const struct pf_state *pf, const struct vf_state *vf, bool keep, int64_t now,
-	     struct plan *p, struct error *err);
+int plan_ready_for_pve(const struct pf_state *pf, const struct vf_state *vf, bool keep, int64_t now,
+		       struct plan *p, struct error *err);
 
 /*
  * The step that leases a VF that nobody has to vfhook itself (LEASE_SELF), and the one that drops

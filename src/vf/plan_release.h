@@ -4,6 +4,7 @@
 #define VFHOOK_VF_PLAN_RELEASE_H
 
 #include "src/base/error.h"
+#include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/snapshot.h"
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-bool pf_wanted(const struct port_wish *w, const struct pci_addr *pf)
+bool wish_allows_pf(const struct port_wish *w, const struct pci_addr *pf)
 {
 	for (size_t i = 0; i < w->n_pfs; i++) {
 		if (!pci_addr_cmp(&w->pfs[i].addr, pf))

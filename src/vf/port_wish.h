@@ -45,7 +45,7 @@ struct port_wish {
 };
 
 /* Is that PF, by its address, one of those that the wish may have a VF of? */
-bool pf_wanted(const struct port_wish *w, const struct pci_addr *pf);
+bool wish_allows_pf(const struct port_wish *w, const struct pci_addr *pf);
 
 /*
  * The wishes of one VM must not contradict each other: each has a PF on this node, no two have the

@@ -20,7 +20,7 @@
 #include "src/vf/undo.h"
 
 /* Interface names and numbers of then may not be those of now. */
-static void refresh(const struct executor *x, struct plan *p)
+static void renew_pf_names(const struct executor *x, struct plan *p)
 {
 	for (size_t i = 0; i < p->n_steps; i++) {
 		struct step *s = &p->steps[i];
@@ -35,7 +35,7 @@ static void refresh(const struct executor *x, struct plan *p)
 }
 
 /* A temporary file of a lease that was being replaced when its writer died. */
-static void sweep(const struct executor *x, const struct plan *p)
+static void sweep_lease_files(const struct executor *x, const struct plan *p)
 {
 	for (size_t i = 0; i < p->n_steps; i++) {
 		char addr[PCI_ADDR_LEN];
@@ -50,7 +50,7 @@ static void sweep(const struct executor *x, const struct plan *p)
 }
 
 /* What a harmless step was for may be over: whoever comes next does what he needs. */
-static void forget_harmless(const struct executor *x, struct plan *p)
+static void drop_harmless_steps(const struct executor *x, struct plan *p)
 {
 	size_t kept = 0;
 	char what[600];
@@ -102,7 +102,7 @@ static int recover_plan(const struct executor *x, const struct owner *owner, str
 			    p->vmid);
 	if (undone)
 		return 0;
-	forget_harmless(x, p);
+	drop_harmless_steps(x, p);
 	r = run_carry_out(&run, &why);
 	/* The lease goes last: without it the release was over, and the VF may be another's. */
 	if (r < 0 && !(p->kind == PLAN_RELEASE && r == -EEXIST))
@@ -130,8 +130,8 @@ int recover(const struct executor *x, const struct owner *owner, struct error *e
 		error_clear(err);
 		return journal_put_aside(x->root, which, vmid, err) < 0 ? error_code(err) : 1;
 	}
-	refresh(x, &p);
-	sweep(x, &p);
+	renew_pf_names(x, &p);
+	sweep_lease_files(x, &p);
 	if (recover_plan(x, owner, &p, err) < 0 || journal_drop(x->root, which, vmid, err) < 0)
 		return error_code(err);
 	return 1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading PFs and VFs: sysfs, leases and claims first, then what the kernel lists. */
 #include "src/vf/snapshot.h"
 
 #include <errno.h>
@@ -142,8 +143,8 @@ static int check_identity(const struct pf_id *id, const struct pf_state *pf, str
 		    mac_format(pf->link.perm_mac, is), mac_format(id->mac, was));
 }
 
-/* By what was read so far: then everything is looked at, and the list is not read twice. */
-static bool is_in_vain(const struct observer *o, const struct pf_state *pf)
+/* A VF of it is another's: who asked looks at everything next, and reads the kernel's list then. */
+static bool glance_is_over(const struct observer *o, const struct pf_state *pf)
 {
 	for (size_t i = 0; o->glance && i < pf->n_vfs; i++) {
 		if (is_anothers(o, &pf->vfs[i]))
@@ -232,7 +233,7 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		}
 		for (size_t k = 0; k < pf->n_vfs; k++)
 			pf->vfs[k].host = vf_set_has(&pfs[i].host, pf->vfs[k].info.index);
-		if (is_in_vain(o, pf))
+		if (glance_is_over(o, pf))
 			continue;
 		/*
 		 * Behind the leases: who gives a VF back cleans it first, so one without a lease

@@ -59,7 +59,7 @@ struct observer {
 	struct kernel *kernel;
 	const struct vf_claim *claims;
 	size_t n_claims;
-	uint32_t vmid; /* who asks: VFs it holds itself are not asked about in vain */
+	uint32_t vmid; /* who asks: no VFIO group of another's VF is opened for it */
 	bool glance; /* a VF that is another's ends it: its PF's list is not read, and seems down */
 	bool look_only; /* do not open VFIO groups, which others would find busy meanwhile */
 };
@@ -76,6 +76,7 @@ struct observer {
 int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
 		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
 		  struct error *err);
+/* It is empty then. */
 void snapshot_free(struct snapshot *s);
 
 /* The VF with that address and its PF, or NULL. pf may be NULL. */

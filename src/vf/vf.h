@@ -95,6 +95,7 @@ int vf_settings_from_json(const json_t *j, struct vf_settings *out, struct error
 
 /* "auto", "enable", "disable". */
 const char *vf_link_state_name(enum vf_link_state state);
+/* 0, or -EINVAL if s is NULL or none of these. */
 int vf_link_state_parse(const char *s, enum vf_link_state *out);
 
 /* Refuses what no VF may have: zero, multicast. 0, or -EINVAL with err. */

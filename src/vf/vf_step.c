@@ -16,9 +16,9 @@ int step_set(const struct executor *x, const struct step *s, struct error *err)
 	return kernel_vf_set(x->kernel, s->ifindex, s->index, s->attr, &s->to, err);
 }
 
-/* Refused, and done all the same? */
-static int set(const struct executor *x, const struct step *s, enum vf_attr attr,
-	       const struct vf_settings *to, struct error *err)
+/* Set it; where the driver refuses, see whether it was done all the same. */
+static int set_or_see(const struct executor *x, const struct step *s, enum vf_attr attr,
+		      const struct vf_settings *to, struct error *err)
 {
 	int r = kernel_vf_set(x->kernel, s->ifindex, s->index, attr, to, err);
 	struct vf_settings want = *to;
@@ -36,13 +36,13 @@ static int set(const struct executor *x, const struct step *s, enum vf_attr attr
 
 int step_set_surely(const struct executor *x, const struct step *s, struct error *err)
 {
-	return set(x, s, s->attr, &s->to, err);
+	return set_or_see(x, s, s->attr, &s->to, err);
 }
 
 static int set_spoofchk(const struct executor *x, const struct step *s, bool on, struct error *err)
 {
-	return set(x, s, VF_SPOOFCHK, &(struct vf_settings){.has = HAS_SPOOFCHK, .spoofchk = on},
-		   err);
+	return set_or_see(x, s, VF_SPOOFCHK,
+			  &(struct vf_settings){.has = HAS_SPOOFCHK, .spoofchk = on}, err);
 }
 
 static int set_parking_mac(const struct executor *x, const struct step *s, struct error *err)
@@ -50,7 +50,7 @@ static int set_parking_mac(const struct executor *x, const struct step *s, struc
 	struct vf_settings parked = {.has = HAS_MAC};
 
 	vf_parking_mac(&s->vf, parked.mac);
-	return set(x, s, VF_MAC, &parked, err);
+	return set_or_see(x, s, VF_MAC, &parked, err);
 }
 
 /*
@@ -60,12 +60,12 @@ static int set_parking_mac(const struct executor *x, const struct step *s, struc
 int step_clear_mac(const struct executor *x, const struct step *s, struct error *err)
 {
 	struct vf_settings zero = {.has = HAS_MAC};
-	int r = set(x, s, VF_MAC, &zero, err);
+	int r = set_or_see(x, s, VF_MAC, &zero, err);
 
 	if (!r || r == -ENODEV)
 		return r;
 	if ((s->from.has & HAS_SPOOFCHK) && s->from.spoofchk && !set_spoofchk(x, s, false, NULL)) {
-		r = set(x, s, VF_MAC, &zero, err);
+		r = set_or_see(x, s, VF_MAC, &zero, err);
 		if (!r)
 			return 0;
 		set_spoofchk(x, s, true, NULL);
@@ -87,9 +87,9 @@ int step_guard(const struct executor *x, const struct step *s, struct error *err
 /* Not every driver can, and a VF is as clean without. */
 int step_cut(const struct executor *x, const struct step *s, struct error *err)
 {
-	int r = set(x, s, VF_LINK_STATE,
-		    &(struct vf_settings){.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE},
-		    err);
+	int r = set_or_see(
+		x, s, VF_LINK_STATE,
+		&(struct vf_settings){.has = HAS_LINK_STATE, .link_state = VF_LINK_DISABLE}, err);
 
 	if (r != -EOPNOTSUPP)
 		return r;
@@ -149,7 +149,7 @@ int step_undo_set(const struct executor *x, const struct step *s, struct error *
 		return r;
 	if (s->attr == VF_MAC && mac_is_zero(from.mac))
 		return undo_mac(x, s, err);
-	r = set(x, s, s->attr, &from, err);
+	r = set_or_see(x, s, s->attr, &from, err);
 	/* What the driver cannot set, it has not changed either. */
 	return r == -EOPNOTSUPP ? 0 : r;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* RTM_NEWLINK taken apart: an interface, the list of its VFs, and their statistics. */
 #include "src/vf/vflist.h"
 
 #include <arpa/inet.h>

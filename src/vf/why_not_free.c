@@ -48,7 +48,7 @@ static const char *why_not_netdev(const struct vf_state *v, char *buf, size_t si
 	return buf;
 }
 
-const char *plan_driver_words(const char *driver, char *buf, size_t size)
+const char *driver_without_netdev_words(const char *driver, char *buf, size_t size)
 {
 	/* uio_pci_generic, igb_uio: never a network interface. */
 	if (!strncmp(driver, "uio", 3) || ends_with(driver, "uio"))
@@ -68,7 +68,7 @@ static const char *why_not_driver(const struct vf_info *i, char *buf, size_t siz
 {
 	if (!i->driver[0] || i->ifname[0] || is_vfio_driver(i->driver))
 		return NULL;
-	return plan_driver_words(i->driver, buf, size);
+	return driver_without_netdev_words(i->driver, buf, size);
 }
 
 static const char *why_not_group(const struct snapshot *s, const struct vf_state *v, uint32_t vmid,
@@ -140,9 +140,9 @@ const char *vf_why_not_lease(const struct vf_state *v, uint32_t vmid, char *buf,
 	return NULL;
 }
 
-const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
-			 const struct vf_state *vf, const struct port_wish *wish, char *buf,
-			 size_t size)
+const char *vf_why_not_free(const struct snapshot *s, const struct pf_state *pf,
+			    const struct vf_state *vf, const struct port_wish *wish, char *buf,
+			    size_t size)
 {
 	bool had = wish->has_last && !pci_addr_cmp(&wish->last, &vf->info.addr);
 	const char *why = pf_why_not(pf, wish, buf, size);

@@ -13,9 +13,9 @@
  * Why this VF is not free for that wish, or NULL if it is. The words are in buf, which is what
  * comes back. Does not look at what else a plan gives away.
  */
-const char *plan_why_not(const struct snapshot *s, const struct pf_state *pf,
-			 const struct vf_state *vf, const struct port_wish *wish, char *buf,
-			 size_t size) __attribute__((nonnull(5)));
+const char *vf_why_not_free(const struct snapshot *s, const struct pf_state *pf,
+			    const struct vf_state *vf, const struct port_wish *wish, char *buf,
+			    size_t size) __attribute__((nonnull(5)));
 
 /* The same for the PF alone, whatever VF of it: it cannot be read, or is down. */
 const char *pf_why_not(const struct pf_state *pf, const struct port_wish *w, char *buf,
@@ -25,6 +25,6 @@ const char *pf_why_not(const struct pf_state *pf, const struct port_wish *w, cha
 const char *vf_why_not_lease(const struct vf_state *v, uint32_t vmid, char *buf, size_t size);
 
 /* A driver that has a VF without an interface here, in words for a person. Returns buf. */
-const char *plan_driver_words(const char *driver, char *buf, size_t size);
+const char *driver_without_netdev_words(const char *driver, char *buf, size_t size);
 
 #endif

@@ -17,6 +17,7 @@
 #include "src/vf/plan_release.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/port_wish.h"
+#include "src/vf/snapshot.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

@@ -9,6 +9,7 @@
 #include "src/vf/plan_start.h"
 #include "src/vf/plan_words.h"
 #include "src/vf/port_wish.h"
+#include "src/vf/snapshot.h"
 #include "src/vf/why_not_free.h"
 #include "tests/unit/tree.h"
 
@@ -519,7 +520,7 @@ static void why_not(struct world *w, const char *a, const char *b)
 {
 	char buf[320] = "";
 	const char *why =
-		plan_why_not(&w->s, &w->pfs[0], &w->vfs[0][0], &w->wishes[0], buf, sizeof(buf));
+		vf_why_not_free(&w->s, &w->pfs[0], &w->vfs[0][0], &w->wishes[0], buf, sizeof(buf));
 	int r;
 
 	assert_non_null(why);
@@ -541,7 +542,7 @@ static void test_why_not(void **state)
 
 	(void)state;
 	world_init(&w, 1, 1, 1);
-	assert_null(plan_why_not(&w.s, &w.pfs[0], v, &w.wishes[0], buf, sizeof(buf)));
+	assert_null(vf_why_not_free(&w.s, &w.pfs[0], v, &w.wishes[0], buf, sizeof(buf)));
 	lease_to(v, 105, LEASE_RUNNING);
 	why_not(&w, "leased by VM 105", "running");
 	snprintf(v->lease.name, sizeof(v->lease.name), "web");
@@ -557,7 +558,7 @@ static void test_why_not(void **state)
 	wish_last(&w, 0, 0, 0);
 	why_not(&w, "VM 107", "running"); /* he has it now */
 	claim.firm = false;
-	assert_null(plan_why_not(&w.s, &w.pfs[0], v, &w.wishes[0], buf, sizeof(buf)));
+	assert_null(vf_why_not_free(&w.s, &w.pfs[0], v, &w.wishes[0], buf, sizeof(buf)));
 	w.wishes[0].has_last = false;
 	why_not(&w, "VM 107", "");
 }
@@ -582,7 +583,7 @@ static void test_why_not_hardware(void **state)
 	why_not(&w, "enp6s0", "down");
 	why_not(&w, "ip link set enp6s0 up", "allow-pf-down");
 	w.wishes[0].allow_pf_down = true;
-	assert_null(plan_why_not(&w.s, &w.pfs[0], v, &w.wishes[0], buf, sizeof(buf)));
+	assert_null(vf_why_not_free(&w.s, &w.pfs[0], v, &w.wishes[0], buf, sizeof(buf)));
 	world_init(&w, 1, 1, 1);
 	v->busy = true;
 	v->info.iommu_group = 23;
@@ -666,7 +667,7 @@ static void test_shared_group(void **state)
 	why_not(&w, "group 9", "0000:06:10.2");
 	w.vfs[0][1].lease_broken = true;
 	assert_non_null(
-		plan_why_not(&w.s, &w.pfs[0], &w.vfs[0][0], &w.wishes[0], buf, sizeof(buf)));
+		vf_why_not_free(&w.s, &w.pfs[0], &w.vfs[0][0], &w.wishes[0], buf, sizeof(buf)));
 }
 
 /* With a glance at the last VF alone nothing is known of who holds the rest of its group. */
