@@ -87,19 +87,25 @@ void plan_free(struct plan *p)
 	p->n_notes = 0;
 }
 
+bool step_touches_vf(const struct step *s)
+{
+	switch (s->kind) {
+	case STEP_OVERRIDE:
+	case STEP_SET:
+	case STEP_CLEAR_MAC:
+	case STEP_GUARD:
+	case STEP_CUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool plan_changes_vfs(const struct plan *p)
 {
 	for (size_t i = 0; i < p->n_steps; i++) {
-		switch (p->steps[i].kind) {
-		case STEP_OVERRIDE:
-		case STEP_SET:
-		case STEP_CLEAR_MAC:
-		case STEP_GUARD:
-		case STEP_CUT:
+		if (step_touches_vf(&p->steps[i]))
 			return true;
-		default:
-			break;
-		}
 	}
 	return false;
 }

@@ -124,7 +124,10 @@ void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid);
 /* Free its steps and notes; it is empty then. */
 void plan_free(struct plan *p);
 
-/* Does the plan change anything but leases? */
+/* Does the step set something of a VF? Not a lease's, which is no setting, nor a look at it. */
+bool step_touches_vf(const struct step *s);
+
+/* Does the plan change anything of a VF but leases? */
 bool plan_changes_vfs(const struct plan *p);
 
 /* Append a STEP_CALL. The texts are copied. 0; -E2BIG: one is longer than OBJECT_TEXT_MAX; -ENOMEM.

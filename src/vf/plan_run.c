@@ -6,20 +6,6 @@
 
 #include "src/vf/sysfs.h"
 
-bool step_touches_vf(const struct step *s)
-{
-	switch (s->kind) {
-	case STEP_OVERRIDE:
-	case STEP_SET:
-	case STEP_CLEAR_MAC:
-	case STEP_GUARD:
-	case STEP_CUT:
-		return true;
-	default: /* leases ask for themselves, and reading harms nobody */
-		return false;
-	}
-}
-
 enum answer run_owns_vf(struct run *r, const struct pci_addr *vf, struct error *err)
 {
 	return lease_owned(r->x->root, r->owner, vf, &r->seen, err);

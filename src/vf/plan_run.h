@@ -26,9 +26,6 @@ struct run {
 	bool not_ours; /* undoing stopped at what this program's run may not do (-ECANCELED) */
 };
 
-/* Does the step set something of a VF? Leases ask for themselves, and reading harms nobody. */
-bool step_touches_vf(const struct step *s);
-
 /*
  * Is the VF leased to the owner's VM? Asked before each step that touches a VF, since a lease can
  * go in two ways only: by its owner's hand, and we are that, or by a person's, who removes the

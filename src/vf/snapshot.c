@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-
-/* As many as a PF can have: NumVFs is a 16-bit register. */
-#define VFS_MAX 65535
+#include "src/vf/vf_walk.h"
 
 /* The VFs of a PF that one run waits for, should the driver not tell them: a VM has 16 hostpci. */
 #define WANTED_MAX 16
@@ -61,16 +59,14 @@ static bool may_probe_group(const struct observer *o, const struct vf_state *v)
 	return !o->look_only && v->info.iommu_group >= 0 && !is_anothers(o, v);
 }
 
-static int read_vf(const struct observer *o, const struct pf_state *pf, const struct pci_addr *addr,
-		   unsigned index, struct vf_state *v, struct error *err)
+/* What there is to know of a VF beside sysfs and the kernel's list. */
+static int read_users(const struct observer *o, struct vf_state *v, struct error *err)
 {
-	int r = sysfs_vf_read(o->root, addr, &pf->info.addr, index, &v->info, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (read_lease(o, v, err) < 0)
 		return error_code(err);
-	v->claim = find_claim(o, addr);
+	v->claim = find_claim(o, &v->info.addr);
 	/* Another's, and a driver has it: then it is of no use, and asking may never end. */
 	if ((!is_anothers(o, v) || !v->info.driver[0]) && strcmp(v->info.driver, "vfio-pci") != 0 &&
 	    sysfs_vf_override(o->root, &v->info, err) < 0)
@@ -86,25 +82,22 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 
 static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct error *err)
 {
-	unsigned n = pf->info.num_vfs < VFS_MAX ? pf->info.num_vfs : VFS_MAX;
+	struct vf_walk walk = {.root = o->root, .pf = &pf->info, .unread = VF_UNREAD_COUNT};
+	unsigned n = pf->info.num_vfs < PF_VFS_MAX ? pf->info.num_vfs : PF_VFS_MAX;
 
-	pf->vfs = calloc(n ? n : 1, sizeof(*pf->vfs));
+	pf->vfs = calloc(n + 1U, sizeof(*pf->vfs));
 	if (!pf->vfs)
 		return fail(err, ENOMEM, "out of memory");
-	for (unsigned i = 0; i < n; i++) {
+	while (vf_walk_next(&walk, &pf->vfs[pf->n_vfs].info, NULL) > 0) {
 		struct error why = ERROR_INIT;
-		struct pci_addr addr;
-		int r;
+		int r = read_users(o, &pf->vfs[pf->n_vfs], &why);
 
-		/* netdevsim has VFs without PCI functions; a VF may go while we look. */
-		r = sysfs_vf_addr(o->root, &pf->info.addr, i, &addr);
-		if (!r)
-			r = read_vf(o, pf, &addr, i, &pf->vfs[pf->n_vfs], &why);
 		if (!r)
 			pf->n_vfs++;
 		else if (r != -ENOENT && r != -ENODEV)
 			pf->n_unread++;
 	}
+	pf->n_unread += walk.n_unread;
 	return 0;
 }
 
@@ -115,13 +108,16 @@ static int read_some_vfs(const struct observer *o, struct pf_state *pf, const st
 	if (!pf->vfs)
 		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < n_only; i++) {
+		struct vf_state *v = &pf->vfs[pf->n_vfs];
+		struct error why = ERROR_INIT;
 		struct pci_addr of;
 		unsigned index;
 
 		if (sysfs_vf_identify(o->root, &only[i], &of, &index) < 0 ||
 		    pci_addr_cmp(&of, &pf->info.addr) != 0)
 			continue;
-		if (!read_vf(o, pf, &only[i], index, &pf->vfs[pf->n_vfs], NULL))
+		if (!sysfs_vf_read(o->root, &only[i], &pf->info.addr, index, &v->info, NULL) &&
+		    !read_users(o, v, &why))
 			pf->n_vfs++;
 	}
 	return 0;

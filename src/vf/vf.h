@@ -51,6 +51,9 @@ enum vf_link_state { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE };
 #define VLAN_ID_MAX	  4094 /* 4095 is reserved; some drivers take it all the same */
 #define VLAN_QOS_MAX	  7
 
+/* As many as a PF can have: NumVFs is a 16-bit register (PCI Express, 9.3.3). */
+#define PF_VFS_MAX 65535
+
 struct vf_settings {
 	uint32_t has;
 	uint16_t vlan; /* 0: none, the guest may tag itself where the driver lets it */

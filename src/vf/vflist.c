@@ -13,8 +13,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-
-#define VFS_MAX 65535
+#include "src/vf/vf.h"
 
 static void read_vlan(struct nlattr **tb, struct vf_settings *s)
 {
@@ -216,7 +215,7 @@ int read_link(struct nlmsghdr *h, void *arg)
 	if (tb[IFLA_MTU] && nla_len(tb[IFLA_MTU]) >= 4)
 		l->mtu = nla_get_u32(tb[IFLA_MTU]);
 	num = vf_count(tb);
-	if (num > VFS_MAX)
+	if (num > PF_VFS_MAX)
 		return -EBADMSG;
 	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == 6) {
 		memcpy(l->mac, nla_data(tb[IFLA_ADDRESS]), 6);
@@ -280,7 +279,7 @@ int read_link_stats(struct nlmsghdr *h, void *arg)
 	free(rep->list); /* should the kernel answer twice */
 	rep->list = NULL;
 	rep->n = vf_count(tb);
-	if (rep->n > VFS_MAX)
+	if (rep->n > PF_VFS_MAX)
 		return -EBADMSG;
 	if (!rep->n)
 		return 0;
