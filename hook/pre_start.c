@@ -41,8 +41,8 @@
 /* Those that an event has room for. */
 #define EVENT_NOTES 4
 
-static int __attribute__((format(printf, 3, 4)))
-refuse(struct hook *h, uint32_t vmid, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int refuse(struct hook *h, uint32_t vmid,
+							const char *fmt, ...)
 {
 	char why[1100];
 	va_list ap;

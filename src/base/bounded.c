@@ -22,8 +22,8 @@
 #define NAP_MS	     5
 
 /* The child's side. */
-static void __attribute__((noreturn))
-be_child(int (*fn)(void *arg), void *arg, int out, int err, pid_t parent)
+__attribute__((noreturn)) static void be_child(int (*fn)(void *arg), void *arg, int out, int err,
+					       pid_t parent)
 {
 	/* Killed hooks leave nobody behind. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

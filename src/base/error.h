@@ -14,10 +14,7 @@ struct error {
 	char text[1024];
 };
 
-#define ERROR_INIT                                                                                 \
-	{                                                                                          \
-		0, ""                                                                              \
-	}
+#define ERROR_INIT ((struct error){0, ""})
 
 /* Fill err (which may be NULL) and return -code, so that `return fail(...)` reads well. */
 int fail(struct error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -19,10 +19,7 @@ struct json_out {
 	bool more; /* something stands before the next member */
 };
 
-#define JSON_OUT_INIT                                                                              \
-	{                                                                                          \
-		STR_INIT, false                                                                    \
-	}
+#define JSON_OUT_INIT ((struct json_out){STR_INIT, false})
 
 static inline void json_out_free(struct json_out *o)
 {

@@ -296,14 +296,14 @@ char *str_take(struct str *s)
 	data = s->failed ? NULL : s->data;
 	if (!data)
 		free(s->data);
-	*s = (struct str)STR_INIT;
+	*s = STR_INIT;
 	return data;
 }
 
 void str_free(struct str *s)
 {
 	free(s->data);
-	*s = (struct str)STR_INIT;
+	*s = STR_INIT;
 }
 
 size_t utf8_len(const char *text)

@@ -64,10 +64,7 @@ struct str {
 	bool failed;
 };
 
-#define STR_INIT                                                                                   \
-	{                                                                                          \
-		NULL, 0, 0, false                                                                  \
-	}
+#define STR_INIT ((struct str){NULL, 0, 0, false})
 
 void str_append(struct str *s, const char *text);
 /* n more bytes for the caller to fill, NULL when memory ran out. */

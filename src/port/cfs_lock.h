@@ -18,10 +18,7 @@ struct cfs_lock {
 	bool held;
 };
 
-#define CFS_LOCK_INIT                                                                              \
-	{                                                                                          \
-		-1, -1, false                                                                      \
-	}
+#define CFS_LOCK_INIT ((struct cfs_lock){-1, -1, false})
 
 /* Waits at most 10 s. -EROFS without quorum. */
 int cfs_lock(int root, struct cfs_lock *l, struct error *err);

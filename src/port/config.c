@@ -757,10 +757,7 @@ struct edit {
 	struct str out;
 };
 
-#define EDIT_INIT                                                                                  \
-	{                                                                                          \
-		.lock = CFS_LOCK_INIT, .out = STR_INIT                                             \
-	}
+#define EDIT_INIT ((struct edit){.lock = CFS_LOCK_INIT, .out = STR_INIT})
 
 static int edit_begin(int root, struct edit *e, struct error *err)
 {
@@ -1274,7 +1271,7 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 		changes[n_changes++] = (struct key_change){"allow-pf-down", a->allow_pf_down};
 	change_section(e, head, changes, n_changes);
 	first = e->out;
-	e->out = (struct str)STR_INIT;
+	e->out = STR_INIT;
 	head = find_section(str_get(&first), "pool", a->name);
 	/* Not there: memory ran out on the way, and edit_store() is to say so. */
 	if (!head) {
@@ -1296,7 +1293,7 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 	str_append(&e->out, end);
 	str_free(&first);
 	first = e->out;
-	e->out = (struct str)STR_INIT;
+	e->out = STR_INIT;
 	rewrite_pfs(str_get(&first), a->node, pfs->changes, pfs->n_changes, &e->out);
 	e->out.failed = e->out.failed || first.failed;
 	str_free(&first);

@@ -198,10 +198,7 @@ struct event_files {
 	int old;
 };
 
-#define EVENT_FILES_INIT                                                                           \
-	{                                                                                          \
-		-1, -1, -1                                                                         \
-	}
+#define EVENT_FILES_INIT ((struct event_files){-1, -1, -1})
 
 static void event_files_close(struct event_files *f)
 {

@@ -37,7 +37,7 @@ void hook_free(struct hook *h)
 	objects_unlock(h);
 	if (h->root >= 0)
 		close(h->root);
-	*h = (struct hook)HOOK_INIT;
+	*h = HOOK_INIT;
 }
 
 int hook_pve(const struct hook *h, struct error *err)

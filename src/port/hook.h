@@ -40,10 +40,7 @@ struct hook {
 	char detail[800];     /* for a refusal's event: what was told in lines of their own */
 };
 
-#define HOOK_INIT                                                                                  \
-	{                                                                                          \
-		.root = -1, .off_pve = -1                                                          \
-	}
+#define HOOK_INIT ((struct hook){.root = -1, .off_pve = -1})
 
 /* Open the root directory, find the node's name. Everything else comes at first need. */
 int hook_init(struct hook *h, const char *root_text, struct error *err);

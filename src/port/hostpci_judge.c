@@ -8,8 +8,8 @@
 
 #include "src/port/hook.h"
 
-static void __attribute__((format(printf, 3, 4)))
-verdict(struct entry *e, enum entry_verdict v, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void verdict(struct entry *e, enum entry_verdict v,
+							  const char *fmt, ...)
 {
 	va_list ap;
 
@@ -24,7 +24,7 @@ verdict(struct entry *e, enum entry_verdict v, const char *fmt, ...)
  * and ports out of step, and one of the two has to follow. "attach" makes what hostpciN names a
  * port again, "detach" gives up a port whose place something else has taken.
  */
-static void __attribute__((format(printf, 5, 6)))
+__attribute__((format(printf, 5, 6))) static void
 refuse(struct entry *e, const char *command, uint32_t vmid, unsigned slot, const char *fmt, ...)
 {
 	char why[256];

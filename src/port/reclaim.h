@@ -55,10 +55,7 @@ struct vm_locks {
 	struct error why; /* after a failure, why: EWOULDBLOCK or none where somebody has one */
 };
 
-#define VM_LOCKS_INIT                                                                              \
-	{                                                                                          \
-		.pve = -1                                                                          \
-	}
+#define VM_LOCKS_INIT ((struct vm_locks){.pve = -1})
 
 /*
  * False at once if anybody else holds one of them, or one cannot be taken: l->why tells which. A

@@ -52,7 +52,7 @@ void inventory_free(struct inventory *inv)
 	free(inv->claim_vmids);
 	free(inv->claim_slots);
 	config_free(&inv->config);
-	*inv = (struct inventory)INVENTORY_INIT;
+	*inv = INVENTORY_INIT;
 }
 
 /* --- Who else --- */
@@ -493,7 +493,7 @@ int inventory_read(struct hook *h, bool stats, struct inventory *out, struct err
 	AUTO_FREE char *locks = NULL;
 	struct reader rd = {.h = h, .inv = out};
 
-	*out = (struct inventory)INVENTORY_INIT;
+	*out = INVENTORY_INIT;
 	if (hook_kernel(h, err) < 0 || config_load(h->root, &out->config, err) < 0 ||
 	    read_claims(h, out, err) < 0 || read_snapshot(h, out, err) < 0 ||
 	    read_strays(h, out, err) < 0)

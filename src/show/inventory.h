@@ -82,10 +82,7 @@ struct inventory {
 				claims */
 };
 
-#define INVENTORY_INIT                                                                             \
-	{                                                                                          \
-		.n_pools = 0                                                                       \
-	}
+#define INVENTORY_INIT ((struct inventory){.n_pools = 0})
 
 /* stats: read the VF statistics too. Release with inventory_free(). */
 int inventory_read(struct hook *h, bool stats, struct inventory *out, struct error *err);

@@ -21,8 +21,8 @@
  * In the child: nothing of the parent's stays open but what it needs, for it may stay for ever. It
  * does not begin after its parent's death, since then nobody holds what makes the write safe.
  */
-static void __attribute__((noreturn))
-write_and_exit(pid_t parent, int attr, int answer, int keep, const char *text)
+__attribute__((noreturn)) static void write_and_exit(pid_t parent, int attr, int answer, int keep,
+						     const char *text)
 {
 	int fds[3] = {fcntl(attr, F_DUPFD, 3), fcntl(answer, F_DUPFD, 3),
 		      keep < 0 ? -1 : fcntl(keep, F_DUPFD, 3)};
@@ -54,7 +54,7 @@ int numvfs_begin(int root, const struct pci_addr *pf, unsigned n, int keep, stru
 	char text[16];
 	int fds[2];
 
-	*w = (struct numvfs_write)NUMVFS_WRITE_INIT;
+	*w = NUMVFS_WRITE_INIT;
 	snprintf(text, sizeof(text), "%u", n);
 	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/sriov_numvfs",
 		 pci_addr_format(pf, addr));

@@ -22,10 +22,7 @@ struct numvfs_write {
 	int answer;
 };
 
-#define NUMVFS_WRITE_INIT                                                                          \
-	{                                                                                          \
-		.pid = 0, .answer = -1                                                             \
-	}
+#define NUMVFS_WRITE_INIT ((struct numvfs_write){.pid = 0, .answer = -1})
 
 /*
  * Begin to write n. The child keeps no descriptor but `keep` (-1: none): a lock in it stays held

@@ -137,8 +137,8 @@ static void quirks(const struct tree *t, const char *page, const char *list)
 	page_store(t, page, j);
 }
 
-static void __attribute__((format(printf, 3, 4)))
-quirksf(const struct tree *t, const char *page, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void quirksf(const struct tree *t, const char *page,
+							  const char *fmt, ...)
 {
 	char list[256];
 	va_list ap;
