@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/say.h"
 #include "src/base/locks.h"
@@ -73,7 +74,7 @@ enum job_state job_state(struct hook *h, uint32_t vmid)
 			return has_state && held == ANSWER_NO ? JOB_KILLED : JOB_NONE;
 		if (has_state)
 			return state;
-		nanosleep(&(struct timespec){0, STATE_WAIT_MS * 1000000L}, NULL);
+		nap_ms(STATE_WAIT_MS);
 	}
 	/* No job has its lock for so long without a word. */
 	return JOB_NONE;

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/clock.h"
 #include "src/port/apply.h"
 #include "src/port/events.h"
 #include "hook/job_control.h"
@@ -344,7 +345,7 @@ static void wait_for_others(struct hook *h, uint32_t own_vmid)
 		if (all[i].broken || all[i].lease.vmid == own_vmid ||
 		    lease_is_live(h, &all[i].lease) != ANSWER_NO)
 			continue;
-		nanosleep(&(struct timespec){0, FULL_WAIT_MS * 1000000L}, NULL);
+		nap_ms(FULL_WAIT_MS);
 		return;
 	}
 }

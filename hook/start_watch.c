@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/port/apply.h"
@@ -197,7 +198,7 @@ int run_watch(struct hook *h, uint32_t vmid)
 	/* PVE gives its lock back a moment before it writes the last line of the task's log. */
 	while (!is_refused(h, vmid, why, sizeof(why)) && tries-- > 0 &&
 	       vm_runs(h->root, vmid, &(struct proc_id){0}, NULL) == ANSWER_NO)
-		nanosleep(&(struct timespec){0, 100000000L}, NULL);
+		nap_ms(100);
 	if (!is_refused(h, vmid, why, sizeof(why)))
 		return 0;
 	event_add(h, vmid, EVENT_REFUSED,

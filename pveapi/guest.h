@@ -132,7 +132,7 @@ void guest_names_free(struct guest_names *g);
 /* A guest of the cluster and the node whose folder its config is in. */
 struct guest_ref {
 	uint32_t vmid;
-	char node[64];
+	char node[NAME_LEN];
 	bool container;
 };
 

@@ -253,7 +253,8 @@ static int open_fresh(int dir, const char *name, mode_t mode, char tmp[NAME_MAX 
 	for (unsigned n = 0; n < 100; n++) {
 		int fd;
 
-		if (snprintf(tmp, NAME_MAX + 1, ".tmp-%s.%d.%u", name, (int)getpid(), n) > NAME_MAX)
+		if (snprintf(tmp, NAME_MAX + 1, TMP_PREFIX "%s.%d.%u", name, (int)getpid(), n) >
+		    NAME_MAX)
 			return -ENAMETOOLONG;
 		fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 		if (fd >= 0 || errno != EEXIST)
@@ -298,9 +299,10 @@ static bool is_left(const char *entry, const char *name)
 	char *end;
 	long pid;
 
-	if (strncmp(entry, ".tmp-", 5) != 0 || strncmp(entry + 5, name, len) != 0)
+	if (strncmp(entry, TMP_PREFIX, strlen(TMP_PREFIX)) != 0 ||
+	    strncmp(entry + strlen(TMP_PREFIX), name, len) != 0)
 		return false;
-	rest = entry + 5 + len;
+	rest = entry + strlen(TMP_PREFIX) + len;
 	if (!*rest)
 		return true;
 	if (rest[0] != '.' || rest[1] < '1' || rest[1] > '9')

@@ -47,6 +47,9 @@ bool path_exists(int root, const char *path);
 /* opendir() below the root; closedir() it (AUTO_CLOSEDIR). NULL with errno set. */
 DIR *dir_open(int root, const char *path);
 
+/* How the names of files begin that are being written; a dead writer's are swept up. */
+#define TMP_PREFIX ".tmp-"
+
 /*
  * Replace or create a file in one step: written beside it under a name of this process's own
  * (".tmp-<name>.<pid>.<n>"), flushed, renamed. A reader sees the content of one writer, the

@@ -21,6 +21,9 @@ struct pci_addr {
 #define PCI_ADDR_LEN 20 /* "ffffffff:ff:1f.7" and its NUL, rounded up */
 #define MAC_LEN	     18 /* "bc:24:11:00:00:01" and its NUL */
 
+/* Of what vfhook.cfg and PVE call pools, nodes, VMs and mappings, with its NUL. */
+#define NAME_LEN 64
+
 /*
  * Decimal, no sign, no blanks, nothing behind it, at most max.
  * Returns 0, -EINVAL (not a number) or -ERANGE. *out is untouched on error.

@@ -4,9 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/base/text.h"
 
 void report_add(struct report *r, enum check_level level, const char *id, const char *subject,
@@ -32,22 +32,14 @@ void report_add(struct report *r, enum check_level level, const char *id, const 
 	text_clean(remedy, f->remedy, sizeof(f->remedy));
 }
 
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 void report_progress(struct report *r, const char *what)
 {
 	if (!r->since_ms) {
 		/* main.c keeps TERM of one that only knows text. */
 		r->watched = isatty(STDERR_FILENO) && !getenv("TERM");
-		r->since_ms = now_ms();
+		r->since_ms = clock_ms();
 	}
-	if (!r->watched || now_ms() - r->since_ms < 1000)
+	if (!r->watched || clock_ms() - r->since_ms < 1000)
 		return;
 	fprintf(stderr, "\rvfhook: looking at %s ...\033[K", what);
 	fflush(stderr);

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/check/check_pve.h"
@@ -42,17 +43,14 @@
 struct asker {
 	struct hook *h;
 	struct rest *rest;
-	time_t end;
+	struct deadline end;
 	struct error broken; /* the connection failed: nothing more is asked */
 	struct report *report;
 };
 
 static bool may_go_on(const struct asker *a)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return !a->broken.code && now.tv_sec < a->end;
+	return !a->broken.code && deadline_left(&a->end);
 }
 
 /* Not PVE's answer, but none: its services are down or slow. 595 and its kin come as -EREMOTEIO. */
@@ -381,7 +379,6 @@ void check_token(struct hook *h, const struct config *c, const struct guest_ref 
 	CLEANUP(close_asker) struct asker a = {.h = h, .report = r, .broken = ERROR_INIT};
 	CLEANUP(free_facts) struct token_facts f = {.n_objects = 0};
 	struct error err = ERROR_INIT;
-	struct timespec now;
 
 	if (rest_token_name(h->root, f.name, sizeof(f.name), &err) < 0) {
 		report_add(r, CHECK_FAIL, "token", "", "make it anew: /usr/lib/vfhook/setup token",
@@ -397,8 +394,7 @@ void check_token(struct hook *h, const struct config *c, const struct guest_ref 
 			   "%s", err.text);
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	a.end = now.tv_sec + ALL_TIMEOUT_S;
+	a.end = deadline_in(ALL_TIMEOUT_S * 1000LL);
 	if (!check_connection(&a, r))
 		return;
 	if (!list_objects(h, c, guests, n_guests, &f)) {

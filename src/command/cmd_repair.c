@@ -125,20 +125,20 @@ static void sweep(struct repair *r)
 		const char *dir;
 		const char *prefix;
 	} all[] = {
-		{LEASE_DIR, ".tmp-"},
-		{JOURNAL_DIR, ".tmp-"},
-		{"etc/pve", ".tmp-vfhook.cfg"},
-		{"var/lib/vfhook", ".tmp-"},
-		{"etc/default/grub.d", ".tmp-vfhook.cfg"},
-		{"etc/modules-load.d", ".tmp-vfhook.conf"},
-		{"etc/kernel", ".tmp-cmdline"},
+		{LEASE_DIR, TMP_PREFIX},
+		{JOURNAL_DIR, TMP_PREFIX},
+		{"etc/pve", TMP_PREFIX "vfhook.cfg"},
+		{"var/lib/vfhook", TMP_PREFIX},
+		{"etc/default/grub.d", TMP_PREFIX "vfhook.cfg"},
+		{"etc/modules-load.d", TMP_PREFIX "vfhook.conf"},
+		{"etc/kernel", TMP_PREFIX "cmdline"},
 	};
 	char node[160];
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		sweep_dir(r, all[i].dir, all[i].prefix);
 	snprintf(node, sizeof(node), NODES_PATH "/%s", r->h->node);
-	sweep_dir(r, node, ".tmp-vfhook.json");
+	sweep_dir(r, node, TMP_PREFIX "vfhook.json");
 }
 
 /* --- Journals --- */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/run_dir.h"
 
@@ -96,7 +97,7 @@ int cfs_lock(int root, struct cfs_lock *l, struct error *err)
 				    "/etc/pve/vfhook.cfg is being changed by another node (lock "
 				    "/" LOCK_PATH "); try again");
 		ask_for_stale_lock(root);
-		nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
+		nap_ms(NAP_MS);
 	}
 	l->held = true;
 	return 0;
@@ -108,7 +109,7 @@ void cfs_unlock(struct cfs_lock *l)
 	for (int i = 0; l->held && i < 5; i++) {
 		if (!unlinkat(l->root, LOCK_PATH, AT_REMOVEDIR) || errno == ENOENT)
 			break;
-		nanosleep(&(struct timespec){0, NAP_MS * 1000000L}, NULL);
+		nap_ms(NAP_MS);
 	}
 	if (l->local >= 0)
 		close(l->local);

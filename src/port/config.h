@@ -29,7 +29,6 @@
 #include "src/vf/vf.h"
 
 #define VFHOOK_CFG "etc/pve/vfhook.cfg"
-#define NAME_LEN   64
 #define VOLID_LEN  256
 
 struct pool_pf {

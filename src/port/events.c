@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
 
@@ -25,7 +26,7 @@
 #define LINE_MAX_LEN 8192
 /* Another writer needs microseconds; one that is stopped must not keep a VM from starting. */
 #define LOCK_TRIES  100
-#define LOCK_NAP_NS 2000000L
+#define LOCK_NAP_MS 2
 
 static const char *const kinds[EVENT_KINDS] = {
 	[EVENT_START] = "start",     [EVENT_REFUSED] = "refused", [EVENT_MENDED] = "mended",
@@ -58,7 +59,7 @@ static bool lock_file(int fd, int how)
 			return true;
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return false;
-		nanosleep(&(struct timespec){0, LOCK_NAP_NS}, NULL);
+		nap_ms(LOCK_NAP_MS);
 	}
 	return false;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/port/apply.h"
 #include "src/port/events.h"
@@ -110,7 +111,7 @@ static enum answer group_stays_busy(struct hook *h, int group)
 
 	for (int waited = 0; busy == ANSWER_YES && waited < BUSY_WAIT_MS && !h->dry_run;
 	     waited += BUSY_NAP_MS) {
-		nanosleep(&(struct timespec){0, BUSY_NAP_MS * 1000000L}, NULL);
+		nap_ms(BUSY_NAP_MS);
 		busy = vfio_group_busy(h->root, group);
 	}
 	return busy;

@@ -32,9 +32,9 @@ bool vf_use_is_lease(enum vf_use use);
 struct vf_report {
 	const struct vf_state *vf;
 	enum vf_use use;
-	uint32_t vmid; /* whose it is, 0: nobody's */
-	unsigned slot; /* of that VM */
-	char name[64]; /* that VM's, "" if it has none */
+	uint32_t vmid;	     /* whose it is, 0: nobody's */
+	unsigned slot;	     /* of that VM */
+	char name[NAME_LEN]; /* that VM's, "" if it has none */
 	/*
 	 * Free, and one of several that a mapping of the user's has for this VM: PVE may start it
 	 * on any of them. 0: nobody's.

@@ -42,8 +42,8 @@ struct lease {
 	int64_t taken;		       /* epoch seconds */
 	pid_t qemu_pid;		       /* 0 until known */
 	unsigned long long qemu_start; /* its start time, in clock ticks after boot */
-	char pool[64];		       /* "" where it is no port's */
-	char name[64];		       /* the VM's, for messages; may be "" */
+	char pool[NAME_LEN];	       /* "" where it is no port's */
+	char name[NAME_LEN];	       /* the VM's, for messages; may be "" */
 	struct vf_settings before;     /* what the VF looked like before it was taken */
 	struct vf_settings want;       /* what the port asked for */
 };

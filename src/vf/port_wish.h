@@ -25,8 +25,8 @@ struct spoken_for {
 struct port_wish {
 	uint32_t vmid;
 	unsigned slot;
-	char pool[64];
-	char name[64];		 /* the VM's, for the lease; may be "" */
+	char pool[NAME_LEN];
+	char name[NAME_LEN];	 /* the VM's, for the lease; may be "" */
 	const struct pf_id *pfs; /* the pool's PFs on this node */
 	size_t n_pfs;
 	bool allow_pf_down;
