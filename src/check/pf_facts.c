@@ -11,6 +11,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/host/pf_name.h"
+#include "src/vf/vf_walk.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
 #define NET_DIR	     "sys/class/net"
@@ -105,17 +106,12 @@ static void note_host_driver(const struct vf_info *v, struct host_vf_facts *f)
 /* Those that the pool leaves to the host are as they should be with a driver. */
 static void read_vfs(int root, const struct pf_id *id, struct pf_facts *f)
 {
-	const struct pci_addr *pf = &id->addr;
+	struct vf_walk walk = {.root = root, .pf = &f->info, .unread = VF_UNREAD_COUNT};
+	struct vf_info v;
 
-	for (unsigned i = 0; i < f->info.num_vfs && i < 65536; i++) {
-		struct pci_addr addr;
-		struct vf_info v;
-
-		if (sysfs_vf_addr(root, pf, i, &addr) < 0 ||
-		    sysfs_vf_read(root, &addr, pf, i, &v, NULL) < 0)
-			continue;
+	while (vf_walk_next(&walk, &v, NULL) > 0) {
 		note_group(&v, &f->groups);
-		if (!vf_set_has(&id->host, i))
+		if (!vf_set_has(&id->host, v.index))
 			note_host_driver(&v, &f->host_vfs);
 	}
 }

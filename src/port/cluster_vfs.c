@@ -15,6 +15,7 @@
 #include "pveapi/section.h"
 #include "src/base/json.h"
 #include "src/vf/sysfs.h"
+#include "src/vf/vf_walk.h"
 
 #define PUBLISH_VERSION 1
 /* A node with more has them for guests. */
@@ -47,25 +48,18 @@ static int add_pf(struct hook *h, const struct pf_id *id, json_t *vfs, struct er
 	const struct pci_addr *addr = &id->addr;
 	struct error why = ERROR_INIT;
 	struct pf_info pf;
+	struct vf_walk walk = {
+		.root = h->root, .pf = &pf, .unread = VF_UNREAD_FAIL, .leave_out = &id->host};
+	struct vf_info vf;
 	int r = sysfs_pf_read(h->root, addr, &pf, &why);
 
 	if (r < 0)
 		return is_absent(r) ? 0 : fail(err, why.code, "%s", why.text);
-	for (unsigned i = 0; i < pf.num_vfs; i++) {
-		struct pci_addr vf;
-		struct vf_info info;
-
-		if (vf_set_has(&id->host, i))
-			continue;
-		r = sysfs_vf_addr(h->root, addr, i, &vf);
-		if (!r)
-			r = sysfs_vf_read(h->root, &vf, addr, i, &info, NULL);
-		if (r < 0 && !is_absent(r))
-			return fail_errno(err, -r, "read VF %u of %s", i, pf.ifname);
-		if (!r && json_array_append_new(vfs, vf_to_json(&info)) < 0)
+	while ((r = vf_walk_next(&walk, &vf, err)) > 0) {
+		if (json_array_append_new(vfs, vf_to_json(&vf)) < 0)
 			return fail(err, ENOMEM, "out of memory");
 	}
-	return 0;
+	return r;
 }
 
 static int by_name(const void *a, const void *b)

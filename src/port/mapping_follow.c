@@ -16,6 +16,7 @@
 #include "pveapi/vmstate.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_words.h"
+#include "src/vf/vf_walk.h"
 
 #define REST_WAIT_MS 60000
 /* Worse than any number of ports, which PVE does not start without us. */
@@ -105,11 +106,14 @@ static void pool_vfs_free(struct pool_vfs *p)
 static int add_vfs_of(struct hook *h, const struct pf_id *id, struct pool_vfs *out,
 		      struct error *err)
 {
-	const struct pci_addr *pf = &id->addr;
 	struct error why = ERROR_INIT;
 	struct pf_info info;
+	struct vf_walk walk = {.root = h->root,
+			       .pf = &info,
+			       .unread = VF_UNREAD_FAIL, /* a mapping must not leave such a VF */
+			       .leave_out = &id->host};
 	struct vf_info *more;
-	int r = sysfs_pf_read(h->root, pf, &info, &why);
+	int r = sysfs_pf_read(h->root, &id->addr, &info, &why);
 
 	if (r == -ENODEV || r == -EOPNOTSUPP || (!r && info.num_vfs > UINT16_MAX))
 		return 0;
@@ -119,21 +123,9 @@ static int add_vfs_of(struct hook *h, const struct pf_id *id, struct pool_vfs *o
 	if (!more)
 		return fail(err, ENOMEM, "out of memory");
 	out->vfs = more;
-	for (unsigned i = 0; i < info.num_vfs; i++) {
-		struct pci_addr vf;
-
-		if (vf_set_has(&id->host, i))
-			continue;
-		r = sysfs_vf_addr(h->root, pf, i, &vf);
-		if (!r)
-			r = sysfs_vf_read(h->root, &vf, pf, i, &out->vfs[out->n], NULL);
-		/* A mapping must not leave a VF that was only not read. */
-		if (r < 0 && r != -ENOENT && r != -ENODEV)
-			return fail_errno(err, -r, "read VF %u of %s", i, info.ifname);
-		if (!r)
-			out->n++;
-	}
-	return 0;
+	while ((r = vf_walk_next(&walk, &out->vfs[out->n], err)) > 0)
+		out->n++;
+	return r;
 }
 
 /* A start that keeps the VF of its mapping does not ask who else names it. */

@@ -14,6 +14,7 @@
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/recover.h"
+#include "src/vf/vf_walk.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 
@@ -192,6 +193,33 @@ static void test_sysfs(void **state)
 	assert_int_equal(sysfs_autoprobe(t->root, &pf), ANSWER_NO);
 }
 
+/* A VF that cannot be read is counted, or ends the walk; one that is not there does neither. */
+static void test_walk(void **state)
+{
+	const struct tree *t = *state;
+	const struct pci_addr pf = addr_of(PF0);
+	struct error err = ERROR_INIT;
+	struct pf_info info;
+	struct vf_walk all = {.root = t->root, .pf = &info, .unread = VF_UNREAD_COUNT};
+	struct vf_walk strict = {.root = t->root, .pf = &info, .unread = VF_UNREAD_FAIL};
+	struct vf_walk none = strict;
+	struct vf_info vf;
+	unsigned n = 0;
+
+	assert_int_equal(sysfs_pf_read(t->root, &pf, &info, &err), 0);
+	leave_descriptors(0);
+	assert_int_equal(vf_walk_next(&all, &vf, NULL), 0);
+	assert_true(all.n_unread > 0);
+	assert_int_equal(vf_walk_next(&strict, &vf, &err), -EMFILE);
+	assert_has(err.text, "read VF 0 of ");
+	leave_descriptors(-1);
+	info.num_vfs += 2;
+	while (vf_walk_next(&none, &vf, &err) > 0)
+		assert_int_equal(vf.index, n++);
+	assert_int_equal(n, all.n_unread);
+	assert_int_equal(none.n_unread, 0);
+}
+
 /* Not knowing is no reason to take a VF away. */
 static void test_process(void **state)
 {
@@ -223,8 +251,8 @@ static void test_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_lease), test(test_journal), test(test_mend),
-		test(test_undo),  test(test_sysfs),   test(test_process),
+		test(test_lease), test(test_journal), test(test_mend),	  test(test_undo),
+		test(test_sysfs), test(test_walk),    test(test_process),
 	};
 
 	return cmocka_run_group_tests(tests, tree_group_setup, tree_group_teardown);
