@@ -10,6 +10,7 @@
 #include "src/base/answer.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
+#include "src/port/config.h"
 #include "src/port/apply.h"
 #include "src/port/events.h"
 #include "hook/job_control.h"

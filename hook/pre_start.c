@@ -12,6 +12,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
+#include "src/port/config.h"
 #include "src/port/apply.h"
 #include "src/port/events.h"
 #include "hook/job_control.h"

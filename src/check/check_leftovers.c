@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/check/check.h"

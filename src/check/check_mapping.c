@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/check/check_pve.h"

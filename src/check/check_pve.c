@@ -9,6 +9,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/show/by_hand.h"
+#include "src/port/config.h"
 #include "src/port/keep_driver.h"
 #include "pveapi/section.h"
 #include "src/base/json.h"

@@ -7,6 +7,7 @@
 #define VFHOOK_CHECK_CHECK_PVE_H
 
 #include "src/check/check.h"
+#include "src/port/config.h"
 #include "src/port/hostpci_judge.h"
 #include "pveapi/guest.h"
 #include "pveapi/storage.h"

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"

@@ -9,6 +9,8 @@
 #include "src/base/cleanup.h"
 #include "hook/chain.h"
 #include "src/check/check_pve.h"
+#include "src/port/config.h"
+#include "src/port/guest_note.h"
 #include "src/port/host_mac.h"
 #include "src/port/objects.h"
 #include "src/port/port_changes.h"

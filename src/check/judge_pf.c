@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/port/config.h"
 #include "src/check/pf_facts.h"
 #include "src/vf/drivers.h"
 

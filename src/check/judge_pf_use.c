@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/port/config.h"
 #include "src/check/pf_facts.h"
 
 /* Modes in which the switch sends a MAC's frames to any port of the bond, and not to the one that

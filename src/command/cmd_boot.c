@@ -16,6 +16,8 @@
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/run_dir.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/port/apply.h"
 #include "src/host/boot.h"
 #include "src/port/boot_config.h"

@@ -2,6 +2,8 @@
 /* vfhook check: is everything there that a VM with a VF needs? */
 #include <stdio.h>
 
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/base/cleanup.h"
 #include "src/check/check.h"
 #include "src/command/command.h"

@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
+#include "src/port/guest_note.h"
 #include "src/port/apply.h"
 #include "src/port/objects.h"
 #include "src/port/mapping_owner.h"

@@ -10,6 +10,8 @@
 #include "hook/chain.h"
 #include "src/check/check_pve.h"
 #include "src/command/command.h"
+#include "src/port/config.h"
+#include "src/port/guest_note.h"
 #include "src/port/events.h"
 #include "hook/job_control.h"
 #include "src/port/objects.h"

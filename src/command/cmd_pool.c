@@ -8,6 +8,10 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
+#include "src/port/config_pools.h"
+#include "src/port/pool_keys.h"
 #include "src/port/apply.h"
 #include "src/port/boot_config.h"
 #include "src/show/by_hand.h"

@@ -9,6 +9,10 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
+#include "src/port/config_edit.h"
+#include "src/port/config_load.h"
+#include "src/port/config_ports.h"
 #include "src/port/apply.h"
 #include "src/port/mac.h"
 #include "src/port/objects.h"

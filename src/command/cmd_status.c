@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/command/command.h"
 #include "src/base/say.h"

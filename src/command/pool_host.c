@@ -8,6 +8,8 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/config_load.h"
+#include "src/port/config_pools.h"
 #include "src/port/host_vfs_config.h"
 #include "src/host/host_use.h"
 #include "src/show/inventory.h"

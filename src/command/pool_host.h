@@ -3,6 +3,7 @@
 #ifndef VFHOOK_COMMAND_POOL_HOST_H
 #define VFHOOK_COMMAND_POOL_HOST_H
 
+#include "src/port/config_pools.h"
 #include "src/port/config.h"
 #include "src/port/hook.h"
 

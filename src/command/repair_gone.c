@@ -7,6 +7,8 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/port/apply.h"
 #include "src/port/mapping_owner.h"
 #include "src/port/port_plan.h"

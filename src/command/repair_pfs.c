@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/port/pf_where.h"
 #include "src/command/repair.h"
 

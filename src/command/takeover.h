@@ -6,6 +6,7 @@
 #ifndef VFHOOK_COMMAND_TAKEOVER_H
 #define VFHOOK_COMMAND_TAKEOVER_H
 
+#include "src/port/config.h"
 #include "src/port/hook.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/plan.h"

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/port/config.h"
+#include "src/port/config_pools.h"
 #include "src/base/cleanup.h"
 #include "src/host/boot.h"
 #include "src/host/pf_name.h"

@@ -9,6 +9,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/config.h"
 #include "src/port/host_vfs_config.h"
 #include "src/vf/why_not_free.h"
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
+#include "src/port/config_ports.h"
 #include "src/port/events.h"
 #include "src/port/mac.h"
 #include "src/port/objects.h"

@@ -8,6 +8,9 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
+#include "src/port/pool_keys.h"
 #include "src/port/host_vfs_config.h"
 #include "src/base/say.h"
 #include "pveapi/section.h"

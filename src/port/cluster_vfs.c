@@ -9,6 +9,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/config.h"
 #include "src/port/host_mac.h"
 #include "src/port/objects.h"
 #include "src/base/say.h"

@@ -6,6 +6,7 @@
 #ifndef VFHOOK_PORT_HOST_MAC_H
 #define VFHOOK_PORT_HOST_MAC_H
 
+#include "src/port/config.h"
 #include "src/port/hook.h"
 
 struct host_mac {

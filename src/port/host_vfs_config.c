@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/port/port_keys.h"
 #include "src/base/cleanup.h"
 #include "src/vf/kernel.h"
 

@@ -9,6 +9,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/check/check_pve.h"
+#include "src/port/config.h"
 #include "src/port/objects.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"

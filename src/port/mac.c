@@ -6,6 +6,8 @@
 #include <sys/random.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/port/host_mac.h"
 #include "pveapi/guest.h"
 

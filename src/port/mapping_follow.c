@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
 #include "src/port/apply.h"
 #include "src/port/objects.h"
 #include "src/port/mapping_owner.h"

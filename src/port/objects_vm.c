@@ -7,6 +7,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
+#include "src/port/config_section.h"
 #include "src/port/objects.h"
 #include "src/port/port_changes.h"
 #include "src/port/reclaim.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/port/config.h"
 #include "src/base/cleanup.h"
 
 static void read_nic(struct hook *h, const struct pf_info *info, struct nic *out)

@@ -14,6 +14,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/port_keys.h"
 #include "src/port/mac.h"
 #include "src/base/say.h"
 #include "pveapi/api.h"

@@ -7,6 +7,7 @@
 #define VFHOOK_PORT_PORT_CHANGES_H
 
 #include "src/command/command.h"
+#include "src/port/config.h"
 #include "src/port/vm_ports.h"
 #include "pveapi/api.h"
 

@@ -9,6 +9,9 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
+#include "src/port/config.h"
+#include "src/port/guest_note.h"
+#include "src/port/port_keys.h"
 #include "src/port/apply.h"
 #include "src/port/objects.h"
 #include "src/port/cluster_vfs.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/vf/port_wish.h"
+#include "src/port/config.h"
 
 const char *firmware_words(const struct pf_info *pf, char *buf, size_t size)
 {

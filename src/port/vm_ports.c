@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config_load.h"
 #include "src/port/apply.h"
 #include "src/port/claims.h"
 #include "src/port/host_mac.h"

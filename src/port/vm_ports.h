@@ -6,6 +6,7 @@
 #ifndef VFHOOK_PORT_VM_PORTS_H
 #define VFHOOK_PORT_VM_PORTS_H
 
+#include "src/port/config.h"
 #include "src/port/claims.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/hook.h"

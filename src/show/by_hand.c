@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/guest_note.h"
 #include "src/port/apply.h"
 #include "hook/chain.h"
 #include "src/check/check_pve.h"

@@ -6,6 +6,7 @@
 #ifndef VFHOOK_SHOW_BY_HAND_H
 #define VFHOOK_SHOW_BY_HAND_H
 
+#include "src/port/config.h"
 #include "src/check/check.h"
 #include "src/show/inventory.h"
 #include "src/vf/owner.h"

@@ -12,6 +12,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/locks.h"
+#include "src/port/config_load.h"
 #include "src/port/claims.h"
 #include "src/host/host_use.h"
 #include "pveapi/vmstate.h"

@@ -7,6 +7,7 @@
 #ifndef VFHOOK_SHOW_INVENTORY_H
 #define VFHOOK_SHOW_INVENTORY_H
 
+#include "src/port/config.h"
 #include "src/port/hook.h"
 #include "src/vf/lease.h"
 #include "src/vf/snapshot.h"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/show/status.h"
 #include "src/show/table.h"

@@ -5,6 +5,9 @@
 #define main vfhook_main
 #include "hook/main.c"
 #undef main
+#include "src/port/guest_note.h"
+#include "src/port/pool_keys.h"
+#include "src/port/port_keys.h"
 #include "tests/fuzz/fuzz.h"
 
 #define WORDS 16

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook.cfg, read and edited. max_len=768 */
-#include "src/port/config.c"
+#include "src/port/config_load.c"
+#include "src/port/config_pools.c"
+#include "src/port/config_ports.c"
+#include "pveapi/guest.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Are the sections of b those of a, but for the one left out (SIZE_MAX: none)? */
@@ -52,7 +55,7 @@ static void remove_port(struct edit *e, size_t i)
 	const char *head = find_port_text(e->text, p->vmid, p->slot);
 
 	NEED(head);
-	leave_out_section(e, head);
+	edit_leave_out(e, head);
 	parse_again(e, &after);
 	NEED(after.n_ports == e->now.n_ports - 1);
 	NEED(!config_port(&after, p->vmid, p->slot));
@@ -70,7 +73,7 @@ static void set_keys(struct edit *e, size_t i)
 	const struct port *now;
 
 	NEED(head);
-	change_section(e, head, changes, ARRAY_SIZE(changes));
+	edit_change_keys(e, head, changes, ARRAY_SIZE(changes));
 	parse_again(e, &after);
 	same_ports(&e->now, &after, SIZE_MAX);
 	same_pools(&e->now, &after, SIZE_MAX);
@@ -106,7 +109,7 @@ static void add_port(struct edit *e)
 	if (config_port(&e->now, p.vmid, p.slot))
 		return;
 	NEED(!config_port_section(&p, &to, NULL));
-	swap_text(e, NULL, to);
+	edit_swap(e, NULL, to);
 	parse_again(e, &after);
 	NEED(after.n_ports == e->now.n_ports + 1 && !after.ports[after.n_ports - 1].bad);
 	same_ports(&e->now, &after, SIZE_MAX);
@@ -132,7 +135,7 @@ static void add_to_pool(struct edit *e, size_t i)
 		check_error(-EEXIST, &err);
 		return;
 	}
-	extend_pool(e, find_section(e->text, "pool", a.name), &a, &split);
+	extend_pool(e, config_section_head(e->text, "pool", a.name), &a, &split);
 	parse_again(e, &after);
 	p = config_pool(&after, a.name);
 	NEED(p && !p->bad && p->vfs == 7 && p->n_pfs == old->n_pfs + split.n_fresh);
@@ -143,13 +146,13 @@ static void add_to_pool(struct edit *e, size_t i)
 static void remove_pool(struct edit *e, size_t i)
 {
 	CLEANUP(config_free) struct config after = {0};
-	const char *head = find_section(e->text, "pool", e->now.pools[i].name);
+	const char *head = config_section_head(e->text, "pool", e->now.pools[i].name);
 
 	/* A name that is too long is cut in memory. */
 	if (!head && e->now.pools[i].bad)
 		return;
 	NEED(head);
-	leave_out_section(e, head);
+	edit_leave_out(e, head);
 	parse_again(e, &after);
 	NEED(after.n_pools == e->now.n_pools - 1);
 	same_ports(&e->now, &after, SIZE_MAX);
@@ -177,14 +180,14 @@ static void move_pfs(struct edit *e)
 static void set_chain(struct edit *e, const char *volid)
 {
 	CLEANUP(config_free) struct config after = {0};
-	const char *head = find_section(e->text, "guest", "100");
+	const char *head = config_section_head(e->text, "guest", "100");
 	const struct guest_note *g;
 	AUTO_FREE char *to = NULL;
 
 	if (!head && !volid)
 		return;
 	NEED(!volid || !config_guest_section(100, volid, &to, NULL));
-	swap_text(e, head, to);
+	edit_swap(e, head, to);
 	parse_again(e, &after);
 	g = config_guest(&after, 100);
 	NEED(!volid == !g);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/port/pf_where.h"
 #include "src/host/make_vfs.h"
 #include "src/port/mapping_follow.h"

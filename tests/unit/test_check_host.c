@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/host/host_facts.h"
 #include "src/check/leftovers.h"

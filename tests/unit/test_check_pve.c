@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The Proxmox VE side of vfhook check: what each judge makes of its facts. */
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/check/check_pve.h"

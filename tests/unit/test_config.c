@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/port/config_edit.h"
+#include "src/port/config_load.h"
+#include "src/port/config_pools.h"
+#include "src/port/config_ports.h"
+#include "src/port/config_section.h"
+#include "src/port/guest_note.h"
+#include "src/port/pool_keys.h"
+#include "src/port/port_keys.h"
 #include "src/port/config.h"
 
 #include <time.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
 #include "src/port/cluster_vfs.h"
 #include "src/vf/plan.h"
 #include "src/vf/port_wish.h"

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The keys of a pool, and its name. */
+#include "src/port/pool_keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/key_value.h"
+#include "src/base/text.h"
+#include "src/port/host_vfs_config.h"
+#include "pveapi/mapping.h"
+
+#define PF_FORM "node=<node>,path=<PCI address of the PF>[,mac=<its MAC>]"
+
+static int parse_pf_mac(const char *v, struct pf_id *id)
+{
+	id->has_mac = true;
+	return mac_parse(v, id->mac) < 0 || mac_is_zero(id->mac) ? -EINVAL : 0;
+}
+
+int pool_pf_parse(const char *v, struct pool_pf *pf, struct error *err)
+{
+	char copy[256];
+	char *rest = copy;
+	char *part;
+	bool has_path = false;
+
+	*pf = (struct pool_pf){0};
+	if (snprintf(copy, sizeof(copy), "%s", v) >= (int)sizeof(copy))
+		return fail(err, EINVAL, "'pf' is too long");
+	while ((part = strsep(&rest, ","))) {
+		if (!strncmp(part, "node=", 5) && is_plain_name(part + 5, NAME_LEN - 1))
+			snprintf(pf->node, sizeof(pf->node), "%s", part + 5);
+		else if (!strncmp(part, "path=", 5) && !pci_addr_parse(part + 5, &pf->id.addr))
+			has_path = true;
+		else if (strncmp(part, "mac=", 4) != 0 || parse_pf_mac(part + 4, &pf->id) < 0)
+			return key_bad_value("pf", v, PF_FORM, err);
+	}
+	return pf->node[0] && has_path ? 0 : key_bad_value("pf", v, PF_FORM, err);
+}
+
+static int add_pf(const char *v, struct pool *p, struct error *err)
+{
+	struct pool_pf pf;
+	struct pool_pf *more;
+
+	if (pool_pf_parse(v, &pf, err) < 0)
+		return error_code(err);
+	/* Full whenever there is a power of two of them: twice as many then. */
+	if (!(p->n_pfs & (p->n_pfs - 1))) {
+		more = reallocarray(p->pfs, p->n_pfs ? p->n_pfs * 2 : 1, sizeof(*more));
+		if (!more)
+			return fail(err, ENOMEM, "out of memory");
+		p->pfs = more;
+	}
+	p->pfs[p->n_pfs++] = pf;
+	return 0;
+}
+
+static int add_host(const char *v, struct pool *p, struct error *err)
+{
+	struct host_vfs *more = reallocarray(p->hosts, p->n_hosts + 1, sizeof(*more));
+
+	if (!more)
+		return fail(err, ENOMEM, "out of memory");
+	p->hosts = more;
+	return host_vfs_parse(v, &more[p->n_hosts++], err);
+}
+
+int pool_set_key(const char *key, const char *v, struct pool *p, struct error *err)
+{
+	uint32_t n = 0;
+	int r;
+
+	if (!strcmp(key, "comment"))
+		return 0;
+	if (!strcmp(key, "pf"))
+		return add_pf(v, p, err);
+	if (!strcmp(key, "host-vfs"))
+		return add_host(v, p, err);
+	if (!strcmp(key, "allow-pf-down"))
+		return key_flag(key, v, &p->allow_pf_down, err);
+	if (!strcmp(key, "vfs")) {
+		r = key_number(key, v, 65535, &n, err);
+		p->vfs = n;
+		return r;
+	}
+	return key_unknown("pool", key, err);
+}
+
+/* "vf-<number>-<number>" */
+static bool is_mapping_name(const char *s)
+{
+	size_t n;
+
+	if (strncmp(s, "vf-", 3) != 0)
+		return false;
+	s += 3;
+	n = strspn(s, "0123456789");
+	if (!n || s[n] != '-')
+		return false;
+	s += n + 1;
+	n = strspn(s, "0123456789");
+	return n && !s[n];
+}
+
+int pool_name_check(const char *name, struct error *err)
+{
+	char clean[NAME_LEN];
+
+	text_clean(name, clean, sizeof(clean));
+	if (strlen(name) >= NAME_LEN || !mapping_id_valid(name))
+		return fail(err, EINVAL,
+			    "'%s' cannot be a pool's name: PVE wants a letter and then at least "
+			    "one letter, digit, '-' or '_', at most %d in all",
+			    clean, NAME_LEN - 1);
+	if (is_mapping_name(name))
+		return fail(err, EINVAL,
+			    "'%s' cannot be a pool's name: vf-<vmid>-<N> are the ports' mappings",
+			    clean);
+	return 0;
+}
+
+void pool_pf_text(const char *node, const struct pf_id *pf, struct str *out)
+{
+	char addr[PCI_ADDR_LEN];
+	char mac[MAC_LEN];
+
+	if (out->len && out->data[out->len - 1] != '\n')
+		str_append(out, "\n");
+	str_printf(out, "\tpf node=%s,path=%s%s%s\n", node, pci_addr_format(&pf->addr, addr),
+		   pf->has_mac ? ",mac=" : "", pf->has_mac ? mac_format(pf->mac, mac) : "");
+}

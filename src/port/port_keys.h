@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The keys of a port, as its section in vfhook.cfg has them: read, judged together, and written. */
+#ifndef VFHOOK_PORT_PORT_KEYS_H
+#define VFHOOK_PORT_PORT_KEYS_H
+
+#include <stdbool.h>
+
+#include "src/base/error.h"
+#include "src/port/config.h"
+
+/*
+ * One key of a port as it stands in the file. -EINVAL with err for a bad key or value; what *p has
+ * of the key is of no use then.
+ */
+int port_set_key(const char *key, const char *v, struct port *p, struct error *err);
+
+/* Do its keys go together? has_tag_options: vlan-qos or vlan-proto was given. -EINVAL with err. */
+int port_check(const struct port *p, bool has_tag_options, struct error *err);
+
+/*
+ * "100-0" into vmid and slot of *p, and no other spelling of it: two would be two ports for one
+ * hostpci. -EINVAL with err.
+ */
+int port_id_parse(const char *id, struct port *p, struct error *err);
+
+/* The text of a port's section, head and all; the caller's to free(). -ENOMEM with err. */
+int config_port_section(const struct port *p, char **out, struct error *err);
+
+#endif
