@@ -17,6 +17,8 @@
 #include "src/port/mapping_owner.h"
 #include "src/port/port_plan.h"
 #include "src/port/port_changes.h"
+#include "src/command/command.h"
+#include "src/command/port_args.h"
 #include "src/port/reclaim.h"
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"

@@ -18,6 +18,8 @@
 #include "src/port/objects.h"
 #include "src/port/port_plan.h"
 #include "src/port/port_changes.h"
+#include "src/command/command.h"
+#include "src/command/port_args.h"
 #include "src/port/reclaim.h"
 #include "src/base/say.h"
 #include "pveapi/vmstate.h"

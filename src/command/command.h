@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The commands a person runs by hand, one file each (hook/cmd_*.c), and their
+ * The commands a person runs by hand, one file each (src/command/cmd_*.c), and their
  * command lines.
  */
 #ifndef VFHOOK_COMMAND_COMMAND_H
@@ -9,13 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "src/base/exit_status.h"
 #include "src/port/hook.h"
-
-enum {
-	EXIT_DONE = 0,	  /* done, or nothing to do */
-	EXIT_REFUSED = 1, /* refused or failed; the lines say why */
-	EXIT_USAGE = 2,	  /* wrong call; nothing was looked at */
-};
 
 struct command {
 	const char *name;

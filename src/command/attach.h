@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What vfhook attach is made of: everything is judged before anything is changed; then it is one
+ * plan.
+ */
+#ifndef VFHOOK_COMMAND_ATTACH_H
+#define VFHOOK_COMMAND_ATTACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/command/port_args.h"
+#include "src/command/takeover.h"
+#include "src/port/config.h"
+#include "src/port/hook.h"
+#include "src/vf/plan.h"
+
+/* Owns config and guest: release with attach_free(), which leaves the rest as it is. */
+struct attach {
+	char hookscript[VOLID_LEN]; /* our own, as this node has it */
+	uint32_t vmid;
+	const char *pool;
+	const char *slot_text;
+	unsigned slot; /* if it was named */
+	struct wish_args wishes;
+	struct config config;
+	struct guest_config guest;
+	struct port port;
+	bool running;
+	char old_hook[VOLID_LEN]; /* "" if there was none, or ours */
+	bool set_hook;		  /* the hookscript is not ours yet */
+	bool has_port;		  /* it is in vfhook.cfg, and something else is missing */
+	uint32_t origin;	  /* whose clone it is, 0: nobody's */
+	bool take_over;		  /* what is named by hand becomes the port as it is */
+	struct takeover over;	  /* then, unless the port is there already */
+};
+
+void attach_free(struct attach *a);
+
+/*
+ * Choose hostpciN and judge what is there of it, into a->port.slot and, for a port that is there or
+ * that something there means, a->port. 0; 1: attached already; -EEXIST and the like with err.
+ */
+int attach_choose_slot(struct hook *h, struct attach *a, struct error *err);
+/* Has the port a mapping? False too if that cannot be told. */
+bool attach_has_mapping(struct hook *h, uint32_t vmid, unsigned slot);
+
+/*
+ * Read the VM and vfhook.cfg into *a, and judge all that was asked for. Nothing is changed. 0;
+ * 1: attached already; a negative errno with err.
+ */
+int attach_judge(struct hook *h, struct attach *a, struct error *err);
+
+/* Append the steps that it takes, after attach_judge(). -EAGAIN: something was changed since. */
+int attach_plan(struct hook *h, const struct attach *a, struct plan *p, struct error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A port on a command line: --slot, and an option for each key that can be set. */
+#ifndef VFHOOK_COMMAND_PORT_ARGS_H
+#define VFHOOK_COMMAND_PORT_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/command/command.h"
+#include "src/port/config.h"
+#include "src/port/hook.h"
+
+/* The port that is meant: --slot's (slot_text), or the only one. Complains; 0 or an exit status. */
+int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, unsigned *slot);
+/* A hostpci number. Complains and returns EXIT_USAGE if it is none. */
+int slot_parse(const char *text, unsigned *slot);
+
+/* The wishes of a command line, in the order of the keys of a port. */
+enum {
+	WISH_MAC,
+	WISH_VLAN,
+	WISH_VLAN_QOS,
+	WISH_VLAN_PROTO,
+	WISH_SPOOFCHK,
+	WISH_TRUST,
+	WISH_MIN_RATE,
+	WISH_MAX_RATE,
+	WISH_LINK_STATE,
+	WISH_QUERY_RSS,
+	WISH_COUNT
+};
+
+/* All of them but the MAC, for a command's help. */
+/* clang-format off */
+#define WISH_HELP \
+	"  --vlan ID            0 to 4094; 0: no VLAN\n" \
+	"  --vlan-qos N         0 to 7\n" \
+	"  --vlan-proto P       802.1Q or 802.1ad\n" \
+	"  --spoofchk on|off    let the NIC drop frames with a forged MAC\n" \
+	"  --trust on|off       let the guest change its MAC, be promiscuous\n" \
+	"  --min-rate MBIT      guaranteed, 0: none\n" \
+	"  --max-rate MBIT      limit, 0: none\n" \
+	"  --link-state STATE   auto, enable or disable\n" \
+	"  --query-rss on|off   let the guest read its RSS configuration\n"
+/* clang-format on */
+
+extern const char *const wish_keys[WISH_COUNT];
+
+/* NULL where nothing was given. */
+struct wish_args {
+	const char *value[WISH_COUNT];
+};
+
+/* Append an option for each wish; room for WISH_COUNT in opts. */
+void wish_opts(struct wish_args *w, struct opt *opts, size_t *n);
+
+/*
+ * Put what was given into the port. "unset" is allowed with can_unset: it is
+ * left out here. A MAC that another port or a guest has is refused.
+ */
+int wish_apply(struct hook *h, const struct config *c, const struct wish_args *w, bool can_unset,
+	       struct port *p, struct error *err);
+
+#endif
