@@ -298,7 +298,7 @@ static int run_command(const struct globals *g, int argc, char **argv)
 		if (!strcmp(argv[0], commands[i]->name)) {
 			for (int k = 1; k < argc; k++) {
 				if (!strcmp(argv[k], "--help"))
-					return fputs(commands[i]->help, stdout) < 0;
+					return command_help(commands[i]);
 			}
 			return with_hook(g, 0, NULL, commands[i], argc, argv);
 		}

@@ -109,8 +109,9 @@ static bool judge_presence(struct pf_judge *j)
 static bool judge_port(struct pf_judge *j, const struct nic_driver *d, const struct port_view *v)
 {
 	const struct port *p = v->port;
-	const char *key = nic_driver_refuses(d, &p->want, false);
-	const char *maybe = key ? NULL : nic_driver_refuses(d, &p->want, true);
+	char buf[DRIVER_WISH_LEN];
+	const char *key = nic_driver_refuses(d, &p->want, false, buf);
+	const char *maybe = key ? NULL : nic_driver_refuses(d, &p->want, true, buf);
 
 	if (key)
 		PF_ADD(j, v->here ? CHECK_FAIL : CHECK_WARN, "pf-driver",

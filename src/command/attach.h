@@ -23,7 +23,7 @@ struct attach {
 	const char *pool;
 	const char *slot_text;
 	unsigned slot; /* if it was named */
-	struct wish_args wishes;
+	struct port_args args;
 	struct config config;
 	struct guest_config guest;
 	struct port port;

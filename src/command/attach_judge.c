@@ -115,24 +115,24 @@ static int check_pool_here(struct hook *h, const struct pool *pool, struct error
 /* Is its MAC the one that is on the VF? */
 static bool takes_mac(const struct attach *a)
 {
-	return a->take_over && !a->wishes.value[WISH_MAC] && a->over.want.has & HAS_MAC;
+	return a->take_over && !a->args.value[VF_KEY_MAC] && a->over.want.has & HAS_MAC;
 }
 
 static int check_wishes(struct hook *h, struct attach *a, struct error *err)
 {
-	const struct wish_args *w = &a->wishes;
+	const struct port_args *args = &a->args;
 
 	if (a->has_port)
 		return 0;
-	if (wish_apply(h, &a->config, w, false, &a->port, err) < 0 ||
-	    port_check(&a->port, w->value[WISH_VLAN_QOS] || w->value[WISH_VLAN_PROTO], err) < 0)
+	if (port_args_apply(h, &a->config, args, false, &a->port, err) < 0 ||
+	    port_check(&a->port, port_args_have_details(args), err) < 0)
 		return error_code(err);
 	if (takes_mac(a))
 		return vf_mac_check(a->port.want.mac, err) < 0
 			       ? error_code(err)
 			       : mac_check_free(h, &a->config, a->vmid, a->port.slot,
 						a->port.want.mac, err);
-	if (!w->value[WISH_MAC] || a->port.mac_auto) { /* never a clone's origin's */
+	if (!args->value[VF_KEY_MAC] || a->port.mac_auto) { /* never a clone's origin's */
 		if (mac_make(h->root, &a->config, a->port.want.mac, err) < 0)
 			return error_code(err);
 		a->port.mac_auto = false;

@@ -91,7 +91,7 @@ static int judge_port(struct hook *h, struct attach *a, const struct port *p, co
 		return fail(err, EEXIST, "hostpci%u: %s", slot, e->why);
 	if (a->pool && strcmp(a->pool, p->pool) != 0)
 		return refuse_other(a, slot, err);
-	r = wish_apply(h, &a->config, &a->wishes, false, &asked, err);
+	r = port_args_apply(h, &a->config, &a->args, false, &asked, err);
 	if (r < 0)
 		return r;
 	if (!same_wishes(&asked, p))
@@ -134,7 +134,7 @@ static int judge_taken_slot(struct hook *h, struct attach *a, unsigned slot, str
 			       : refuse_taken(a, slot, err);
 	if (e->verdict == ENTRY_REFUSE && e->was_raw)
 		return fail(err, EEXIST, "hostpci%u: %s", slot, e->why);
-	if (e->was_raw && !a->wishes.value[WISH_MAC] &&
+	if (e->was_raw && !a->args.value[VF_KEY_MAC] &&
 	    takeover_proposed(h, &a->config, &a->guest, slot, true, err) < 0)
 		return error_code(err);
 	if (e->verdict == ENTRY_ADOPT) {

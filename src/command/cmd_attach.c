@@ -138,7 +138,7 @@ static int attach(struct hook *h, struct attach *a)
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(attach_free) struct attach a = {.port = {.want = {.proto = VLAN_PROTO_8021Q}}};
-	struct opt opts[WISH_COUNT + 4] = {
+	struct opt opts[VF_KEY_COUNT + 4] = {
 		{"pool", &a.pool, NULL},
 		{"slot", &a.slot_text, NULL},
 		{"take-over", NULL, &a.take_over},
@@ -148,7 +148,7 @@ static int run(struct hook *h, int argc, char **argv)
 	size_t n_opts = 4;
 	size_t n_args;
 
-	wish_opts(&a.wishes, opts, &n_opts);
+	port_args_opts(&a.args, opts, &n_opts);
 	if (opts_parse(argc, argv, opts, n_opts, args, 1, &n_args))
 		return EXIT_USAGE;
 	if (!n_args) {
@@ -173,9 +173,10 @@ const struct command cmd_attach = {
 		"  --pool NAME          the pool; needed if there are several\n"
 		"  --slot N             the N of hostpciN; the lowest free one\n"
 		"  --take-over          of the VF that hostpciN names by hand, set as it is now\n"
-		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n" WISH_HELP
-		"\n"
-		"What is not given is not touched on the VF.\n"
-		"  --dry-run            tell what would be done, and do nothing\n",
+		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n",
+	.help_more = port_args_help,
+	.help_end = "\n"
+		    "What is not given is not touched on the VF.\n"
+		    "  --dry-run            tell what would be done, and do nothing\n",
 	.run = run,
 };

@@ -22,6 +22,7 @@
 #include "pveapi/vmstate.h"
 #include "src/base/json.h"
 #include "src/vf/lease.h"
+#include "src/vf/vf_keys.h"
 
 /* How many of its events are shown. */
 #define SHOWN 20

@@ -29,6 +29,7 @@
 #include "src/vf/plan_start.h"
 #include "src/vf/plan_words.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/vf_keys.h"
 
 #define LOCK_WAIT_MS 30000
 
@@ -36,8 +37,8 @@ struct set {
 	uint32_t vmid;
 	unsigned slot;
 	const char *slot_text;
-	struct wish_args wishes;
-	struct key_change changes[WISH_COUNT + 2];
+	struct port_args args;
+	struct key_change changes[VF_KEY_COUNT + 2];
 	size_t n_changes;
 	char mac[MAC_LEN];
 	bool new_mac; /* the MAC becomes another one, or none */
@@ -54,23 +55,23 @@ static void add_change(struct set *s, const char *key, const char *value)
 static int make_changes(struct hook *h, struct set *s, const struct config *c,
 			const struct port *now, struct error *err)
 {
-	const char *const *v = s->wishes.value;
-	bool no_vlan = v[WISH_VLAN] && !strcmp(v[WISH_VLAN], "unset");
+	const char *const *v = s->args.value;
+	bool no_vlan = v[VF_KEY_VLAN] && !strcmp(v[VF_KEY_VLAN], "unset");
 	struct port p = *now;
 
 	p.mac_auto = false;
-	if (wish_apply(h, c, &s->wishes, true, &p, err) < 0)
+	if (port_args_apply(h, c, &s->args, true, &p, err) < 0)
 		return error_code(err);
 	if (p.mac_auto && mac_make(h->root, c, p.want.mac, err) < 0)
 		return error_code(err);
 	mac_format(p.want.mac, s->mac);
-	for (size_t i = 0; i < WISH_COUNT; i++) {
-		if (v[i] && i == WISH_MAC && strcmp(v[i], "unset") != 0)
-			add_change(s, wish_keys[i], s->mac);
+	for (size_t i = 0; i < VF_KEY_COUNT; i++) {
+		if (v[i] && i == VF_KEY_MAC && strcmp(v[i], "unset") != 0)
+			add_change(s, vf_keys[i].name, s->mac);
 		else if (v[i])
-			add_change(s, wish_keys[i], v[i]);
-		else if (no_vlan && (i == WISH_VLAN_QOS || i == WISH_VLAN_PROTO))
-			add_change(s, wish_keys[i], NULL); /* they are nothing without it */
+			add_change(s, vf_keys[i].name, v[i]);
+		else if (no_vlan && vf_keys[i].left_out)
+			add_change(s, vf_keys[i].name, NULL); /* they are nothing without it */
 	}
 	return 0;
 }
@@ -266,25 +267,25 @@ static int set(struct hook *h, struct set *s)
 static int run(struct hook *h, int argc, char **argv)
 {
 	struct set s = {0};
-	struct opt opts[WISH_COUNT + 2] = {{"slot", &s.slot_text, NULL},
-					   {"dry-run", NULL, &h->dry_run}};
+	struct opt opts[VF_KEY_COUNT + 2] = {{"slot", &s.slot_text, NULL},
+					     {"dry-run", NULL, &h->dry_run}};
 	const char *args[1];
 	size_t n_opts = 2;
 	size_t n_args;
 	bool any = false;
 
-	wish_opts(&s.wishes, opts, &n_opts);
+	port_args_opts(&s.args, opts, &n_opts);
 	if (opts_parse(argc, argv, opts, n_opts, args, 1, &n_args))
 		return EXIT_USAGE;
-	for (size_t i = 0; i < WISH_COUNT; i++)
-		any = any || s.wishes.value[i];
+	for (size_t i = 0; i < VF_KEY_COUNT; i++)
+		any = any || s.args.value[i];
 	if (!n_args || !any) {
 		complain("set: wanted: a VM id and something to set; see vfhook set --help");
 		return EXIT_USAGE;
 	}
 	if (vmid_parse(args[0], &s.vmid) || (s.slot_text && slot_parse(s.slot_text, &s.slot)))
 		return EXIT_USAGE;
-	s.new_mac = s.wishes.value[WISH_MAC] != NULL;
+	s.new_mac = s.args.value[VF_KEY_MAC] != NULL;
 	return set(h, &s);
 }
 
@@ -297,7 +298,10 @@ const struct command cmd_set = {
 		"and read back, all of it or nothing; only a MAC waits for the next start.\n"
 		"\n"
 		"  --slot N             the N of hostpciN; needed if the VM has several ports\n"
-		"  --mac auto|ADDR      auto: a new one is made, and kept\n" WISH_HELP "\n"
+		"  --mac auto|ADDR      auto: a new one is made, and kept\n",
+	.help_more = port_args_help,
+	.help_end =
+		"\n"
 		"The value `unset` takes an option out of the port: vfhook does not touch that\n"
 		"setting then.\n"
 		"\n"

@@ -11,6 +11,16 @@
 
 #define MAX_WORD 32
 
+int command_help(const struct command *c)
+{
+	fputs(c->help, stdout);
+	if (c->help_more)
+		c->help_more(stdout);
+	if (c->help_end)
+		fputs(c->help_end, stdout);
+	return fflush(stdout) ? EXIT_REFUSED : EXIT_DONE;
+}
+
 /* Levenshtein's distance of two short words; long ones are far from everything. */
 static size_t distance(const char *a, const char *b)
 {

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "src/base/exit_status.h"
 #include "src/port/hook.h"
@@ -15,12 +16,17 @@
 struct command {
 	const char *name;
 	const char *summary; /* one line, for vfhook --help */
-	const char *help;    /* all of `vfhook <command> --help` */
+	const char *help;    /* `vfhook <command> --help`; all of it, or with these behind it: */
+	void (*help_more)(FILE *out);
+	const char *help_end;
 	/* argv[0] is the command's name. Returns an exit status. */
 	int (*run)(struct hook *h, int argc, char **argv);
 	/* The option with which it needs no /etc/pve; "": it never does; NULL: it always does. */
 	const char *without_pve;
 };
+
+/* Print it. Returns an exit status. */
+int command_help(const struct command *c);
 
 /* A NULL-terminated list, in the order of --help. */
 extern const struct command *const commands[];

@@ -11,19 +11,6 @@
 #include "src/port/port_keys.h"
 #include "pveapi/guest.h"
 
-const char *const wish_keys[WISH_COUNT] = {
-	[WISH_MAC] = "mac",
-	[WISH_VLAN] = "vlan",
-	[WISH_VLAN_QOS] = "vlan-qos",
-	[WISH_VLAN_PROTO] = "vlan-proto",
-	[WISH_SPOOFCHK] = "spoofchk",
-	[WISH_TRUST] = "trust",
-	[WISH_MIN_RATE] = "min-rate",
-	[WISH_MAX_RATE] = "max-rate",
-	[WISH_LINK_STATE] = "link-state",
-	[WISH_QUERY_RSS] = "query-rss",
-};
-
 int slot_parse(const char *text, unsigned *slot)
 {
 	uint32_t n;
@@ -60,11 +47,32 @@ int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, un
 	return EXIT_REFUSED;
 }
 
-void wish_opts(struct wish_args *w, struct opt *opts, size_t *n)
+/* Where what an option means stands in a help. */
+#define HELP_COLUMN 23
+
+void port_args_help(FILE *out)
 {
-	*w = (struct wish_args){{NULL}};
-	for (size_t i = 0; i < WISH_COUNT; i++)
-		opts[(*n)++] = (struct opt){wish_keys[i], &w->value[i], NULL};
+	for (const struct vf_key *k = vf_keys; k < vf_keys + VF_KEY_COUNT; k++) {
+		if (k->help)
+			fprintf(out, "  --%s %-*s%s\n", k->name,
+				HELP_COLUMN - 5 - (int)strlen(k->name), k->form, k->help);
+	}
+}
+
+void port_args_opts(struct port_args *a, struct opt *opts, size_t *n)
+{
+	*a = (struct port_args){{NULL}};
+	for (size_t i = 0; i < VF_KEY_COUNT; i++)
+		opts[(*n)++] = (struct opt){vf_keys[i].name, &a->value[i], NULL};
+}
+
+bool port_args_have_details(const struct port_args *a)
+{
+	for (size_t i = 0; i < VF_KEY_COUNT; i++) {
+		if (a->value[i] && vf_keys[i].left_out)
+			return true;
+	}
+	return false;
 }
 
 static bool is_unset(const char *value)
@@ -72,16 +80,16 @@ static bool is_unset(const char *value)
 	return value && !strcmp(value, "unset");
 }
 
-int wish_apply(struct hook *h, const struct config *c, const struct wish_args *w, bool can_unset,
-	       struct port *p, struct error *err)
+int port_args_apply(struct hook *h, const struct config *c, const struct port_args *a,
+		    bool can_unset, struct port *p, struct error *err)
 {
-	for (size_t i = 0; i < WISH_COUNT; i++) {
-		if (!w->value[i] || (can_unset && is_unset(w->value[i])))
+	for (size_t i = 0; i < VF_KEY_COUNT; i++) {
+		if (!a->value[i] || (can_unset && is_unset(a->value[i])))
 			continue;
-		if (port_set_key(wish_keys[i], w->value[i], p, err) < 0)
+		if (port_set_key(vf_keys[i].name, a->value[i], p, err) < 0)
 			return error_code(err);
 	}
-	if (!w->value[WISH_MAC] || p->mac_auto || is_unset(w->value[WISH_MAC]))
+	if (!a->value[VF_KEY_MAC] || p->mac_auto || is_unset(a->value[VF_KEY_MAC]))
 		return 0;
 	return mac_check_free(h, c, p->vmid, p->slot, p->want.mac, err);
 }

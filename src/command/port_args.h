@@ -6,61 +6,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "src/base/error.h"
 #include "src/command/command.h"
 #include "src/port/config.h"
 #include "src/port/hook.h"
+#include "src/vf/vf_keys.h"
 
 /* The port that is meant: --slot's (slot_text), or the only one. Complains; 0 or an exit status. */
 int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, unsigned *slot);
 /* A hostpci number. Complains and returns EXIT_USAGE if it is none. */
 int slot_parse(const char *text, unsigned *slot);
 
-/* The wishes of a command line, in the order of the keys of a port. */
-enum {
-	WISH_MAC,
-	WISH_VLAN,
-	WISH_VLAN_QOS,
-	WISH_VLAN_PROTO,
-	WISH_SPOOFCHK,
-	WISH_TRUST,
-	WISH_MIN_RATE,
-	WISH_MAX_RATE,
-	WISH_LINK_STATE,
-	WISH_QUERY_RSS,
-	WISH_COUNT
+/* The options of a command's help, one a line, but for --mac, which each has its own words for. */
+void port_args_help(FILE *out);
+
+/* What was given for the keys, as it was typed (by enum vf_key_id); NULL: nothing. */
+struct port_args {
+	const char *value[VF_KEY_COUNT];
 };
 
-/* All of them but the MAC, for a command's help. */
-/* clang-format off */
-#define WISH_HELP \
-	"  --vlan ID            0 to 4094; 0: no VLAN\n" \
-	"  --vlan-qos N         0 to 7\n" \
-	"  --vlan-proto P       802.1Q or 802.1ad\n" \
-	"  --spoofchk on|off    let the NIC drop frames with a forged MAC\n" \
-	"  --trust on|off       let the guest change its MAC, be promiscuous\n" \
-	"  --min-rate MBIT      guaranteed, 0: none\n" \
-	"  --max-rate MBIT      limit, 0: none\n" \
-	"  --link-state STATE   auto, enable or disable\n" \
-	"  --query-rss on|off   let the guest read its RSS configuration\n"
-/* clang-format on */
+/* Was the VLAN's priority or protocol given? */
+bool port_args_have_details(const struct port_args *a);
 
-extern const char *const wish_keys[WISH_COUNT];
-
-/* NULL where nothing was given. */
-struct wish_args {
-	const char *value[WISH_COUNT];
-};
-
-/* Append an option for each wish; room for WISH_COUNT in opts. */
-void wish_opts(struct wish_args *w, struct opt *opts, size_t *n);
+/* Append an option for each key; room for VF_KEY_COUNT in opts. *a is empty then. */
+void port_args_opts(struct port_args *a, struct opt *opts, size_t *n);
 
 /*
- * Put what was given into the port. "unset" is allowed with can_unset: it is
- * left out here. A MAC that another port or a guest has is refused.
+ * Put what was given into the port. "unset" is allowed with can_unset: it is left out here. -EINVAL
+ * for a bad value; -EEXIST: another port, a guest or a node's interface has that MAC.
  */
-int wish_apply(struct hook *h, const struct config *c, const struct wish_args *w, bool can_unset,
-	       struct port *p, struct error *err);
+int port_args_apply(struct hook *h, const struct config *c, const struct port_args *a,
+		    bool can_unset, struct port *p, struct error *err);
 
 #endif

@@ -15,19 +15,14 @@
 #include "src/port/host_vfs_config.h"
 #include "src/port/pool_keys.h"
 #include "src/port/port_keys.h"
+#include "src/vf/vf_keys.h"
 #include "pveapi/section.h"
-
-/* By design a pool has several of these. */
-static bool may_repeat(const char *key)
-{
-	return !strcmp(key, "pf") || !strcmp(key, "host-vfs");
-}
 
 /* Once is enough, and twice is a question that nobody can answer. */
 static int check_once(const struct section *s, size_t i, struct error *err)
 {
 	/* Each of the other keys is known and there once: they are few, while `pf` may be many. */
-	if (may_repeat(s->props[i].key))
+	if (pool_key_repeats(s->props[i].key))
 		return 0;
 	for (size_t k = 0; k < i; k++) {
 		if (!strcmp(s->props[k].key, s->props[i].key))
@@ -69,7 +64,11 @@ static int parse_pool(const char *name, const struct section *s, struct pool *p)
 
 static int check_port(const struct port *p, const struct section *s, struct error *err)
 {
-	return port_check(p, section_get(s, "vlan-qos") || section_get(s, "vlan-proto"), err);
+	bool has_tag_options = false;
+
+	for (size_t i = 0; i < s->n_props; i++)
+		has_tag_options |= vf_key_is_detail(s->props[i].key);
+	return port_check(p, has_tag_options, err);
 }
 
 static int parse_port(const char *name, const struct section *s, struct port *p, struct error *err)
@@ -216,7 +215,9 @@ static const char *of_concern(const char *type, const char *id, const void *arg)
 	uint32_t vmid;
 
 	if (!strcmp(type, "port"))
-		return port_id_parse(id, &p, NULL) < 0 || concerns(arg, p.vmid) ? NULL : "mac";
+		return port_id_parse(id, &p, NULL) < 0 || concerns(arg, p.vmid)
+			       ? NULL
+			       : vf_keys[VF_KEY_MAC].name;
 	if (!strcmp(type, "guest"))
 		return guest_id_parse(id, &vmid) < 0 || concerns(arg, vmid) ? NULL : "";
 	return NULL;

@@ -11,6 +11,7 @@
 #include "src/port/config_load.h"
 #include "src/port/config_text.h"
 #include "src/port/port_keys.h"
+#include "src/vf/vf_keys.h"
 
 static const char *find_port_text(const char *text, uint32_t vmid, unsigned slot)
 {
@@ -24,16 +25,17 @@ static const char *find_port_text(const char *text, uint32_t vmid, unsigned slot
 static void change_mac(struct edit *e, const char *head, const uint8_t mac[6])
 {
 	const char *at = config_line_next(head);
+	const char *key = vf_keys[VF_KEY_MAC].name;
 	char mac_text[MAC_LEN];
 
 	str_append_len(&e->out, e->text, (size_t)(at - e->text));
 	if (e->out.len && e->out.data[e->out.len - 1] != '\n')
 		str_append(&e->out, "\n");
-	str_printf(&e->out, "\tmac %s\n", mac_format(mac, mac_text));
+	str_printf(&e->out, "\t%s %s\n", key, mac_format(mac, mac_text));
 	while (is_blank(*at) || *at == '#') {
 		const char *next = config_line_next(at);
 
-		if (!config_line_has_key(at, "mac"))
+		if (!config_line_has_key(at, key))
 			str_append_len(&e->out, at, (size_t)(next - at));
 		at = next;
 	}

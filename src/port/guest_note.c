@@ -44,6 +44,13 @@ int guest_id_parse(const char *id, uint32_t *vmid)
 	return 0;
 }
 
+static const char *const guest_keys[] = {"chain", "comment"};
+
+const char *guest_note_key_name(size_t i)
+{
+	return i < ARRAY_SIZE(guest_keys) ? guest_keys[i] : NULL;
+}
+
 int guest_note_set_key(const char *key, const char *v, struct guest_note *g, struct error *err)
 {
 	if (!strcmp(key, "comment"))

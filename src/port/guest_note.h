@@ -6,6 +6,7 @@
 #define VFHOOK_PORT_GUEST_NOTE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/error.h"
@@ -18,6 +19,8 @@ bool hookscript_is_ours(const char *volid);
 
 /* The id of a guest's section, in one spelling only. 0 or -EINVAL. */
 int guest_id_parse(const char *id, uint32_t *vmid);
+/* The names of all keys, one after the other; NULL behind the last one. */
+const char *guest_note_key_name(size_t i);
 /* One key of a guest as it stands in the file. -EINVAL with err. */
 int guest_note_set_key(const char *key, const char *v, struct guest_note *g, struct error *err);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `host-vfs` lines of a pool: read, written, and held against the pool. */
 #include "src/port/host_vfs_config.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include "src/port/port_keys.h"
 #include "src/base/cleanup.h"
 #include "src/vf/kernel.h"
+#include "src/vf/vf_keys.h"
 
 #define FORM "node=<node>,path=<PCI address of the PF>,vf=<number>[-<number>][,mac=..][,vlan=..]"
 
@@ -40,14 +42,15 @@ static int parse_range(const char *text, struct host_vfs *v)
 static int set_wish(char *part, struct port *wish, bool *tag_options, struct error *err)
 {
 	char *value = strchr(part, '=');
+	const struct vf_key *k;
 
 	if (!value)
 		return fail(err, EINVAL, "a host VF has no '%s'", part);
 	*value++ = '\0';
-	if (!strcmp(part, "pool") || !strcmp(part, "comment") ||
-	    (!strcmp(part, "mac") && !strcmp(value, "auto")))
+	k = vf_key_find(part);
+	if (!k || (k == &vf_keys[VF_KEY_MAC] && !strcmp(value, "auto")))
 		return fail(err, EINVAL, "a host VF has no '%s=%s'", part, value);
-	*tag_options |= !strcmp(part, "vlan-qos") || !strcmp(part, "vlan-proto");
+	*tag_options |= vf_key_is_detail(part);
 	return port_set_key(part, value, wish, err);
 }
 
@@ -124,29 +127,12 @@ int host_vfs_list_parse(const char *list, const char *node, const struct pci_add
 
 static void wish_text(const struct vf_settings *w, struct str *out)
 {
-	char mac[MAC_LEN];
-
-	if (w->has & HAS_MAC)
-		str_printf(out, ",mac=%s", mac_format(w->mac, mac));
-	if (w->has & HAS_VLAN) {
-		str_printf(out, ",vlan=%u", w->vlan);
-		if (w->qos)
-			str_printf(out, ",vlan-qos=%u", w->qos);
-		if (w->proto == VLAN_PROTO_8021AD)
-			str_append(out, ",vlan-proto=802.1ad");
+	for (const struct vf_key *k = vf_keys; k < vf_keys + VF_KEY_COUNT; k++) {
+		if (!vf_key_is_written(k, w))
+			continue;
+		str_printf(out, ",%s=", k->name);
+		vf_key_print(k, w, false, out);
 	}
-	if (w->has & HAS_SPOOFCHK)
-		str_printf(out, ",spoofchk=%s", w->spoofchk ? "on" : "off");
-	if (w->has & HAS_TRUST)
-		str_printf(out, ",trust=%s", w->trust ? "on" : "off");
-	if (w->has & HAS_MIN_RATE)
-		str_printf(out, ",min-rate=%u", w->min_rate);
-	if (w->has & HAS_MAX_RATE)
-		str_printf(out, ",max-rate=%u", w->max_rate);
-	if (w->has & HAS_LINK_STATE)
-		str_printf(out, ",link-state=%s", vf_link_state_name(w->link_state));
-	if (w->has & HAS_QUERY_RSS)
-		str_printf(out, ",query-rss=%s", w->query_rss ? "on" : "off");
 }
 
 void host_vfs_list_text(const struct host_vfs *v, struct str *out)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/cleanup.h"
 #include "src/base/key_value.h"
 #include "src/base/text.h"
 #include "src/port/host_vfs_config.h"
@@ -69,25 +70,66 @@ static int add_host(const char *v, struct pool *p, struct error *err)
 	return host_vfs_parse(v, &more[p->n_hosts++], err);
 }
 
-int pool_set_key(const char *key, const char *v, struct pool *p, struct error *err)
+static int set_allow_pf_down(const char *v, struct pool *p, struct error *err)
+{
+	return key_flag("allow-pf-down", v, &p->allow_pf_down, err);
+}
+
+static int set_vfs(const char *v, struct pool *p, struct error *err)
 {
 	uint32_t n = 0;
-	int r;
+	int r = key_number("vfs", v, 65535, &n, err);
 
-	if (!strcmp(key, "comment"))
-		return 0;
-	if (!strcmp(key, "pf"))
-		return add_pf(v, p, err);
-	if (!strcmp(key, "host-vfs"))
-		return add_host(v, p, err);
-	if (!strcmp(key, "allow-pf-down"))
-		return key_flag(key, v, &p->allow_pf_down, err);
-	if (!strcmp(key, "vfs")) {
-		r = key_number(key, v, 65535, &n, err);
-		p->vfs = n;
-		return r;
+	p->vfs = n;
+	return r;
+}
+
+static int set_comment(const char *v, struct pool *p, struct error *err)
+{
+	(void)v;
+	(void)p;
+	(void)err;
+	return 0;
+}
+
+static const struct pool_key {
+	const char *name;
+	int (*set)(const char *v, struct pool *p, struct error *err);
+	bool repeats;
+} pool_keys[] = {
+	{"pf", add_pf, true},
+	{"host-vfs", add_host, true},
+	{"allow-pf-down", set_allow_pf_down, false},
+	{"vfs", set_vfs, false},
+	{"comment", set_comment, false},
+};
+
+static const struct pool_key *find_key(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pool_keys); i++) {
+		if (!strcmp(pool_keys[i].name, name))
+			return &pool_keys[i];
 	}
-	return key_unknown("pool", key, err);
+	return NULL;
+}
+
+const char *pool_key_name(size_t i)
+{
+	return i < ARRAY_SIZE(pool_keys) ? pool_keys[i].name : NULL;
+}
+
+bool pool_key_repeats(const char *key)
+{
+	const struct pool_key *k = find_key(key);
+
+	return k && k->repeats;
+}
+
+int pool_set_key(const char *key, const char *v, struct pool *p, struct error *err)
+{
+	const struct pool_key *k = find_key(key);
+
+	return k ? k->set(v, p, err) : key_unknown("pool", key, err);
 }
 
 /* "vf-<number>-<number>" */

@@ -3,6 +3,9 @@
 #ifndef VFHOOK_PORT_POOL_KEYS_H
 #define VFHOOK_PORT_POOL_KEYS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/port/config.h"
@@ -10,6 +13,11 @@
 /* One key of a pool as it stands in the file; *p owns what it has of it. -EINVAL or -ENOMEM with
  * err. */
 int pool_set_key(const char *key, const char *v, struct pool *p, struct error *err);
+
+/* The names of all keys, one after the other; NULL behind the last one. */
+const char *pool_key_name(size_t i);
+/* By design a pool has several of these: pf, host-vfs. */
+bool pool_key_repeats(const char *key);
 
 /* The value of a `pf` line. -EINVAL with err. */
 int pool_pf_parse(const char *v, struct pool_pf *pf, struct error *err);

@@ -5,34 +5,26 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "src/base/cleanup.h"
 #include "src/base/key_value.h"
 #include "src/base/text.h"
+#include "src/vf/vf_keys.h"
 #include "pveapi/guest.h"
 
+/* One that is to be made, or one as a VF can have it. */
 static int set_mac(const char *v, struct port *p, struct error *err)
 {
+	const struct vf_key *k = &vf_keys[VF_KEY_MAC];
+	uint8_t mac[6];
+
 	if (!strcmp(v, "auto")) {
 		p->mac_auto = true;
 		return 0;
 	}
-	if (mac_parse(v, p->want.mac) < 0)
-		return key_bad_value("mac", v, "an address like BC:24:11:12:34:56, or auto", err);
-	p->want.has |= HAS_MAC;
-	return vf_mac_check(p->want.mac, err);
-}
-
-static int set_vlan_proto(const char *v, struct port *p, struct error *err)
-{
-	if (!strcasecmp(v, "802.1q"))
-		p->want.proto = VLAN_PROTO_8021Q;
-	else if (!strcasecmp(v, "802.1ad"))
-		p->want.proto = VLAN_PROTO_8021AD;
-	else
-		return key_bad_value("vlan-proto", v, "802.1Q or 802.1ad", err);
-	return 0;
+	if (mac_parse(v, mac) < 0)
+		return key_bad_value(k->name, v, "an address like BC:24:11:12:34:56, or auto", err);
+	return vf_key_parse(k, v, &p->want, err);
 }
 
 static int set_pool_name(const char *v, struct port *p, struct error *err)
@@ -43,62 +35,30 @@ static int set_pool_name(const char *v, struct port *p, struct error *err)
 	return 0;
 }
 
+/* What a port has beside the settings of its VF. */
+static const char *const own_keys[] = {"pool", "comment"};
+
+const char *port_key_name(size_t i)
+{
+	if (i < VF_KEY_COUNT)
+		return vf_keys[i].name;
+	return i - VF_KEY_COUNT < ARRAY_SIZE(own_keys) ? own_keys[i - VF_KEY_COUNT] : NULL;
+}
+
 int port_set_key(const char *key, const char *v, struct port *p, struct error *err)
 {
-	struct vf_settings *w = &p->want;
-	uint32_t n = 0;
-	int r;
+	const struct vf_key *k = vf_key_find(key);
 
 	if (!strcmp(key, "comment"))
 		return 0;
 	if (!strcmp(key, "pool"))
 		return set_pool_name(v, p, err);
-	if (!strcmp(key, "mac"))
-		return set_mac(v, p, err);
-	if (!strcmp(key, "vlan")) {
-		r = key_number(key, v, VLAN_ID_MAX, &n, err);
-		w->vlan = (uint16_t)n;
-		w->has |= HAS_VLAN;
-		return r;
-	}
-	if (!strcmp(key, "vlan-qos")) {
-		r = key_number(key, v, VLAN_QOS_MAX, &n, err);
-		w->qos = (uint8_t)n;
-		return r;
-	}
-	if (!strcmp(key, "vlan-proto"))
-		return set_vlan_proto(v, p, err);
-	if (!strcmp(key, "spoofchk")) {
-		w->has |= HAS_SPOOFCHK;
-		return key_flag(key, v, &w->spoofchk, err);
-	}
-	if (!strcmp(key, "trust")) {
-		w->has |= HAS_TRUST;
-		return key_flag(key, v, &w->trust, err);
-	}
-	if (!strcmp(key, "query-rss")) {
-		w->has |= HAS_QUERY_RSS;
-		return key_flag(key, v, &w->query_rss, err);
-	}
-	if (!strcmp(key, "min-rate")) {
-		w->has |= HAS_MIN_RATE;
-		return key_number(key, v, 10000000, &w->min_rate, err);
-	}
-	if (!strcmp(key, "max-rate")) {
-		w->has |= HAS_MAX_RATE;
-		return key_number(key, v, 10000000, &w->max_rate, err);
-	}
-	if (!strcmp(key, "link-state")) {
-		w->has |= HAS_LINK_STATE;
-		return vf_link_state_parse(v, &w->link_state) < 0
-			       ? key_bad_value(key, v, "auto, enable or disable", err)
-			       : 0;
-	}
 	/* A typing mistake must not become a VLAN that is silently not set. */
-	return key_unknown("port", key, err);
+	if (!k)
+		return key_unknown("port", key, err);
+	return k == &vf_keys[VF_KEY_MAC] ? set_mac(v, p, err) : vf_key_parse(k, v, &p->want, err);
 }
 
-/* "100-0", and no other spelling of it: two would be two ports for one hostpci. */
 int port_id_parse(const char *id, struct port *p, struct error *err)
 {
 	const char *dash = strchr(id, '-');
@@ -136,33 +96,16 @@ int port_check(const struct port *p, bool has_tag_options, struct error *err)
 
 static void port_section_text(const struct port *p, struct str *out)
 {
-	const struct vf_settings *w = &p->want;
-	char mac[MAC_LEN];
-
 	str_printf(out, "port: %u-%u\n\tpool %s\n", p->vmid, p->slot, p->pool);
-	if (w->has & HAS_MAC)
-		str_printf(out, "\tmac %s\n", mac_format(w->mac, mac));
-	else if (p->mac_auto)
-		str_append(out, "\tmac auto\n");
-	if (w->has & HAS_VLAN) {
-		str_printf(out, "\tvlan %u\n", w->vlan);
-		if (w->qos)
-			str_printf(out, "\tvlan-qos %u\n", w->qos);
-		if (w->proto == VLAN_PROTO_8021AD)
-			str_append(out, "\tvlan-proto 802.1ad\n");
+	if (p->mac_auto && !(p->want.has & HAS_MAC))
+		str_printf(out, "\t%s auto\n", vf_keys[VF_KEY_MAC].name);
+	for (const struct vf_key *k = vf_keys; k < vf_keys + VF_KEY_COUNT; k++) {
+		if (!vf_key_is_written(k, &p->want))
+			continue;
+		str_printf(out, "\t%s ", k->name);
+		vf_key_print(k, &p->want, true, out);
+		str_append(out, "\n");
 	}
-	if (w->has & HAS_SPOOFCHK)
-		str_printf(out, "\tspoofchk %d\n", w->spoofchk);
-	if (w->has & HAS_TRUST)
-		str_printf(out, "\ttrust %d\n", w->trust);
-	if (w->has & HAS_MIN_RATE)
-		str_printf(out, "\tmin-rate %u\n", w->min_rate);
-	if (w->has & HAS_MAX_RATE)
-		str_printf(out, "\tmax-rate %u\n", w->max_rate);
-	if (w->has & HAS_LINK_STATE)
-		str_printf(out, "\tlink-state %s\n", vf_link_state_name(w->link_state));
-	if (w->has & HAS_QUERY_RSS)
-		str_printf(out, "\tquery-rss %d\n", w->query_rss);
 }
 
 int config_port_section(const struct port *p, char **out, struct error *err)

@@ -4,6 +4,7 @@
 #define VFHOOK_PORT_PORT_KEYS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "src/base/error.h"
 #include "src/port/config.h"
@@ -13,6 +14,9 @@
  * of the key is of no use then.
  */
 int port_set_key(const char *key, const char *v, struct port *p, struct error *err);
+
+/* The names of all keys, one after the other; NULL behind the last one. */
+const char *port_key_name(size_t i);
 
 /* Do its keys go together? has_tag_options: vlan-qos or vlan-proto was given. -EINVAL with err. */
 int port_check(const struct port *p, bool has_tag_options, struct error *err);

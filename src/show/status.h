@@ -23,7 +23,4 @@ void status_text(const struct inventory *inv, const struct status_view *v, struc
 /* A new reference, or NULL when memory ran out. */
 json_t *status_json(const struct inventory *inv, const struct status_view *v);
 
-/* The name of an attribute in JSON output: "mac", "link-state". */
-const char *vf_attr_key(enum vf_attr attr);
-
 #endif

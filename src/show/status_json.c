@@ -4,20 +4,10 @@
 
 #include "src/show/status.h"
 #include "src/vf/lease.h"
+#include "src/vf/vf_keys.h"
 
 /* Raised when a member goes or changes its meaning; new ones may come at any time. */
 #define STATUS_VERSION 1
-
-const char *vf_attr_key(enum vf_attr attr)
-{
-	static const char *const keys[VF_ATTR_COUNT] = {
-		[VF_VLAN] = "vlan",	      [VF_MAC] = "mac",	  [VF_SPOOFCHK] = "spoofchk",
-		[VF_TRUST] = "trust",	      [VF_RATE] = "rate", [VF_LINK_STATE] = "link-state",
-		[VF_QUERY_RSS] = "query-rss",
-	};
-
-	return keys[attr];
-}
 
 /* Text from outside, or null when there is none. */
 static json_t *text_or_null(const char *text)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Drivers of PFs: a table of what the kernel's sources let be set on their VFs. */
+/* The table of PF drivers, and what a wish asks of them. */
 #include "src/vf/drivers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/text.h"
+#include "src/vf/vf_keys.h"
 
 #define CAN_LINK (CAN_LINK_ENABLE | CAN_LINK_DISABLE)
 
@@ -100,32 +103,64 @@ bool is_vfio_driver(const char *driver)
 	       (!strcmp(driver + len - 8, "vfio-pci") || !strcmp(driver + len - 8, "vfio_pci"));
 }
 
+/* Which key each is for; value: whether it is one only with the value that is wanted. */
+static const struct {
+	uint32_t can;
+	enum vf_key_id key;
+	bool value;
+} abilities[] = {
+	{CAN_8021AD, VF_KEY_VLAN_PROTO, true},
+	{CAN_SPOOFCHK, VF_KEY_SPOOFCHK, false},
+	{CAN_TRUST, VF_KEY_TRUST, false},
+	{CAN_MIN_RATE, VF_KEY_MIN_RATE, false},
+	{CAN_MAX_RATE, VF_KEY_MAX_RATE, false},
+	{CAN_LINK_ENABLE, VF_KEY_LINK_STATE, true},
+	{CAN_LINK_DISABLE, VF_KEY_LINK_STATE, true},
+	{CAN_QUERY_RSS, VF_KEY_QUERY_RSS, false},
+};
+
 /* What is zero, off or auto is what a VF without the setting has, and asks nothing of a driver. */
-static const char *wish_among(const struct vf_settings *w, uint32_t bits)
+static uint32_t asked_for(const struct vf_settings *w)
 {
-	if ((bits & CAN_8021AD) && (w->has & HAS_VLAN) && w->vlan && w->proto == VLAN_PROTO_8021AD)
-		return "vlan-proto 802.1ad";
-	if ((bits & CAN_SPOOFCHK) && (w->has & HAS_SPOOFCHK))
-		return "spoofchk";
-	if ((bits & CAN_TRUST) && (w->has & HAS_TRUST) && w->trust)
-		return "trust";
-	if ((bits & CAN_MIN_RATE) && (w->has & HAS_MIN_RATE) && w->min_rate)
-		return "min-rate";
-	if ((bits & CAN_MAX_RATE) && (w->has & HAS_MAX_RATE) && w->max_rate)
-		return "max-rate";
-	if ((bits & CAN_LINK_ENABLE) && (w->has & HAS_LINK_STATE) &&
-	    w->link_state == VF_LINK_ENABLE)
-		return "link-state enable";
-	if ((bits & CAN_LINK_DISABLE) && (w->has & HAS_LINK_STATE) &&
-	    w->link_state == VF_LINK_DISABLE)
-		return "link-state disable";
-	if ((bits & CAN_QUERY_RSS) && (w->has & HAS_QUERY_RSS) && w->query_rss)
-		return "query-rss";
-	return NULL;
+	uint32_t bits = 0;
+
+	if ((w->has & HAS_VLAN) && w->vlan && w->proto == VLAN_PROTO_8021AD)
+		bits |= CAN_8021AD;
+	if (w->has & HAS_SPOOFCHK)
+		bits |= CAN_SPOOFCHK;
+	if ((w->has & HAS_TRUST) && w->trust)
+		bits |= CAN_TRUST;
+	if ((w->has & HAS_MIN_RATE) && w->min_rate)
+		bits |= CAN_MIN_RATE;
+	if ((w->has & HAS_MAX_RATE) && w->max_rate)
+		bits |= CAN_MAX_RATE;
+	if ((w->has & HAS_LINK_STATE) && w->link_state == VF_LINK_ENABLE)
+		bits |= CAN_LINK_ENABLE;
+	if ((w->has & HAS_LINK_STATE) && w->link_state == VF_LINK_DISABLE)
+		bits |= CAN_LINK_DISABLE;
+	if ((w->has & HAS_QUERY_RSS) && w->query_rss)
+		bits |= CAN_QUERY_RSS;
+	return bits;
 }
 
 const char *nic_driver_refuses(const struct nic_driver *d, const struct vf_settings *want,
-			       bool maybe)
+			       bool maybe, char buf[DRIVER_WISH_LEN])
 {
-	return wish_among(want, maybe ? d->maybe : ~(d->can | d->maybe));
+	uint32_t bits = asked_for(want) & (maybe ? d->maybe : ~(d->can | d->maybe));
+	CLEANUP(str_free) struct str text = STR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(abilities); i++) {
+		const struct vf_key *k = &vf_keys[abilities[i].key];
+
+		if (!(bits & abilities[i].can))
+			continue;
+		str_append(&text, k->name);
+		if (abilities[i].value) {
+			str_append(&text, " ");
+			vf_key_print(k, want, false, &text);
+		}
+		snprintf(buf, DRIVER_WISH_LEN, "%s", str_get(&text));
+		return buf;
+	}
+	return NULL;
 }

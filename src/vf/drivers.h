@@ -42,10 +42,11 @@ const char *vfio_driver(const char *pf_driver, bool keep);
 bool is_vfio_driver(const char *driver);
 
 /*
- * The key of vfhook.cfg that this driver cannot do, or NULL if there is none.
- * With maybe, the key that it can do only sometimes.
+ * What the driver cannot do of what is wanted, as vfhook.cfg has it: a key, or a key and its value
+ * ("link-state enable"), in buf; NULL if there is none. With maybe, what it can do only sometimes.
  */
+#define DRIVER_WISH_LEN 32
 const char *nic_driver_refuses(const struct nic_driver *d, const struct vf_settings *want,
-			       bool maybe);
+			       bool maybe, char buf[DRIVER_WISH_LEN]);
 
 #endif

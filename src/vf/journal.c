@@ -16,6 +16,7 @@
 #include "src/base/run_dir.h"
 #include "src/base/text.h"
 #include "src/vf/lease.h"
+#include "src/vf/vf_keys.h"
 
 #define JOURNAL_MAX	1048576
 #define JOURNAL_VERSION 1 /* as with leases: raised when an older vfhook would misread it */

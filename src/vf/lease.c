@@ -15,6 +15,7 @@
 #include "src/base/json.h"
 #include "src/base/run_dir.h"
 #include "src/vf/owner.h"
+#include "src/vf/vf_keys.h"
 
 #define LEASE_MAX 16384
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "src/base/jsonout.h"
 #include "src/base/answer.h"
 #include "src/base/error.h"
 #include "src/base/jsonout.h"

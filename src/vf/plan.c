@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/vf/drivers.h"
+#include "src/vf/vf_keys.h"
 
 void plan_init(struct plan *p, enum plan_kind kind, uint32_t vmid)
 {

@@ -6,14 +6,12 @@
 #ifndef VFHOOK_VF_VF_H
 #define VFHOOK_VF_VF_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/base/jsonout.h"
 
 /*
  * One attribute is one rtnetlink message. The order is the order in which a VF
@@ -50,6 +48,7 @@ enum vf_link_state { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE };
 #define VLAN_PROTO_8021AD 0x88a8
 #define VLAN_ID_MAX	  4094 /* 4095 is reserved; some drivers take it all the same */
 #define VLAN_QOS_MAX	  7
+#define VF_RATE_MAX	  10000000 /* Mbit/s, of what may be asked for */
 
 /* As many as a PF can have: NumVFs is a 16-bit register (PCI Express, 9.3.3). */
 #define PF_VFS_MAX 65535
@@ -78,9 +77,6 @@ uint32_t vf_attr_bits(enum vf_attr attr);
 bool vf_attr_equal(enum vf_attr attr, const struct vf_settings *want,
 		   const struct vf_settings *now);
 
-/* Take over from `to` the members that bits (HAS_*) name; `now` has to report them already. */
-void vf_settings_merge(struct vf_settings *now, const struct vf_settings *to, uint32_t bits);
-
 /* The value as text: "vlan 20 qos 3 proto 802.1ad", "bc:24:11:..", "on", "max 500 Mbit/s". "-"
  * if s does not have it. Returns buf. */
 const char *vf_attr_value(enum vf_attr attr, const struct vf_settings *s, char *buf, size_t size);
@@ -88,17 +84,14 @@ const char *vf_attr_value(enum vf_attr attr, const struct vf_settings *s, char *
 /* All that s has, in one line: "MAC bc:.., VLAN 20, spoofchk on"; "nothing" if empty. */
 const char *vf_settings_describe(const struct vf_settings *s, char *buf, size_t size);
 
-/*
- * To and from JSON (leases, journal). print: as a member of something larger. to_json: a new
- * reference, NULL when memory ran out. from_json: -EINVAL with err; unknown keys are an error.
- */
-void vf_settings_print(const struct vf_settings *s, const char *key, struct json_out *o);
-json_t *vf_settings_to_json(const struct vf_settings *s);
-int vf_settings_from_json(const json_t *j, struct vf_settings *out, struct error *err);
+/* "802.1Q", "802.1ad"; one that is neither counts as the first. */
+const char *vf_vlan_proto_name(uint16_t proto);
+/* In either case of letters. 0, or -EINVAL for any other text, and for NULL. */
+int vf_vlan_proto_parse(const char *s, uint16_t *out);
 
 /* "auto", "enable", "disable". */
 const char *vf_link_state_name(enum vf_link_state state);
-/* 0, or -EINVAL if s is NULL or none of these. */
+/* 0, or -EINVAL for any other text, and for NULL. */
 int vf_link_state_parse(const char *s, enum vf_link_state *out);
 
 /* Refuses what no VF may have: zero, multicast. 0, or -EINVAL with err. */

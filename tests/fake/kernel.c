@@ -61,6 +61,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/vf/kernel_impl.h"
+#include "src/vf/vf_keys.h"
 
 #define PATIENCE_MS 1000
 #define STUCK_S	    60

@@ -471,28 +471,30 @@ static void test_drivers(void **state)
 				.link_state = VF_LINK_ENABLE,
 				.spoofchk = true,
 				.trust = true};
+	char buf[DRIVER_WISH_LEN];
 
 	(void)state;
 	assert_null(nic_driver("r8169"));
-	assert_string_equal(nic_driver_refuses(nic_driver("igb"), &w, false), "link-state enable");
-	assert_string_equal(nic_driver_refuses(nic_driver("ixgbe"), &w, false),
+	assert_string_equal(nic_driver_refuses(nic_driver("igb"), &w, false, buf),
 			    "link-state enable");
-	assert_null(nic_driver_refuses(nic_driver("i40e"), &w, false));
+	assert_string_equal(nic_driver_refuses(nic_driver("ixgbe"), &w, false, buf),
+			    "link-state enable");
+	assert_null(nic_driver_refuses(nic_driver("i40e"), &w, false, buf));
 	w.link_state = VF_LINK_DISABLE;
-	assert_null(nic_driver_refuses(nic_driver("ixgbe"), &w, false));
+	assert_null(nic_driver_refuses(nic_driver("ixgbe"), &w, false, buf));
 	/* What every VF is anyway asks nothing of the driver. */
 	w.link_state = VF_LINK_AUTO;
 	w.has |= HAS_MIN_RATE | HAS_QUERY_RSS;
-	assert_null(nic_driver_refuses(nic_driver("igb"), &w, false));
+	assert_null(nic_driver_refuses(nic_driver("igb"), &w, false, buf));
 	w.min_rate = 100;
-	assert_string_equal(nic_driver_refuses(nic_driver("i40e"), &w, false), "min-rate");
-	assert_null(nic_driver_refuses(nic_driver("ice"), &w, false));
-	assert_string_equal(nic_driver_refuses(nic_driver("ice"), &w, true), "min-rate");
-	assert_null(nic_driver_refuses(nic_driver("bnxt_en"), &w, true));
+	assert_string_equal(nic_driver_refuses(nic_driver("i40e"), &w, false, buf), "min-rate");
+	assert_null(nic_driver_refuses(nic_driver("ice"), &w, false, buf));
+	assert_string_equal(nic_driver_refuses(nic_driver("ice"), &w, true, buf), "min-rate");
+	assert_null(nic_driver_refuses(nic_driver("bnxt_en"), &w, true, buf));
 	w = (struct vf_settings){.has = HAS_VLAN, .vlan = 20, .proto = VLAN_PROTO_8021AD};
-	assert_string_equal(nic_driver_refuses(nic_driver("mlx5_core"), &w, false),
+	assert_string_equal(nic_driver_refuses(nic_driver("mlx5_core"), &w, false, buf),
 			    "vlan-proto 802.1ad");
-	assert_string_equal(nic_driver_refuses(nic_driver("bnxt_en"), &w, true),
+	assert_string_equal(nic_driver_refuses(nic_driver("bnxt_en"), &w, true, buf),
 			    "vlan-proto 802.1ad");
 }
 

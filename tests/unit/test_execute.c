@@ -18,6 +18,7 @@
 #include "src/vf/plan_start.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/vf_keys.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

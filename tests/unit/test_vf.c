@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/base/json.h"
 #include "src/vf/vf.h"
+#include "src/vf/vf_keys.h"
 #include "tests/unit/tree.h"
 
 static const struct vf_settings full = {
