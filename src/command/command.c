@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Command lines taken apart, and what all commands print in the same way. */
 #include "src/command/command.h"
 
 #include <errno.h>

@@ -11,9 +11,12 @@
 
 #define BOOT_CFG "var/lib/vfhook/boot.cfg"
 
-/* Write it anew if it has to change; without pools that want VFs here it goes. */
+/*
+ * Write it anew from c if it has to change; without pools that want VFs here it goes. A dry run
+ * only tells. 0 or a negative errno with err.
+ */
 int bootcfg_save(struct hook *h, const struct config *c, struct error *err);
-/* A missing one is an empty one. */
+/* A missing one is an empty one. config_free() *out. 0 or a negative errno with err. */
 int bootcfg_load(struct hook *h, struct config *out, struct error *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The lock on vfhook.cfg: taken, waited for, and the words where it cannot be had. */
 #include "src/port/cfs_lock.h"
 
 #include <errno.h>

@@ -20,7 +20,10 @@ struct cfs_lock {
 
 #define CFS_LOCK_INIT ((struct cfs_lock){-1, -1, false})
 
-/* Waits at most 10 s. -EROFS without quorum. */
+/*
+ * Waits at most 10 s, for each of the two. -EWOULDBLOCK: another run or node has it; -EROFS: no
+ * quorum. cfs_unlock() it, after a failure too.
+ */
 int cfs_lock(int root, struct cfs_lock *l, struct error *err);
 void cfs_unlock(struct cfs_lock *l);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What PVE has of a VM is changed: by REST, or as root by its own `qm set`. */
 #include "src/port/port_changes.h"
 
 #include <errno.h>

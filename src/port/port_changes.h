@@ -29,10 +29,16 @@ int ports_change_hostpci(struct hook *h, const struct guest_config *g,
 void ports_tell_hostpci(struct hook *h, const struct guest_config *g,
 			const struct hostpci_change *changes, size_t n);
 
-/* `qm set <vmid> --<option> <value>`, as root@pam on this node. Takes the VM's lock. */
+/*
+ * `qm set <vmid> <option> <value>`, as root@pam on this node; qm takes PVE's lock on the VM, so it
+ * must not be ours then. -EREMOTEIO: qm failed; what it says goes nowhere.
+ */
 int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err);
 
-/* The config of a VM that is on this node, or an error that says where it is instead. */
+/*
+ * The config of a VM that is on this node, guest_config_free() it. -ENOENT with err: it is on the
+ * node that err names, a container, or nowhere.
+ */
 int guest_here(struct hook *h, uint32_t vmid, struct guest_config *g, struct error *err);
 
 /* Where in the cluster the guest is. 1: a VM, on that node; 0: nowhere; -EINVAL: a container. */

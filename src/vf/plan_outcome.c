@@ -2,6 +2,8 @@
 /* What a plan would leave behind, and the plan that takes it back: looked at, not done. */
 #include "src/vf/plan_outcome.h"
 
+#include "src/vf/vf_keys.h"
+
 #include <errno.h>
 #include <string.h>
 
