@@ -12,8 +12,10 @@
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "pveapi/guest.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
 #include "pveapi/mapping.h"
+#include "pveapi/node.h"
 
 #define RUN_DIR	  "run/vfhook"
 #define LOCK_DIR  RUN_DIR "/locks" /* root's alone: whoever can open a lock can hold it */
@@ -23,27 +25,16 @@
 #define TRY_FOR_MS    20000
 #define PAUSE_MIN_MS  40
 #define PAUSE_MAX_MS  2000
-#define NODE_MAX_LEN  63
 #define UPID_MAX_LEN  512
 #define VALUE_MAX_LEN 4096
 
 /* Checks of what goes into a path */
 
-static int check_node(const char *node, struct error *err)
-{
-	char shown[80];
-
-	if (is_plain_name(node, NODE_MAX_LEN))
-		return 0;
-	return fail(err, EINVAL, "\"%s\" is no node name",
-		    text_clean(node ? node : "", shown, sizeof(shown)));
-}
-
 static int check_vm(const char *node, uint32_t vmid, struct error *err)
 {
 	if (vmid < PVE_VMID_MIN || vmid > PVE_VMID_MAX)
 		return fail(err, EINVAL, "%u is no VM id", vmid);
-	return check_node(node, err);
+	return pve_node_check(node, err);
 }
 
 static int check_mapping_id(const char *id, struct error *err)
@@ -280,7 +271,7 @@ static bool is_line(const char *s)
 
 static int check_wish(const struct wish *w, struct error *err)
 {
-	int ret = check_node(w->node, err);
+	int ret = pve_node_check(w->node, err);
 
 	if (!ret)
 		ret = check_mapping_id(w->id, err);
@@ -562,7 +553,7 @@ int api_task_wait(struct rest *r, const char *node, const char *upid, int timeou
 	CLEANUP(str_free) struct str path = STR_INIT;
 	long long end = clock_ms() + timeout_ms;
 	int pause = 50;
-	int ret = check_node(node, err);
+	int ret = pve_node_check(node, err);
 
 	if (ret < 0)
 		return ret;

@@ -13,8 +13,8 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "pveapi/guest.h"
 #include "pveapi/lines.h"
+#include "pveapi/node.h"
 
 #define CA_PATH	      "etc/pve/pve-root-ca.pem"
 #define NODE_PATH     "etc/pve/local/pve-ssl.pem"

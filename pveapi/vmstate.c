@@ -11,7 +11,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "pveapi/guest.h"
+#include "pveapi/limits.h"
 #include "pveapi/lines.h"
 #include "pveapi/section.h"
 

@@ -14,7 +14,7 @@
 #include "src/base/answer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "pveapi/guest.h"
+#include "pveapi/limits.h"
 
 /*
  * Try PVE's own lock on the VM's config, /var/lock/qemu-server/lock-<vmid>.conf
