@@ -10,7 +10,7 @@
 #include "src/base/file.h"
 #include "src/port/port_changes.h"
 #include "src/base/say.h"
-#include "pveapi/api.h"
+#include "pveapi/api_vm.h"
 #include "pveapi/ha.h"
 #include "pveapi/task.h"
 #include "pveapi/vmstate.h"

@@ -19,7 +19,7 @@
 #include "src/port/events.h"
 #include "hook/job_control.h"
 #include "src/base/say.h"
-#include "pveapi/api.h"
+#include "pveapi/api_vm.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
 

@@ -57,6 +57,16 @@ static inline bool span_is(struct span s, const char *text)
 	return s.len == strlen(text) && !memcmp(s.p, text, s.len);
 }
 
+/* Into a string, if it fits and has no NUL in it. */
+static inline bool span_copy(struct span s, char *buf, size_t size)
+{
+	if (s.len >= size || memchr(s.p, '\0', s.len))
+		return false;
+	memcpy(buf, s.p, s.len);
+	buf[s.len] = '\0';
+	return true;
+}
+
 /* Cuts *rest at the first sep: what is before it goes to *part. False when *rest is used up. */
 static inline bool span_cut(struct span *rest, char sep, struct span *part)
 {

@@ -18,6 +18,7 @@
 #include "pveapi/node.h"
 #include "pveapi/mapping.h"
 #include "pveapi/rest.h"
+#include "pveapi/rest_token.h"
 #include "src/vf/execute.h"
 #include "src/vf/kernel.h"
 #include "src/vf/plan.h"

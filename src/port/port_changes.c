@@ -16,7 +16,7 @@
 #include "src/base/file.h"
 #include "src/port/mac.h"
 #include "src/base/say.h"
-#include "pveapi/api.h"
+#include "pveapi/api_vm.h"
 #include "pveapi/storage.h"
 #include "pveapi/section.h"
 

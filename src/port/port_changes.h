@@ -8,7 +8,7 @@
 
 #include "src/command/command.h"
 #include "src/port/vm_ports.h"
-#include "pveapi/api.h"
+#include "pveapi/api_vm.h"
 
 #define OUR_HOOKSCRIPT "local:snippets/vfhook"
 
