@@ -31,10 +31,10 @@ static int locate(struct boot *b, struct error *err)
 	return 0;
 }
 
-static bool some_may_come(const struct boot *b)
+static bool some_may_appear(const struct boot *b)
 {
 	for (size_t i = 0; i < b->n_where; i++) {
-		if (may_come(&b->where[i], b->nics, b->n_nics))
+		if (pf_may_appear(&b->where[i], b->nics, b->n_nics))
 			return true;
 	}
 	return false;
@@ -47,7 +47,7 @@ int boot_locate(struct boot *b, struct error *err)
 	for (;;) {
 		if (locate(b, err) < 0)
 			return error_code(err);
-		if (!some_may_come(b) || !deadline_left(&end) || b->h->dry_run)
+		if (!some_may_appear(b) || !deadline_left(&end) || b->h->dry_run)
 			return 0;
 		nap_ms(NAP_MS);
 	}

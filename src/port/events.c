@@ -15,6 +15,9 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
+#include "src/base/jsonout.h"
+#include "src/base/text.h"
+#include "pveapi/limits.h"
 
 #define DIR_PATH "var/lib/vfhook"
 #define NAME	 "events"

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/hook.h"
+#include "pveapi/hostpci.h"
+#include "src/port/mapping_id.h"
+#include "src/vf/vf.h"
 
 static void __attribute__((format(printf, 3, 4)))
 verdict(struct entry *e, enum entry_verdict v, const char *fmt, ...)

@@ -6,14 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/answer.h"
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/port/hook_lock.h"
+#include "src/port/mapping_id.h"
 #include "src/port/objects.h"
 #include "src/port/mapping_owner.h"
-#include "src/port/reclaim.h"
+#include "src/port/mapping_vf.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
-#include "src/port/vm_ports.h"
+#include "src/base/text.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_names.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/mapping.h"
+#include "pveapi/process.h"
+#include "pveapi/rest.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/plan.h"
 
 #define REST_WAIT_MS 60000
 /* Worse than any number of ports, which PVE does not start without us. */

@@ -9,9 +9,13 @@
 #ifndef VFHOOK_PORT_MAPPING_FOLLOW_H
 #define VFHOOK_PORT_MAPPING_FOLLOW_H
 
+#include <stddef.h>
+
 #include "src/base/clock.h"
-#include "src/port/hook.h"
+#include "src/base/error.h"
 #include "src/port/cluster_vfs.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/vf/sysfs.h"
 
 /* The facts for the mapping of one port. */

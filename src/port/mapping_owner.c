@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/port/hook.h"
+#include "src/port/config.h"
+#include "src/port/mapping_id.h"
 
 bool mapping_has_our_mark(const struct mapping *m)
 {

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/text.h"
+#include "src/vf/kernel.h"
 
 static void read_nic(struct hook *h, const struct pf_info *info, struct nic *out)
 {
@@ -113,7 +115,7 @@ int pfs_locate(const struct config *c, const char *node, const struct nic *nics,
 	return 0;
 }
 
-bool may_come(const struct pf_where *w, const struct nic *nics, size_t n)
+bool pf_may_appear(const struct pf_where *w, const struct nic *nics, size_t n)
 {
 	if (w->place == PF_HERE || w->place == PF_MOVED)
 		return false;

@@ -10,10 +10,18 @@
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
 #include "src/port/apply.h"
+#include "src/port/hook_lock.h"
+#include "src/port/hostpci_judge.h"
+#include "src/port/hostpci_planned.h"
+#include "src/port/mapping_id.h"
+#include "src/port/mapping_nodes.h"
+#include "src/port/mapping_plan.h"
 #include "src/port/objects.h"
-#include "src/port/cluster_vfs.h"
 #include "src/base/say.h"
 #include "src/vf/journal.h"
+#include "src/vf/snapshot.h"
+#include "src/vf/vf.h"
+#include "pveapi/limits.h"
 
 #define LOCK_WAIT_MS 30000
 

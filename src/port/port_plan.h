@@ -7,7 +7,15 @@
 #ifndef VFHOOK_PORT_PORT_PLAN_H
 #define VFHOOK_PORT_PORT_PLAN_H
 
+#include <stdint.h>
+
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/port/vm_ports.h"
+#include "pveapi/guest.h"
+#include "src/base/error.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
 
 /* Into what is known of the config, so that the VM can be judged as it would be. */
 int vm_ports_add(struct vm_ports *v, const struct port *p, struct error *err);

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/text.h"
+#include "src/port/config.h"
+#include "src/vf/plan.h"
+
 const char *firmware_words(const struct pf_info *pf, char *buf, size_t size)
 {
 	char addr[PCI_ADDR_LEN];

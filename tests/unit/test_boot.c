@@ -66,7 +66,7 @@ static void where_is(const char *pf_line, const struct nic *nics, size_t n, enum
 	} else {
 		assert_null(w[0].nic);
 	}
-	assert_int_equal(may_come(&w[0], nics, n), comes);
+	assert_int_equal(pf_may_appear(&w[0], nics, n), comes);
 	free(w);
 	config_free(&c);
 }

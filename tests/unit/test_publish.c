@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/base/cleanup.h"
-#include "src/port/cluster_vfs.h"
+#include "src/port/mapping_nodes.h"
 #include "tests/unit/tree.h"
 
 #define TOLD "etc/pve/nodes/pve2/vfhook.json"
