@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The phases that PVE calls a hookscript in, and the detached jobs. Each returns the exit status of
- * the process. */
+/*
+ * The phases that PVE calls a hookscript in, and the detached jobs. Each returns the exit status of
+ * the process.
+ */
 #ifndef VFHOOK_HOOK_PHASES_H
 #define VFHOOK_HOOK_PHASES_H
 

@@ -12,16 +12,19 @@
 #include "src/vf/plan.h"
 #include "src/port/context.h"
 
-/* Carry a plan out: execute(). */
+/*
+ * Carry a plan out: execute(), of which it has its errors. A dry run tells the steps, and takes
+ * them for done (foresee()). What the plan has locked to keep a VM off is unlocked then.
+ */
 int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err);
-/* What a crashed run left for the owner's VM: recover(). */
+/* What a crashed run left for the owner's VM: recover(), 1 if there was something. */
 int apply_recovery(struct hook *h, const struct owner *o, struct error *err);
 /*
  * The same for what it left on PVE's side, o is of owner_lock_config(). Not for a phase: PVE's lock
  * on the VM is held around it.
  */
 int apply_config_recovery(struct hook *h, const struct owner *o, struct error *err);
-/* Replace a lease of the owner's: lease_write(). */
+/* Replace a lease of the owner's: lease_write(). 0, or a negative errno with err. */
 int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, struct error *err);
 
 #endif

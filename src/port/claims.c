@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading reservations, guests' configs and mappings, and counting who may want what. */
 #include "src/port/claims.h"
 
 #include <errno.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What every phase and command works with: the root, the node's name, the connections, and what is
- * known of this run. */
+/*
+ * What every phase and command works with: the root, the node's name, the connections, and what is
+ * known of this run.
+ */
 #ifndef VFHOOK_PORT_CONTEXT_H
 #define VFHOOK_PORT_CONTEXT_H
 
@@ -15,7 +17,7 @@
 #include "src/port/config.h"
 #include "src/port/vm_locks.h"
 
-struct vfs_maker;
+struct vfs_maker; /* src/host/remake.h */
 
 struct hook {
 	int root;	       /* descriptor of "/", or of --root DIR */
@@ -30,8 +32,7 @@ struct hook {
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
 	/* Boot's and repair's alone: may make VFs, and take them away (src/host/remake.h). */
 	const struct vfs_maker *maker;
-	/* The locks of a VM that is off, and kept so (OBJECT_OFF) while what it needs is taken
-	 * away. */
+	/* Of a VM that is off, and kept so (OBJECT_OFF) while what it needs is taken away. */
 	struct vm_locks off;
 	bool new_mapping;     /* the last plan of a start changes a mapping */
 	struct plan foreseen; /* a dry run's: what would have been done by now (src/port/seen.h) */

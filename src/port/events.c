@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading and writing the files of events, under their lock. */
 #include "src/port/events.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* In the order of a start: PVE's lock, whose holder is our parent in a phase, then ours. */
+/* A lock that is taken, or looked at in a dry run. */
 #include "src/port/hook_lock.h"
 
 #include <errno.h>

@@ -28,8 +28,9 @@ int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner
 		     struct error *err);
 
 /*
- * False at once if anybody else holds one of them, or one cannot be taken: l->why tells which. A
- * dry run only looks whether it could.
+ * Both locks, without waiting: *l is VM_LOCKS_INIT, and is to be released with vm_locks_drop() in
+ * any case. False at once if anybody else holds one of them, or one cannot be taken: l->why tells
+ * which. A dry run only looks whether it could.
  */
 bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What each shape of hostpciN means beside its port. */
 #include "src/port/hostpci_judge.h"
 
 #include <stdarg.h>

@@ -22,7 +22,10 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 int mac_check_free(struct hook *h, const struct config *c, uint32_t vmid, unsigned slot,
 		   const uint8_t mac[6], struct error *err);
 
-/* Make a port's address, and keep it for ever; a dry run makes one that stands for it. */
+/*
+ * Make an address for a port of c, and keep it for ever in vfhook.cfg; a dry run makes one that
+ * stands for it, and says so. 0, or a negative errno with err.
+ */
 int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err);
 
 #endif

@@ -8,9 +8,9 @@
 
 #include "src/port/config.h"
 
-/* "vf-100-0": the id of a port's mapping. Returns buf. */
+/* "vf-100-0" for VM 100 and hostpci0: the id of a port's mapping. Returns buf. */
 const char *port_mapping_id(uint32_t vmid, unsigned slot, char buf[NAME_LEN]);
-/* The reverse; false if id is no mapping of ours. */
+/* The reverse, vmid and slot only set then; false if id is not called like a mapping of ours. */
 bool port_mapping_parse(const char *id, uint32_t *vmid, unsigned *slot);
 /* "vf-100-": what the ids of a VM's mappings begin with. Returns buf. */
 const char *port_mapping_prefix(uint32_t vmid, char buf[NAME_LEN]);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* By its comment, or by what goes with it. */
 #include "src/port/mapping_owner.h"
 
 #include <errno.h>

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/base/text.h"
 #include "pveapi/hostpci.h"
 #include "pveapi/mapping.h"
 #include "src/port/config.h"
@@ -16,24 +15,6 @@
 #include "src/port/mapping_owner.h"
 #include "src/port/mapping_vf.h"
 #include "src/port/objects.h"
-
-/* Does the mapping already say exactly this, once, for this node? */
-static bool mapping_says(const struct hook *h, const struct vm_ports *v, const char *id,
-			 const struct vf_info *vf)
-{
-	const struct mapping *m = mapping_find(&v->mappings, id);
-	const struct mapping_entry *e;
-	char addr[PCI_ADDR_LEN];
-	char group[16];
-	size_t n = 0;
-
-	e = m ? mapping_node_entry(m, h->node, &n) : NULL;
-	snprintf(group, sizeof(group), "%d", vf->iommu_group);
-	/* PVE compares these texts as they stand (PVE::Mapping::PCI assert_valid). */
-	return e && n == 1 && !m->mdev && !e->unknown_key &&
-	       !strcmp(e->path, pci_addr_format(&vf->addr, addr)) && !strcmp(e->id, vf->id) &&
-	       !strcmp(e->subsystem_id, vf->subsystem_id) && !strcmp(e->iommugroup, group);
-}
 
 /* The plan makes the port: what is called like its mapping is not the port's. */
 static bool makes_port(const struct plan *p, uint32_t vmid, unsigned slot)
@@ -71,12 +52,12 @@ int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const 
 	size_t n;
 
 	port_mapping_id(v->guest.vmid, slot, id);
-	if (mapping_says(h, v, id, vf))
+	m = mapping_find(&v->mappings, id);
+	if (mapping_says(m, h->node, vf))
 		return 0;
 	entry = vf_map_entry(h, vf);
 	if (!entry)
 		return fail(err, ENOMEM, "out of memory");
-	m = mapping_find(&v->mappings, id);
 	if (m && !is_our_mapping(v, slot, m, p))
 		return mapping_refuse(id, err);
 	old = m ? mapping_node_entry(m, h->node, &n) : NULL;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Comparing pools with the NICs there are. */
 #include "src/port/pf_where.h"
 
 #include <errno.h>

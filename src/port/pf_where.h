@@ -52,7 +52,7 @@ struct pf_where {
 int pfs_locate(const struct config *c, const char *node, const struct nic *nics, size_t n,
 	       struct pf_where **out, size_t *n_out);
 
-/* Can the PF still turn up, since some NIC's driver has made no interface yet? */
+/* Can a PF that is not here still come, since some NIC's driver has made no interface yet? */
 bool pf_may_appear(const struct pf_where *w, const struct nic *nics, size_t n);
 
 #endif

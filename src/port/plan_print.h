@@ -6,8 +6,9 @@
 #include "src/vf/plan.h"
 #include "src/port/context.h"
 
-/* The plan's steps and REST calls in words, and why each VF was or was not taken. */
+/* The plan's steps, and what would be sent for each. */
 void plan_print(struct hook *h, const struct plan *p);
+/* Why each VF was or was not taken. */
 void notes_print(const struct plan *p);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Each step from what is there now to what is wanted. */
 #include "src/port/port_plan.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* By the leases, and by what the QEMU process has. */
 #include "src/port/running_vf.h"
 
 #include <errno.h>

@@ -17,7 +17,7 @@
 enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,
 		       struct error *err);
 
-/* Write into a lease that this process runs with it. */
+/* Write into a lease that this process runs with it. 0, or a negative errno with err. */
 int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
 		 const struct proc_id *qemu, struct error *err);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* In the terms of drivers and of `vfhook pool`. */
 #include "src/port/vf_advice.h"
 
 #include <errno.h>
