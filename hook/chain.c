@@ -13,6 +13,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/port/config.h"
 #include "src/port/events.h"
 #include "src/base/say.h"
 #include "pveapi/storage.h"

@@ -11,9 +11,9 @@
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "pveapi/lines.h"
-#include "pveapi/mapping.h"
 #include "pveapi/node.h"
 #include "pveapi/section.h"
+#include "pveapi/sha1.h"
 
 #define NUMA_MAX      8 /* PVE/QemuServer/Memory.pm: $MAX_NUMA */
 #define NUMA_NODE_MAX 1023

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading certificates (DER), and choosing the one to trust. */
 #include "pveapi/tls.h"
 
 #include <arpa/inet.h>

@@ -12,8 +12,6 @@
 #include "src/base/text.h"
 #include "pveapi/limits.h"
 #include "pveapi/process.h"
-#include "pveapi/reservations.h"
-#include "pveapi/vm_lock.h"
 
 /*
  * Does the VM run on this node? The pid of /run/qemu-server/<vmid>.pid lives, and its command line

@@ -6,6 +6,8 @@
 
 #include "src/check/pf_facts.h"
 #include "src/vf/drivers.h"
+#include "src/vf/kernel.h"
+#include "src/port/config.h"
 
 /* Adds findings about one PF. */
 struct pf_judge {

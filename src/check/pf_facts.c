@@ -11,6 +11,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/host/pf_name.h"
+#include "src/vf/kernel.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
 #define NET_DIR	     "sys/class/net"

@@ -10,13 +10,27 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
+#include "src/port/hostpci_judge.h"
+#include "src/port/mapping_id.h"
 #include "src/port/objects.h"
 #include "src/port/mapping_owner.h"
 #include "src/port/port_plan.h"
 #include "src/port/port_changes.h"
 #include "src/port/reclaim.h"
+#include "src/port/vm_ports.h"
 #include "src/base/say.h"
+#include "pveapi/guest.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "pveapi/process.h"
+#include "pveapi/rest_token.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
 
 #define MAX_TRIES 3
 

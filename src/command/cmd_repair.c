@@ -16,15 +16,20 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/port/apply.h"
+#include "src/port/context.h"
 #include "src/command/command.h"
 #include "src/host/remake.h"
 #include "src/command/repair.h"
 #include "src/port/events.h"
+#include "src/port/hook_lock.h"
+#include "src/port/reclaim.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
 #include "src/port/watch_note.h"
-#include "pveapi/vmstate.h"
+#include "pveapi/guest_list.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 
 #define LOCK_WAIT_MS 5000
 /* As many VFs again as there were: what boot gives one PF at most. */

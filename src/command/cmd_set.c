@@ -10,14 +10,25 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
 #include "src/port/mac.h"
 #include "src/port/objects.h"
 #include "src/port/port_plan.h"
 #include "src/port/port_changes.h"
 #include "src/port/reclaim.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
+#include "pveapi/guest.h"
+#include "pveapi/process.h"
+#include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
+#include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 
 #define LOCK_WAIT_MS 30000
 

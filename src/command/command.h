@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "src/port/hook.h"
+#include "src/port/context.h"
 
 enum {
 	EXIT_DONE = 0,	  /* done, or nothing to do */

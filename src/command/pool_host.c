@@ -12,6 +12,7 @@
 #include "src/host/host_use.h"
 #include "src/show/inventory.h"
 #include "src/base/say.h"
+#include "src/vf/snapshot.h"
 
 /* --- Before a pool takes a PF --- */
 

@@ -4,7 +4,8 @@
 #define VFHOOK_COMMAND_POOL_HOST_H
 
 #include "src/port/config.h"
-#include "src/port/hook.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /*
  * Before the pool is written: tell which VFs are in use on this host and would come without a

@@ -8,12 +8,22 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/port/apply.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/port/mapping_id.h"
 #include "src/port/mapping_owner.h"
 #include "src/port/port_plan.h"
+#include "src/port/vm_locks.h"
 #include "src/command/repair.h"
 #include "src/base/say.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_list.h"
+#include "pveapi/mapping.h"
+#include "pveapi/process.h"
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
 
 /* --- Ports and mappings of VMs that are gone --- */
 

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
 #include "src/port/pf_where.h"
 #include "src/command/repair.h"
+#include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 
 static const char *name_of(const struct pf_where *w, char buf[64])
 {

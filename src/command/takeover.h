@@ -6,8 +6,12 @@
 #ifndef VFHOOK_COMMAND_TAKEOVER_H
 #define VFHOOK_COMMAND_TAKEOVER_H
 
-#include "src/port/hook.h"
-#include "pveapi/vmstate.h"
+#include "pveapi/guest.h"
+#include "pveapi/process.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/vf/plan.h"
+#include "src/vf/sysfs.h"
 
 struct takeover {
 	struct vf_info vf;

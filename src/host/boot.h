@@ -4,9 +4,11 @@
 #define VFHOOK_HOST_BOOT_H
 
 #include "src/base/clock.h"
-#include "src/port/hook.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/port/pf_where.h"
 #include "src/host/remake.h"
+#include "src/vf/owner.h"
 
 struct boot {
 	struct hook *h;

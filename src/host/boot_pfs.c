@@ -10,6 +10,8 @@
 #include "src/host/boot.h"
 #include "src/host/pf_name.h"
 #include "src/base/say.h"
+#include "src/port/config.h"
+#include "src/port/pf_where.h"
 
 /* For drivers that are still being loaded, and for a cluster that is still coming together. */
 #define NETDEV_WAIT_MS 30000

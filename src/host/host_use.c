@@ -11,6 +11,7 @@
 #include "src/base/file.h"
 #include "src/port/host_vfs_config.h"
 #include "src/vf/plan.h"
+#include "src/vf/sysfs.h"
 
 #define MAX_FILE  (256UL * 1024)
 #define MAX_FILES 1024 /* of one folder */

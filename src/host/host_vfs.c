@@ -10,11 +10,16 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/port/apply.h"
+#include "src/port/config.h"
 #include "src/base/bounded.h"
 #include "src/port/host_vfs_config.h"
 #include "src/host/host_use.h"
 #include "src/base/say.h"
+#include "src/vf/kernel.h"
+#include "src/vf/lease.h"
 #include "src/vf/plan.h"
+#include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 
 /* Its module may have to be loaded first, and iavf makes its interface some seconds later. */
 #define DRIVER_WAIT_MS 15000

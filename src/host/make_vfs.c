@@ -10,6 +10,9 @@
 #include "src/host/remake.h"
 #include "src/base/say.h"
 #include "src/port/vf_advice.h"
+#include "src/vf/kernel.h"
+#include "src/vf/lease.h"
+#include "src/vf/plan.h"
 
 void vfs_decide(const struct vfs_facts *f, struct vfs_plan *p)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writing and reading boot.cfg. */
 #include "src/port/boot_config.h"
 
 #include <errno.h>

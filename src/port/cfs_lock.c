@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Making and keeping the directory that is the lock. */
 #include "src/port/cfs_lock.h"
 
 #include <errno.h>

@@ -8,7 +8,11 @@
 #define VFHOOK_PORT_KEEP_DRIVER_H
 
 #include "src/check/check.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/plan.h"
+#include "src/vf/snapshot.h"
 
 /*
  * The steps that bind what was chosen for ports with driver=keep, behind those of plan_start(),

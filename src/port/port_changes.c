@@ -17,8 +17,9 @@
 #include "src/port/mac.h"
 #include "src/base/say.h"
 #include "pveapi/api_vm.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
 #include "pveapi/storage.h"
-#include "pveapi/section.h"
 
 const char *const wish_keys[WISH_COUNT] = {
 	[WISH_MAC] = "mac",

@@ -7,8 +7,10 @@
 #define VFHOOK_PORT_PORT_CHANGES_H
 
 #include "src/command/command.h"
-#include "src/port/vm_ports.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "pveapi/api_vm.h"
+#include "pveapi/guest.h"
 
 #define OUR_HOOKSCRIPT "local:snippets/vfhook"
 

@@ -9,6 +9,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/port/mapping_id.h"
 #include "hook/chain.h"
 #include "src/check/check_pve.h"
 #include "src/host/remake.h"
@@ -16,6 +17,12 @@
 #include "src/base/say.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_names.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
 
 #define FUNCTIONS 8 /* of a PCI device */
 

@@ -6,6 +6,11 @@
 #include "src/base/cleanup.h"
 #include "src/show/status.h"
 #include "src/show/table.h"
+#include "pveapi/limits.h"
+#include "src/port/config.h"
+#include "src/vf/kernel.h"
+#include "src/vf/lease.h"
+#include "src/vf/sysfs.h"
 
 enum {
 	COL_VF,

@@ -6,6 +6,10 @@
 #include "hook/main.c"
 #undef main
 #include "tests/fuzz/fuzz.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "src/port/config.h"
+#include "src/port/mapping_id.h"
 
 #define WORDS 16
 

@@ -2,6 +2,8 @@
 /* vfhook.cfg, read and edited. max_len=768 */
 #include "src/port/config.c"
 #include "tests/fuzz/fuzz.h"
+#include "pveapi/limits.h"
+#include "src/vf/sysfs.h"
 
 /* Are the sections of b those of a, but for the one left out (SIZE_MAX: none)? */
 static void same_ports(const struct config *a, const struct config *b, size_t but)

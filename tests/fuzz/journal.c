@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A journal as JSON, and its undoing. max_len=2048 */
 #include "src/vf/journal.c"
+#include "src/vf/plan.h"
 #include "tests/fuzz/fuzz.h"
 
 static json_t *to_json(const struct plan *p)

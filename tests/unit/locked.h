@@ -5,6 +5,8 @@
 
 #include "src/vf/execute.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
 
 static inline struct owner *owner_of(int root, uint32_t vmid)
 {

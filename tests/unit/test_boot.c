@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/port/cluster_vfs.h"
+#include "src/port/config.h"
 #include "src/port/pf_where.h"
 #include "src/host/make_vfs.h"
 #include "src/port/mapping_follow.h"
+#include "src/vf/sysfs.h"
 
 #include <cmocka.h>
 

@@ -13,6 +13,8 @@
 #include "src/vf/drivers.h"
 
 #include "tests/unit/tree.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 static struct report report;
 

@@ -7,6 +7,12 @@
 
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
+#include "src/vf/kernel.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
+#include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 #include "src/base/json.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
+#include "src/vf/lease.h"
+#include "src/vf/plan.h"
 #include "src/base/json.h"
 #include "tests/unit/tree.h"
 

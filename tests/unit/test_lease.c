@@ -3,6 +3,7 @@
 
 #include "src/base/json.h"
 #include "src/vf/lease.h"
+#include "src/vf/owner.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

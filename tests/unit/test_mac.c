@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/port/config.h"
 #include "src/port/mac.h"
 #include "tests/unit/tree.h"
 

@@ -3,6 +3,8 @@
 #include "src/base/cleanup.h"
 #include "src/port/mapping_vf.h"
 #include "tests/unit/tree.h"
+#include "pveapi/mapping.h"
+#include "src/vf/sysfs.h"
 
 #define RIGHT "id=8086:10ca,iommugroup=17,node=pve1,path=0000:06:10.1,subsystem-id=8086:1234"
 

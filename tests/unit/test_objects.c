@@ -2,6 +2,9 @@
 /* Steps that set an object outside of VFs from one text to another: all undone, or all finished. */
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
 #include "tests/unit/tree.h"
 
 #include "tests/unit/locked.h"

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Plans out of snapshots that are built by hand: no file, no kernel. */
+#include "src/vf/kernel.h"
+#include "src/vf/lease.h"
 #include "src/vf/plan.h"
+#include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 
 #define PFS 3

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/port/mapping_nodes.h"
+#include "src/port/vm_ports.h"
 #include "tests/unit/tree.h"
+#include "src/vf/plan.h"
 
 #define TOLD "etc/pve/nodes/pve2/vfhook.json"
 

@@ -12,7 +12,6 @@
 #include "src/base/file.h"
 #include "pveapi/api_mapping.h"
 #include "pveapi/api_vm.h"
-#include "pveapi/mapping.h"
 #include "pveapi/rest.h"
 #include "pveapi/rest_token.h"
 

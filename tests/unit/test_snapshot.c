@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/vf/kernel.h"
+#include "src/vf/lease.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

@@ -6,9 +6,15 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "pveapi/process.h"
+#include "pveapi/reservations.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
+#include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 
