@@ -6,7 +6,7 @@
 #ifndef VFHOOK_HOOK_CHAIN_H
 #define VFHOOK_HOOK_CHAIN_H
 
-#include "src/port/hook.h"
+#include "src/port/context.h"
 
 /*
  * Run the VM's chained script with <vmid> <phase>. Returns its exit status (128

@@ -14,7 +14,8 @@
 #ifndef VFHOOK_HOOK_JOB_CONTROL_H
 #define VFHOOK_HOOK_JOB_CONTROL_H
 
-#include "src/port/hook.h"
+#include "pveapi/guest.h"
+#include "src/port/context.h"
 
 /* What a job is to do once hostpciN is written. */
 enum job_kind {

@@ -13,13 +13,18 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/port/context.h"
 #include "src/port/events.h"
-#include "src/port/hook.h"
+#include "src/port/hook_lock.h"
 #include "src/port/running_vf.h"
 #include "src/port/reclaim.h"
+#include "src/port/seen.h"
+#include "hook/phases.h"
 #include "hook/restart_job.h"
 #include "src/base/say.h"
 #include "src/port/vm_ports.h"
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
 #include "pveapi/qmp.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
@@ -27,6 +32,7 @@
 #include "src/vf/plan.h"
 #include "src/vf/plan_cut_off.h"
 #include "src/vf/port_wish.h"
+#include "src/vf/sysfs.h"
 
 #define LOCK_WAIT_MS 30000
 /* For a run that is clearing a VF at the same moment: settings take a second or two. */

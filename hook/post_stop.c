@@ -8,10 +8,13 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/bounded.h"
-#include "src/port/hook.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
 #include "src/port/reclaim.h"
 #include "src/base/say.h"
+#include "pveapi/process.h"
 #include "pveapi/vmstate.h"
+#include "hook/phases.h"
 #include "src/vf/owner.h"
 
 #define LOCK_WAIT_MS 15000

@@ -14,8 +14,9 @@
 #ifndef VFHOOK_HOOK_RESTART_JOB_H
 #define VFHOOK_HOOK_RESTART_JOB_H
 
-#include "src/port/hook.h"
-#include "pveapi/vmstate.h"
+#include "pveapi/guest.h"
+#include "pveapi/process.h"
+#include "src/port/context.h"
 
 /* How post-start left the VM. The worst is the last. */
 enum cut_off {

@@ -8,11 +8,16 @@
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
+#include "src/port/config.h"
 #include "src/port/port_changes.h"
 #include "src/base/say.h"
-#include "pveapi/api.h"
+#include "pveapi/api_vm.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_list.h"
 #include "pveapi/ha.h"
+#include "pveapi/process.h"
 #include "pveapi/task.h"
+#include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
 
 #define START_WAIT_MS	600000

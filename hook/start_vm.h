@@ -3,7 +3,7 @@
 #ifndef VFHOOK_HOOK_START_VM_H
 #define VFHOOK_HOOK_START_VM_H
 
-#include "src/port/hook.h"
+#include "src/port/context.h"
 
 /*
  * Is the VM's config on this node? 0, or -ENOENT with err saying where it is instead: one that is

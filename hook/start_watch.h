@@ -9,7 +9,7 @@
 #ifndef VFHOOK_HOOK_START_WATCH_H
 #define VFHOOK_HOOK_START_WATCH_H
 
-#include "src/port/hook.h"
+#include "src/port/context.h"
 
 /*
  * Start `vfhook watch <vmid>` beside this start: it waits for PVE's lock on the VM, looks, and

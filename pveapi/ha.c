@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading the HA manager's status. */
 #include "pveapi/ha.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Walking over the lines and the comma-separated parts of a text that need not end in a NUL. */
+/* Lines of a text that need not end in a NUL, their "key: value", and parts between commas. */
 #ifndef VFHOOK_PVEAPI_LINES_H
 #define VFHOOK_PVEAPI_LINES_H
 
@@ -57,6 +57,16 @@ static inline bool span_is(struct span s, const char *text)
 	return s.len == strlen(text) && !memcmp(s.p, text, s.len);
 }
 
+/* Into a string, if it fits and has no NUL in it. */
+static inline bool span_copy(struct span s, char *buf, size_t size)
+{
+	if (s.len >= size || memchr(s.p, '\0', s.len))
+		return false;
+	memcpy(buf, s.p, s.len);
+	buf[s.len] = '\0';
+	return true;
+}
+
 /* Cuts *rest at the first sep: what is before it goes to *part. False when *rest is used up. */
 static inline bool span_cut(struct span *rest, char sep, struct span *part)
 {
@@ -75,5 +85,18 @@ static inline bool span_cut(struct span *rest, char sep, struct span *part)
 	rest->len -= part->len + 1;
 	return true;
 }
+
+/*
+ * "key: value" as PVE/QemuServer.pm: parse_vm_config takes it: lower-case letters, '_' and '-',
+ * then digits. False for everything else (comments too). Both point into line.
+ */
+bool line_split(struct span line, struct span *key, struct span *value);
+
+/* The N of a key "<prefix>N", N < max and without leading zeros, or -1. */
+int key_index(struct span key, const char *prefix, unsigned max);
+
+#define SPAN_CLEAN_LEN 80
+/* At most the beginning of what somebody wrote, fit for a message. Returns buf. */
+const char *span_clean(struct span s, char buf[SPAN_CLEAN_LEN]);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading pci.cfg, and the parts of a map value. */
 #include "pveapi/mapping.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include "src/base/text.h"
 #include "pveapi/lines.h"
 #include "pveapi/section.h"
+#include "pveapi/sha1.h"
 
 #define MAPPING_PATH "etc/pve/mapping/pci.cfg"
 #define ID_MAX_LEN   256

@@ -72,7 +72,4 @@ void mapping_file_free(struct mapping_file *f);
 char *mapping_entry_format(const char *node, const char *path, const char *id,
 			   const char *subsystem_id, int iommugroup);
 
-/* SHA-1 in lower-case hex, as PVE computes its digests. */
-void sha1_hex(const void *data, size_t len, char out[41]);
-
 #endif

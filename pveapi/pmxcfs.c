@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Telling the mounted /etc/pve from the bare folder. */
 #include "pveapi/pmxcfs.h"
 
 #include <errno.h>

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The types alone come from curl's header: calls go through pointers, which its macros refuse. */
-#define CURL_DISABLE_TYPECHECK
-#define CURL_DISABLE_DEPRECATION
+/* Opening a connection, and one call over it. */
 #include "pveapi/rest.h"
 
 #include <ctype.h>
-#include <curl/curl.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,215 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
-#include "src/base/file.h"
 #include "src/base/text.h"
+#include "pveapi/curl.h"
+#include "pveapi/rest_impl.h"
+#include "pveapi/rest_token.h"
 #include "pveapi/tls.h"
 
 #define PORT		   8006
 #define CONNECT_TIMEOUT_MS 5000L
-#define BODY_MAX	   4194304
-#define REASON_MAX	   512
-#define MESSAGE_MAX	   700
-/* Where more stands beside it. A %.300s would cut a character in two. */
-#define PART_MAX    300
-#define SHORT_MAX   100
-#define TOKEN_MAX   512
-#define AUTH_PREFIX "Authorization: PVEAPIToken="
+#define AUTH_PREFIX	   "Authorization: PVEAPIToken="
 
-/* Whatever is wrong with it: gone, wrong, expired, of a user that is disabled. */
-#define TOKEN_MAKE "`/usr/lib/vfhook/setup token`"
-
-struct curl_api {
-	__typeof__(&curl_global_init) global_init;
-	__typeof__(&curl_global_cleanup) global_cleanup;
-	__typeof__(&curl_easy_init) easy_init;
-	__typeof__(&curl_easy_setopt) easy_setopt;
-	__typeof__(&curl_easy_perform) easy_perform;
-	__typeof__(&curl_easy_getinfo) easy_getinfo;
-	__typeof__(&curl_easy_strerror) easy_strerror;
-	__typeof__(&curl_easy_cleanup) easy_cleanup;
-	__typeof__(&curl_slist_append) slist_append;
-	__typeof__(&curl_slist_free_all) slist_free_all;
-};
-
-struct rest {
-	struct curl_api api;
-	bool initialised; /* curl_global_init() */
-	CURL *curl;
-	struct curl_slist *headers;
-	struct curl_slist *connect_to;
-	struct tls_target target;
-	int root; /* ours, only if the anchor has to be passed as a path; else -1 */
-	long timeout_ms;
-	/* One page, kept out of swap and core dumps where we may: the whole header with the token
-	 */
-	char *auth;
-	const char *secret; /* in auth */
-	/* The reply under way */
-	struct str body;
-	bool too_large;
-	char reason[REASON_MAX];
-	char curl_error[CURL_ERROR_SIZE];
-};
-
-/* The token */
-
-static int token_not_regular(struct error *err)
-{
-	return fail(err, EINVAL,
-		    "/" VFHOOK_TOKEN_PATH " is not a regular file: remove it, make a token "
-		    "with " TOKEN_MAKE);
-}
-
-/* The file, not what a link there points to. A FIFO or a device does not hold us up. */
-static int open_token(int root, struct error *err)
-{
-	int fd = openat(root, VFHOOK_TOKEN_PATH,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-
-	if (fd >= 0)
-		return fd;
-	if (errno == ENOENT)
-		return fail(err, ENOENT,
-			    "/" VFHOOK_TOKEN_PATH " is not there: make a token with " TOKEN_MAKE);
-	if (errno == ELOOP || errno == ENXIO)
-		return token_not_regular(err);
-	return fail_errno(err, errno, "/" VFHOOK_TOKEN_PATH);
-}
-
-/* Asked of the open file: what is read is what was judged, whoever replaces it meanwhile. */
-static int check_token_file(int fd, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return fail_errno(err, errno, "/" VFHOOK_TOKEN_PATH);
-	if (!S_ISREG(st.st_mode))
-		return token_not_regular(err);
-	if (st.st_uid && st.st_uid != geteuid())
-		return fail(err, EPERM,
-			    "/" VFHOOK_TOKEN_PATH " belongs to user %u: `chown root "
-			    "/" VFHOOK_TOKEN_PATH "` (and make a new token: that user knows this "
-			    "one)",
-			    (unsigned)st.st_uid);
-	if (st.st_mode & 077)
-		return fail(err, EPERM,
-			    "/" VFHOOK_TOKEN_PATH " has mode %04o, others may read it: `chmod 600 "
-			    "/" VFHOOK_TOKEN_PATH "`",
-			    st.st_mode & 07777);
-	return 0;
-}
-
-static size_t run_of(const char *s, const char *more)
-{
-	size_t n = 0;
-
-	while (s[n] && ((unsigned char)s[n] < 0x80) &&
-	       (isalnum((unsigned char)s[n]) || strchr(more, s[n])))
-		n++;
-	return n;
-}
-
-/*
- * user@realm!tokenid=secret. Stricter than PVE about the user's name (PVE/AccessControl.pm), so
- * that nothing in it needs quoting anywhere.
- */
-static bool is_token(const char *s)
-{
-	size_t n = run_of(s, "._-");
-
-	if (!n || s[n] != '@')
-		return false;
-	s += n + 1;
-	n = run_of(s, "._-");
-	if (!n || s[n] != '!')
-		return false;
-	s += n + 1;
-	n = run_of(s, "._-");
-	if (!n || s[n] != '=')
-		return false;
-	s += n + 1;
-	n = run_of(s, "-");
-	return n >= 8 && !s[n];
-}
-
-/* Straight to the caller's memory: no copy of the secret is left in a buffer. */
-static ssize_t read_token_text(int fd, char *token, struct error *err)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	do {
-		n = read(fd, token + len, TOKEN_MAX - len);
-		if (n > 0)
-			len += (size_t)n;
-	} while (len < TOKEN_MAX && (n > 0 || (n < 0 && errno == EINTR)));
-	if (n < 0)
-		return fail_errno(err, errno, "read /" VFHOOK_TOKEN_PATH);
-	if (len == TOKEN_MAX)
-		return fail(err, EFBIG, "/" VFHOOK_TOKEN_PATH " is larger than %d bytes",
-			    (int)TOKEN_MAX - 1);
-	return (ssize_t)len;
-}
-
-/* token has room for TOKEN_MAX bytes; the caller wipes it. */
-static int read_token(int root, char *token, struct error *err)
-{
-	AUTO_CLOSE int fd = open_token(root, err);
-	ssize_t len;
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = check_token_file(fd, err);
-	if (r < 0)
-		return r;
-	len = read_token_text(fd, token, err);
-	if (len < 0) {
-		explicit_bzero(token, TOKEN_MAX);
-		return (int)len;
-	}
-	while (len && token[len - 1] && strchr("\r\n\t ", token[len - 1]))
-		len--;
-	token[len] = '\0';
-	if (strlen(token) != (size_t)len || !is_token(token)) {
-		explicit_bzero(token, TOKEN_MAX);
-		return fail(err, EINVAL,
-			    "/" VFHOOK_TOKEN_PATH " has not the form user@realm!id=secret: make a "
-			    "token with " TOKEN_MAKE);
-	}
-	return 0;
-}
-
-int rest_token_check(int root, struct error *err)
-{
-	char token[TOKEN_MAX];
-	int r = read_token(root, token, err);
-
-	explicit_bzero(token, sizeof(token));
-	return r;
-}
-
-int rest_token_name(int root, char *name, size_t size, struct error *err)
-{
-	char token[TOKEN_MAX];
-	size_t len;
-	int r = read_token(root, token, err);
-
-	if (r < 0)
-		return r;
-	len = strcspn(token, "=");
-	if (len < size)
-		snprintf(name, size, "%.*s", (int)len, token);
-	explicit_bzero(token, sizeof(token));
-	return len < size
-		       ? 0
-		       : fail(err, EINVAL, "/" VFHOOK_TOKEN_PATH ": the token's name is too long");
-}
+/* --- The token --- */
 
 static size_t auth_size(void)
 {
@@ -243,7 +44,7 @@ static int load_auth(struct rest *r, int root, struct error *err)
 	(void)madvise(page, auth_size(), MADV_DONTDUMP);
 	r->auth = page;
 	memcpy(r->auth, AUTH_PREFIX, sizeof(AUTH_PREFIX));
-	ret = read_token(root, r->auth + sizeof(AUTH_PREFIX) - 1, err);
+	ret = rest_token_read(root, r->auth + sizeof(AUTH_PREFIX) - 1, err);
 	if (ret < 0)
 		return ret;
 	r->secret = strrchr(r->auth, '=') + 1;
@@ -278,58 +79,13 @@ static void hide_secret(const struct rest *r, char *text)
 	}
 }
 
-/* Loading libcurl */
-
-static bool find_symbols(void *lib, struct curl_api *api)
-{
-	const struct {
-		const char *name;
-		void *to;
-	} want[] = {
-		{"curl_global_init", &api->global_init},
-		{"curl_global_cleanup", &api->global_cleanup},
-		{"curl_easy_init", &api->easy_init},
-		{"curl_easy_setopt", &api->easy_setopt},
-		{"curl_easy_perform", &api->easy_perform},
-		{"curl_easy_getinfo", &api->easy_getinfo},
-		{"curl_easy_strerror", &api->easy_strerror},
-		{"curl_easy_cleanup", &api->easy_cleanup},
-		{"curl_slist_append", &api->slist_append},
-		{"curl_slist_free_all", &api->slist_free_all},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
-		void *symbol = dlsym(lib, want[i].name);
-
-		if (!symbol)
-			return false;
-		/* POSIX lets a function pointer travel as a void *, ISO C does not. */
-		memcpy(want[i].to, &symbol, sizeof(symbol));
-	}
-	return true;
-}
-
-/* The library stays loaded: it and OpenSSL leave exit handlers behind. */
-static int load_curl(struct curl_api *api, struct error *err)
-{
-	static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		void *lib = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-
-		if (lib && find_symbols(lib, api))
-			return 0;
-	}
-	return fail(err, ENOENT, "libcurl cannot be loaded (libcurl.so.4): `apt install libcurl4`");
-}
-
-/* Callbacks */
+/* --- What libcurl calls --- */
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct rest *r = arg;
 
-	if (size * n > BODY_MAX - r->body.len) {
+	if (size * n > REST_BODY_MAX - r->body.len) {
 		r->too_large = true;
 		return 0;
 	}
@@ -361,7 +117,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	return len;
 }
 
-/* Opening */
+/* --- Opening --- */
 
 #define SET(r, option, value) ((r)->api.easy_setopt((r)->curl, (option), (value)) == CURLE_OK)
 
@@ -459,7 +215,7 @@ static int set_up(struct rest *r, int root, struct error *err)
 	if (!ret)
 		ret = tls_choose(root, &r->target, err);
 	if (!ret)
-		ret = load_curl(&r->api, err);
+		ret = curl_load(&r->api, err);
 	if (ret)
 		return ret;
 	if (r->api.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -521,7 +277,7 @@ void rest_close(struct rest *r)
 	free(r);
 }
 
-/* Requests */
+/* --- Requests --- */
 
 void rest_escape(struct str *out, const char *text)
 {
@@ -561,14 +317,6 @@ static bool is_url_path(const char *path)
 	}
 	return true;
 }
-
-struct call {
-	const char *method;
-	const char *path;
-	bool with_body;
-	struct str url;
-	struct str form;
-};
 
 static void call_clear(struct call *c)
 {
@@ -620,175 +368,6 @@ static CURLcode perform(struct rest *r)
 	return code;
 }
 
-/* Replies */
-
-/*
- * One line of less than max bytes to show: control characters and runs of blanks become one
- * blank, no stop at its end.
- */
-static const char *one_line(const char *text, size_t len, size_t max, char buf[MESSAGE_MAX])
-{
-	CLEANUP(str_free) struct str s = STR_INIT;
-	size_t n;
-
-	for (size_t i = 0; i < len && s.len < (size_t)4 * MESSAGE_MAX; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c > 0x20 && c != 0x7f)
-			str_append_len(&s, text + i, 1);
-		else if (s.len && s.data[s.len - 1] != ' ')
-			str_append(&s, " ");
-	}
-	text_clean(str_get(&s), buf, max);
-	n = strlen(buf);
-	while (n && (buf[n - 1] == ' ' || buf[n - 1] == '.'))
-		buf[--n] = '\0';
-	return buf;
-}
-
-static bool text_of_errors(json_t *errors, size_t max, char buf[MESSAGE_MAX])
-{
-	CLEANUP(str_free) struct str s = STR_INIT;
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(errors, key, value)
-	{
-		char line[MESSAGE_MAX];
-
-		if (!json_is_string(value) || s.len > MESSAGE_MAX)
-			continue;
-		one_line(json_string_value(value), json_string_length(value), sizeof(line), line);
-		str_printf(&s, "%s%s: %s", s.len ? "; " : "", key, line);
-	}
-	return *one_line(str_get(&s), s.len, max, buf);
-}
-
-/* `errors`, else `message`, else the reason phrase. */
-static void text_of_reply(const struct rest *r, size_t max, char buf[MESSAGE_MAX])
-{
-	json_t *reply = json_loadb(str_get(&r->body), r->body.len, JSON_ALLOW_NUL, NULL);
-	json_t *message = json_object_get(reply, "message");
-	bool found = text_of_errors(json_object_get(reply, "errors"), max, buf);
-
-	if (!found && json_is_string(message))
-		found = *one_line(json_string_value(message), json_string_length(message), max,
-				  buf);
-	json_decref(reply);
-	if (!found)
-		found = *one_line(r->reason, strlen(r->reason), max, buf);
-	if (!found)
-		memcpy(buf, "no reason given", sizeof("no reason given"));
-}
-
-static int errno_of(long status, const char *text)
-{
-	static const struct {
-		const char *text;
-		int code;
-	} known[] = {
-		/* PVE/Cluster.pm: $cfs_lock; the first that fits counts */
-		{"no quorum", EROFS},
-		{"got lock request timeout", EAGAIN},
-		/* PVE/Tools.pm: lock_file_full, assert_if_modified */
-		{"- got timeout", EAGAIN},
-		{"detected modified configuration", EAGAIN},
-		/* PVE/API2/Qemu.pm: $update_vm_api; older ones spell it missmatch */
-		{"checksum mis", EAGAIN},
-		{"already defined", EEXIST},
-		{"already exists", EEXIST},
-		{"not found", ENOENT},
-		{"does not exist", ENOENT},
-	};
-
-	if (status == 400)
-		return EINVAL;
-	if (status == 401 || status == 403)
-		return EACCES;
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (strstr(text, known[i].text))
-			return known[i].code;
-	}
-	return status == 404 ? ENOENT : EREMOTEIO;
-}
-
-static int fail_status(const struct rest *r, const struct call *c, long status, struct error *err)
-{
-	bool no_answer = status == 595 || status == 596 || status == 599;
-	char text[MESSAGE_MAX];
-
-	text_of_reply(r, status == 401 ? SHORT_MAX : no_answer ? PART_MAX : MESSAGE_MAX, text);
-	if (status == 401)
-		return fail(err, EACCES,
-			    "%s %s: pveproxy does not accept the token in /" VFHOOK_TOKEN_PATH
-			    " (401, %s): make a new one with " TOKEN_MAKE,
-			    c->method, c->path, text);
-	if (no_answer)
-		return fail(err, EREMOTEIO,
-			    "%s %s: %ld %s: pveproxy gets no answer from pvedaemon (or the "
-			    "other node): `systemctl status pvedaemon`",
-			    c->method, c->path, status, text);
-	return fail(err, errno_of(status, text), "%s %s: %ld %s", c->method, c->path, status, text);
-}
-
-static int fail_curl(const struct rest *r, const struct call *c, CURLcode code, struct error *err)
-{
-	const char *why = r->curl_error[0] ? r->curl_error : r->api.easy_strerror(code);
-	char text[MESSAGE_MAX];
-
-	if (r->too_large)
-		return fail(err, EPROTO, "%s %s: the reply is larger than %d bytes", c->method,
-			    c->path, BODY_MAX);
-	one_line(why, strlen(why), PART_MAX, text);
-	switch (code) {
-	case CURLE_COULDNT_CONNECT:
-		return fail(err, ECONNREFUSED,
-			    "%s %s: pveproxy is not reachable (%s): `systemctl status "
-			    "pveproxy`",
-			    c->method, c->path, text);
-	case CURLE_OPERATION_TIMEDOUT:
-		return fail(err, ETIMEDOUT, "%s %s: pveproxy did not answer in time (%s)",
-			    c->method, c->path, text);
-	case CURLE_OUT_OF_MEMORY:
-		return fail(err, ENOMEM, "%s %s: out of memory", c->method, c->path);
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-		return fail(err, EPROTO,
-			    "%s %s: pveproxy's certificate is refused (%s; asked for %.253s, "
-			    "checked against /%s): `pvecm updatecerts --force && systemctl restart "
-			    "pveproxy` if it is not one of your own",
-			    c->method, c->path, text, r->target.name, r->target.anchor_path);
-	default:
-		return fail(err, EPROTO, "%s %s: no proper reply from pveproxy (%s)", c->method,
-			    c->path, text);
-	}
-}
-
-static int parse_reply(const struct rest *r, const struct call *c, long status, json_t **data,
-		       struct error *err)
-{
-	json_error_t why;
-	json_t *reply = json_loadb(str_get(&r->body), r->body.len, 0, &why);
-	json_t *found;
-
-	if (!json_is_object(reply)) {
-		char text[MESSAGE_MAX];
-
-		one_line(why.text, strlen(why.text), SHORT_MAX, text);
-		if (reply)
-			memcpy(text, "not an object", sizeof("not an object"));
-		json_decref(reply);
-		return fail(err, EPROTO, "%s %s: %ld, but the reply is no JSON of PVE's API (%s)",
-			    c->method, c->path, status, text);
-	}
-	found = json_object_get(reply, "data");
-	if (data)
-		*data = found ? json_incref(found) : json_null();
-	json_decref(reply);
-	return 0;
-}
-
 static int transact(struct rest *r, const struct call *c, json_t **data, struct error *err)
 {
 	CURLcode code = perform(r);
@@ -798,12 +377,12 @@ static int transact(struct rest *r, const struct call *c, json_t **data, struct 
 		status = 0;
 	/* pveproxy ends a 401 or 595 by closing the connection: no length, no body to miss. */
 	if (status >= 400 && (code == CURLE_RECV_ERROR || code == CURLE_PARTIAL_FILE))
-		return fail_status(r, c, status, err);
+		return rest_fail_status(r, c, status, err);
 	if (code != CURLE_OK)
-		return fail_curl(r, c, code, err);
+		return rest_fail_curl(r, c, code, err);
 	if (status < 200 || status > 299)
-		return fail_status(r, c, status, err);
-	return parse_reply(r, c, status, data, err);
+		return rest_fail_status(r, c, status, err);
+	return rest_parse_reply(r, c, status, data, err);
 }
 
 int rest_call(struct rest *r, const char *method, const char *path, const struct rest_param *params,

@@ -7,26 +7,12 @@
 #define VFHOOK_PVEAPI_REST_H
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
 
-#define VFHOOK_TOKEN_PATH "etc/pve/priv/vfhook.token"
-
 struct rest; /* one connection to this node's pveproxy, kept alive between calls */
-
-/*
- * Check that the token is there and usable without opening a connection: the
- * file exists, is a regular file below /etc/pve/priv, not readable for others
- * than root (mode & 077, and its owner is root or us), and has the form
- * user@realm!id=secret. Errors name the command that mends it.
- */
-int rest_token_check(int root, struct error *err);
-
-/* The token's name, user@realm!id, without its secret. Fails as rest_token_check() does. */
-int rest_token_name(int root, char *name, size_t size, struct error *err);
 
 /*
  * Load libcurl, read the token, choose what TLS is verified against:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One pass over the text, in place: this is most of what a start reads. */
 #include "pveapi/section.h"
 
 #include <errno.h>

@@ -3,11 +3,11 @@
  * SHA-1 (RFC 3174), for PVE's `digest` parameters alone: they tell whether a file was changed
  * meanwhile and protect nothing.
  */
+#include "pveapi/sha1.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "pveapi/mapping.h"
 
 static uint32_t rol(uint32_t v, unsigned n)
 {

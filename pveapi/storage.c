@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading storage.cfg, and what a volume id names. */
 #include "pveapi/storage.h"
 
 #include <errno.h>

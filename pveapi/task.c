@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Going up the processes to a worker of PVE's. */
 #include "pveapi/task.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading certificates (DER), and choosing the one to trust. */
 #include "pveapi/tls.h"
 
 #include <arpa/inet.h>
@@ -13,8 +14,8 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "pveapi/guest.h"
 #include "pveapi/lines.h"
+#include "pveapi/node.h"
 
 #define CA_PATH	      "etc/pve/pve-root-ca.pem"
 #define NODE_PATH     "etc/pve/local/pve-ssl.pem"

@@ -1,43 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What is true of VMs right now on this node: PVE's lock, the QEMU process,
- * PVE's PCI reservations.
- */
+/* Which VMs run on this node, as which process, and on which functions of the host. */
 #ifndef VFHOOK_PVEAPI_VMSTATE_H
 #define VFHOOK_PVEAPI_VMSTATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "src/base/answer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "pveapi/guest.h"
-
-/*
- * Try PVE's own lock on the VM's config, /var/lock/qemu-server/lock-<vmid>.conf
- * (PVE::AbstractConfig lock_config; flock). Returns a descriptor whose close()
- * frees it; -EWOULDBLOCK if a start, stop or other work holds it now; another
- * negative errno with err filled. Waits at most timeout_ms. Creates directory
- * and file if need be, as PVE does.
- */
-int vm_lock(int root, uint32_t vmid, int timeout_ms, struct error *err);
-
-/* Where that lock is, below the root. Returns buf. */
-const char *vm_lock_path(uint32_t vmid, char buf[64]);
-
-/* A process, told from a later one with the same number by its start time. */
-struct proc_id {
-	pid_t pid;		  /* 0: none */
-	unsigned long long start; /* clock ticks after boot: field 22 of /proc/<pid>/stat */
-};
-
-/* Does that very process live? A zombie does not. UNKNOWN: it cannot be told now. */
-enum answer proc_alive(int root, const struct proc_id *p);
-/* Fills start for pid; -ESRCH if there is no such process. */
-int proc_id_get(int root, pid_t pid, struct proc_id *out);
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
 
 /*
  * Does the VM run on this node? The pid of /run/qemu-server/<vmid>.pid lives, and its command line
@@ -78,36 +52,5 @@ struct vm_device {
  * free(). A negative errno with err if that cannot be told of some VM that runs, or may.
  */
 int vm_devices(int root, struct vm_device **list, size_t *n, struct error *err);
-
-/* One line of /run/qemu-server/pci-id-reservations. */
-struct pci_reservation {
-	struct pci_addr addr;
-	uint32_t vmid;
-	pid_t pid;	 /* 0 for a timed one */
-	int64_t expires; /* epoch seconds, 0 for one with a pid */
-};
-
-/*
- * All of PVE's reservations, live or not; a missing file is an empty list, a
- * line that PVE would skip is skipped. *list is the caller's to free().
- */
-int pci_reservations(int root, struct pci_reservation **list, size_t *n, struct error *err);
-/* The same out of the file's text. */
-int pci_reservations_parse(const char *text, size_t len, struct pci_reservation **list, size_t *n,
-			   struct error *err);
-
-/*
- * PVE's lock on that file (flock). Every start with hostpci takes it before it touches a device,
- * and again once QEMU runs (PVE::QemuServer vm_start_nolock: reserve_pci_usage, waiting 5 s); every
- * stop does (remove_pci_reservation, 2 s). So it is to be held for moments only. Returns a
- * descriptor whose close() frees it, or a negative errno with err.
- */
-int pci_reservations_lock(int root, int timeout_ms, struct error *err);
-
-/*
- * As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU. True as
- * well if it cannot be told whether that runs.
- */
-bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now);
 
 #endif

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "src/port/hook.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 enum check_level {
 	CHECK_PASS,

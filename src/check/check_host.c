@@ -6,6 +6,7 @@
 #include "src/base/cleanup.h"
 #include "src/host/cmdline.h"
 #include "src/host/host_facts.h"
+#include "src/port/context.h"
 
 #define PREPARE "vfhook host prepare --apply, then reboot"
 

@@ -11,6 +11,8 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/check/check_pve.h"
+#include "pveapi/storage.h"
+#include "src/port/context.h"
 
 #define PROGRAM	    "usr/sbin/vfhook"
 #define SYSTEMD_DIR "etc/systemd/system"

@@ -18,6 +18,7 @@
 #include "src/check/check.h"
 #include "src/host/host_plan.h"
 #include "src/check/leftovers.h"
+#include "src/port/context.h"
 
 #define MAX_FILE     (64UL * 1024)
 #define MAX_FILES    2048 /* of one folder */

@@ -9,8 +9,11 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/check/check_pve.h"
+#include "pveapi/guest_list.h"
 #include "pveapi/mapping.h"
 #include "src/vf/sysfs.h"
+#include "src/port/context.h"
+#include "src/port/mapping_id.h"
 
 static const char *mapping_subject(uint32_t vmid, unsigned slot, char buf[64])
 {

@@ -9,6 +9,9 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/check/pf_facts.h"
+#include "pveapi/guest.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 #define MAX_NICS 64
 

@@ -8,8 +8,11 @@
 
 #include "src/check/check.h"
 #include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/port/hostpci_judge.h"
-#include "pveapi/guest.h"
+#include "pveapi/guest_list.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
 #include "pveapi/storage.h"
 
 /* A PASS, unless something worse was added since the report had n_before findings. */

@@ -21,10 +21,14 @@
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/check/check_pve.h"
+#include "pveapi/guest_list.h"
 #include "pveapi/rest.h"
+#include "pveapi/rest_token.h"
 #include "pveapi/section.h"
 #include "pveapi/tls.h"
 #include "src/base/json.h"
+#include "src/port/context.h"
+#include "src/port/mapping_id.h"
 
 #define USER_CFG "etc/pve/user.cfg"
 /* Between its fields, and between the parts of a path or a list. */

@@ -11,9 +11,16 @@
 #include "src/check/check_pve.h"
 #include "src/port/config.h"
 #include "src/port/guest_note.h"
+#include "src/port/cluster_macs.h"
+#include "src/port/context.h"
 #include "src/port/host_mac.h"
-#include "src/port/objects.h"
+#include "src/port/hostpci_judge.h"
+#include "src/port/hostpci_planned.h"
 #include "src/port/port_changes.h"
+#include "src/port/vm_ports.h"
+#include "pveapi/guest_list.h"
+#include "pveapi/guest_macs.h"
+#include "pveapi/limits.h"
 
 /* --- Ports and their VMs --- */
 

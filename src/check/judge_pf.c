@@ -7,6 +7,7 @@
 #include "src/port/config.h"
 #include "src/check/pf_facts.h"
 #include "src/vf/drivers.h"
+#include "src/vf/kernel.h"
 
 /* Adds findings about one PF. */
 struct pf_judge {

@@ -13,6 +13,7 @@
 #include "src/base/file.h"
 #include "src/host/pf_name.h"
 #include "src/vf/vf_walk.h"
+#include "src/vf/kernel.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
 #define NET_DIR	     "sys/class/net"

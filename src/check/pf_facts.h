@@ -6,6 +6,8 @@
 #include "src/check/check.h"
 #include "src/host/host_facts.h"
 #include "src/vf/sysfs.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 /* Without this private flag a trusted VF of i40e or ice gets limited promiscuity only. */
 #define TRUE_PROMISC "vf-true-promisc-support"

@@ -13,7 +13,6 @@
 #include "src/command/port_args.h"
 #include "src/command/takeover.h"
 #include "src/port/config.h"
-#include "src/port/hook.h"
 #include "src/vf/plan.h"
 
 /* Owns config and guest: release with attach_free(), which leaves the rest as it is. */

@@ -21,6 +21,8 @@
 #include "pveapi/mapping.h"
 #include "pveapi/rest.h"
 #include "pveapi/vmstate.h"
+#include "src/port/mapping_id.h"
+#include "pveapi/rest_token.h"
 
 void attach_free(struct attach *a)
 {

@@ -12,6 +12,7 @@
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
 #include "pveapi/section.h"
+#include "src/port/mapping_id.h"
 
 /* Does a pending change set the key at the next start? Yes too if that cannot be told. */
 static bool has_pending_hostpci(struct hook *h, const struct attach *a, unsigned slot)

@@ -27,15 +27,20 @@
 #include "src/show/inventory.h"
 #include "src/host/make_vfs.h"
 #include "src/port/cluster_vfs.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
 #include "src/port/reclaim.h"
 #include "src/port/mapping_follow.h"
+#include "src/port/pf_where.h"
 #include "src/host/remake.h"
 #include "src/base/say.h"
 #include "src/vf/drivers.h"
+#include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
+#include "src/vf/sysfs.h"
 
 /*
  * One limit for all of it, since the VMs' start waits for it; what each thing may take at most

@@ -9,6 +9,7 @@
 #include "src/command/command.h"
 #include "src/base/say.h"
 #include "src/base/json.h"
+#include "src/port/context.h"
 
 static const char *level_name(enum check_level level)
 {

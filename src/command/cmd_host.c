@@ -13,6 +13,7 @@
 #include "src/command/command.h"
 #include "src/host/host_plan.h"
 #include "src/base/say.h"
+#include "src/port/context.h"
 
 /* --- Showing --- */
 

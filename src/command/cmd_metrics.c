@@ -9,6 +9,9 @@
 #include "src/command/command.h"
 #include "src/show/metrics.h"
 #include "src/base/say.h"
+#include "src/port/context.h"
+#include "src/port/events.h"
+#include "src/port/watch_note.h"
 
 static bool count_events(struct hook *h, uint64_t counts[EVENT_KINDS])
 {

@@ -21,10 +21,13 @@
 #include "src/host/pf_name.h"
 #include "src/command/pool_host.h"
 #include "src/port/cluster_vfs.h"
+#include "src/port/context.h"
 #include "src/port/mapping_follow.h"
 #include "src/base/say.h"
 #include "src/base/json.h"
 #include "src/vf/plan.h"
+#include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 
 #define MAX_PFS 64
 

@@ -5,8 +5,13 @@
 #include "src/base/cleanup.h"
 #include "src/command/command.h"
 #include "hook/job_control.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
 #include "src/port/reclaim.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
+#include "pveapi/process.h"
+#include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
 
 /* Long enough for a phase that is at its end, too short for a whole start. */

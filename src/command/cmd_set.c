@@ -14,6 +14,8 @@
 #include "src/port/config_load.h"
 #include "src/port/config_ports.h"
 #include "src/port/apply.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
 #include "src/port/mac.h"
 #include "src/port/objects.h"
 #include "src/port/port_plan.h"
@@ -21,7 +23,11 @@
 #include "src/command/command.h"
 #include "src/command/port_args.h"
 #include "src/port/reclaim.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
+#include "pveapi/guest.h"
+#include "pveapi/process.h"
+#include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
@@ -30,6 +36,7 @@
 #include "src/vf/plan_words.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/vf_keys.h"
+#include "src/vf/sysfs.h"
 
 #define LOCK_WAIT_MS 30000
 

@@ -13,6 +13,7 @@
 #include "src/command/command.h"
 #include "src/base/say.h"
 #include "src/show/status.h"
+#include "src/port/context.h"
 
 #define DEFAULT_WIDTH	 80
 #define LEAST_WIDTH	 20

@@ -9,6 +9,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/say.h"
+#include "pveapi/limits.h"
 
 #define MAX_WORD 32
 

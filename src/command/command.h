@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "src/base/exit_status.h"
-#include "src/port/hook.h"
+#include "src/port/context.h"
 
 struct command {
 	const char *name;

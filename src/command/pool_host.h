@@ -5,7 +5,8 @@
 
 #include "src/port/config_pools.h"
 #include "src/port/config.h"
-#include "src/port/hook.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /*
  * Before the pool is written: tell which VFs are in use on this host and would come without a

@@ -11,7 +11,6 @@
 #include "src/base/error.h"
 #include "src/command/command.h"
 #include "src/port/config.h"
-#include "src/port/hook.h"
 #include "src/vf/vf_keys.h"
 
 /* The port that is meant: --slot's (slot_text), or the only one. Complains; 0 or an exit status. */

@@ -8,15 +8,18 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/port/reclaim.h"
+#include "src/port/seen.h"
+#include "src/port/vm_locks.h"
 #include "src/show/inventory.h"
-#include "src/port/running_vf.h"
 #include "src/command/repair.h"
 #include "src/base/say.h"
-#include "pveapi/vmstate.h"
+#include "pveapi/reservations.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 
 /* --- Broken leases --- */
 

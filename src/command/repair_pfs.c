@@ -8,6 +8,8 @@
 #include "src/port/config_load.h"
 #include "src/port/pf_where.h"
 #include "src/command/repair.h"
+#include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 
 static const char *name_of(const struct pf_where *w, char buf[64])
 {

@@ -8,14 +8,23 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
+#include "src/port/hook_lock.h"
+#include "src/port/plan_print.h"
+#include "src/port/reclaim.h"
 #include "src/port/running_vf.h"
+#include "src/port/seen.h"
+#include "src/port/vm_locks.h"
+#include "src/port/vm_ports.h"
 #include "src/command/repair.h"
 #include "src/base/say.h"
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/port_wish.h"
+#include "src/vf/sysfs.h"
 
 static int add_used(struct repair *r, const struct pci_addr *vf, struct error *err)
 {

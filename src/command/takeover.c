@@ -10,8 +10,12 @@
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
 #include "src/port/claims.h"
+#include "src/port/hook_lock.h"
+#include "src/port/mapping_id.h"
 #include "src/port/objects.h"
 #include "src/port/reclaim.h"
+#include "src/port/seen.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
 #include "src/base/json.h"
 #include "src/vf/lease.h"
@@ -20,6 +24,11 @@
 #include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/why_not_free.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "pveapi/vm_lock.h"
+#include "pveapi/vmstate.h"
 
 #define LOCK_WAIT_MS 30000
 

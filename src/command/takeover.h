@@ -7,9 +7,12 @@
 #define VFHOOK_COMMAND_TAKEOVER_H
 
 #include "src/port/config.h"
-#include "src/port/hook.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/plan.h"
+#include "pveapi/guest.h"
+#include "pveapi/process.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 struct takeover {
 	struct vf_info vf;

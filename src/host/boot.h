@@ -5,7 +5,7 @@
 
 #include "src/base/clock.h"
 #include "src/port/config.h"
-#include "src/port/hook.h"
+#include "src/port/context.h"
 #include "src/port/pf_where.h"
 #include "src/host/remake.h"
 #include "src/vf/owner.h"

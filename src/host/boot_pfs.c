@@ -12,6 +12,7 @@
 #include "src/host/boot.h"
 #include "src/host/pf_name.h"
 #include "src/base/say.h"
+#include "src/port/pf_where.h"
 
 /* For drivers that are still being loaded, and for a cluster that is still coming together. */
 #define NETDEV_WAIT_MS 30000
@@ -33,10 +34,10 @@ static int locate(struct boot *b, struct error *err)
 	return 0;
 }
 
-static bool some_pf_may_still_come(const struct boot *b)
+static bool some_may_appear(const struct boot *b)
 {
 	for (size_t i = 0; i < b->n_where; i++) {
-		if (pf_may_still_come(&b->where[i], b->nics, b->n_nics))
+		if (pf_may_appear(&b->where[i], b->nics, b->n_nics))
 			return true;
 	}
 	return false;
@@ -49,7 +50,7 @@ int boot_locate(struct boot *b, struct error *err)
 	for (;;) {
 		if (locate(b, err) < 0)
 			return error_code(err);
-		if (!some_pf_may_still_come(b) || !deadline_left(&end) || b->h->dry_run)
+		if (!some_may_appear(b) || !deadline_left(&end) || b->h->dry_run)
 			return 0;
 		nap_ms(NAP_MS);
 	}

@@ -12,6 +12,8 @@
 #include "src/port/config.h"
 #include "src/port/host_vfs_config.h"
 #include "src/vf/why_not_free.h"
+#include "src/vf/plan.h"
+#include "src/vf/sysfs.h"
 
 #define MAX_FILE  (256UL * 1024)
 #define MAX_FILES 1024 /* of one folder */

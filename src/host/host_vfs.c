@@ -19,6 +19,8 @@
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 
 /* Its module may have to be loaded first, and iavf makes its interface some seconds later. */
 #define DRIVER_WAIT_MS 15000

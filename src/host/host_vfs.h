@@ -4,6 +4,7 @@
 #define VFHOOK_HOST_HOST_VFS_H
 
 #include "src/base/clock.h"
+#include "src/port/context.h"
 #include "src/port/pf_where.h"
 #include "src/vf/owner.h"
 

@@ -10,6 +10,7 @@
 #include "src/host/remake.h"
 #include "src/base/say.h"
 #include "src/port/vf_advice.h"
+#include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 

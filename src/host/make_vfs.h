@@ -4,9 +4,9 @@
 #define VFHOOK_HOST_MAKE_VFS_H
 
 #include "src/base/clock.h"
-#include "src/port/hook.h"
 #include "src/vf/owner.h"
 #include "src/vf/sysfs.h"
+#include "src/port/context.h"
 
 /* What a decision rests on. */
 struct vfs_facts {

@@ -10,10 +10,12 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
+#include "src/port/context.h"
 #include "src/port/objects.h"
 #include "src/host/remake.h"
 #include "src/port/vf_advice.h"
-#include "pveapi/vmstate.h"
+#include "pveapi/reservations.h"
+#include "src/vf/kernel.h"
 #include "src/vf/numvfs.h"
 #include "src/vf/owner.h"
 #include "src/vf/sysfs.h"

@@ -11,7 +11,8 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/host/host_facts.h"
-#include "pveapi/vmstate.h"
+#include "pveapi/reservations.h"
+#include "src/vf/kernel.h"
 
 #define NET_DIR		"sys/class/net"
 #define PCI_DEVICES	"sys/bus/pci/devices"

@@ -8,8 +8,9 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
-#include "src/port/apply.h"
 #include "src/port/objects.h"
+#include "src/port/seen.h"
+#include "pveapi/reservations.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan_park.h"

@@ -9,10 +9,11 @@
 #define VFHOOK_HOST_REMAKE_H
 
 #include "src/base/clock.h"
-#include "src/port/hook.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
+#include "src/port/context.h"
 
 /* Who may change how many VFs there are: boot and repair, until then, under this lock. */
 struct vfs_maker {

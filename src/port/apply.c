@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Carrying a plan out, recovering from one that was cut off; in a dry run, telling what that would
+ * do. */
 #include "src/port/apply.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/cleanup.h"
@@ -21,52 +22,30 @@
 #include "src/vf/plan_outcome.h"
 #include "src/vf/plan_words.h"
 #include "src/vf/recover.h"
+#include "src/base/text.h"
+#include "pveapi/rest_token.h"
+#include "src/port/plan_print.h"
+#include "src/port/seen.h"
+#include "src/port/vm_locks.h"
 
-/* --- In words --- */
-
-void notes_print(const struct plan *p)
+static struct executor executor_of(struct hook *h)
 {
-	char addr[PCI_ADDR_LEN];
-
-	for (size_t i = 0; i < p->n_notes; i++) {
-		const struct plan_note *n = &p->notes[i];
-
-		if (!n->aloud)
-			say("  %s %s: %s", pci_addr_format(&n->vf, addr),
-			    n->taken ? "would be taken" : "not taken", n->text);
-	}
-}
-
-static void step_print(struct hook *h, const struct step *s)
-{
-	char text[1200];
-
-	say("  %s", step_describe(s, text, sizeof(text)));
-	if (s->kind == STEP_CALL)
-		object_tell(h, &s->object);
-}
-
-void plan_print(struct hook *h, const struct plan *p)
-{
-	for (size_t i = 0; i < p->n_steps; i++)
-		step_print(h, &p->steps[i]);
-}
-
-/* --- Out --- */
-
-int foresee(struct hook *h, const struct plan *p, struct error *err)
-{
-	return plan_append(&h->foreseen, p, err);
+	return (struct executor){.root = h->root,
+				 .kernel = h->kernel,
+				 .call = object_call,
+				 .say = say_line,
+				 .arg = h};
 }
 
 int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err)
 {
+	struct executor x = executor_of(h);
 	int r;
 
 	if (!h->dry_run) {
-		r = execute(&h->exec, o, p, err);
+		r = execute(&x, o, p, err);
 		if (plan_kind_is_config(p->kind))
-			objects_unlock(h);
+			vm_locks_drop(&h->off);
 		return r;
 	}
 	if (p->n_steps)
@@ -167,22 +146,24 @@ static int recovered(struct hook *h, uint32_t vmid, int r)
 
 int apply_recovery(struct hook *h, const struct owner *o, struct error *err)
 {
+	struct executor x = executor_of(h);
 	uint32_t vmid = owner_vmid(o);
 
 	if (h->dry_run)
 		return foresee_recovery(h, JOURNAL_VFS, vmid, err);
-	return recovered(h, vmid, recover(&h->exec, o, err));
+	return recovered(h, vmid, recover(&x, o, err));
 }
 
 int apply_config_recovery(struct hook *h, const struct owner *o, struct error *err)
 {
+	struct executor x = executor_of(h);
 	uint32_t vmid = owner_vmid(o);
 	int r;
 
 	if (h->dry_run)
 		return foresee_recovery(h, JOURNAL_CONFIG, vmid, err);
-	r = recovered(h, vmid, recover(&h->exec, o, err));
-	objects_unlock(h);
+	r = recovered(h, vmid, recover(&x, o, err));
+	vm_locks_drop(&h->off);
 	return r;
 }
 
@@ -200,88 +181,4 @@ int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, st
 		    pci_addr_format(&l->vf, addr), l->vmid, l->slot, lease_phase_name(l->phase),
 		    (int)l->qemu_pid);
 	return foresee(h, &p, err);
-}
-
-int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err)
-{
-	char mac[MAC_LEN];
-
-	if (mac_make(h->root, c, p->want.mac, err) < 0 ||
-	    (!h->dry_run && config_set_mac(h->root, p->vmid, p->slot, p->want.mac, err) < 0))
-		return error_code(err);
-	p->mac_auto = false;
-	p->want.has |= HAS_MAC;
-	mac_format(p->want.mac, mac);
-	if (h->dry_run)
-		say("VM %u hostpci%u: a MAC would be made below the datacenter's prefix, and kept "
-		    "in /" VFHOOK_CFG "; %s stands for it here",
-		    p->vmid, p->slot, mac);
-	else
-		say("VM %u hostpci%u: MAC %s made, and kept in /" VFHOOK_CFG, p->vmid, p->slot,
-		    mac);
-	return 0;
-}
-
-/* --- In --- */
-
-/* What the foreseen steps make of the lease on a VF: 1 it has *out, -1 none, 0 they say nothing. */
-static int foreseen_lease(const struct hook *h, const struct pci_addr *vf, struct lease *out)
-{
-	int what = 0;
-
-	for (size_t i = 0; i < h->foreseen.n_steps; i++) {
-		const struct step *s = &h->foreseen.steps[i];
-
-		if (s->kind == STEP_CALL || pci_addr_cmp(&s->vf, vf) != 0)
-			continue;
-		if (s->kind == STEP_LEASE_TAKE || s->kind == STEP_LEASE_WRITE ||
-		    s->kind == STEP_LEASE_SEIZE) {
-			what = 1;
-			*out = s->lease;
-		} else if (s->kind == STEP_LEASE_DROP) {
-			what = -1;
-		}
-	}
-	return what;
-}
-
-int seen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err)
-{
-	switch (foreseen_lease(h, vf, out)) {
-	case 1:
-		return 0;
-	case -1:
-		return fail(err, ENOENT, "it is not leased");
-	default:
-		return lease_read(h->root, vf, out, err);
-	}
-}
-
-int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err)
-{
-	size_t kept = 0;
-	int r = lease_list(h->root, list, n, err);
-
-	for (size_t i = 0; !r && i < *n; i++) {
-		struct lease_entry e = (*list)[i];
-		int what = foreseen_lease(h, &e.vf, &e.lease);
-
-		e.broken = e.broken && !what;
-		if (what >= 0)
-			(*list)[kept++] = e;
-	}
-	if (!r)
-		*n = kept;
-	return r;
-}
-
-int seen_snapshot(struct hook *h, const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
-		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
-		  struct error *err)
-{
-	int r = snapshot_read(o, pfs, n_pfs, only, n_only, all, out, err);
-
-	if (!r)
-		plan_foresee(&h->foreseen, out);
-	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* This node's own copy of its pools, written and read. */
+/* Writing and reading boot.cfg. */
 #include "src/port/boot_config.h"
 
 #include <errno.h>

@@ -7,7 +7,8 @@
 #ifndef VFHOOK_PORT_BOOT_CONFIG_H
 #define VFHOOK_PORT_BOOT_CONFIG_H
 
-#include "src/port/hook.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 #define BOOT_CFG "var/lib/vfhook/boot.cfg"
 

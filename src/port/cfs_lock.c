@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lock on vfhook.cfg: taken, waited for, and the words where it cannot be had. */
+/* Making and keeping the directory that is the lock. */
 #include "src/port/cfs_lock.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading reservations, guests' configs and mappings, and counting who may want what. */
 #include "src/port/claims.h"
 
 #include <errno.h>
@@ -8,9 +9,11 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
-#include "src/port/apply.h"
 #include "src/base/say.h"
 #include "src/vf/lease.h"
+#include "pveapi/hostpci.h"
+#include "src/port/mapping_id.h"
+#include "src/port/seen.h"
 
 /* Naming a VF in the mapping of a port whose VM is on this node, or is not. */
 #define WEIGHT_HERE	 3

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the nodes of a cluster tell each other about their VFs, so that a VM's
- * mapping can have an entry for each node that has its pool: without one PVE
- * refuses to migrate or to fail over to that node. Each node keeps its own in
+ * What the nodes of a cluster tell each other about their VFs and MACs. Each node keeps its own in
  * /etc/pve/nodes/<node>/vfhook.json, which pmxcfs carries to the others.
  */
 #ifndef VFHOOK_PORT_CLUSTER_VFS_H
@@ -11,6 +9,14 @@
 #include "src/port/vm_ports.h"
 #include "src/vf/plan.h"
 #include "src/vf/port_wish.h"
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /*
  * Write this node's file anew from sysfs: every VF of its pools, and the MACs that no guest
@@ -41,12 +47,14 @@ struct published_mac {
 /* Those of a node, as its file has them; the same of the caller's to free() and of -ENOMEM. */
 int published_macs(struct hook *h, const char *node, struct published_mac **list, size_t *n);
 
+#define PUBLISHED_PATH_LEN 160
+/* Where a node's file is, below the root. Returns path. */
+const char *published_path(const char *node, char path[PUBLISHED_PATH_LEN]);
+
 /*
- * Steps that give the mapping of a port an entry for each other node that has its pool,
- * has published VFs of it, and has no entry yet. Any of them will do: pre-start
- * on that node chooses anew. A node whose file is missing or wrong is told and left out.
+ * A node's file as it is; what is in it another node wrote, and is to be checked. *j is a new
+ * reference. 0, or a negative errno with err: it is missing, or no JSON.
  */
-int publish_entries(struct hook *h, const struct vm_ports *v, const struct port_wish *w,
-		    struct plan *plan, struct error *err);
+int published_read(struct hook *h, const char *node, json_t **j, struct error *err);
 
 #endif

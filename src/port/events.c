@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading and writing the files of events, under their lock. */
 #include "src/port/events.h"
 
 #include <errno.h>
@@ -16,6 +17,9 @@
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
+#include "src/base/jsonout.h"
+#include "src/base/text.h"
+#include "pveapi/limits.h"
 
 #define DIR_PATH "var/lib/vfhook"
 #define NAME	 "events"

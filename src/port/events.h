@@ -7,9 +7,11 @@
 #ifndef VFHOOK_PORT_EVENTS_H
 #define VFHOOK_PORT_EVENTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#include "src/port/hook.h"
+#include "src/base/error.h"
+#include "src/port/context.h"
 
 /*
  * What goes is counted into /var/lib/vfhook/events.totals first, so that the counters of metrics

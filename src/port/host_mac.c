@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading this node's interfaces from sysfs. */
 #include "src/port/host_mac.h"
 
 #include <errno.h>
@@ -9,16 +10,12 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/port/cluster_vfs.h"
+#include "src/base/text.h"
+#include "src/vf/vf.h"
 
 #define NET_DIR "sys/class/net"
 
-struct mac_list {
-	struct host_mac *all;
-	size_t n;
-};
-
-static int add_mac(struct mac_list *l, const uint8_t mac[6], const char *ifname, const char *node)
+int mac_list_add(struct mac_list *l, const uint8_t mac[6], const char *ifname, const char *node)
 {
 	struct host_mac *more = reallocarray(l->all, l->n + 1, sizeof(*more));
 
@@ -61,10 +58,10 @@ static int see_interface(struct hook *h, const char *ifname, struct mac_list *l)
 	if (attr_read(h->root, path, text, sizeof(text)) < 0 || mac_parse(text, mac) < 0 ||
 	    mac_is_zero(mac))
 		return 0;
-	return add_mac(l, mac, ifname, h->node);
+	return mac_list_add(l, mac, ifname, h->node);
 }
 
-static int add_own(struct hook *h, struct mac_list *l, struct error *err)
+int mac_list_add_own(struct hook *h, struct mac_list *l, struct error *err)
 {
 	AUTO_CLOSEDIR DIR *d = dir_open(h->root, NET_DIR);
 	const struct dirent *e;
@@ -86,70 +83,9 @@ int host_macs(struct hook *h, struct host_mac **list, size_t *n, struct error *e
 
 	*list = NULL;
 	*n = 0;
-	if (add_own(h, &l, err) < 0) {
+	if (mac_list_add_own(h, &l, err) < 0) {
 		free(l.all);
 		return error_code(err);
-	}
-	*list = l.all;
-	*n = l.n;
-	return 0;
-}
-
-/* Was that node's file read already, for another PF? */
-static bool seen_before(const struct config *c, size_t pool, size_t pf)
-{
-	const char *node = c->pools[pool].pfs[pf].node;
-
-	for (size_t i = 0; i <= pool; i++) {
-		for (size_t k = 0; k < (i == pool ? pf : c->pools[i].n_pfs); k++) {
-			if (!strcmp(c->pools[i].pfs[k].node, node))
-				return true;
-		}
-	}
-	return false;
-}
-
-static int add_published(struct hook *h, const char *node, struct mac_list *l)
-{
-	AUTO_FREE struct published_mac *macs = NULL;
-	size_t n;
-	int r = published_macs(h, node, &macs, &n);
-
-	for (size_t i = 0; !r && i < n; i++)
-		r = add_mac(l, macs[i].mac, macs[i].ifname, node);
-	return r;
-}
-
-static int add_nodes(struct hook *h, const struct config *c, struct mac_list *l)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < c->n_pools; i++) {
-		for (size_t k = 0; !r && k < c->pools[i].n_pfs; k++) {
-			const struct pool_pf *pf = &c->pools[i].pfs[k];
-
-			if (strcmp(pf->node, h->node) != 0 && !seen_before(c, i, k))
-				r = add_published(h, pf->node, l);
-			if (!r && pf->id.has_mac)
-				r = add_mac(l, pf->id.mac, "", pf->node);
-		}
-	}
-	return r;
-}
-
-int all_host_macs(struct hook *h, const struct config *c, struct host_mac **list, size_t *n,
-		  struct error *err)
-{
-	struct mac_list l = {0};
-	int r = add_own(h, &l, err);
-
-	*list = NULL;
-	*n = 0;
-	if (!r && add_nodes(h, c, &l) < 0)
-		r = fail(err, ENOMEM, "out of memory");
-	if (r < 0) {
-		free(l.all);
-		return r;
 	}
 	*list = l.all;
 	*n = l.n;

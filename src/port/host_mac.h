@@ -7,7 +7,11 @@
 #define VFHOOK_PORT_HOST_MAC_H
 
 #include "src/port/config.h"
-#include "src/port/hook.h"
+#include <stddef.h>
+#include <stdint.h>
+#include "src/base/error.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 struct host_mac {
 	uint8_t mac[6];
@@ -22,13 +26,6 @@ struct host_mac {
  */
 int host_macs(struct hook *h, struct host_mac **list, size_t *n, struct error *err);
 
-/*
- * The same and what is known of all nodes with a pool: their PFs' permanent MACs from the pools,
- * their interfaces' from what they publish (src/port/cluster_vfs.h).
- */
-int all_host_macs(struct hook *h, const struct config *c, struct host_mac **list, size_t *n,
-		  struct error *err);
-
 /* The one with that MAC, or NULL. */
 const struct host_mac *host_mac_find(const struct host_mac *list, size_t n, const uint8_t mac[6]);
 
@@ -40,5 +37,16 @@ const char *host_mac_describe(const struct host_mac *m, char *buf, size_t size);
  * than it has. `check`, attach and set ask for all others.
  */
 int mac_check_pfs(const struct config *c, const struct port *p, struct error *err);
+
+/* What the calls above and cluster_macs.h gather into; all is the caller's to free(). */
+struct mac_list {
+	struct host_mac *all;
+	size_t n;
+};
+
+/* Append one; ifname may be "". -ENOMEM. */
+int mac_list_add(struct mac_list *l, const uint8_t mac[6], const char *ifname, const char *node);
+/* Append those of this node, as host_macs() tells. */
+int mac_list_add_own(struct hook *h, struct mac_list *l, struct error *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What each shape of hostpciN means beside its port. */
 #include "src/port/hostpci_judge.h"
 
 #include <stdarg.h>
@@ -6,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/hook.h"
+#include "pveapi/hostpci.h"
+#include "src/port/mapping_id.h"
+#include "src/vf/vf.h"
 
 __attribute__((format(printf, 3, 4))) static void verdict(struct entry *e, enum entry_verdict v,
 							  const char *fmt, ...)

@@ -6,8 +6,12 @@
 #ifndef VFHOOK_PORT_HOSTPCI_JUDGE_H
 #define VFHOOK_PORT_HOSTPCI_JUDGE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "src/port/config.h"
 #include "pveapi/guest.h"
+#include "src/base/text.h"
 
 enum entry_verdict {
 	ENTRY_NOT_OURS, /* no port, and nothing of ours in hostpciN */

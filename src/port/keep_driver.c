@@ -13,6 +13,9 @@
 #include "src/port/objects.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
+#include "src/vf/sysfs.h"
+#include "pveapi/guest.h"
+#include "pveapi/limits.h"
 
 /* --- A VF's driver --- */
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What ports, guests and nodes have is read anew for each. */
 #include "src/port/mac.h"
 
 #include <errno.h>
@@ -8,8 +9,14 @@
 #include "src/base/cleanup.h"
 #include "src/port/config.h"
 #include "src/port/config_load.h"
+#include "src/base/say.h"
+#include "src/base/text.h"
+#include "pveapi/datacenter.h"
+#include "pveapi/guest_macs.h"
+#include "src/port/cluster_macs.h"
 #include "src/port/host_mac.h"
-#include "pveapi/guest.h"
+#include "src/vf/vf.h"
+#include "src/port/config_ports.h"
 
 static bool is_ports(const struct config *c, const uint8_t mac[6])
 {
@@ -50,6 +57,26 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 	return fail(err, ENOSPC,
 		    "no free MAC found below the datacenter's mac_prefix: set `mac` of the port "
 		    "yourself");
+}
+
+int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err)
+{
+	char mac[MAC_LEN];
+
+	if (mac_make(h->root, c, p->want.mac, err) < 0 ||
+	    (!h->dry_run && config_set_mac(h->root, p->vmid, p->slot, p->want.mac, err) < 0))
+		return error_code(err);
+	p->mac_auto = false;
+	p->want.has |= HAS_MAC;
+	mac_format(p->want.mac, mac);
+	if (h->dry_run)
+		say("VM %u hostpci%u: a MAC would be made below the datacenter's prefix, and kept "
+		    "in /" VFHOOK_CFG "; %s stands for it here",
+		    p->vmid, p->slot, mac);
+	else
+		say("VM %u hostpci%u: MAC %s made, and kept in /" VFHOOK_CFG, p->vmid, p->slot,
+		    mac);
+	return 0;
 }
 
 static int check_nodes(struct hook *h, const struct config *c, const uint8_t mac[6],

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The MAC of a port: making one, and refusing one that somebody has. */
 #ifndef VFHOOK_PORT_MAC_H
 #define VFHOOK_PORT_MAC_H
 
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/port/hook.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 /*
  * Make an address that no guest's netN and no port in the cluster has: the
@@ -19,5 +21,11 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
  */
 int mac_check_free(struct hook *h, const struct config *c, uint32_t vmid, unsigned slot,
 		   const uint8_t mac[6], struct error *err);
+
+/*
+ * Make an address for a port of c, and keep it for ever in vfhook.cfg; a dry run makes one that
+ * stands for it, and says so. 0, or a negative errno with err.
+ */
+int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err);
 
 #endif

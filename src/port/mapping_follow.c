@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Choosing a VF for each mapping, and writing what has to change. */
 #include "src/port/mapping_follow.h"
 
 #include <errno.h>
@@ -6,14 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/answer.h"
 #include "src/base/cleanup.h"
 #include "src/port/config.h"
 #include "src/port/apply.h"
+#include "src/port/hook_lock.h"
+#include "src/port/mapping_id.h"
 #include "src/port/objects.h"
 #include "src/port/mapping_owner.h"
-#include "src/port/reclaim.h"
+#include "src/port/mapping_vf.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
-#include "src/port/vm_ports.h"
+#include "src/base/text.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_names.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/mapping.h"
+#include "pveapi/process.h"
+#include "pveapi/rest.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_words.h"
@@ -169,34 +180,20 @@ static int read_pool(struct hook *h, const struct pool *pool, struct pool_vfs *o
 	return -ENOMEM;
 }
 
-static bool entry_says(const struct hook *h, const struct mapping_entry *e,
-		       const struct vf_info *vf)
-{
-	uint32_t group = 0;
-	bool has_group = !parse_u32(e->iommugroup ? e->iommugroup : "", INT32_MAX, &group);
-	const char *subsystem = e->subsystem_id && e->subsystem_id[0] ? e->subsystem_id : NULL;
-	AUTO_FREE char *want = vf_map_entry(h, vf);
-	AUTO_FREE char *have = mapping_entry_format(h->node, e->path, e->id, subsystem,
-						    has_group ? (int)group : -1);
-
-	return want && have && !strcmp(want, have);
-}
-
-static void take_vf(const struct hook *h, const struct mapping_entry *e, bool ours,
-		    const struct pci_addr *a, bool whole_device, struct pool_vfs *p)
+static void take_vf(const struct mapping_entry *e, bool ours, const struct pci_addr *a,
+		    bool whole_device, struct pool_vfs *p)
 {
 	for (size_t k = 0; k < p->n; k++) {
 		struct pci_addr at = p->vfs[k].addr;
 
 		if (whole_device)
 			at.fn = a->fn;
-		if (!pci_addr_cmp(&at, a) && (!ours || entry_says(h, e, &p->vfs[k])))
+		if (!pci_addr_cmp(&at, a) && (!ours || mapping_entry_is(e, &p->vfs[k])))
 			p->taken[k]++;
 	}
 }
 
 struct taking {
-	const struct hook *h;
 	const struct mapping_entry *e;
 	bool ours;
 	struct pool_vfs *p;
@@ -206,7 +203,7 @@ static int take_address(const struct pci_addr *a, bool whole_device, void *arg)
 {
 	const struct taking *t = arg;
 
-	take_vf(t->h, t->e, t->ours, a, whole_device, t->p);
+	take_vf(t->e, t->ours, a, whole_device, t->p);
 	return 0;
 }
 
@@ -221,7 +218,7 @@ static void mark_taken(const struct hook *h, const struct mapping_file *f, const
 	memcpy(p->taken, p->raw, p->n * sizeof(*p->taken));
 	for (size_t i = 0; i < f->n_mappings; i++) {
 		const struct mapping *m = &f->mappings[i];
-		struct taking t = {.h = h, .p = p};
+		struct taking t = {.p = p};
 		uint32_t vmid;
 		unsigned slot;
 
@@ -298,7 +295,7 @@ static int look(const struct refresh *r, const struct port *port, struct pool_vf
 		say("mapping %s: pool '%s' has no VF on this node for it", id, p->pool->name);
 		return 0;
 	}
-	if (e && n == 1 && !m->mdev && !e->unknown_key && entry_says(r->h, e, vf))
+	if (mapping_says(m, r->h->node, vf))
 		return 0;
 	if (!is_ours(r->h, m, port->vmid, port->slot)) {
 		say("mapping %s is not vfhook's (by its comment), and left alone", id);

@@ -9,9 +9,13 @@
 #ifndef VFHOOK_PORT_MAPPING_FOLLOW_H
 #define VFHOOK_PORT_MAPPING_FOLLOW_H
 
+#include <stddef.h>
+
 #include "src/base/clock.h"
-#include "src/port/hook.h"
+#include "src/base/error.h"
 #include "src/port/cluster_vfs.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/vf/sysfs.h"
 
 /* The facts for the mapping of one port. */
@@ -30,10 +34,11 @@ const struct vf_info *refresh_choose(const struct refresh_facts *f);
 
 /*
  * Let the mappings of all ports of this node's pools name VFs that are there, as they are. Only
- * mappings that exist: a port that never started makes its own. Those of VMs that run or that
- * somebody is at work on are left to them. before may be NULL. Waits for pveproxy until then at
- * most, once and without any lock; then each mapping is looked at again under PVE's lock on its VM.
- * What cannot be written is told and counted. Returns how many could not, or a negative errno.
+ * mappings that exist: a port that never started makes its own. Those of VMs that run, or that
+ * a start, a stop or a command is changing, are left to them. before may be NULL. Waits for
+ * pveproxy until then at most, once and without any lock; then each mapping is looked at again
+ * under PVE's lock on its VM. What cannot be written is told and counted. Returns how many could
+ * not, or a negative errno.
  */
 int refresh_mappings(struct hook *h, const struct config *c, const struct published_vf *before,
 		     size_t n_before, const struct deadline *until, struct error *err);

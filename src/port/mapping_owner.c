@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* By its comment, or by what goes with it. */
 #include "src/port/mapping_owner.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/port/hook.h"
+#include "src/port/config.h"
+#include "src/port/mapping_id.h"
 
 bool mapping_has_our_mark(const struct mapping *m)
 {

@@ -3,8 +3,11 @@
 #ifndef VFHOOK_PORT_MAPPING_OWNER_H
 #define VFHOOK_PORT_MAPPING_OWNER_H
 
-#include "src/port/config.h"
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "pveapi/mapping.h"
+#include "src/base/error.h"
 
 /*
  * Made by vfhook: its comment says so ("vfhook: VM 100 hostpci0"). A comment that somebody has

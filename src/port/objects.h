@@ -7,8 +7,13 @@
 #ifndef VFHOOK_PORT_OBJECTS_H
 #define VFHOOK_PORT_OBJECTS_H
 
-#include "src/port/hook.h"
 #include "src/vf/plan.h"
+#include <stdbool.h>
+#include "src/vf/sysfs.h"
+#include "pveapi/mapping.h"
+#include "src/port/context.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
 
 /* The entry of a node in a mapping, "vf-100-0 pve1": a map value. The mapping comes and goes with
  * its entries. */
@@ -108,17 +113,5 @@ bool plan_needs_rest(const struct plan *p);
 /* Append a step that gives a node's entry of a mapping another text. old may be NULL. */
 int plan_map_entry(const char *id, const char *node, const struct mapping_entry *old,
 		   const char *entry, bool harmless, struct plan *p, struct error *err);
-
-/*
- * hostpciN as the VM's next start has it by that config: what is pending counts. NULL if there is
- * none (or no memory: then a step from it is refused), else the caller's to free().
- */
-char *hostpci_planned(const struct guest_config *g, unsigned slot);
-
-/* Is that mapping=vf-<vmid>-<N>, the port's own? What a running VM has may be another thing. */
-bool hostpci_planned_is_ours(const struct guest_config *g, unsigned slot);
-
-/* Let go of the locks that a plan's steps took for its rest (h->off). */
-void objects_unlock(struct hook *h);
 
 #endif

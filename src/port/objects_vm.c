@@ -5,13 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/answer.h"
 #include "src/base/cleanup.h"
+#include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/port/config_section.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
+#include "src/port/hostpci_planned.h"
 #include "src/port/objects.h"
 #include "src/port/port_changes.h"
 #include "src/port/reclaim.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
+#include "pveapi/api_vm.h"
+#include "pveapi/guest.h"
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
+#include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
 
 #define MAX_TRIES    3
@@ -83,75 +95,6 @@ static int split_hostpci_name(const char *name, uint32_t *vmid, unsigned *slot, 
 static int vmid_of(const char *name, uint32_t *vmid, struct error *err)
 {
 	return parse_u32(name, PVE_VMID_MAX, vmid) < 0 ? fail(err, EINVAL, "this names no VM") : 0;
-}
-
-/* "delete: hostpci0,!net0": is the key among them? (PVE::QemuConfig parse_pending_delete) */
-static bool is_deleted(const char *list, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (list += strcspn(list, ":") + 1; *list && *list != '\n';) {
-		list += strspn(list, " \t,;!");
-		if (!strncmp(list, key, len) && strcspn(list + len, " \t,;\r\n") == 0)
-			return true;
-		list += strcspn(list, " \t,;\n");
-	}
-	return false;
-}
-
-/* "hostpci0: mapping=x": its value, NULL if the line is of another key. The caller's to free(). */
-static char *value_of(const char *line, const char *key)
-{
-	size_t len = strlen(key);
-	const char *v = line + len + 1;
-
-	if (strncmp(line, key, len) != 0 || line[len] != ':')
-		return NULL;
-	v += strspn(v, " \t");
-	len = strcspn(v, "\r\n");
-	while (len && (v[len - 1] == ' ' || v[len - 1] == '\t'))
-		len--;
-	return strndup(v, len);
-}
-
-char *hostpci_planned(const struct guest_config *g, unsigned slot)
-{
-	const struct hostpci *e = &g->hostpci[slot];
-	AUTO_FREE char *value = e->present ? strdup(e->raw) : NULL;
-	bool pending = false;
-	const char *at = g->text ? g->text : "";
-	char key[16];
-
-	snprintf(key, sizeof(key), "hostpci%u", slot);
-	while (*at) {
-		AUTO_FREE char *now = pending ? value_of(at, key) : NULL;
-
-		if (*at == '[')
-			pending = !strncmp(at, "[PENDING]", 9);
-		if (now || (pending && !strncmp(at, "delete:", 7) && is_deleted(at, key))) {
-			free(value);
-			value = STEAL(now);
-		}
-		at += strcspn(at, "\n");
-		at += *at == '\n';
-	}
-	return STEAL(value);
-}
-
-bool hostpci_planned_is_ours(const struct guest_config *g, unsigned slot)
-{
-	AUTO_FREE char *value = hostpci_planned(g, slot);
-	struct hostpci e = {0};
-	unsigned of = 0;
-	uint32_t vmid = 0;
-	bool ours;
-
-	if (!value || hostpci_parse(value, &e, NULL) < 0)
-		return false;
-	ours = e.mapping && port_mapping_parse(e.mapping, &vmid, &of) && vmid == g->vmid &&
-	       of == slot;
-	hostpci_clear(&e);
-	return ours;
 }
 
 static int hostpci_read(struct hook *h, const char *name, char **text, struct error *err)
@@ -313,15 +256,15 @@ static int be_off(struct hook *h, uint32_t vmid, struct error *err)
 	int r;
 
 	/* In the order of a start, whose parent has PVE's lock: neither waits for the other. */
-	h->off_pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
-	if (h->off_pve < 0)
-		return h->off_pve;
-	r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &h->off, err);
+	h->off.pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
+	if (h->off.pve < 0)
+		return h->off.pve;
+	r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &h->off.ours, err);
 	if (r < 0)
 		return r;
 	switch (vm_runs(h->root, vmid, &qemu, err)) {
 	case ANSWER_NO:
-		r = recover_own(h, h->off, err);
+		r = recover_own(h, h->off.ours, err);
 		break;
 	case ANSWER_YES:
 		return fail(err, EBUSY,
@@ -332,7 +275,7 @@ static int be_off(struct hook *h, uint32_t vmid, struct error *err)
 		return error_code(err);
 	}
 	if (!r)
-		r = release_vm(h, h->off, NULL, 0, NULL, err);
+		r = release_vm(h, h->off.ours, NULL, 0, NULL, err);
 	return r < 0 ? r : 0;
 }
 
@@ -344,13 +287,13 @@ static int off_set(struct hook *h, const char *name, enum object_how how, const 
 
 	(void)how;
 	(void)from;
-	if (!to || h->off)
+	if (!to || h->off.ours)
 		return 0;
 	r = vmid_of(name, &vmid, err);
 	if (!r)
 		r = be_off(h, vmid, err);
 	if (r < 0)
-		objects_unlock(h);
+		vm_locks_drop(&h->off);
 	return r;
 }
 

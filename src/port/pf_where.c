@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Comparing pools with the NICs there are. */
 #include "src/port/pf_where.h"
 
 #include <errno.h>
@@ -7,6 +8,8 @@
 
 #include "src/port/config.h"
 #include "src/base/cleanup.h"
+#include "src/base/text.h"
+#include "src/vf/kernel.h"
 
 static void read_nic(struct hook *h, const struct pf_info *info, struct nic *out)
 {
@@ -114,7 +117,7 @@ int pfs_locate(const struct config *c, const char *node, const struct nic *nics,
 	return 0;
 }
 
-bool pf_may_still_come(const struct pf_where *w, const struct nic *nics, size_t n)
+bool pf_may_appear(const struct pf_where *w, const struct nic *nics, size_t n)
 {
 	if (w->place == PF_HERE || w->place == PF_MOVED)
 		return false;

@@ -6,8 +6,14 @@
 #ifndef VFHOOK_PORT_PF_WHERE_H
 #define VFHOOK_PORT_PF_WHERE_H
 
-#include "src/port/hook.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "src/vf/sysfs.h"
+#include "src/base/error.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 /* An SR-IOV NIC of this node. */
 struct nic {
@@ -41,12 +47,12 @@ struct pf_where {
 /*
  * Find every PF of the node's pools among its NICs; looks at nothing else. A card without a
  * network interface may be any: while there is one, nobody is told to be missing for good
- * (see pf_may_still_come). *out is the caller's to free(). -ENOMEM.
+ * (see pf_may_appear). *out is the caller's to free(). -ENOMEM.
  */
 int pfs_locate(const struct config *c, const char *node, const struct nic *nics, size_t n,
 	       struct pf_where **out, size_t *n_out);
 
-/* Can the PF still turn up, since some NIC's driver has made no interface yet? */
-bool pf_may_still_come(const struct pf_where *w, const struct nic *nics, size_t n);
+/* Can a PF that is not here still come, since some NIC's driver has made no interface yet? */
+bool pf_may_appear(const struct pf_where *w, const struct nic *nics, size_t n);
 
 #endif

@@ -16,9 +16,10 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/say.h"
-#include "pveapi/api.h"
+#include "pveapi/api_vm.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
 #include "pveapi/storage.h"
-#include "pveapi/section.h"
 
 /* --- The guest's config --- */
 

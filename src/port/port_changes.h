@@ -8,7 +8,10 @@
 
 #include "src/port/config.h"
 #include "src/port/vm_ports.h"
-#include "pveapi/api.h"
+#include "src/command/command.h"
+#include "src/port/context.h"
+#include "pveapi/api_vm.h"
+#include "pveapi/guest.h"
 
 #define OUR_HOOKSCRIPT "local:snippets/vfhook"
 

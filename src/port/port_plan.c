@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Each step from what is there now to what is wanted. */
 #include "src/port/port_plan.h"
 
 #include <errno.h>
@@ -13,14 +14,21 @@
 #include "src/port/guest_note.h"
 #include "src/port/port_keys.h"
 #include "src/port/apply.h"
+#include "src/port/hook_lock.h"
+#include "src/port/hostpci_judge.h"
+#include "src/port/hostpci_planned.h"
+#include "src/port/mapping_id.h"
+#include "src/port/mapping_nodes.h"
+#include "src/port/mapping_plan.h"
 #include "src/port/objects.h"
-#include "src/port/cluster_vfs.h"
 #include "src/base/say.h"
 #include "src/vf/journal.h"
 #include "src/vf/plan_choice.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/vf.h"
+#include "pveapi/limits.h"
 
 #define LOCK_WAIT_MS 30000
 

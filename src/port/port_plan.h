@@ -7,7 +7,13 @@
 #ifndef VFHOOK_PORT_PORT_PLAN_H
 #define VFHOOK_PORT_PORT_PLAN_H
 
+#include <stdint.h>
+
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/port/vm_ports.h"
+#include "pveapi/guest.h"
+#include "src/base/error.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 

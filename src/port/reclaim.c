@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Giving VFs back under the locks of their VM, and undoing what a crashed run has left. */
 #include "src/port/reclaim.h"
 
 #include <errno.h>
@@ -12,7 +13,12 @@
 #include "src/base/file.h"
 #include "src/port/apply.h"
 #include "src/port/events.h"
+#include "src/port/hook_lock.h"
+#include "src/port/seen.h"
+#include "src/port/vm_locks.h"
 #include "src/base/say.h"
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
@@ -25,30 +31,6 @@
 /* A QEMU that is just gone may need a moment until the kernel has closed its VFIO group. */
 #define BUSY_WAIT_MS 3000
 #define BUSY_NAP_MS  20
-
-void vm_locks_drop(struct vm_locks *l)
-{
-	cleanup_owner(&l->ours);
-	cleanup_close(&l->pve);
-}
-
-bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
-{
-	char ours[64];
-	char pve[64];
-
-	if (h->dry_run)
-		return lock_is_free(h->root, owner_lock_path(vmid, ours)) &&
-		       lock_is_free(h->root, vm_lock_path(vmid, pve)) &&
-		       !owner_pretend(vmid, &l->ours, &l->why);
-	if (hook_lock_vm(h, vmid, 0, &l->ours, &l->why) < 0)
-		return false;
-	/* No VM has our own number: there is nothing of PVE's to wait for. */
-	if (vmid == LEASE_SELF)
-		return true;
-	l->pve = vm_lock(h->root, vmid, 0, &l->why);
-	return l->pve >= 0;
-}
 
 int recover_own(struct hook *h, const struct owner *o, struct error *err)
 {

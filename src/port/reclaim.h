@@ -7,7 +7,12 @@
 #ifndef VFHOOK_PORT_RECLAIM_H
 #define VFHOOK_PORT_RECLAIM_H
 
-#include "src/port/hook.h"
+#include <stddef.h>
+#include <stdint.h>
+#include "src/base/answer.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/port/context.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 
@@ -47,22 +52,6 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err);
 
 /* In a dry run: go on as if the VM, which runs, had been stopped and its VFs released. */
 int foresee_stop(struct hook *h, uint32_t vmid, struct error *err);
-
-/* Both locks of a VM, ours and PVE's. */
-struct vm_locks {
-	struct owner *ours;
-	int pve;
-	struct error why; /* after a failure, why: EWOULDBLOCK or none where somebody has one */
-};
-
-#define VM_LOCKS_INIT ((struct vm_locks){.pve = -1})
-
-/*
- * False at once if anybody else holds one of them, or one cannot be taken: l->why tells which. A
- * dry run only looks whether it could.
- */
-bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l);
-void vm_locks_drop(struct vm_locks *l);
 
 /* Does the lease's VM run? */
 enum answer lease_is_live(struct hook *h, const struct lease *l);

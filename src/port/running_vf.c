@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* By the leases, and by what the QEMU process has. */
 #include "src/port/running_vf.h"
 
 #include <errno.h>
@@ -9,6 +10,9 @@
 #include "src/port/apply.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan_start.h"
+#include "src/port/claims.h"
+#include "src/port/mapping_plan.h"
+#include "src/port/seen.h"
 #include "src/vf/snapshot.h"
 
 enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* In the terms of drivers and of `vfhook pool`. */
 #include "src/port/vf_advice.h"
 
 #include <errno.h>
@@ -7,6 +8,8 @@
 
 #include "src/vf/port_wish.h"
 #include "src/port/config.h"
+#include "src/base/text.h"
+#include "src/vf/plan.h"
 
 const char *firmware_words(const struct pf_info *pf, char *buf, size_t size)
 {

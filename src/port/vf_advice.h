@@ -3,8 +3,12 @@
 #ifndef VFHOOK_PORT_VF_ADVICE_H
 #define VFHOOK_PORT_VF_ADVICE_H
 
+#include <stddef.h>
+
 #include "src/port/vm_ports.h"
 #include "src/vf/snapshot.h"
+#include "src/base/error.h"
+#include "src/vf/sysfs.h"
 
 /* A write of n to sriov_numvfs that failed: the error with what helps. code is positive. */
 int numvfs_refused(const struct pf_info *pf, unsigned n, int code, struct error *err);

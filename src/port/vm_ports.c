@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Judging a VM's hostpciN, and looking at the VFs its ports may get. */
 #include "src/port/vm_ports.h"
 
 #include <errno.h>
@@ -10,12 +11,12 @@
 #include "src/base/cleanup.h"
 #include "src/port/config_load.h"
 #include "src/port/apply.h"
+#include "src/base/text.h"
 #include "src/port/claims.h"
 #include "src/port/host_mac.h"
-#include "src/port/objects.h"
-#include "src/port/mapping_owner.h"
-#include "src/base/say.h"
-#include "pveapi/vmstate.h"
+#include "src/port/mapping_id.h"
+#include "src/port/seen.h"
+#include "pveapi/hostpci.h"
 
 void vm_ports_free(struct vm_ports *v)
 {
@@ -286,91 +287,4 @@ int observe_wishes(struct hook *h, struct vm_ports *v, bool all, struct vf_claim
 		o.claims = *claims;
 	}
 	return seen_snapshot(h, &o, pfs, n_pfs, last, n_last, all, s, err);
-}
-
-char *vf_map_entry(const struct hook *h, const struct vf_info *vf)
-{
-	char addr[PCI_ADDR_LEN];
-
-	return mapping_entry_format(h->node, pci_addr_format(&vf->addr, addr), vf->id,
-				    vf->subsystem_id[0] ? vf->subsystem_id : NULL, vf->iommu_group);
-}
-
-/* Does the mapping already say exactly this, once, for this node? */
-static bool mapping_says(const struct hook *h, const struct vm_ports *v, const char *id,
-			 const struct vf_info *vf)
-{
-	const struct mapping *m = mapping_find(&v->mappings, id);
-	const struct mapping_entry *e;
-	char addr[PCI_ADDR_LEN];
-	char group[16];
-	size_t n = 0;
-
-	e = m ? mapping_node_entry(m, h->node, &n) : NULL;
-	snprintf(group, sizeof(group), "%d", vf->iommu_group);
-	/* PVE compares these texts as they stand (PVE::Mapping::PCI assert_valid). */
-	return e && n == 1 && !m->mdev && !e->unknown_key &&
-	       !strcmp(e->path, pci_addr_format(&vf->addr, addr)) && !strcmp(e->id, vf->id) &&
-	       !strcmp(e->subsystem_id, vf->subsystem_id) && !strcmp(e->iommugroup, group);
-}
-
-/* The plan makes the port: what is called like its mapping is not the port's. */
-static bool makes_port(const struct plan *p, uint32_t vmid, unsigned slot)
-{
-	char id[32];
-
-	snprintf(id, sizeof(id), "%u-%u", vmid, slot);
-	for (size_t i = 0; i < p->n_steps; i++) {
-		const struct step_object *o = &p->steps[i].object;
-
-		if (p->steps[i].kind == STEP_CALL && !strcmp(o->kind, OBJECT_PORT) &&
-		    !strcmp(o->name, id) && !o->from)
-			return true;
-	}
-	return false;
-}
-
-/* The port and the VM's own hostpciN go with it, or it says itself that it is ours. */
-static bool is_our_mapping(const struct vm_ports *v, unsigned slot, const struct mapping *m,
-			   const struct plan *p)
-{
-	const struct hostpci *entry = &v->guest.hostpci[slot];
-
-	return mapping_has_our_mark(m) || (entry->mapping && !strcmp(entry->mapping, m->id) &&
-					   !makes_port(p, v->guest.vmid, slot));
-}
-
-int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
-		 bool harmless, struct plan *p, struct error *err)
-{
-	AUTO_FREE char *entry = NULL;
-	const struct mapping_entry *old;
-	const struct mapping *m;
-	char id[NAME_LEN];
-	size_t n;
-
-	port_mapping_id(v->guest.vmid, slot, id);
-	if (mapping_says(h, v, id, vf))
-		return 0;
-	entry = vf_map_entry(h, vf);
-	if (!entry)
-		return fail(err, ENOMEM, "out of memory");
-	m = mapping_find(&v->mappings, id);
-	if (m && !is_our_mapping(v, slot, m, p))
-		return mapping_refuse(id, err);
-	old = m ? mapping_node_entry(m, h->node, &n) : NULL;
-	return plan_map_entry(id, h->node, old, entry, harmless, p, err);
-}
-
-int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
-		  const struct port_choice *choices, struct plan *p, struct error *err)
-{
-	for (size_t i = 0; i < v->n_wishes; i++) {
-		const struct vf_info *vf = &s->pfs[choices[i].pf].vfs[choices[i].vf].info;
-
-		if (plan_mapping(h, v, v->wishes[i].slot, vf, true, p, err) < 0)
-			return error_code(err);
-	}
-	h->new_mapping = plan_has_object(p, OBJECT_MAP_ENTRY);
-	return 0;
 }

@@ -7,13 +7,21 @@
 #define VFHOOK_PORT_VM_PORTS_H
 
 #include "src/port/config.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include "src/port/claims.h"
+#include "src/port/context.h"
 #include "src/port/hostpci_judge.h"
-#include "src/port/hook.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_choice.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
+#include "pveapi/guest.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "src/base/error.h"
 
 /* Everything about the ports of one VM. Owns what it points to; release with vm_ports_free(). */
 struct vm_ports {
@@ -53,19 +61,5 @@ int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *
  */
 int observe_wishes(struct hook *h, struct vm_ports *v, bool all, struct vf_claim **claims,
 		   struct snapshot *s, struct error *err);
-
-/*
- * Append to the plan of a start a harmless step for each port whose mapping does not say exactly
- * what was chosen.
- */
-int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapshot *s,
-		  const struct port_choice *choices, struct plan *p, struct error *err);
-
-/* The same for one port and a VF. */
-int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const struct vf_info *vf,
-		 bool harmless, struct plan *p, struct error *err);
-
-/* This node's map value for a VF. malloc'd, NULL when memory ran out. */
-char *vf_map_entry(const struct hook *h, const struct vf_info *vf);
 
 #endif

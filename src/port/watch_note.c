@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A small JSON file. */
 #include "src/port/watch_note.h"
 
 #include <limits.h>

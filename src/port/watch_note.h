@@ -3,9 +3,11 @@
 #ifndef VFHOOK_PORT_WATCH_NOTE_H
 #define VFHOOK_PORT_WATCH_NOTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "src/port/hook.h"
+#include "src/base/error.h"
+#include "src/port/context.h"
 
 struct watch_note {
 	int64_t time; /* when it was done, seconds since the epoch */

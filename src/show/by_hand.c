@@ -10,6 +10,7 @@
 #include "src/base/cleanup.h"
 #include "src/port/guest_note.h"
 #include "src/port/apply.h"
+#include "src/port/mapping_id.h"
 #include "hook/chain.h"
 #include "src/check/check_pve.h"
 #include "src/host/remake.h"
@@ -19,6 +20,11 @@
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_names.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
 
 #define FUNCTIONS 8 /* of a PCI device */
 

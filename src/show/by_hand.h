@@ -10,6 +10,8 @@
 #include "src/check/check.h"
 #include "src/show/inventory.h"
 #include "src/vf/owner.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /* One hostpciN that is no port, and will be none by itself. */
 struct byhand {

@@ -9,15 +9,31 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "src/base/answer.h"
 #include "src/base/cleanup.h"
-#include "src/base/file.h"
+#include "src/base/error.h"
 #include "src/base/locks.h"
 #include "src/port/config_load.h"
+#include "src/base/text.h"
 #include "src/port/claims.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/host/host_use.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_names.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "pveapi/process.h"
+#include "pveapi/reservations.h"
+#include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/why_not_free.h"
+#include "src/vf/kernel.h"
+#include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/sysfs.h"
+#include "src/vf/vf.h"
 
 static const char *const uses[USE_COUNT] = {
 	[USE_FREE] = "free",	 [USE_STARTING] = "starting", [USE_RUNNING] = "running",
@@ -129,11 +145,10 @@ static void vm_name(const struct hook *h, uint32_t vmid, char name[64])
  */
 static bool vm_lock_held(int root, uint32_t vmid, const char *locks)
 {
-	char path[96];
+	char path[64];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "var/lock/qemu-server/lock-%u.conf", vmid);
-	return !fstatat(root, path, &st, 0) && locks_have(locks, st.st_ino);
+	return !fstatat(root, vm_lock_path(vmid, path), &st, 0) && locks_have(locks, st.st_ino);
 }
 
 static bool vm_is_over(const struct hook *h, const struct lease *l, const char *locks)

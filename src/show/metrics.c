@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "pveapi/limits.h"
+#include "src/vf/kernel.h"
 
 static void family(struct str *out, const char *name, const char *type, const char *help)
 {

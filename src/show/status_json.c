@@ -5,6 +5,9 @@
 #include "src/show/status.h"
 #include "src/vf/lease.h"
 #include "src/vf/vf_keys.h"
+#include "pveapi/limits.h"
+#include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 
 /* Raised when a member goes or changes its meaning; new ones may come at any time. */
 #define STATUS_VERSION 1

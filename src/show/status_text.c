@@ -8,6 +8,9 @@
 #include "src/show/status.h"
 #include "src/show/table.h"
 #include "src/vf/lease.h"
+#include "pveapi/limits.h"
+#include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 
 enum {
 	COL_VF,

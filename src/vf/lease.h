@@ -15,7 +15,6 @@
 #include "src/base/jsonout.h"
 #include "src/base/answer.h"
 #include "src/base/error.h"
-#include "src/base/jsonout.h"
 #include "src/base/text.h"
 #include "src/vf/owner.h"
 #include "src/vf/sysfs.h"

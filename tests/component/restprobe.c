@@ -24,7 +24,10 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
-#include "pveapi/api.h"
+#include "pveapi/api_mapping.h"
+#include "pveapi/api_vm.h"
+#include "pveapi/rest.h"
+#include "pveapi/rest_token.h"
 
 #define PARAMS_MAX 64
 

@@ -60,6 +60,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
+#include "src/vf/kernel.h"
 #include "src/vf/kernel_impl.h"
 #include "src/vf/vf_keys.h"
 

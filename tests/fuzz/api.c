@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is made of `data` in replies, and of pci.cfg for a request. max_len=512 */
-#include "pveapi/api.c"
+#include "pveapi/api_mapping.c"
+#include "pveapi/api_vm.c"
 #include "tests/fuzz/fuzz.h"
 
 #define ENTRY "id=8086:10ca,iommugroup=17,node=pve1,path=0000:06:10.1"

@@ -9,6 +9,10 @@
 #include "src/port/pool_keys.h"
 #include "src/port/port_keys.h"
 #include "tests/fuzz/fuzz.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "src/port/config.h"
+#include "src/port/mapping_id.h"
 
 #define WORDS 16
 

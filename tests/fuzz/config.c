@@ -5,6 +5,8 @@
 #include "src/port/config_ports.c"
 #include "pveapi/guest.h"
 #include "tests/fuzz/fuzz.h"
+#include "pveapi/limits.h"
+#include "src/vf/sysfs.h"
 
 /* Are the sections of b those of a, but for the one left out (SIZE_MAX: none)? */
 static void same_ports(const struct config *a, const struct config *b, size_t but)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Guest configs: what is taken from them for a start, claims, MACs. max_len=1024 */
-#include "pveapi/guest.c"
+#include "pveapi/datacenter.h"
+#include "pveapi/guest.h"
+#include "pveapi/guest_macs.c"
+#include "pveapi/guest_names.c"
 #include "tests/fuzz/fuzz.h"
 
 static void parse(const char *text, size_t len)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The value of hostpciN. max_len=256 */
-#include "pveapi/guest.h"
+#include "pveapi/hostpci.h"
 #include "pveapi/mapping.h"
 #include "tests/fuzz/fuzz.h"
 

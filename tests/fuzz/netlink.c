@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One datagram as the kernel's answer. The last byte is the question. max_len=2048 */
+#include "src/vf/kernel.h"
 #include "src/vf/netlink.c"
 #include "tests/fuzz/fuzz.h"
 

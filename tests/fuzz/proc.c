@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /proc/<pid>/stat and cmdline. max_len=512 */
+#include "pveapi/process.c"
 #include "pveapi/vmstate.c"
 #include "tests/fuzz/fuzz.h"
 
@@ -13,7 +14,7 @@ static void stat_line(const uint8_t *data, size_t size)
 		NEED(state);
 }
 
-/* With the NUL behind the last argument, and the one that read_cmdline() puts behind that. */
+/* With the NUL behind the last argument, and the one that proc_cmdline() puts behind that. */
 static void command_line(const uint8_t *data, size_t size)
 {
 	AUTO_FREE char *text = text_of(data, size);

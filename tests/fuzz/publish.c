@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook.json as another node wrote it, and as this one finds it. max_len=768 */
 #include "src/port/cluster_vfs.c"
+#include "src/port/mapping_nodes.c"
 #include "tests/fuzz/fuzz.h"
 
 /* It goes into a property string: nothing but what was asked for may come of it. */

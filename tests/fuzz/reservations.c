@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /run/qemu-server/pci-id-reservations. max_len=256 */
-#include "pveapi/vmstate.h"
+#include "pveapi/reservations.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_again(const struct pci_reservation *r)

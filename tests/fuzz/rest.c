@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Replies of pveproxy: status line, headers, body, curl's own words. max_len=1024 */
 #include "pveapi/rest.c"
+#include "pveapi/rest_reply.c"
+#include "pveapi/rest_token.c"
 #include "tests/fuzz/fuzz.h"
 
 #define SECRET "12345678-1234-1234-1234-123456789abc"
@@ -41,10 +43,10 @@ static int judge(struct rest *r, long status, unsigned what, json_t **data, stru
 	const struct call c = {.method = "PUT", .path = "/cluster/mapping/pci/vf-100-0"};
 
 	if (!status)
-		return fail_curl(r, &c, codes[what / ARRAY_SIZE(statuses) % ARRAY_SIZE(codes)],
-				 err);
-	return status < 300 ? parse_reply(r, &c, status, data, err)
-			    : fail_status(r, &c, status, err);
+		return rest_fail_curl(r, &c, codes[what / ARRAY_SIZE(statuses) % ARRAY_SIZE(codes)],
+				      err);
+	return status < 300 ? rest_parse_reply(r, &c, status, data, err)
+			    : rest_fail_status(r, &c, status, err);
 }
 
 static void check_reply(struct rest *r, unsigned what)

@@ -11,9 +11,11 @@
 
 #include "src/port/config.h"
 #include "src/port/config_load.h"
+#include "src/port/cluster_vfs.h"
 #include "src/port/pf_where.h"
 #include "src/host/make_vfs.h"
 #include "src/port/mapping_follow.h"
+#include "src/vf/sysfs.h"
 
 #include <cmocka.h>
 
@@ -68,7 +70,7 @@ static void where_is(const char *pf_line, const struct nic *nics, size_t n, enum
 	} else {
 		assert_null(w[0].nic);
 	}
-	assert_int_equal(pf_may_still_come(&w[0], nics, n), comes);
+	assert_int_equal(pf_may_appear(&w[0], nics, n), comes);
 	free(w);
 	config_free(&c);
 }

@@ -14,6 +14,7 @@
 #include "src/vf/drivers.h"
 
 #include "tests/unit/tree.h"
+#include "src/port/context.h"
 
 static struct report report;
 

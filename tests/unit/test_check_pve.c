@@ -6,6 +6,9 @@
 #include "src/base/file.h"
 #include "src/check/check_pve.h"
 #include "tests/unit/tree.h"
+#include "pveapi/storage.h"
+#include "src/port/context.h"
+#include "src/port/hostpci_judge.h"
 
 static const char *const levels[] = {"PASS", "WARN", "FAIL"};
 

@@ -13,6 +13,7 @@
 
 #include "src/base/cleanup.h"
 #include "tests/unit/tree.h"
+#include "src/vf/sysfs.h"
 
 #define NAME "/etc/pve/vfhook.cfg"
 #define POOL "pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\n"

@@ -3,6 +3,7 @@
 #include "src/port/config_load.h"
 #include "src/port/hostpci_judge.h"
 #include "tests/unit/tree.h"
+#include "pveapi/guest.h"
 
 #define CONFIG                                                                                     \
 	"pool: wan\n\tpf node=pve1,path=0000:06:00.0\n\tpf node=pve2,path=0000:07:00.0\n\n"        \

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "src/base/cleanup.h"
+#include "src/port/context.h"
 #include "src/port/events.h"
 #include "tests/unit/tree.h"
 

@@ -4,6 +4,7 @@
 #include "hook/job_control.h"
 #include "hook/restart_job.h"
 #include "tests/unit/tree.h"
+#include "src/port/context.h"
 
 /* Who holds a lock is told from /proc/locks. */
 static struct hook hook_in(const struct tree *t)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "src/port/hook.h"
 #include "src/vf/owner.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/port/hook_lock.h"
+#include "src/port/mapping_id.h"
 
 static void test_mapping_ids(void **state)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/vf/journal.h"
-#include "src/base/json.h"
-#include "src/base/run_dir.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
+#include "src/base/json.h"
+#include "src/base/run_dir.h"
 #include "tests/unit/tree.h"
 
 #define JOURNAL RUN_DIR "/journal/100"

@@ -21,6 +21,7 @@ static int wire_nanosleep(const struct timespec *nap, struct timespec *left);
 #define clock_gettime wire_clock
 #define nanosleep     wire_nanosleep
 #include "src/vf/kernel.c"
+#include "src/vf/kernel.h"
 #include "src/vf/netlink.c"
 
 #include <setjmp.h>

@@ -4,7 +4,7 @@
 
 #include "src/base/cleanup.h"
 #include "hook/phase_lock.h"
-#include "pveapi/vmstate.h"
+#include "pveapi/vm_lock.h"
 #include "tests/unit/tree.h"
 
 static int setup(void **state)

@@ -11,6 +11,8 @@
 #include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/why_not_free.h"
+#include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 
 #define PFS 3

@@ -4,6 +4,9 @@
 #include "src/port/cluster_vfs.h"
 #include "src/vf/plan.h"
 #include "src/vf/port_wish.h"
+#include "src/port/context.h"
+#include "src/port/mapping_nodes.h"
+#include "src/port/vm_ports.h"
 #include "tests/unit/tree.h"
 
 #define TOLD "etc/pve/nodes/pve2/vfhook.json"

@@ -9,7 +9,13 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "pveapi/datacenter.h"
 #include "pveapi/guest.h"
+#include "pveapi/guest_list.h"
+#include "pveapi/guest_macs.h"
+#include "pveapi/guest_names.h"
+#include "pveapi/hostpci.h"
+#include "pveapi/node.h"
 #include "pveapi/section.h"
 
 /* Last: it makes a macro of fail(). */

@@ -9,6 +9,7 @@
 #include "src/base/file.h"
 #include "pveapi/mapping.h"
 #include "pveapi/section.h"
+#include "pveapi/sha1.h"
 
 /* Last: it makes a macro of fail(). */
 #include <cmocka.h>

@@ -10,8 +10,10 @@
 #include <sys/wait.h>
 
 #include "src/base/file.h"
-#include "pveapi/api.h"
-#include "pveapi/mapping.h"
+#include "pveapi/api_mapping.h"
+#include "pveapi/api_vm.h"
+#include "pveapi/rest.h"
+#include "pveapi/rest_token.h"
 
 /* Last: it makes a macro of fail(). */
 #include <cmocka.h>

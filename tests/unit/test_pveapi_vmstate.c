@@ -9,6 +9,9 @@
 #include <sys/wait.h>
 
 #include "src/base/file.h"
+#include "pveapi/process.h"
+#include "pveapi/reservations.h"
+#include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
 
 /* Last: it makes a macro of fail(). */

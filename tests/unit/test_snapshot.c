@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/base/run_dir.h"
+#include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

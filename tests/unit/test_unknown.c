@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "pveapi/process.h"
+#include "pveapi/reservations.h"
 #include "pveapi/vmstate.h"
 #include "src/base/run_dir.h"
 #include "src/vf/executor.h"
@@ -15,6 +17,7 @@
 #include "src/vf/plan.h"
 #include "src/vf/recover.h"
 #include "src/vf/vf_walk.h"
+#include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 #include "tests/unit/locked.h"
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Taking it as PVE does: flock(2) on a file of the VM. */
+#include "pveapi/vm_lock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "src/base/file.h"
+#include "pveapi/limits.h"
+
+#define LOCK_DIR "var/lock/qemu-server"
+
+const char *vm_lock_path(uint32_t vmid, char buf[64])
+{
+	snprintf(buf, 64, LOCK_DIR "/lock-%u.conf", vmid);
+	return buf;
+}
+
+int vm_lock(int root, uint32_t vmid, int timeout_ms, struct error *err)
+{
+	char path[64];
+
+	if (vmid < PVE_VMID_MIN || vmid > PVE_VMID_MAX)
+		return fail(err, EINVAL, "%u is no VM id", vmid);
+	/* Not dir_make() at first: /var/lock is a symbolic link on Debian. */
+	if (mkdirat(root, LOCK_DIR, 0755) < 0 && errno != EEXIST) {
+		int r = errno == ENOENT ? dir_make(root, LOCK_DIR, 0755, err)
+					: fail_errno(err, errno, "create directory /" LOCK_DIR);
+
+		if (r < 0)
+			return r;
+	}
+	return lock_take(root, vm_lock_path(vmid, path), timeout_ms, err);
+}

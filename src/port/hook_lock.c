@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A lock that is taken, or looked at in a dry run. */
+#include "src/port/hook_lock.h"
+
+#include <errno.h>
+
+#include "src/base/file.h"
+#include "src/base/say.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "pveapi/vm_lock.h"
+
+int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
+		 struct error *err)
+{
+	char path[64];
+
+	if (!h->dry_run)
+		return owner_lock(h->root, vmid, timeout_ms, out, err);
+	if (!lock_is_free(h->root, owner_lock_path(vmid, path)))
+		say("note: another run of vfhook for VM %u is busy just now; what follows is how "
+		    "things stand at this moment",
+		    vmid);
+	return owner_pretend(vmid, out, err);
+}
+
+int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
+		     struct error *err)
+{
+	int r;
+
+	if (h->dry_run)
+		return owner_pretend(vmid, out, err);
+	r = owner_lock_config(h->root, vmid, timeout_ms, out, err);
+	return r == -EWOULDBLOCK
+		       ? fail(err, EBUSY,
+			      "another vfhook command, or its job, changes VM %u just now: try "
+			      "again when it is done",
+			      vmid)
+		       : r;
+}
+
+bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
+{
+	char ours[64];
+	char pve[64];
+
+	if (h->dry_run)
+		return lock_is_free(h->root, owner_lock_path(vmid, ours)) &&
+		       lock_is_free(h->root, vm_lock_path(vmid, pve)) &&
+		       !owner_pretend(vmid, &l->ours, &l->why);
+	if (hook_lock_vm(h, vmid, 0, &l->ours, &l->why) < 0)
+		return false;
+	/* No VM has our own number: there is nothing of PVE's to wait for. */
+	if (vmid == LEASE_SELF)
+		return true;
+	l->pve = vm_lock(h->root, vmid, 0, &l->why);
+	return l->pve >= 0;
+}
