@@ -5,7 +5,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/host/cmdline.h"
-#include "src/host/host_facts.h"
+#include "src/check/check_host.h"
 
 #define PREPARE "vfhook host prepare --apply, then reboot"
 

@@ -10,7 +10,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check_pve.h"
+#include "src/check/check_install.h"
 
 #define PROGRAM	    "usr/sbin/vfhook"
 #define SYSTEMD_DIR "etc/systemd/system"

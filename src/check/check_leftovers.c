@@ -14,7 +14,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check.h"
+#include "src/check/check_leftovers.h"
 #include "src/host/host_plan.h"
 #include "src/check/leftovers.h"
 

@@ -7,7 +7,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check_pve.h"
+#include "src/check/check_mapping.h"
 #include "pveapi/mapping.h"
 #include "src/vf/sysfs.h"
 

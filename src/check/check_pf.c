@@ -7,6 +7,8 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/check/check_pf.h"
+#include "src/check/judge_pf.h"
 #include "src/check/pf_facts.h"
 
 #define MAX_NICS 64

@@ -8,7 +8,7 @@
 
 #include "src/base/cleanup.h"
 #include "hook/chain.h"
-#include "src/check/check_pve.h"
+#include "src/check/check_vms.h"
 #include "src/port/host_mac.h"
 #include "src/port/objects.h"
 #include "src/port/port_changes.h"

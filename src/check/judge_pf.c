@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/check/pf_facts.h"
+#include "src/check/judge_pf.h"
+#include "src/check/judge_pf_use.h"
 #include "src/vf/drivers.h"
 
 /* Adds findings about one PF. */

@@ -18,6 +18,7 @@
 #include "src/port/apply.h"
 #include "src/host/boot.h"
 #include "src/port/boot_config.h"
+#include "src/command/arm_by_hand.h"
 #include "src/show/by_hand.h"
 #include "src/command/command.h"
 #include "src/host/host_vfs.h"

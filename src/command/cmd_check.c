@@ -3,7 +3,11 @@
 #include <stdio.h>
 
 #include "src/base/cleanup.h"
-#include "src/check/check.h"
+#include "src/check/check_host.h"
+#include "src/check/check_leftovers.h"
+#include "src/check/check_pf.h"
+#include "src/check/check_pve.h"
+#include "src/check/report.h"
 #include "src/command/command.h"
 #include "src/base/say.h"
 #include "src/base/json.h"

@@ -8,7 +8,7 @@
 
 #include "src/base/cleanup.h"
 #include "hook/chain.h"
-#include "src/check/check_pve.h"
+#include "src/check/check_mapping.h"
 #include "src/command/command.h"
 #include "src/port/events.h"
 #include "hook/job_control.h"

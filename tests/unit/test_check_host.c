@@ -8,6 +8,9 @@
 
 #include "src/base/cleanup.h"
 #include "src/host/host_facts.h"
+#include "src/check/check_host.h"
+#include "src/check/check_leftovers.h"
+#include "src/check/judge_pf.h"
 #include "src/check/leftovers.h"
 #include "src/check/pf_facts.h"
 #include "src/vf/drivers.h"

@@ -2,7 +2,11 @@
 /* The Proxmox VE side of vfhook check: what each judge makes of its facts. */
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/check/check_install.h"
+#include "src/check/check_mapping.h"
 #include "src/check/check_pve.h"
+#include "src/check/check_rights.h"
+#include "src/check/check_vms.h"
 #include "tests/unit/tree.h"
 
 static const char *const levels[] = {"PASS", "WARN", "FAIL"};
