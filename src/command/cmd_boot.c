@@ -28,6 +28,7 @@
 #include "src/port/reclaim.h"
 #include "src/port/mapping_follow.h"
 #include "src/host/remake.h"
+#include "src/host/write_numvfs.h"
 #include "src/base/say.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
@@ -417,6 +418,7 @@ static int lock_self(struct boot *b, struct error *err)
 			     err);
 
 	b->maker.self = b->self;
+	b->maker.write = write_numvfs;
 	b->h->maker = &b->maker;
 
 	if (r == -EWOULDBLOCK)

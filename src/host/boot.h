@@ -6,7 +6,7 @@
 #include "src/base/clock.h"
 #include "src/port/hook.h"
 #include "src/port/pf_where.h"
-#include "src/host/remake.h"
+#include "src/port/vfs_maker.h"
 
 struct boot {
 	struct hook *h;

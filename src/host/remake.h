@@ -8,15 +8,8 @@
 #ifndef VFHOOK_HOST_REMAKE_H
 #define VFHOOK_HOST_REMAKE_H
 
-#include "src/base/clock.h"
 #include "src/port/hook.h"
 #include "src/vf/snapshot.h"
-
-/* Who may change how many VFs there are: boot and repair, until then, under this lock. */
-struct vfs_maker {
-	const struct owner *self; /* LEASE_SELF's */
-	struct deadline until;
-};
 
 /* Does this host use the VF, or may it? In words, or NULL. Looks at nothing but the facts. */
 const char *vf_host_use(const struct vf_state *v, char *buf, size_t size);

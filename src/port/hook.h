@@ -29,7 +29,7 @@ struct hook {
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
 	struct executor exec;
-	/* Boot's and repair's alone: may make VFs, and take them away (src/host/remake.h). */
+	/* Boot's and repair's alone: may make VFs, and take them away (src/port/vfs_maker.h). */
 	const struct vfs_maker *maker;
 	/* The locks of a VM that is off, and kept so while what it needs is taken away. */
 	struct owner *off;
