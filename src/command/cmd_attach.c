@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/command/command.h"
 #include "src/base/file.h"
 #include "hook/chain.h"
 #include "src/port/apply.h"
@@ -371,10 +372,10 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 
 	our_hookscript(h, a->hookscript);
 	if (hookscript_path(h->root, a->hookscript, path, sizeof(path), err) < 0)
-		return fail_context(err,
-				    "PVE would not find vfhook (make it with "
-				    "/usr/lib/vfhook/setup configure, or: ln -s /usr/sbin/vfhook "
-				    "/var/lib/vz/snippets/vfhook)");
+		return fail_context(
+			err, "PVE would not find vfhook (make it with "
+			     "/usr/lib/vfhook/setup configure, or: ln -s /usr/lib/vfhook/hook "
+			     "/var/lib/vz/snippets/vfhook)");
 	if (note && note->bad)
 		return fail(err, EINVAL, "%s", note->bad);
 	a->set_hook = !now || !hookscript_is_ours(now);

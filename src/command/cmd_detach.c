@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/command/command.h"
 #include "src/port/apply.h"
 #include "src/port/objects.h"
 #include "src/port/mapping_owner.h"

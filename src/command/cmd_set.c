@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/command/command.h"
 #include "src/port/apply.h"
 #include "src/port/mac.h"
 #include "src/port/objects.h"

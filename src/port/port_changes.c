@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/process.h"
 #include "src/base/file.h"
 #include "src/port/mac.h"
 #include "src/base/say.h"

@@ -6,7 +6,7 @@
 #ifndef VFHOOK_PORT_PORT_CHANGES_H
 #define VFHOOK_PORT_PORT_CHANGES_H
 
-#include "src/command/command.h"
+#include "src/base/options.h"
 #include "src/port/vm_ports.h"
 #include "pveapi/api.h"
 
