@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook check: VMs that name VFs or PFs of a pool by hand. */
 #include "src/check/check_by_hand.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook check: `driver=keep` in hostpciN, and the drivers that it is for. */
 #include "src/check/check_keep_driver.h"
 
 #include <stdio.h>

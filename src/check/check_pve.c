@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook check: the node itself, its cluster, vfhook.cfg; then the rest of Proxmox VE's side. */
 #include "src/check/check_pve.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Findings, one after the other, and what is shown to whoever waits for them. */
 #include "src/check/report.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* VFs that VMs name by hand, made ready for PVE's own bind. */
 #include "src/command/arm_by_hand.h"
 
 #include <errno.h>

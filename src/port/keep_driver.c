@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `driver=keep` in hostpciN: the VF's driver, as an object of a plan. */
 #include "src/port/keep_driver.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* VMs that name VFs or PFs of a pool by hand: found in their configs, and put in words. */
 #include "src/show/by_hand.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* VFs that VMs name by hand and that PVE's own bind would not get, found in an inventory. */
 #include "src/show/unarmed.h"
 
 #include <string.h>
