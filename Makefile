@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-#   make            build/vfhook
+#   make            build/vfhook, a person's program, and build/hook, which PVE calls
 #   make demo       a VM started and stopped on a real VF, in an emulated machine
 #   make test       all tests (installs what they need, as root)
 #   make hostile    hostile servers, files and names
@@ -40,35 +40,47 @@ PKGS       := libnl-3.0 jansson
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PKGS))
 # libc first: that is where the loader finds most symbols, and it asks in this order.
 PKG_LIBS    = -lc $(shell pkg-config --libs $(PKGS))
-CPPFLAGS_ALL = -D_GNU_SOURCE -DVFHOOK_VERSION='"$(VERSION)"' -I. $(PKG_CFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -I. $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL  = -std=gnu11 $(WARN) $(CFLAGS)
 
 # From the bottom up: what stands further left knows nothing of what stands further right.
-DIRS     := src/base src/vf pveapi src/port hook src/host src/show src/check src/command
-PROG_SRC := $(wildcard $(DIRS:%=%/*.c))
+HOOK_DIRS := src/base src/vf pveapi src/port hook
+DIRS      := $(HOOK_DIRS) src/host src/show src/check src/command
+PROG_SRC  := $(wildcard $(DIRS:%=%/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 
 PROG_OBJ := $(PROG_SRC:%.c=$(BUILD)/obj/%.o)
-# The tests' objects have the sanitizers in. Unit tests see everything but main().
+# Two programs of the same objects: hook, which PVE calls, has no object of a person's commands.
+# in_hook and in_vfhook take out of a list of objects what the program is made of.
+in_hook   = $(foreach d,$(HOOK_DIRS),$(filter $(BUILD)/$(1)/$(d)/%,$(2)))
+in_vfhook = $(filter-out $(BUILD)/$(1)/hook/main.o,$(2))
+# The tests' objects have the sanitizers in. Unit tests see everything but the two main().
 SAN_OBJ       := $(PROG_SRC:%.c=$(BUILD)/san/%.o)
-SAN_LIB_OBJ   := $(filter-out $(BUILD)/san/hook/main.o,$(SAN_OBJ))
+SAN_LIB_OBJ   := $(filter-out $(BUILD)/san/hook/main.o $(BUILD)/san/src/command/main.o,$(SAN_OBJ))
 FAKES         := tests/fake/kernel.o tests/fake/vfio.o
-# The program on a kernel that is a file: what no rig has, and what needs no VM.
+# The programs on a kernel that is a file: what no rig has, and what needs no VM.
 FAKE_OBJ      := $(filter-out $(BUILD)/san/src/vf/netlink.o,$(SAN_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 # The same without sanitizers, for tests that run it thousands of times.
 PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/vf/netlink.o,$(PROG_OBJ)) $(FAKES:%=$(BUILD)/obj/%)
 UNIT_OBJ      := $(filter-out $(BUILD)/san/src/vf/netlink.o,$(SAN_LIB_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 UNIT_BIN      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
-TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/restprobe $(BUILD)/tests/pvesim-standin \
+TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/hook-fake $(BUILD)/tests/hook-plain \
+                 $(BUILD)/tests/restprobe $(BUILD)/tests/pvesim-standin \
                  $(BUILD)/tests/vfmbx $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat \
                  $(BUILD)/tests/stopat.so
 
-CRASH_TOOLS   := $(BUILD)/tests/vfhook-plain $(BUILD)/tests/killat
+CRASH_TOOLS   := $(BUILD)/tests/vfhook-plain $(BUILD)/tests/hook-plain $(BUILD)/tests/killat
 
-all: $(BUILD)/vfhook
+all: $(BUILD)/vfhook $(BUILD)/hook
 
-$(BUILD)/vfhook: $(PROG_OBJ)
+$(BUILD)/vfhook: $(call in_vfhook,obj,$(PROG_OBJ))
+$(BUILD)/hook: $(call in_hook,obj,$(PROG_OBJ))
+$(BUILD)/vfhook $(BUILD)/hook:
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# Both have their version from one object; made anew when the Makefile says another.
+$(BUILD)/%/src/base/version.o: CPPFLAGS_ALL += -DVFHOOK_VERSION='"$(VERSION)"'
+$(BUILD)/obj/src/base/version.o $(BUILD)/san/src/base/version.o: Makefile
 
 $(BUILD)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
@@ -91,11 +103,15 @@ $(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 
-$(BUILD)/tests/vfhook-fake: $(FAKE_OBJ)
+$(BUILD)/tests/vfhook-fake: $(call in_vfhook,san,$(FAKE_OBJ))
+$(BUILD)/tests/hook-fake: $(call in_hook,san,$(FAKE_OBJ)) $(FAKES:%=$(BUILD)/san/%)
+$(BUILD)/tests/vfhook-fake $(BUILD)/tests/hook-fake:
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
 
-$(BUILD)/tests/vfhook-plain: $(PLAIN_OBJ)
+$(BUILD)/tests/vfhook-plain: $(call in_vfhook,obj,$(PLAIN_OBJ))
+$(BUILD)/tests/hook-plain: $(call in_hook,obj,$(PLAIN_OBJ)) $(FAKES:%=$(BUILD)/obj/%)
+$(BUILD)/tests/vfhook-plain $(BUILD)/tests/hook-plain:
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -167,14 +183,14 @@ bench:
 	$(Q)tests/bench/bench
 
 # Needs root: namespaces of its own. Without OPS all of it, about ten minutes on two cores.
-storm: $(BUILD)/tests/vfhook-plain $(BUILD)/tests/pvesim-standin
+storm: $(BUILD)/tests/vfhook-plain $(BUILD)/tests/hook-plain $(BUILD)/tests/pvesim-standin
 	$(Q)BUILD=$(BUILD) tests/storm/storm $(if $(OPS),--ops $(OPS)) $(if $(SEED),--seed $(SEED))
 
 # Targets for libFuzzer. Their objects are an archive, so that a target that includes a file
 # with static parsers gets its own copy instead of the archive's.
 FUZZ_CC     ?= $(if $(shell command -v clang-19),clang-19,clang-14)
 FUZZ_SAN    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FUZZ_SRC    := $(filter-out hook/main.c,$(PROG_SRC))
+FUZZ_SRC    := $(filter-out hook/main.c src/command/main.c,$(PROG_SRC))
 FUZZ_OBJ    := $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
 FUZZ_BIN    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_CFLAGS = $(CPPFLAGS_ALL) -std=gnu11 -Wall -Wextra -O2 -g $(FUZZ_SAN) -MMD -MP
@@ -211,7 +227,8 @@ lint:
 	$(Q)$(MAKE) --no-print-directory lint-all
 
 # Apart from lint: make looks for files and flags before it runs a recipe's first line.
-lint-all:
+lint-all: $(BUILD)/hook
+	$(Q)tests/size $(BUILD)/hook
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 	$(Q)shellcheck -x $(SH_FILES)
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
@@ -225,6 +242,7 @@ lint-all:
 UNITDIR := /lib/systemd/system
 FILES = printf '%s %s $(DESTDIR)%s\n' \
 	755 $(BUILD)/vfhook $(PREFIX)/sbin/vfhook \
+	755 $(BUILD)/hook $(PREFIX)/lib/vfhook/hook \
 	755 packaging/setup $(PREFIX)/lib/vfhook/setup \
 	$(foreach u,$(if $(UNITDIR),vfs.service boot.service watch.service watch.timer),644 packaging/vfhook-$(u) $(UNITDIR)/vfhook-$(u)) \
 	644 vfhook.8 $(PREFIX)/share/man/man8/vfhook.8 \
@@ -233,7 +251,7 @@ FILES = printf '%s %s $(DESTDIR)%s\n' \
 	644 completion/_vfhook $(PREFIX)/share/zsh/vendor-completions/_vfhook \
 	644 completion/vfhook.fish $(PREFIX)/share/fish/vendor_completions.d/vfhook.fish |
 
-install: $(BUILD)/vfhook
+install: $(BUILD)/vfhook $(BUILD)/hook
 	$(Q)set -e; $(FILES) while read -r mode from to; do install -D -m $$mode $$from $$to; done
 
 list-files:
@@ -249,7 +267,7 @@ deb:
 	$(Q)BUILD=$(BUILD) packaging/mkdeb $(BUILD)/deb $(VERSION)
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/deb
+	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/hook $(BUILD)/deb
 
 .PHONY: all unit test-tools deps deps-test test bench hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
 .SECONDARY:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The script that PVE would run as hookscript if it were not for us, run after ours. */
 #include "hook/chain.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Detached jobs of a VM: how one is started, and how far the one that lives is. */
 #include "hook/job_control.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PVE's lock on the VM during a phase: is it the caller's, or must we take it? */
 #include "hook/phase_lock.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The detached job that stops a VM, which runs on a VF of another's, and starts it on its own. */
 #include "hook/restart_job.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the detached jobs share: PVE is asked to start a VM, and the start is seen through. */
 #include "hook/start_vm.h"
 
 #include <errno.h>

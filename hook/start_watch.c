@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Was a start refused by PVE for an old mapping? Then it is asked for once more. */
 #include "hook/start_watch.h"
 
 #include <errno.h>

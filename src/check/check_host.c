@@ -7,6 +7,7 @@
 #include "src/host/cmdline.h"
 #include "src/host/host_facts.h"
 #include "src/port/context.h"
+#include "src/check/check_host.h"
 
 #define PREPARE "vfhook host prepare --apply, then reboot"
 

@@ -13,8 +13,11 @@
 #include "src/check/check_pve.h"
 #include "pveapi/storage.h"
 #include "src/port/context.h"
+#include "src/check/check_install.h"
 
-#define PROGRAM	    "usr/sbin/vfhook"
+/* What the snippet leads to; in older versions to a person's program, which runs the phases too. */
+#define PROGRAM	    "usr/lib/vfhook/hook"
+#define OLD_PROGRAM "usr/sbin/vfhook"
 #define SYSTEMD_DIR "etc/systemd/system"
 
 /* --- The snippet --- */
@@ -24,13 +27,14 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Is it this very program, or the installed one (the check may run from a build tree)? */
+/* Is it one of the installed programs, or this very one (the check may run from a build tree)? */
 static bool is_our_program(int root, const struct stat *st)
 {
 	struct stat us;
 
 	return (!stat("/proc/self/exe", &us) && same_file(st, &us)) ||
-	       (!fstatat(root, PROGRAM, &us, 0) && same_file(st, &us));
+	       (!fstatat(root, PROGRAM, &us, 0) && same_file(st, &us)) ||
+	       (!fstatat(root, OLD_PROGRAM, &us, 0) && same_file(st, &us));
 }
 
 static enum snippet_state snippet_state(int root, const struct storage *s)

@@ -15,7 +15,7 @@
 #include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check.h"
+#include "src/check/check_leftovers.h"
 #include "src/host/host_plan.h"
 #include "src/check/leftovers.h"
 #include "src/port/context.h"

@@ -10,6 +10,7 @@
 #include "src/base/file.h"
 #include "src/check/check_pve.h"
 #include "pveapi/guest_list.h"
+#include "src/check/check_mapping.h"
 #include "pveapi/mapping.h"
 #include "src/vf/sysfs.h"
 #include "src/port/context.h"

@@ -8,6 +8,8 @@
 #include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/check/check_pf.h"
+#include "src/check/judge_pf.h"
 #include "src/check/pf_facts.h"
 #include "pveapi/guest.h"
 #include "src/port/context.h"

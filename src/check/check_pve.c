@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The Proxmox VE side of vfhook check: the node itself, its cluster, vfhook.cfg; then the rest. */
+/* vfhook check: the node itself, its cluster, vfhook.cfg; then the rest of Proxmox VE's side. */
 #include "src/check/check_pve.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +10,12 @@
 #include "src/show/by_hand.h"
 #include "src/port/config.h"
 #include "src/port/keep_driver.h"
+#include "src/check/check_by_hand.h"
+#include "src/check/check_install.h"
+#include "src/check/check_keep_driver.h"
+#include "src/check/check_mapping.h"
+#include "src/check/check_token.h"
+#include "src/check/check_vms.h"
 #include "pveapi/section.h"
 #include "src/base/json.h"
 
@@ -19,27 +24,6 @@
 #define MEMBERS_PATH	"etc/pve/.members"
 /* PVE::Mapping::PCI is there since. */
 #define PVE_MAJOR_MIN 8
-
-void pass_unless_worse(struct report *r, size_t n_before, const char *id, const char *fmt, ...)
-{
-	char text[sizeof(r->list->text)];
-	va_list ap;
-
-	for (size_t i = n_before; i < r->n; i++) {
-		if (r->list[i].level != CHECK_PASS)
-			return;
-	}
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	report_add(r, CHECK_PASS, id, "", "", "%s", text);
-}
-
-const char *vm_subject(uint32_t vmid, char buf[32])
-{
-	snprintf(buf, 32, "VM %u", vmid);
-	return buf;
-}
 
 /* --- The node --- */
 

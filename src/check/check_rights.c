@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/check/check_pve.h"
+#include "src/check/check_rights.h"
 
 #define BIT(right)     (1U << (right))
 #define VM_RIGHTS      (BIT(RIGHT_HWTYPE) | BIT(RIGHT_POWER))

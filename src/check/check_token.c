@@ -22,6 +22,8 @@
 #include "src/base/text.h"
 #include "src/check/check_pve.h"
 #include "pveapi/guest_list.h"
+#include "src/check/check_rights.h"
+#include "src/check/check_token.h"
 #include "pveapi/rest.h"
 #include "pveapi/rest_token.h"
 #include "pveapi/section.h"

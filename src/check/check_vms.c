@@ -13,6 +13,7 @@
 #include "src/port/guest_note.h"
 #include "src/port/cluster_macs.h"
 #include "src/port/context.h"
+#include "src/check/check_vms.h"
 #include "src/port/host_mac.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/hostpci_planned.h"

@@ -6,6 +6,8 @@
 
 #include "src/port/config.h"
 #include "src/check/pf_facts.h"
+#include "src/check/judge_pf.h"
+#include "src/check/judge_pf_use.h"
 #include "src/vf/drivers.h"
 #include "src/vf/kernel.h"
 

@@ -5,6 +5,7 @@
 
 #include "src/port/config.h"
 #include "src/check/pf_facts.h"
+#include "src/check/judge_pf_use.h"
 
 /* Modes in which the switch sends a MAC's frames to any port of the bond, and not to the one that
  * the MAC was heard on: Documentation/networking/bonding.rst, "Switch Configuration". */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What `vfhook check` looks at on a PF and its VFs, gathered. */
 #include "src/check/pf_facts.h"
 
 #include <errno.h>

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What `vfhook check` looks at on a PF and its VFs, and the verdicts on it. */
+/* What `vfhook check` looks at on a PF and its VFs. */
 #ifndef VFHOOK_CHECK_PF_FACTS_H
 #define VFHOOK_CHECK_PF_FACTS_H
 
-#include "src/check/check.h"
+#include "src/port/context.h"
 #include "src/host/host_facts.h"
 #include "src/vf/sysfs.h"
 #include "src/port/config.h"
-#include "src/port/context.h"
 
 /* Without this private flag a trusted VF of i40e or ice gets limited promiscuity only. */
 #define TRUE_PROMISC "vf-true-promisc-support"
@@ -87,14 +86,6 @@ struct port_view {
 
 void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *pool,
 		   struct pf_facts *f);
-
-/* Judge one PF of a pool; looks at nothing but its arguments. */
-void judge_pf(const struct pf_facts *f, const struct port_view *ports, size_t n_ports,
-	      struct report *r);
-
-/* Its part on what the PF is used for beside its VFs: bond, bridge; private flags, VEB. */
-void judge_pf_use(const struct pf_facts *f, const char *subject, const struct port_view *ports,
-		  size_t n_ports, struct report *r);
 
 /*
  * The VFs of /sys/bus/pci/devices/X/resource, a line for each region: "start end

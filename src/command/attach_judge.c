@@ -154,7 +154,7 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 	if (hookscript_path(h->root, a->hookscript, path, sizeof(path), err) < 0)
 		return fail_context(err,
 				    "PVE would not find vfhook (make it with "
-				    "/usr/lib/vfhook/setup configure, or: ln -s /usr/sbin/vfhook "
+				    "/usr/lib/vfhook/setup configure, or: ln -s /usr/lib/vfhook/hook "
 				    "/var/lib/vz/snippets/vfhook)");
 	if (note && note->bad)
 		return fail(err, EINVAL, "%s", note->bad);

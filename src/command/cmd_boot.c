@@ -21,6 +21,7 @@
 #include "src/port/apply.h"
 #include "src/host/boot.h"
 #include "src/port/boot_config.h"
+#include "src/command/arm_by_hand.h"
 #include "src/show/by_hand.h"
 #include "src/command/command.h"
 #include "src/host/host_vfs.h"
@@ -33,6 +34,7 @@
 #include "src/port/mapping_follow.h"
 #include "src/port/pf_where.h"
 #include "src/host/remake.h"
+#include "src/host/write_numvfs.h"
 #include "src/base/say.h"
 #include "src/vf/drivers.h"
 #include "src/vf/kernel.h"
@@ -427,6 +429,7 @@ static int lock_self(struct boot *b, struct error *err)
 			     err);
 
 	b->maker.self = b->self;
+	b->maker.write = write_numvfs;
 	b->h->maker = &b->maker;
 
 	if (r == -EWOULDBLOCK)

@@ -8,7 +8,7 @@
 
 #include "src/base/cleanup.h"
 #include "hook/chain.h"
-#include "src/check/check_pve.h"
+#include "src/check/check_mapping.h"
 #include "src/command/command.h"
 #include "src/port/config.h"
 #include "src/port/guest_note.h"

@@ -18,7 +18,8 @@
 #include "src/port/apply.h"
 #include "src/port/context.h"
 #include "src/command/command.h"
-#include "src/host/remake.h"
+#include "src/host/write_numvfs.h"
+#include "src/port/vfs_maker.h"
 #include "src/command/repair.h"
 #include "src/port/events.h"
 #include "src/port/hook_lock.h"
@@ -288,7 +289,8 @@ static int list_vms(struct repair *r, struct error *err)
 /* What is held against what. */
 static void look(struct repair *r)
 {
-	const struct vfs_maker maker = {.self = r->self, .until = deadline_in(MAKE_MS)};
+	const struct vfs_maker maker = {
+		.self = r->self, .until = deadline_in(MAKE_MS), .write = write_numvfs};
 
 	sweep(r);
 	r->h->maker = &maker;

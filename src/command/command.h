@@ -12,6 +12,10 @@
 
 #include "src/base/exit_status.h"
 #include "src/port/context.h"
+#include "src/base/json.h"
+#include "src/base/options.h"
+#include "src/base/process.h"
+#include "src/port/vmid.h"
 
 struct command {
 	const char *name;
@@ -25,11 +29,8 @@ struct command {
 	const char *without_pve;
 };
 
-/* Print it. Returns an exit status. */
+/* Print its help. Returns an exit status. */
 int command_help(const struct command *c);
-
-/* A NULL-terminated list, in the order of --help. */
-extern const struct command *const commands[];
 
 extern const struct command cmd_attach;
 extern const struct command cmd_boot;
@@ -43,28 +44,6 @@ extern const struct command cmd_release;
 extern const struct command cmd_repair;
 extern const struct command cmd_set;
 extern const struct command cmd_status;
-
-/* One option: with a value (`--vlan 20`, `--vlan=20`) or a flag (`--watch`). Exactly one is set. */
-struct opt {
-	const char *name; /* without the dashes */
-	const char **value;
-	bool *flag;
-};
-
-/*
- * Take argv[1..] apart: options into their places, everything else into args
- * (at most max; "--" ends the options). An option that is not known, lacks its
- * value or comes twice, and one argument too many, is complained of, an unknown one with the
- * nearest that is known. Returns 0 or EXIT_USAGE.
- */
-int opts_parse(int argc, char **argv, const struct opt *opts, size_t n_opts, const char **args,
-	       size_t max, size_t *n_args);
-
-/* The word out of list (n names) that text was probably meant to be, or NULL. */
-const char *nearest_word(const char *text, const char *const *list, size_t n);
-
-/* A VM id from a command line: complains and returns EXIT_USAGE if it is none. */
-int vmid_parse(const char *text, uint32_t *vmid);
 
 /* --output-format as PVE's own tools have it. */
 enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_JSON_PRETTY };

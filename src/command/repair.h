@@ -55,7 +55,7 @@ void repair_broken(struct repair *r);
 void repair_stale(struct repair *r);
 /* VFs that nobody has, and that are still set for a guest; after repair_stale(). */
 void repair_free_vfs(struct repair *r);
-/* VFs that VMs name by hand, and that PVE could not bind (src/show/by_hand.h). */
+/* VFs that VMs name by hand, and that PVE could not bind (src/show/unarmed.h). */
 void repair_byhand(struct repair *r);
 /* Ports and mappings of VMs that are gone from the cluster. */
 void repair_gone(struct repair *r);

@@ -12,6 +12,7 @@
 #include "src/port/claims.h"
 #include "src/port/hook_lock.h"
 #include "src/port/mapping_id.h"
+#include "src/port/object_lease.h"
 #include "src/port/objects.h"
 #include "src/port/reclaim.h"
 #include "src/port/seen.h"
@@ -29,8 +30,6 @@
 #include "pveapi/mapping.h"
 #include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
-
-#define LOCK_WAIT_MS 30000
 
 /* --- Which VF? --- */
 
@@ -356,95 +355,11 @@ int plan_live_lease(const struct takeover *t, const struct port *port, const cha
 		err);
 }
 
-static int parse_lease(const char *text, struct lease *out, struct error *err)
-{
-	AUTO_JSON json_t *j = json_loads(text, 0, NULL);
-
-	return j ? lease_from_json(j, out, err) : fail(err, EINVAL, "this is no lease");
-}
-
-/* In the order of a start, whose parent has PVE's. */
-static int lock_vm(struct hook *h, uint32_t vmid, struct vm_locks *l, struct error *err)
-{
-	l->pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
-	if (l->pve < 0)
-		return l->pve;
-	return hook_lock_vm(h, vmid, LOCK_WAIT_MS, &l->ours, err);
-}
-
-static bool runs_on(struct hook *h, const struct lease *l)
-{
-	struct proc_id qemu;
-	struct pci_addr vf = {0};
-
-	return vm_runs(h->root, l->vmid, &qemu, NULL) == ANSWER_YES && qemu.pid == l->qemu_pid &&
-	       qemu.start == l->qemu_start &&
-	       vm_hostpci_actual(h->root, &qemu, l->slot, &vf, NULL) == 1 &&
-	       !pci_addr_cmp(&vf, &l->vf);
-}
-
-static int one_step(struct hook *h, const struct owner *o, enum plan_kind kind, enum step_kind step,
-		    const struct lease *l, struct error *err)
-{
-	struct step s = {.kind = step,
-			 .vf = l->vf,
-			 .pf = l->pf,
-			 .index = l->index,
-			 .has_old_lease = step == STEP_LEASE_DROP,
-			 .old_lease = *l,
-			 .lease = *l};
-	const struct plan p = {.kind = kind, .vmid = l->vmid, .steps = &s, .n_steps = 1};
-
-	return apply_plan(h, o, &p, err);
-}
-
-static int take(struct hook *h, const struct owner *o, const struct lease *l, struct error *err)
-{
-	struct lease now = {0};
-
-	if (!runs_on(h, l))
-		return fail(err, EAGAIN, "VM %u has stopped or started meanwhile", l->vmid);
-	if (!lease_read(h->root, &l->vf, &now, NULL) && now.vmid == l->vmid && now.slot == l->slot)
-		return 0;
-	return one_step(h, o, PLAN_MEND, STEP_LEASE_TAKE, l, err);
-}
-
-/* The VM runs on as it did before us, or it has stopped and gave its VF back. */
-static int drop(struct hook *h, const struct owner *o, const struct lease *l, struct error *err)
-{
-	struct lease now = {0};
-	int r = lease_read(h->root, &l->vf, &now, err);
-
-	if (r == -ENOENT || (!r && (now.vmid != l->vmid || now.taken != l->taken))) {
-		error_clear(err);
-		return 0;
-	}
-	return r < 0 ? r : one_step(h, o, PLAN_RELEASE, STEP_LEASE_DROP, &now, err);
-}
-
-static int lease_set(struct hook *h, const char *name, enum object_how how, const char *from,
-		     const char *to, struct error *err)
-{
-	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-	struct lease l = {0};
-	int r = parse_lease(to ? to : from ? from : "", &l, err);
-
-	(void)name;
-	(void)how;
-	if (!r)
-		r = lock_vm(h, l.vmid, &locks, err);
-	if (!r)
-		r = recover_own(h, locks.ours, err);
-	if (r < 0)
-		return r;
-	return to ? take(h, locks.ours, &l, err) : drop(h, locks.ours, &l, err);
-}
-
 static int park(struct hook *h, const struct lease *l, struct error *err)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	struct proc_id qemu;
-	int r = lock_vm(h, l->vmid, &locks, err);
+	int r = vm_locks_take(h, l->vmid, &locks, err);
 
 	if (!r)
 		r = recover_own(h, locks.ours, err);
@@ -452,7 +367,7 @@ static int park(struct hook *h, const struct lease *l, struct error *err)
 		return r;
 	if (vm_runs(h->root, l->vmid, &qemu, err) != ANSWER_NO)
 		return error_code(err);
-	r = one_step(h, locks.ours, PLAN_MEND, STEP_LEASE_TAKE, l, err);
+	r = lease_step(h, locks.ours, PLAN_MEND, STEP_LEASE_TAKE, l, err);
 	return r < 0 ? r : release_vm(h, locks.ours, NULL, 0, NULL, err);
 }
 
@@ -466,5 +381,3 @@ void takeover_park(struct hook *h, const struct takeover *t, const struct port *
 		say("VF %s stays set as it is until VM %u starts or `vfhook repair` parks it: %s",
 		    pci_addr_format(&l.vf, addr), l.vmid, err.text);
 }
-
-const struct object_kind object_lease = {OBJECT_LEASE, false, NULL, lease_set, NULL};

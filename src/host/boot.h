@@ -9,6 +9,7 @@
 #include "src/port/pf_where.h"
 #include "src/host/remake.h"
 #include "src/vf/owner.h"
+#include "src/port/vfs_maker.h"
 
 struct boot {
 	struct hook *h;

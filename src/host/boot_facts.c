@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/text.h"
 #include "src/base/file.h"
 #include "src/host/host_plan.h"
 

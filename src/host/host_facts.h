@@ -5,8 +5,6 @@
 
 #include <stdbool.h>
 
-#include "src/check/check.h"
-
 enum cpu_vendor { CPU_OTHER, CPU_INTEL, CPU_AMD };
 enum module_state { MODULE_MISSING, MODULE_LOADABLE, MODULE_LOADED };
 
@@ -39,9 +37,6 @@ void host_facts_read(int root, struct host_facts *f);
 
 /* The kernel is this old, or older. */
 bool host_older_than(const struct host_facts *f, unsigned major, unsigned minor);
-
-/* Judge; looks at nothing but the facts. */
-void judge_host(const struct host_facts *f, struct report *r);
 
 /*
  * Who gives every device with this id ("8086:1572") to vfio-pci: the kernel

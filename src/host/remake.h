@@ -11,15 +11,9 @@
 #include "src/base/clock.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
+#include "src/port/context.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
-#include "src/port/context.h"
-
-/* Who may change how many VFs there are: boot and repair, until then, under this lock. */
-struct vfs_maker {
-	const struct owner *self; /* LEASE_SELF's */
-	struct deadline until;
-};
 
 /* Does this host use the VF, or may it? In words, or NULL. Looks at nothing but the facts. */
 const char *vf_host_use(const struct vf_state *v, char *buf, size_t size);

@@ -34,7 +34,7 @@ struct hook {
 	bool nothing_chained;  /* vfhook.cfg was read, and the VM has no other hookscript */
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
-	/* Boot's and repair's alone: may make VFs, and take them away (src/host/remake.h). */
+	/* Boot's and repair's alone: may make VFs, and take them away (src/port/vfs_maker.h). */
 	const struct vfs_maker *maker;
 	/* Of a VM that is off, and kept so (OBJECT_OFF) while what it needs is taken away. */
 	struct vm_locks off;

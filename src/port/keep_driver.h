@@ -7,7 +7,6 @@
 #ifndef VFHOOK_PORT_KEEP_DRIVER_H
 #define VFHOOK_PORT_KEEP_DRIVER_H
 
-#include "src/check/check.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/vm_ports.h"
@@ -21,8 +20,5 @@
  */
 int plan_keep_drivers(const struct vm_ports *v, const struct snapshot *s,
 		      const struct port_choice *choices, struct plan *p, struct error *err);
-
-/* vfhook check: [driver-keep] which NICs have such a driver, and who wants it. */
-void check_keep_drivers(struct hook *h, const struct config *c, struct report *r);
 
 #endif

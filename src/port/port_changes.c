@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/process.h"
 #include "src/base/file.h"
 #include "src/base/say.h"
 #include "pveapi/api_vm.h"

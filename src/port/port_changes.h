@@ -7,6 +7,7 @@
 #define VFHOOK_PORT_PORT_CHANGES_H
 
 #include "src/port/config.h"
+#include "src/base/options.h"
 #include "src/port/vm_ports.h"
 #include "src/command/command.h"
 #include "src/port/context.h"

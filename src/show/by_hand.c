@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* VMs that name VFs or PFs of a pool by hand: found in their configs, and put in words. */
 #include "src/show/by_hand.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "src/base/cleanup.h"
 #include "src/port/guest_note.h"
@@ -200,7 +200,7 @@ int byhand_read(struct hook *h, const struct config *c, struct byhand **list, si
 
 /* --- In words --- */
 
-static const char *by_mapping(const struct byhand *b, char buf[NAME_LEN + 16])
+const char *byhand_mapping(const struct byhand *b, char buf[NAME_LEN + 16])
 {
 	buf[0] = '\0';
 	if (b->mapping[0])
@@ -208,8 +208,7 @@ static const char *by_mapping(const struct byhand *b, char buf[NAME_LEN + 16])
 	return buf;
 }
 
-/* "names VF 0000:06:02.2 of pool 'wan' by hand (mapping 'mine')" */
-static const char *describe(const struct byhand *b, char *buf, size_t size)
+const char *byhand_describe(const struct byhand *b, char *buf, size_t size)
 {
 	char how[NAME_LEN + 16];
 	char vf[PCI_ADDR_LEN];
@@ -217,14 +216,14 @@ static const char *describe(const struct byhand *b, char *buf, size_t size)
 	pci_addr_format(&b->vf, vf);
 	if (b->n_vfs == 1)
 		snprintf(buf, size, "names VF %s of pool '%s' by hand%s", vf, b->pool->name,
-			 by_mapping(b, how));
+			 byhand_mapping(b, how));
 	else
 		snprintf(buf, size, "names %u VFs of pool '%s' (%s first) by hand%s", b->n_vfs,
-			 b->pool->name, vf, by_mapping(b, how));
+			 b->pool->name, vf, byhand_mapping(b, how));
 	return buf;
 }
 
-static const char *way_over(const struct byhand *b, char *buf, size_t size)
+const char *byhand_way_over(const struct byhand *b, char *buf, size_t size)
 {
 	char vf[PCI_ADDR_LEN];
 
@@ -249,7 +248,7 @@ bool byhand_names_pf(const struct byhand *list, size_t n, const struct pci_addr 
 
 		if (list[i].means_pf && !pci_addr_cmp(&list[i].pf, pf))
 			str_printf(&s, "%sVM %u hostpci%u%s", s.len ? ", " : "", list[i].vmid,
-				   list[i].slot, by_mapping(&list[i], how));
+				   list[i].slot, byhand_mapping(&list[i], how));
 	}
 	snprintf(buf, size, "%s", str_get(&s));
 	return s.len;
@@ -272,239 +271,11 @@ void byhand_tell(struct hook *h, const struct config *c)
 		if (b->means_pf)
 			say("VM %u hostpci%u names PF %s itself%s: its start takes all VFs of it "
 			    "away",
-			    b->vmid, b->slot, b->pf_name, by_mapping(b, how));
+			    b->vmid, b->slot, b->pf_name, byhand_mapping(b, how));
 		else
 			say("VM %u hostpci%u %s: PVE starts it as before, and nobody sets its VF; "
 			    "to make it a port, with MAC, VLAN and the rest as they are: %s",
-			    b->vmid, b->slot, describe(b, what, sizeof(what)),
-			    way_over(b, over, sizeof(over)));
+			    b->vmid, b->slot, byhand_describe(b, what, sizeof(what)),
+			    byhand_way_over(b, over, sizeof(over)));
 	}
-}
-
-/* --- PVE's own bind --- */
-
-static uint32_t named_by(const struct vf_report *r)
-{
-	return r->spare_of ? r->spare_of : r->vmid;
-}
-
-static bool keeps_driver(const struct hook *h, const struct vf_report *r)
-{
-	CLEANUP(guest_config_free) struct guest_config g = {0};
-	unsigned slot = r->spare_of ? r->spare_slot : r->slot;
-
-	return slot >= PVE_HOSTPCI_MAX ||
-	       guest_config_load(h->root, h->node, NULL, named_by(r), &g, NULL) < 0 ||
-	       g.hostpci[slot].keep_driver;
-}
-
-/* Is it named by hand, not used by this host, and out of vfio-pci's reach or without a link? */
-static bool is_unarmed(const struct hook *h, const struct vf_report *r)
-{
-	const struct vf_info *i = &r->vf->info;
-	char why[320];
-
-	if (r->vf->leased ||
-	    (r->use != USE_RAW && r->use != USE_MAPPED && r->use != USE_RESERVED && !r->spare_of))
-		return false;
-	if (vf_is_parked(r->vf))
-		return !vf_host_use(r->vf, why, sizeof(why));
-	return r->use != USE_RESERVED && strcmp(i->driver_override, "vfio-pci") != 0 &&
-	       !is_vfio_driver(i->driver) && !vf_host_use(r->vf, why, sizeof(why)) &&
-	       !keeps_driver(h, r);
-}
-
-/* -EEXIST: a start was faster, or somebody else's run. */
-static int arm(struct hook *h, const struct owner *self, const struct pf_report *pf,
-	       const struct vf_report *r, struct error *err)
-{
-	CLEANUP(plan_free) struct plan p;
-
-	plan_init(&p, PLAN_START, LEASE_SELF);
-	return plan_ready_for_pve(pf->pf, r->vf, keeps_driver(h, r), time(NULL), &p, err) < 0
-		       ? error_code(err)
-		       : apply_plan(h, self, &p, err);
-}
-
-/* One at a time: fn is called for each VF that wants it. */
-static int each_unarmed(struct hook *h,
-			void (*fn)(void *arg, const struct pf_report *pf,
-				   const struct vf_report *r),
-			void *arg, struct error *err)
-{
-	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
-
-	if (inventory_read(h, false, &inv, err) < 0)
-		return error_code(err);
-	for (size_t i = 0; i < inv.n_pools; i++) {
-		for (size_t k = 0; k < inv.pools[i].n_pfs; k++) {
-			const struct pf_report *pf = &inv.pools[i].pfs[k];
-
-			for (size_t n = 0; !pf->pf->broken && n < pf->n_vfs; n++) {
-				if (is_unarmed(h, &pf->vfs[n]))
-					fn(arg, pf, &pf->vfs[n]);
-			}
-		}
-	}
-	return 0;
-}
-
-struct arming {
-	struct hook *h;
-	const struct owner *self;
-	unsigned failed;
-};
-
-static void arm_one(void *arg, const struct pf_report *pf, const struct vf_report *r)
-{
-	struct arming *a = arg;
-	struct error err = ERROR_INIT;
-	char addr[PCI_ADDR_LEN];
-	int done = arm(a->h, a->self, pf, r, &err);
-
-	if (!done || done == -EEXIST)
-		return;
-	a->failed++;
-	complain("VF %s, which VM %u names by hand: PVE may not be able to bind it: %s",
-		 pci_addr_format(&r->vf->info.addr, addr), named_by(r), err.text);
-}
-
-unsigned byhand_arm(struct hook *h, const struct owner *self)
-{
-	struct arming a = {.h = h, .self = self};
-	struct error err = ERROR_INIT;
-
-	if (each_unarmed(h, arm_one, &a, &err) < 0) {
-		a.failed++;
-		complain("VFs that VMs name by hand: %s", err.text);
-	}
-	return a.failed;
-}
-
-static void repair_one(void *arg, const struct pf_report *pf, const struct vf_report *vf)
-{
-	struct repair *r = arg;
-	struct error err = ERROR_INIT;
-	char addr[PCI_ADDR_LEN];
-	int done;
-
-	pci_addr_format(&vf->vf->info.addr, addr);
-	repair_announce(r, named_by(vf), "VF %s, which VM %u names by hand, %s", addr, named_by(vf),
-			vf_is_parked(vf->vf)
-				? "is parked, without a link: it gets one, and vfio-pci may bind it"
-				: "has no driver_override, so that PVE may not be able to bind it: "
-				  "vfio-pci");
-	done = arm(r->h, r->self, pf, vf, &err);
-	if (done == -EEXIST)
-		r->done--;
-	else if (done < 0)
-		repair_undone(r, &err);
-}
-
-void repair_byhand(struct repair *r)
-{
-	struct error err = ERROR_INIT;
-
-	if (!r->unsure && each_unarmed(r->h, repair_one, r, &err) < 0)
-		repair_leave(r, "%s", err.text);
-}
-
-/* --- vfhook check --- */
-
-/* The VMs that have VFs of a PF now: "100, 101". */
-static const char *who_has_vfs(struct hook *h, const struct pci_addr *pf, char *buf, size_t size)
-{
-	AUTO_FREE struct lease_entry *all = NULL;
-	CLEANUP(str_free) struct str s = STR_INIT;
-	size_t n = 0;
-
-	if (lease_list(h->root, &all, &n, NULL) < 0)
-		return "";
-	for (size_t i = 0; i < n; i++) {
-		if (!all[i].broken && all[i].lease.vmid != LEASE_SELF &&
-		    !pci_addr_cmp(&all[i].lease.pf, pf))
-			str_printf(&s, "%s%u", s.len ? ", " : "", all[i].lease.vmid);
-	}
-	buf[0] = '\0';
-	if (s.len)
-		snprintf(buf, size, " (VMs with a VF of it now: %s)", str_get(&s));
-	return buf;
-}
-
-static void check_names_pf(struct hook *h, const struct byhand *b, struct report *r)
-{
-	char subject[32];
-	char remedy[200];
-	char how[NAME_LEN + 16];
-	char who[300];
-
-	snprintf(
-		remedy, sizeof(remedy),
-		"give it a VF instead: qm set %u --delete hostpci%u, then: vfhook attach %u --slot "
-		"%u",
-		b->vmid, b->slot, b->vmid, b->slot);
-	report_add(r, CHECK_WARN, "by-hand", vm_subject(b->vmid, subject), remedy,
-		   "hostpci%u names PF %s itself%s: its start takes all %u VFs away%s", b->slot,
-		   b->pf_name, by_mapping(b, how), b->pf_vfs,
-		   who_has_vfs(h, &b->pf, who, sizeof(who)));
-}
-
-static void check_names_vfs(const struct byhand *b, struct report *r)
-{
-	char subject[32];
-	char what[300];
-	char over[300];
-
-	vm_subject(b->vmid, subject);
-	describe(b, what, sizeof(what));
-	way_over(b, over, sizeof(over));
-	if (b->keep_driver && b->n_driverless)
-		report_add(r, CHECK_FAIL, "by-hand", subject, over,
-			   "hostpci%u %s and has driver=keep, but that VF has no driver: QEMU does "
-			   "not start on it",
-			   b->slot, what);
-	else if (!b->keep_driver && b->n_unbound)
-		report_add(r, CHECK_FAIL, "by-hand", subject, "vfhook boot",
-			   "hostpci%u %s, and does not start: VFs of %s come without a driver, and "
-			   "PVE cannot bind one without driver_override",
-			   b->slot, what, b->pf_name);
-	else
-		report_add(r, CHECK_WARN, "by-hand", subject, over,
-			   "hostpci%u %s: it starts as before, but nobody sets that VF's MAC, VLAN "
-			   "or spoofchk, or takes them off when it stops",
-			   b->slot, what);
-}
-
-/* Somebody named it after boot. */
-static void check_parked(void *arg, const struct pf_report *pf, const struct vf_report *vf)
-{
-	struct report *r = arg;
-	char subject[32];
-	char addr[PCI_ADDR_LEN];
-
-	if (vf_is_parked(vf->vf))
-		report_add(r, CHECK_WARN, "by-hand", vm_subject(named_by(vf), subject),
-			   "vfhook boot gives it one",
-			   "VF %s of %s, which it names by hand, is parked: it has no link",
-			   pci_addr_format(&vf->vf->info.addr, addr), pf->pf->info.ifname);
-}
-
-void check_byhand(struct hook *h, const struct config *c, struct report *r)
-{
-	AUTO_FREE struct byhand *list = NULL;
-	struct error err = ERROR_INIT;
-	size_t n = 0;
-
-	if (byhand_read(h, c, &list, &n, &err) < 0)
-		report_add(r, CHECK_WARN, "by-hand", "", "systemctl status pve-cluster",
-			   "which VMs name VFs by hand cannot be told: %s", err.text);
-	for (size_t i = 0; i < n; i++) {
-		if (list[i].means_pf)
-			check_names_pf(h, &list[i], r);
-		else
-			check_names_vfs(&list[i], r);
-	}
-	/* What is wrong with it is told of the PFs. */
-	if (n && each_unarmed(h, check_parked, r, &err) < 0)
-		error_clear(&err);
 }

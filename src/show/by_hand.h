@@ -7,10 +7,12 @@
 #define VFHOOK_SHOW_BY_HAND_H
 
 #include "src/port/config.h"
-#include "src/check/check.h"
 #include "src/show/inventory.h"
 #include "src/vf/owner.h"
 #include "src/port/context.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include "src/vf/sysfs.h"
 
 /* One hostpciN that is no port, and will be none by itself. */
@@ -40,19 +42,15 @@ int byhand_read(struct hook *h, const struct config *c, struct byhand **list, si
 /* A line for each, and how to bring it over. */
 void byhand_tell(struct hook *h, const struct config *c);
 
-/*
- * Let vfio-pci have the VFs that such VMs name, so that PVE can bind them although VFs come without
- * drivers, and give those that were parked before their link back: not one that this host or a
- * container uses. self: the owner of what vfhook itself holds. Told where it fails; returns how
- * often.
- */
-unsigned byhand_arm(struct hook *h, const struct owner *self);
-
-/* vfhook check: [by-hand] */
-void check_byhand(struct hook *h, const struct config *c, struct report *r);
-
 /* "VM 300 hostpci0, VM 301 hostpci1 (mapping 'nic')": who names the PF itself. False: nobody. */
 bool byhand_names_pf(const struct byhand *list, size_t n, const struct pci_addr *pf, char *buf,
 		     size_t size);
+
+/* " (mapping 'mine')", or "" for raw addresses. Returns buf. */
+const char *byhand_mapping(const struct byhand *b, char buf[NAME_LEN + 16]);
+/* "names VF 0000:06:02.2 of pool 'wan' by hand (mapping 'mine')". Returns buf. */
+const char *byhand_describe(const struct byhand *b, char *buf, size_t size);
+/* The command that makes it a port. Returns buf. */
+const char *byhand_way_over(const struct byhand *b, char *buf, size_t size);
 
 #endif

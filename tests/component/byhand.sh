@@ -20,7 +20,7 @@ lock=$node_root/var/lock/qemu-server/lock-100.conf
 # PVE starts the VM: what took the lock calls pre-start, and goes on with it in its hands.
 # shellcheck disable=SC2016 # for that shell to expand
 BUILD=$BUILD node_root=$node_root flock "$lock" bash -c '
-	"$BUILD/tests/vfhook-fake" --root "$node_root" 100 pre-start >"$node_root/start.out" 2>&1
+	"$BUILD/tests/hook-fake" --root "$node_root" 100 pre-start >"$node_root/start.out" 2>&1
 	echo $? >"$node_root/started"
 	until [[ -e $node_root/over ]]; do sleep 0.05; done' &
 starter=$!

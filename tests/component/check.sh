@@ -46,8 +46,9 @@ node_up
 fake_set enp6s0f0 pass
 etc=$node_root/etc/pve
 # As install.sh leaves it: the program, and a link to it.
-mv "$node_root/var/lib/vz/snippets/vfhook" "$node_root/usr/sbin/vfhook"
-ln -s ../../../../usr/sbin/vfhook "$node_root/var/lib/vz/snippets/vfhook"
+mkdir -p "$node_root/usr/lib/vfhook"
+mv "$node_root/var/lib/vz/snippets/vfhook" "$node_root/usr/lib/vfhook/hook"
+ln -s ../../../../usr/lib/vfhook/hook "$node_root/var/lib/vz/snippets/vfhook"
 sed -i 's/^\tcontent .*/&,snippets/' "$etc/storage.cfg"
 mkdir -p "$node_root/etc/systemd/system/multi-user.target.wants" "$node_root/var/lib/dpkg"
 ln -s /dev/null "$node_root/etc/systemd/system/multi-user.target.wants/vfhook-vfs.service"
@@ -117,14 +118,18 @@ well "without storage.cfg there is 'local' all the same"
 printf 'rubbish\n\tpath x\n' >"$etc/storage.cfg"
 also "a broken storage.cfg" 'FAIL snippet : /etc/pve/storage.cfg:1:'
 restore
-chmod -x "$node_root/usr/sbin/vfhook"
+chmod -x "$node_root/usr/lib/vfhook/hook"
 also "a snippet that is not executable" 'FAIL snippet storage local: .*not executable.* -> chmod \+x /var/lib/vz/snippets/vfhook'
-chmod +x "$node_root/usr/sbin/vfhook"
+chmod +x "$node_root/usr/lib/vfhook/hook"
 rm "$node_root/var/lib/vz/snippets/vfhook"
 also "no snippet" 'FAIL snippet : no storage .* -> mkdir -p /var/lib/vz/snippets; ln -sfn'
-cp "$node_root/usr/sbin/vfhook" "$node_root/var/lib/vz/snippets/vfhook"
-finds "a copy of the program" '^WARN snippet storage local: .*another file than /usr/sbin/vfhook.* -> ln -sfn /usr/sbin/vfhook /var/lib/vz'
+cp "$node_root/usr/lib/vfhook/hook" "$node_root/var/lib/vz/snippets/vfhook"
+finds "a copy of the program" '^WARN snippet storage local: .*another file than /usr/lib/vfhook/hook.* -> ln -sfn /usr/lib/vfhook/hook /var/lib/vz'
+cp "$node_root/usr/lib/vfhook/hook" "$node_root/usr/sbin/vfhook"
 ln -sfn ../../../../usr/sbin/vfhook "$node_root/var/lib/vz/snippets/vfhook"
+well "a link to a person's program, as older versions had it, is as good"
+rm "$node_root/usr/sbin/vfhook"
+ln -sfn ../../../../usr/lib/vfhook/hook "$node_root/var/lib/vz/snippets/vfhook"
 rm "$node_root/etc/systemd/system/multi-user.target.wants/vfhook-boot.service"
 finds "a unit that is not enabled" '^WARN boot-service : vfhook-boot.service .* -> systemctl enable vfhook-boot.service$'
 ln -s /dev/null "$node_root/etc/systemd/system/multi-user.target.wants/vfhook-boot.service"

@@ -17,7 +17,7 @@ deb=$(echo "$dir/deb/vfhook_${version}"_*.deb)
 is "$(dpkg-deb -f "$deb" Package Version Section | xargs)" "Package: vfhook Version: $version Section: admin" "its name and version"
 like "$(dpkg-deb -f "$deb" Depends)" 'libcurl4 .*libjansson4 .*libnl-3-200' "it needs libcurl, which only dlopen knows of"
 files=$(dpkg-deb -c "$deb" | awk '{ print $1, $6 }' | sed 's: \./usr/lib/systemd: ./lib/systemd:')
-for want in '-rwxr-xr-x ./usr/sbin/vfhook' '-rwxr-xr-x ./usr/lib/vfhook/setup' \
+for want in '-rwxr-xr-x ./usr/sbin/vfhook' '-rwxr-xr-x ./usr/lib/vfhook/setup' '-rwxr-xr-x ./usr/lib/vfhook/hook' \
 	'-rw-r--r-- ./lib/systemd/system/vfhook-vfs.service' '-rw-r--r-- ./lib/systemd/system/vfhook-boot.service' \
 	'-rw-r--r-- ./lib/systemd/system/vfhook-watch.service' '-rw-r--r-- ./lib/systemd/system/vfhook-watch.timer' \
 	'-rw-r--r-- ./usr/share/man/man8/vfhook.8.gz' '-rw-r--r-- ./usr/share/man/man5/vfhook.cfg.5.gz' '-rw-r--r-- ./usr/share/bash-completion/completions/vfhook' \
@@ -28,6 +28,7 @@ done
 is "$(grep -cvE '/$|vfhook' <<<"$files")" 0 "and nothing of anybody else's"
 dpkg-deb -R "$deb" "$dir/x"
 is "$("$dir/x/usr/sbin/vfhook" --version)" "$("$BUILD/vfhook" --version)" "the program runs"
+is "$("$dir/x/usr/lib/vfhook/hook" --version)" "$("$BUILD/vfhook" --version)" "and the one that PVE calls, with the same version"
 like "$(<"$dir/x/DEBIAN/postinst")" "deb-systemd-helper enable 'vfhook-vfs.service'.*deb-systemd-helper enable 'vfhook-boot.service'.*deb-systemd-helper enable 'vfhook-watch.timer'" "the units are enabled"
 is "$(grep -c 'invoke.* start' "$dir/x/DEBIAN/postinst")" 0 "and not started by an installation"
 

@@ -54,8 +54,8 @@ rm -- "$tools/dpkg-query"
 like "$want" 'packages: none -> .*gcc.*debhelper' "--deb on a node tells which packages building needs"
 is "$(grep -c lintian <<<"$want")" 0 "and lintian is none of them"
 like "$out" 'dry run: nothing is changed' "says so"
-like "$out" 'usr/sbin/vfhook: none -> made' "and names the files"
-like "$out" 'link .*/var/lib/vz/snippets/vfhook: none -> /usr/sbin/vfhook' "the link"
+like "$out" 'usr/sbin/vfhook: none -> made.*usr/lib/vfhook/hook: none -> made' "and names the files"
+like "$out" 'link .*/var/lib/vz/snippets/vfhook: none -> /usr/lib/vfhook/hook' "the link"
 like "$out" 'role VFHook: none -> VM.Config.HWType,VM.PowerMgmt,Mapping.Use,Mapping.Modify' "the role with its privileges"
 like "$out" 'vfhook@pve on /mapping/pci: none -> role VFHook' "the rights"
 like "$out" 'token vfhook@pve!hook: none -> made' "and the token"
@@ -63,7 +63,10 @@ like "$out" 'token vfhook@pve!hook: none -> made' "and the token"
 out=$(installer)
 like "$? $out" '^0 .*Next:.*vfhook check.*vfhook host prepare.*vfhook pool add' "one command installs, and says what is next"
 is "$("$node_root/usr/sbin/vfhook" --version)" "$("$BUILD/vfhook" --version)" "the program is there"
-is "$(readlink "$node_root/var/lib/vz/snippets/vfhook")" /usr/sbin/vfhook "and its link"
+is "$(readlink "$node_root/var/lib/vz/snippets/vfhook")" /usr/lib/vfhook/hook "and the link, to the one that PVE calls"
+is "$("$node_root/usr/lib/vfhook/hook" --version)" "$("$node_root/usr/sbin/vfhook" --version)" "which has the same version"
+out2=$("$node_root/usr/lib/vfhook/hook" status 2>&1)
+like "$? $out2" "^2 .*knows phases only, not 'status'; commands are /usr/sbin/vfhook's" "and knows no commands, but where they are"
 is "$(cd "$node_root" && ls lib/systemd/system/vfhook-*)" $'lib/systemd/system/vfhook-boot.service\nlib/systemd/system/vfhook-vfs.service\nlib/systemd/system/vfhook-watch.service\nlib/systemd/system/vfhook-watch.timer' "and its units"
 if command -v systemctl >/dev/null; then
 	is "$(systemctl --root="$node_root" is-enabled vfhook-vfs vfhook-boot vfhook-watch.timer | xargs)" "enabled enabled enabled" "which are enabled"
@@ -83,7 +86,7 @@ is "$(grep -rlF -- "$secret" "$node_root/etc" "$node_root/var" "$tools" | sed 's
 
 # The link is absolute; below this root only a script finds the program.
 rm "$node_root/var/lib/vz/snippets/vfhook"
-printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$BUILD/tests/vfhook-fake" "$node_root" >"$node_root/var/lib/vz/snippets/vfhook"
+printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$BUILD/tests/hook-fake" "$node_root" >"$node_root/var/lib/vz/snippets/vfhook"
 chmod 755 "$node_root/var/lib/vz/snippets/vfhook"
 vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
 qm create 100 --name fw >/dev/null
@@ -94,7 +97,7 @@ like "$? $out" '^0 .*VF 0000:06:10.0 .*VLAN 20' "and starts"
 like "$(probe call POST /nodes/pve1/qemu/100/status/stop)" '^OK "UPID' "and may be started and stopped"
 like "$(probe call GET /nodes/pve1/hardware/pci 2>&1)" '403 Permission check failed|Sys.Audit' "but no more than that"
 wait_for 10 eval '! vm_runs 100'
-ln -sf /usr/sbin/vfhook "$node_root/var/lib/vz/snippets/vfhook"
+ln -sf /usr/lib/vfhook/hook "$node_root/var/lib/vz/snippets/vfhook"
 
 # --- again -----------------------------------------------------------------------------
 
@@ -184,6 +187,16 @@ is $? 0 "uninstall again: nothing to do"
 cfg=$(<"$node_root/etc/pve/storage.cfg")
 printf 'nfs: share\n\tpath /mnt//share/\n\tcontent iso,snippets\n\nlvm: thick\n\tvgname x\n\n' >>"$node_root/etc/pve/storage.cfg"
 sto=$(tree)
+ln -s /usr/sbin/vfhook "$node_root/var/lib/vz/snippets/vfhook"
+like "$(setup configure --dry-run)" 'link .*/snippets/vfhook: /usr/sbin/vfhook -> /usr/lib/vfhook/hook' "an older version's link would be moved"
+is "$(readlink "$node_root/var/lib/vz/snippets/vfhook")" /usr/sbin/vfhook "a dry run leaves it"
+setup configure >/dev/null
+is "$(readlink "$node_root/var/lib/vz/snippets/vfhook")" /usr/lib/vfhook/hook "an upgrade moves it"
+is "$(ls "$node_root/var/lib/vz/snippets")" vfhook "and leaves nothing beside it"
+setup remove >/dev/null
+ln -s /usr/sbin/vfhook "$node_root/var/lib/vz/snippets/vfhook"
+setup remove >/dev/null
+is "$(tree)" "$sto" "and a removal takes an older one, too"
 out=$(setup configure --enable-snippets)
 like "$? $out" '^0 .*storage local, content: iso,vztmpl,backup -> iso,vztmpl,backup,snippets' "--enable-snippets adds the content type"
 is "$(setup configure --enable-snippets >/dev/null; grep -c 'backup,snippets$' "$node_root/etc/pve/storage.cfg")" 1 "once"
@@ -198,7 +211,15 @@ like "$? $out" "^1 .*is storage 'share' mounted" "and one that is not mounted"
 is "$(tree)" "$sto" "nothing was made then"
 mkdir -p "$node_root/mnt/share"
 setup configure --storage share >/dev/null
-is "$(readlink "$node_root/mnt/share/snippets/vfhook")" /usr/sbin/vfhook "another storage gets the link"
+is "$(readlink "$node_root/mnt/share/snippets/vfhook")" /usr/lib/vfhook/hook "another storage gets the link"
+ln -sfn /usr/sbin/vfhook "$node_root/mnt/share/snippets/vfhook"
+echo "token vfhook@pve!hook" >"$node_root/etc/pve/nodes/pve2/vfhook.setup"
+like "$(setup configure)" 'left as it is, /usr/sbin/vfhook, until these nodes have this version too: pve2' "a shared link stays while another node has an older version"
+is "$(readlink "$node_root/mnt/share/snippets/vfhook")" /usr/sbin/vfhook "where that finds it"
+echo "program /usr/lib/vfhook/hook" >>"$node_root/etc/pve/nodes/pve2/vfhook.setup"
+setup configure >/dev/null
+is "$(readlink "$node_root/mnt/share/snippets/vfhook")" /usr/lib/vfhook/hook "and is moved by the last one"
+rm "$node_root/etc/pve/nodes/pve2/vfhook.setup"
 setup configure >/dev/null
 is "$([[ -e $node_root/var/lib/vz/snippets/vfhook ]] && echo two)" "" "and keeps it: an upgrade makes no second one"
 setup remove >/dev/null

@@ -75,7 +75,7 @@ is "$(tasks_of 100 qmstart)" 1 "the VM was started once"
 meanwhile() {
 	local id=$1 job
 	shift
-	(exec "$BUILD/tests/vfhook-fake" --root "$node_root" job "$id") >"$node_root/out" 2>&1 9>&- &
+	(exec "$BUILD/tests/hook-fake" --root "$node_root" job "$id") >"$node_root/out" 2>&1 9>&- &
 	job=$!
 	wait_for 10 has_open "$job" locks/mapping || diag "the job never came to its mapping"
 	"$@" >/dev/null 2>&1

@@ -26,8 +26,26 @@ export UBSAN_OPTIONS=print_stacktrace=1
 sim=$top/tests/sim/pvesim
 node_root=
 
-# The program under test in the tree, with PVE's environment around it.
-vfhook() { "$BUILD/tests/vfhook-fake" --root "$node_root" "$@"; }
+# program_of KIND ARGUMENT... - which program, of that kind, has this call: program is its path. A
+# phase is called by PVE and a job by us, all else by a person, dry runs too.
+program_of() {
+	local name=vfhook
+	[[ ! ${2:-} =~ ^([0-9]+|job|write-job|restart-job|watch)$ ]] || name=hook
+	program=$BUILD/tests/$name-$1
+}
+
+# The programs under test in the tree, with PVE's environment around them.
+vfhook() {
+	local program
+	program_of fake "$@"
+	"$program" --root "$node_root" "$@"
+}
+# The same without sanitizers.
+plain() {
+	local program
+	program_of plain "$@"
+	"$program" --root "$node_root" "$@"
+}
 sim() { "$sim" --root "$node_root" "$@"; }
 qm() { "$top/tests/sim/qm" --root "$node_root" "$@"; }
 
@@ -74,7 +92,7 @@ node_up() {
 	rm "$node_root/token.new"
 	ln -s /proc "$node_root/proc"
 	mkdir -p "$node_root/var/lib/vz/snippets" "$node_root/usr/sbin"
-	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$BUILD/tests/vfhook-fake" "$node_root" \
+	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$BUILD/tests/hook-fake" "$node_root" \
 		>"$node_root/var/lib/vz/snippets/vfhook"
 	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$top/tests/sim/qm" "$node_root" \
 		>"$node_root/usr/sbin/qm"
@@ -189,10 +207,11 @@ is_locked() { ! flock -n "$1" true; }
 # Returns when it is there; go_on NAME lets it go and waits for its end, whose status it returns.
 declare -A stopped_pid=()
 stopped() {
-	local name=$1 end=$2
+	local name=$1 end=$2 program
 	shift 2
+	program_of plain "$@"
 	STOP_PATH=$end STOP_FLAG=$node_root/$name LD_PRELOAD=$BUILD/tests/stopat.so \
-		"$BUILD/tests/vfhook-plain" --root "$node_root" "$@" >"$node_root/$name.out" 2>&1 &
+		"$program" --root "$node_root" "$@" >"$node_root/$name.out" 2>&1 &
 	stopped_pid[$name]=$!
 	wait_for 30 test -e "$node_root/$name.reached" -o ! -d "/proc/${stopped_pid[$name]}"
 	[[ -e $node_root/$name.reached ]]

@@ -7,7 +7,6 @@
 set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
-plain() { "$BUILD/tests/vfhook-plain" --root "$node_root" "$@"; }
 card=driver=igb,vfs=7,mac=52:54:00:aa:00:01
 card2=driver=i40e,vfs=8,mac=52:54:00:aa:00:02
 dev() { echo "$node_root/sys/bus/pci/devices/$1"; }

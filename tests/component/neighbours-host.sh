@@ -7,7 +7,6 @@
 set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
-plain() { "$BUILD/tests/vfhook-plain" --root "$node_root" "$@"; }
 dev() { echo "$node_root/sys/bus/pci/devices/$1"; }
 driver() { basename "$(readlink "$(dev "$1")/driver")" 2>/dev/null; }
 override() { tr -d '\n' <"$(dev "$1")/driver_override"; }

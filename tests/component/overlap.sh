@@ -7,7 +7,6 @@
 set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
-plain() { "$BUILD/tests/vfhook-plain" --root "$node_root" "$@"; }
 journals() { find "$node_root/run/vfhook/journal" -type f -printf '%f ' 2>/dev/null; }
 settings() { echo "$(vf_get enp6s0f0 "$1" mac) $(vf_get enp6s0f0 "$1" vlan)"; }
 
@@ -38,7 +37,7 @@ plain 101 post-start >/dev/null 2>&1
 flock -o "$node_root/var/lock/qemu-server/lock-103.conf" bash -c '
 	"$1" --root "$2" 103 pre-start >/dev/null 2>&1
 	: >"$2/started"
-	exec sleep 60' - "$BUILD/tests/vfhook-plain" "$node_root" &
+	exec sleep 60' - "$BUILD/tests/hook-plain" "$node_root" &
 holder=$!
 wait_for 20 test -e "$node_root/started"
 is "$(lease_of 0000:06:10.2)" "103 starting" "meanwhile another VM starts with that VF"

@@ -193,7 +193,7 @@ is "$(lease_count)" 0 "and the VF is free"
 pve_up
 vfhook 100 pre-start >/dev/null
 fake_set enp6s0f0 'p["quirks"] = ["stuck"]'
-"$BUILD/tests/vfhook-fake" --root "$node_root" 100 post-stop >/dev/null 2>&1 &
+"$BUILD/tests/hook-fake" --root "$node_root" 100 post-stop >/dev/null 2>&1 &
 stop=$!
 wait_for 20 grep -q '"inside": *true' "$node_root/fake-kernel/enp6s0f0.json"
 kill -KILL "$stop"

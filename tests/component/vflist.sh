@@ -132,7 +132,7 @@ like "$out" ' 256 free' "one that lists 256: those can be had"
 like "$out" 'VF 256-299: the kernel lists only the first 256 VFs of a PF' "and the others are named"
 out=$(vfhook check 2>&1)
 like "$out" 'it has 300 VFs, of which this kernel lists the first 256' "check says so"
-"$BUILD/tests/vfhook-plain" --root "$node_root" job 100 >/dev/null 2>&1
+plain job 100 >/dev/null 2>&1
 is "$(lease_count) $(mac_of 0)" "1 bc:24:11:00:00:01" "a VM starts on it"
 fake_set enp6s0f0 "p['stats']=[{'rx-bytes': 5}]*300"
 counted() {

@@ -19,7 +19,6 @@ import urllib.parse
 
 TOP = os.path.realpath(os.path.dirname(os.path.realpath(__file__)) + "/../..")
 BUILD = os.environ.get("BUILD", TOP + "/build")
-VFHOOK = BUILD + "/tests/vfhook-plain"
 KILLAT = BUILD + "/tests/killat"
 sys.path[:0] = [TOP + "/tests/lab", TOP + "/tests/sim"]
 sys.dont_write_bytecode = True
@@ -243,7 +242,7 @@ class Node:
     # -- programs --------------------------------------------------------------------
 
     def command(self, args):
-        return [VFHOOK, "--root", self.root, *map(str, args)]
+        return [pve.program(BUILD, args), "--root", self.root, *map(str, args)]
 
     def run(self, *args, timeout=30):
         try:

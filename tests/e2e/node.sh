@@ -17,9 +17,10 @@ readonly -a token_privs=(/vms:VM.Config.HWType,VM.PowerMgmt /mapping/pci:Mapping
 pve_up() {
 	sim init --node "$(hostname)" >/dev/null || return
 	install -D -m 755 "$RIG_TOP/build/vfhook" /usr/sbin/vfhook || return
+	install -D -m 755 "$RIG_TOP/build/hook" /usr/lib/vfhook/hook || return
 	ln -sf "$RIG_TOP/tests/sim/qm" /usr/sbin/qm
 	mkdir -p /var/lib/vz/snippets
-	ln -sf /usr/sbin/vfhook /var/lib/vz/snippets/vfhook
+	ln -sf /usr/lib/vfhook/hook /var/lib/vz/snippets/vfhook
 	sim token add "$token_id" --privs "${token_privs[@]}" >/run/token.new || return
 	install -m 600 /run/token.new /etc/pve/priv/vfhook.token
 	rm /run/token.new

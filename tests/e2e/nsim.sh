@@ -68,7 +68,7 @@ nsim_node() {
 	rm -- "$root/token.new"
 	ln -sfn /proc "$root/proc"
 	mkdir -p "$root/var/lib/vz/snippets" "$root/usr/sbin"
-	for name in var/lib/vz/snippets/vfhook=$RIG_TOP/build/vfhook usr/sbin/qm=$RIG_TOP/tests/sim/qm; do
+	for name in var/lib/vz/snippets/vfhook=$RIG_TOP/build/hook usr/sbin/qm=$RIG_TOP/tests/sim/qm; do
 		printf '#!/bin/sh\nexec %q --root %q "$@"\n' "${name#*=}" "$root" >"$root/${name%%=*}"
 		chmod 755 "$root/${name%%=*}"
 	done

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Command lines: words with a NUL between them. Nothing is carried out. max_len=256 */
 #include <stdarg.h>
+#include <string.h>
 
-#define main vfhook_main
-#include "hook/main.c"
-#undef main
-#include "src/port/guest_note.h"
-#include "src/port/pool_keys.h"
-#include "src/port/port_keys.h"
+#include "hook/globals.h"
+#include "hook/run_phase.h"
+#include "src/base/process.h"
+#include "src/base/say.h"
+#include "src/command/command.h"
 #include "tests/fuzz/fuzz.h"
 #include "pveapi/limits.h"
 #include "pveapi/mapping.h"
@@ -99,10 +99,10 @@ static void globals(const struct words *w)
 	int i = 0;
 
 	complaints = 0;
-	NEED(!parse_globals(w->n, (char **)w->list, &i, &g) == !complaints);
+	NEED(!globals_parse(w->n, (char **)w->list, &i, &g) == !complaints);
 	NEED(complaints || (i >= 1 && i <= w->n));
 	if (!complaints && i < w->n)
-		is_hook_call(w->n - i, (char **)w->list + i);
+		is_phase_call(w->n - i, (char **)w->list + i);
 }
 
 static void one_port(const struct words *w)

@@ -28,6 +28,13 @@ def qm_script(node, root=""):
     return text.replace("\nconf=", f"\ncd '{root}' || exit 255\nconf=", 1) if root else text
 
 
+def program(build, args):
+    """Which program has that call: PVE calls a phase, vfhook itself a job, a person all else."""
+    first = str(args[0]) if args else ""
+    job = first in ("job", "write-job", "restart-job", "watch")
+    return f"{build}/tests/{'hook' if job or first.isdigit() else 'vfhook'}-plain"
+
+
 def tls_context(stem):
     """The daemon's side of TLS, with <stem>.pem and <stem>.key."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -33,7 +33,6 @@ from pvesimlib.errors import PveError  # noqa: E402
 from pvesimlib.host import Host, proc_start_time, read_text, write_atomic  # noqa: E402
 
 BUILD = os.environ.get("BUILD") or os.path.join(HERE, "../../build")
-VFHOOK = os.path.abspath(f"{BUILD}/tests/vfhook-plain")
 STANDIN = os.path.abspath(f"{BUILD}/tests/pvesim-standin")
 PF = "0000:06:00.0"
 IFNAME = "enp6s0f0"
@@ -262,7 +261,7 @@ class Run:
     """A process of vfhook: under way, or done with code and text."""
 
     def __init__(self, node, args, migrated_from="", gate=None):
-        argv = [*node.enter, VFHOOK, "--root", node.root, *map(str, args)]
+        argv = [*node.enter, parts.program(os.path.abspath(BUILD), args), "--root", node.root, *map(str, args)]
         if gate is not None:  # all that wait here go on at once, when its other end is closed
             argv = ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh", *argv]
         env = {"PATH": "/sbin:/bin:/usr/sbin:/usr/bin", "LC_ALL": "C",

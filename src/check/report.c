@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "src/check/check.h"
+/* Findings, one after the other, and what is shown to whoever waits for them. */
+#include "src/check/report.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,6 +31,27 @@ void report_add(struct report *r, enum check_level level, const char *id, const 
 	text_clean(text, f->text, sizeof(f->text));
 	text_clean(subject, f->subject, sizeof(f->subject));
 	text_clean(remedy, f->remedy, sizeof(f->remedy));
+}
+
+void pass_unless_worse(struct report *r, size_t n_before, const char *id, const char *fmt, ...)
+{
+	char text[sizeof(r->list->text)];
+	va_list ap;
+
+	for (size_t i = n_before; i < r->n; i++) {
+		if (r->list[i].level != CHECK_PASS)
+			return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	report_add(r, CHECK_PASS, id, "", "", "%s", text);
+}
+
+const char *vm_subject(uint32_t vmid, char buf[32])
+{
+	snprintf(buf, 32, "VM %u", vmid);
+	return buf;
 }
 
 void report_progress(struct report *r, const char *what)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vfhook check: every requirement of the host, of its PFs and of Proxmox VE, each
- * one finding. Who checks gathers facts first (observe) and then judges them in
- * a function that looks at nothing else, so that every verdict can be tested.
+ * What vfhook check has found: every requirement is one finding. Who checks gathers facts first
+ * (observe) and then judges them in a function that looks at nothing else, so that every verdict
+ * can be tested.
  */
-#ifndef VFHOOK_CHECK_CHECK_H
-#define VFHOOK_CHECK_CHECK_H
+#ifndef VFHOOK_CHECK_REPORT_H
+#define VFHOOK_CHECK_REPORT_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include <stdint.h>
 
 enum check_level {
 	CHECK_PASS,
@@ -51,14 +51,11 @@ void report_add(struct report *r, enum check_level level, const char *id, const 
 void report_free(struct report *r);
 enum check_level report_worst(const struct report *r);
 
-/* CPU, firmware, IOMMU, kernel command line, interrupt remapping, VFIO modules. */
-void check_host(struct hook *h, struct report *r);
-/* Every PF of this node's pools and their VFs; where there is no pool, the SR-IOV NICs there are.
- */
-void check_pfs(struct hook *h, const struct config *c, struct report *r);
-/* Units, scripts and lines that do by hand what vfhook does. */
-void check_leftovers(struct hook *h, const struct config *c, struct report *r);
-/* Snippet, hookscripts, token and its rights, TLS, quorum, mappings, MACs. */
-void check_pve(struct hook *h, const struct config *c, struct report *r);
+/* A PASS, unless something worse was added since the report had n_before findings. */
+void pass_unless_worse(struct report *r, size_t n_before, const char *id, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* "VM 100". Returns buf. */
+const char *vm_subject(uint32_t vmid, char buf[32]);
 
 #endif

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What a plan changes of a PF, as objects: that it is up, that its VFs come without a driver, and
- * how many there are. The last one only boot and repair may change (h->maker).
- */
+/* How many VFs a PF has is changed: all are taken away, or some are made from none. */
+#include "src/host/write_numvfs.h"
+
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
@@ -16,6 +13,9 @@
 #include "src/port/vf_advice.h"
 #include "pveapi/reservations.h"
 #include "src/vf/kernel.h"
+#include "src/base/clock.h"
+#include "src/port/vfs_maker.h"
+#include "pveapi/vmstate.h"
 #include "src/vf/numvfs.h"
 #include "src/vf/owner.h"
 #include "src/vf/sysfs.h"
@@ -37,65 +37,7 @@
 #define MAKE_TRIES 5
 #define TRY_NAP_MS 500 /* and twice that each time */
 
-/* "0000:06:00.0", or "0000:06:00.0 52:54:00:aa:00:01": the MAC tells that it is the same card. */
-static int parse_name(const char *name, struct pf_id *pf, struct error *err)
-{
-	const char *blank = strchr(name, ' ');
-	char addr[PCI_ADDR_LEN + 1];
-
-	*pf = (struct pf_id){.has_mac = blank};
-	snprintf(addr, sizeof(addr), "%.*s", blank ? (int)(blank - name) : (int)strlen(name), name);
-	if (pci_addr_parse(addr, &pf->addr) < 0 || (blank && mac_parse(blank + 1, pf->mac) < 0))
-		return fail(err, EINVAL, "this names no PF");
-	return 0;
-}
-
-const char *pf_object_name(const struct pf_id *pf, char buf[PF_NAME_LEN])
-{
-	char addr[PCI_ADDR_LEN];
-	char mac[MAC_LEN];
-
-	snprintf(buf, PF_NAME_LEN, "%s%s%s", pci_addr_format(&pf->addr, addr),
-		 pf->has_mac ? " " : "", pf->has_mac ? mac_format(pf->mac, mac) : "");
-	return buf;
-}
-
-/* --- Up --- */
-
-static int link_set(struct hook *h, const char *name, enum object_how how, const char *from,
-		    const char *to, struct error *err)
-{
-	struct pf_info info;
-	struct pf_id pf;
-
-	(void)how;
-	(void)from;
-	(void)to;
-	if (parse_name(name, &pf, err) < 0 || sysfs_pf_read(h->root, &pf.addr, &info, err) < 0 ||
-	    hook_kernel(h, err) < 0)
-		return error_code(err);
-	return kernel_link_up(h->kernel, info.ifindex, err);
-}
-
-const struct object_kind object_pf_link = {OBJECT_PF_LINK, false, NULL, link_set, NULL};
-
-/* --- sriov_drivers_autoprobe --- */
-
-static int autoprobe_set(struct hook *h, const char *name, enum object_how how, const char *from,
-			 const char *to, struct error *err)
-{
-	struct pf_id pf;
-
-	(void)how;
-	(void)from;
-	if (parse_name(name, &pf, err) < 0)
-		return error_code(err);
-	return sysfs_set_autoprobe(h->root, &pf.addr, to && *to == '1', err);
-}
-
-const struct object_kind object_autoprobe = {OBJECT_AUTOPROBE, false, NULL, autoprobe_set, NULL};
-
-/* --- sriov_numvfs: less is none --- */
+/* --- Less is none --- */
 
 static int wait_until_gone(struct hook *h, const struct pf_id *pf, struct error *err)
 {
@@ -167,7 +109,7 @@ static int take_away(struct hook *h, const struct pf_id *pf, unsigned had, struc
 	return fail_errno(err, r == -EBUSY ? EAGAIN : -r, "write 0 to sriov_numvfs");
 }
 
-/* --- sriov_numvfs: from none --- */
+/* --- From none --- */
 
 /*
  * How many there are once the number in sysfs is to be believed: the functions come with it, or
@@ -254,46 +196,8 @@ static int make_some(struct hook *h, const struct pf_id *pf, const struct pf_inf
 	return tell_made(info, n, got, err);
 }
 
-/* --- sriov_numvfs --- */
-
-static int numvfs_read(struct hook *h, const char *name, char **text, struct error *err)
+int write_numvfs(struct hook *h, const struct pf_id *pf, const struct pf_info *now, unsigned n,
+		 struct error *err)
 {
-	struct pf_info info;
-	struct pf_id pf;
-
-	*text = NULL;
-	if (parse_name(name, &pf, err) < 0 || sysfs_pf_read(h->root, &pf.addr, &info, err) < 0)
-		return error_code(err);
-	if (asprintf(text, "%u", info.num_vfs) >= 0)
-		return 0;
-	*text = NULL;
-	return fail(err, ENOMEM, "out of memory");
+	return n ? make_some(h, pf, now, n, err) : take_away(h, pf, now->num_vfs, err);
 }
-
-static int numvfs_set(struct hook *h, const char *name, enum object_how how, const char *from,
-		      const char *to, struct error *err)
-{
-	struct pf_info now;
-	uint32_t was = 0;
-	uint32_t n = 0;
-	struct pf_id pf;
-
-	if (parse_u32(from ? from : "", UINT16_MAX, &was) < 0 ||
-	    parse_u32(to ? to : "", UINT16_MAX, &n) < 0)
-		return fail(err, EINVAL, "this is no number of VFs");
-	if (parse_name(name, &pf, err) < 0 || sysfs_pf_read(h->root, &pf.addr, &now, err) < 0)
-		return error_code(err);
-	/* What was written just now, and is over: then the number itself can be asked for. */
-	if (how == OBJECT_UNDO && h->maker)
-		sysfs_numvfs(h->root, &pf.addr, &now.num_vfs);
-	if (now.num_vfs == n)
-		return 0;
-	if (now.num_vfs != was)
-		return fail(err, EAGAIN, "somebody has changed its number of VFs, it is %u now",
-			    now.num_vfs);
-	if (!h->maker)
-		return fail(err, ECANCELED, "only vfhook boot and repair make VFs");
-	return n ? make_some(h, &pf, &now, n, err) : take_away(h, &pf, was, err);
-}
-
-const struct object_kind object_numvfs = {OBJECT_NUMVFS, false, numvfs_read, numvfs_set, NULL};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook check: can PVE find the program as hookscript, and does systemd run it at boot?
+ * ([snippet], [boot-service]) */
+#ifndef VFHOOK_CHECK_CHECK_INSTALL_H
+#define VFHOOK_CHECK_CHECK_INSTALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/check/report.h"
+#include "src/port/context.h"
+#include "pveapi/storage.h"
+
+enum snippet_state { SNIPPET_NONE, SNIPPET_NO_EXEC, SNIPPET_OTHER, SNIPPET_OURS };
+
+/* What is at <path>/snippets/vfhook of one storage. */
+struct snippet_facts {
+	const struct storage *storage;
+	enum snippet_state state;
+	bool listed; /* the storage has content type snippets */
+};
+
+void judge_snippets(const struct snippet_facts *s, size_t n, struct report *r);
+void check_snippet(struct hook *h, struct report *r);
+void check_boot_service(struct hook *h, struct report *r);
+
+#endif

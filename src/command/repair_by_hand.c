@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook repair: VFs that VMs name by hand, and that PVE could not bind */
+#include <errno.h>
+
+#include "src/base/cleanup.h"
+#include "src/command/arm_by_hand.h"
+#include "src/command/repair.h"
+#include "src/show/unarmed.h"
+#include "src/vf/plan_park.h"
+
+static void repair_one(void *arg, const struct pf_report *pf, const struct vf_report *vf)
+{
+	struct repair *r = arg;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	int done;
+
+	pci_addr_format(&vf->vf->info.addr, addr);
+	repair_announce(r, unarmed_vm(vf), "VF %s, which VM %u names by hand, %s", addr,
+			unarmed_vm(vf),
+			vf_is_parked(vf->vf)
+				? "is parked, without a link: it gets one, and vfio-pci may bind it"
+				: "has no driver_override, so that PVE may not be able to bind it: "
+				  "vfio-pci");
+	done = byhand_arm_one(r->h, r->self, pf, vf, &err);
+	if (done == -EEXIST)
+		r->done--;
+	else if (done < 0)
+		repair_undone(r, &err);
+}
+
+void repair_byhand(struct repair *r)
+{
+	struct error err = ERROR_INIT;
+
+	if (!r->unsure && unarmed_each(r->h, repair_one, r, &err) < 0)
+		repair_leave(r, "%s", err.text);
+}
