@@ -112,7 +112,7 @@ static void read_vfs(int root, const struct pf_id *id, struct pf_facts *f)
 		struct vf_info v;
 
 		if (sysfs_vf_addr(root, pf, i, &addr) < 0 ||
-		    sysfs_vf_read(root, &addr, pf, i, &v, NULL) < 0)
+		    sysfs_vf_read(root, NULL, &addr, pf, i, &v, NULL) < 0)
 			continue;
 		note_group(&v, &f->groups);
 		if (!vf_set_has(&id->host, i))

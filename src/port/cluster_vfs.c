@@ -59,7 +59,9 @@ static int add_pf(struct hook *h, const struct pf_id *id, json_t *vfs, struct er
 			continue;
 		r = sysfs_vf_addr(h->root, addr, i, &vf);
 		if (!r)
-			r = sysfs_vf_read(h->root, &vf, addr, i, &info, NULL);
+			r = sysfs_vf_read(h->root, NULL, &vf, addr, i, &info, NULL);
+		if (!r)
+			r = sysfs_vf_ids(h->root, &info, NULL);
 		if (r < 0 && !is_absent(r))
 			return fail_errno(err, -r, "read VF %u of %s", i, pf.ifname);
 		if (!r && json_array_append_new(vfs, vf_to_json(&info)) < 0)

@@ -124,7 +124,9 @@ static int add_vfs_of(struct hook *h, const struct pf_id *id, struct pool_vfs *o
 			continue;
 		r = sysfs_vf_addr(h->root, pf, i, &vf);
 		if (!r)
-			r = sysfs_vf_read(h->root, &vf, pf, i, &out->vfs[out->n], NULL);
+			r = sysfs_vf_read(h->root, NULL, &vf, pf, i, &out->vfs[out->n], NULL);
+		if (!r)
+			r = sysfs_vf_ids(h->root, &out->vfs[out->n], NULL);
 		/* A mapping must not leave a VF that was only not read. */
 		if (r < 0 && r != -ENOENT && r != -ENODEV)
 			return fail_errno(err, -r, "read VF %u of %s", i, info.ifname);

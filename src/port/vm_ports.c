@@ -292,7 +292,7 @@ char *vf_map_entry(const struct hook *h, const struct vf_info *vf)
 	char addr[PCI_ADDR_LEN];
 
 	return mapping_entry_format(h->node, pci_addr_format(&vf->addr, addr), vf->id,
-				    vf->subsystem_id[0] ? vf->subsystem_id : NULL, vf->iommu_group);
+				    vf->subsystem_id, vf->iommu_group);
 }
 
 /* Does the mapping already say exactly this, once, for this node? */
@@ -344,14 +344,18 @@ int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const 
 {
 	AUTO_FREE char *entry = NULL;
 	const struct mapping_entry *old;
+	struct vf_info meant = *vf;
 	const struct mapping *m;
 	char id[NAME_LEN];
 	size_t n;
 
 	port_mapping_id(v->guest.vmid, slot, id);
-	if (mapping_says(h, v, id, vf))
+	/* Of the one that was chosen, not of all that were looked at. */
+	if (sysfs_vf_ids(h->root, &meant, err) < 0)
+		return error_code(err);
+	if (mapping_says(h, v, id, &meant))
 		return 0;
-	entry = vf_map_entry(h, vf);
+	entry = vf_map_entry(h, &meant);
 	if (!entry)
 		return fail(err, ENOMEM, "out of memory");
 	m = mapping_find(&v->mappings, id);

@@ -33,8 +33,11 @@ static const struct vf_claim *find_claim(const struct observer *o, const struct 
 static int read_lease(const struct observer *o, struct vf_state *v, struct error *err)
 {
 	struct error why = ERROR_INIT;
-	int r = lease_read(o->root, &v->info.addr, &v->lease, &why);
+	int r = lease_read(o->root, &v->info.addr, &v->lease, NULL);
 
+	/* Most have none, and need no words. */
+	if (r < 0 && r != -ENOENT)
+		r = lease_read(o->root, &v->info.addr, &v->lease, &why);
 	if (r < 0 && r != -ENOENT && r != -EINVAL)
 		return fail(err, why.code, "%s", why.text);
 	v->leased = r != -ENOENT;
@@ -60,10 +63,11 @@ static bool may_probe_group(const struct observer *o, const struct vf_state *v)
 	return !o->look_only && v->info.iommu_group >= 0 && !is_anothers(o, v);
 }
 
-static int read_vf(const struct observer *o, const struct pf_state *pf, const struct pci_addr *addr,
-		   unsigned index, struct vf_state *v, struct error *err)
+static int read_vf(const struct observer *o, const struct group_map *groups,
+		   const struct pf_state *pf, const struct pci_addr *addr, unsigned index,
+		   struct vf_state *v, struct error *err)
 {
-	int r = sysfs_vf_read(o->root, addr, &pf->info.addr, index, &v->info, err);
+	int r = sysfs_vf_read(o->root, groups, addr, &pf->info.addr, index, &v->info, err);
 
 	if (r < 0)
 		return r;
@@ -83,7 +87,8 @@ static int read_vf(const struct observer *o, const struct pf_state *pf, const st
 	return 0;
 }
 
-static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct error *err)
+static int read_all_vfs(const struct observer *o, const struct group_map *groups,
+			struct pf_state *pf, struct error *err)
 {
 	unsigned n = pf->info.num_vfs < VFS_MAX ? pf->info.num_vfs : VFS_MAX;
 
@@ -98,13 +103,25 @@ static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct er
 		/* netdevsim has VFs without PCI functions; a VF may go while we look. */
 		r = sysfs_vf_addr(o->root, &pf->info.addr, i, &addr);
 		if (!r)
-			r = read_vf(o, pf, &addr, i, &pf->vfs[pf->n_vfs], &why);
+			r = read_vf(o, groups, pf, &addr, i, &pf->vfs[pf->n_vfs], &why);
 		if (!r)
 			pf->n_vfs++;
 		else if (r != -ENOENT && r != -ENODEV)
 			pf->n_unread++;
 	}
 	return 0;
+}
+
+/* Which VF of the PF is it? Negative: none of its. */
+static int number_of(const struct observer *o, const struct pci_addr *vf, const struct pci_addr *pf,
+		     unsigned *index)
+{
+	struct pci_addr of;
+
+	if (!sysfs_vf_number(o->root, vf, pf, index))
+		return 0;
+	return sysfs_vf_identify(o->root, vf, &of, index) < 0 || pci_addr_cmp(&of, pf) ? -ENOENT
+										       : 0;
 }
 
 static int read_some_vfs(const struct observer *o, struct pf_state *pf, const struct pci_addr *only,
@@ -114,13 +131,10 @@ static int read_some_vfs(const struct observer *o, struct pf_state *pf, const st
 	if (!pf->vfs)
 		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < n_only; i++) {
-		struct pci_addr of;
 		unsigned index;
 
-		if (sysfs_vf_identify(o->root, &only[i], &of, &index) < 0 ||
-		    pci_addr_cmp(&of, &pf->info.addr) != 0)
-			continue;
-		if (!read_vf(o, pf, &only[i], index, &pf->vfs[pf->n_vfs], NULL))
+		if (!number_of(o, &only[i], &pf->info.addr, &index) &&
+		    !read_vf(o, NULL, pf, &only[i], index, &pf->vfs[pf->n_vfs], NULL))
 			pf->n_vfs++;
 	}
 	return 0;
@@ -199,6 +213,11 @@ static int read_link(const struct observer *o, const struct pf_id *id, const str
 	return 0;
 }
 
+static void free_groups(struct group_map **m)
+{
+	group_map_free(*m);
+}
+
 static void set_broken(struct pf_state *pf, const struct error *why)
 {
 	pf->broken = true;
@@ -212,6 +231,8 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
 		  struct error *err)
 {
+	CLEANUP(free_groups) struct group_map *groups = all ? group_map_read(o->root) : NULL;
+
 	*out = (struct snapshot){.complete = all};
 	out->pfs = calloc(n_pfs ? n_pfs : 1, sizeof(*out->pfs));
 	if (!out->pfs)
@@ -221,11 +242,14 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		struct error why = ERROR_INIT;
 		int r;
 
-		if (sysfs_pf_read(o->root, &pfs[i].addr, &pf->info, &why) < 0) {
+		r = all ? sysfs_pf_read(o->root, &pfs[i].addr, &pf->info, &why)
+			: sysfs_pf_glance(o->root, &pfs[i].addr, &pf->info, &why);
+		if (r < 0) {
 			set_broken(pf, &why);
 			continue;
 		}
-		r = all ? read_all_vfs(o, pf, err) : read_some_vfs(o, pf, only, n_only, err);
+		r = all ? read_all_vfs(o, groups, pf, err)
+			: read_some_vfs(o, pf, only, n_only, err);
 		if (r < 0) {
 			snapshot_free(out);
 			return r;
