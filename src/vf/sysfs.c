@@ -272,7 +272,7 @@ static long routing_id(const struct pci_addr *a)
 
 int sysfs_vf_number(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned *index)
 {
-	struct pci_addr at[2];
+	struct pci_addr at[2] = {{0}};
 	long behind;
 	long stride;
 	int r = 0;
