@@ -224,22 +224,29 @@ bool path_exists(int root, const char *path)
 	return !faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
+/* The "a/b" of "a/b/c"; "." of what has no folder. */
+static int parent_of(const char *path, char dir[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 1;
+
+	if (len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(dir, slash ? path : ".", len);
+	dir[len] = '\0';
+	return 0;
+}
+
 /* Splits "a/b/c" into an opened "a/b" (no symbolic link as its last part) and "c". */
 static int open_parent(int root, const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[PATH_MAX];
-	int fd;
+	int fd = parent_of(path, dir);
 
 	*name = slash ? slash + 1 : path;
-	if (!slash) {
-		fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		return fd < 0 ? -errno : fd;
-	}
-	if ((size_t)(slash - path) >= sizeof(dir))
-		return -ENAMETOOLONG;
-	memcpy(dir, path, (size_t)(slash - path));
-	dir[slash - path] = '\0';
+	if (fd < 0)
+		return fd;
 	fd = openat(root, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }
@@ -365,23 +372,21 @@ void file_sweep(int root, const char *path)
 int file_create(int root, const char *path, mode_t mode, const char *data, size_t len,
 		struct error *err)
 {
-	AUTO_CLOSE int dir = -1;
 	AUTO_CLOSE int fd = -1;
+	char dir[PATH_MAX];
 	char proc[64];
-	const char *name;
-	int r;
+	int r = parent_of(path, dir);
 
-	dir = open_parent(root, path, &name);
-	if (dir < 0)
-		return fail_errno(err, -dir, "create /%s", path);
-	fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+	if (r < 0)
+		return fail_errno(err, -r, "create /%s", path);
+	fd = openat(root, dir, O_TMPFILE | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return fail_errno(err, errno, "create /%s", path);
 	r = write_full(fd, data, len);
 	if (r < 0)
 		return fail_errno(err, -r, "create /%s", path);
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, proc, dir, name, AT_SYMLINK_FOLLOW) < 0)
+	if (linkat(AT_FDCWD, proc, root, path, AT_SYMLINK_FOLLOW) < 0)
 		return fail_errno(err, errno, "create /%s", path);
 	return 0;
 }

@@ -43,7 +43,8 @@ static void gather_sysfs(int root, struct mapping_facts *m)
 	unsigned index;
 
 	if (pci_addr_parse(m->path, &vf) < 0 || sysfs_vf_identify(root, &vf, &pf, &index) < 0 ||
-	    sysfs_vf_read(root, &vf, &pf, index, &info, NULL) < 0)
+	    sysfs_vf_read(root, NULL, &vf, &pf, index, &info, NULL) < 0 ||
+	    sysfs_vf_ids(root, &info, NULL) < 0)
 		return;
 	m->is_vf = true;
 	snprintf(m->id[SYSFS], sizeof(m->id[SYSFS]), "%s", info.id);

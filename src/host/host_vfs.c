@@ -145,8 +145,8 @@ static int wait_for_netdev(struct host_pf *p, const struct vf_state *v,
 	struct deadline end = deadline_in(deadline_share(until, NETDEV_WAIT_MS));
 
 	for (;;) {
-		if (sysfs_vf_read(p->h->root, &v->info.addr, &p->id.addr, v->info.index, now, err) <
-		    0)
+		if (sysfs_vf_read(p->h->root, NULL, &v->info.addr, &p->id.addr, v->info.index, now,
+				  err) < 0)
 			return error_code(err);
 		if (now->ifname[0])
 			return 0;

@@ -58,8 +58,11 @@ static int add_pf(struct hook *h, const struct pf_id *id, json_t *vfs, struct er
 	const struct pci_addr *addr = &id->addr;
 	struct error why = ERROR_INIT;
 	struct pf_info pf;
-	struct vf_walk walk = {
-		.root = h->root, .pf = &pf, .unread = VF_UNREAD_FAIL, .leave_out = &id->host};
+	struct vf_walk walk = {.root = h->root,
+			       .pf = &pf,
+			       .unread = VF_UNREAD_FAIL,
+			       .leave_out = &id->host,
+			       .ids = true};
 	struct vf_info vf;
 	int r = sysfs_pf_read(h->root, addr, &pf, &why);
 

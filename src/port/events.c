@@ -81,12 +81,12 @@ static int open_locked(int dir, int flags, int how, struct stat *st)
 
 		if (fd < 0)
 			return -errno;
-		if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
-			return -EINVAL;
 		if (!lock_file(fd, how))
 			return -EWOULDBLOCK;
 		if (fstat(fd, st) < 0)
 			return -errno;
+		if (!S_ISREG(st->st_mode))
+			return -EINVAL;
 		if (!fstatat(dir, NAME, &named, AT_SYMLINK_NOFOLLOW) &&
 		    named.st_ino == st->st_ino && named.st_dev == st->st_dev)
 			return STEAL_FD(fd);

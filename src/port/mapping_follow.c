@@ -123,7 +123,8 @@ static int add_vfs_of(struct hook *h, const struct pf_id *id, struct pool_vfs *o
 	struct vf_walk walk = {.root = h->root,
 			       .pf = &info,
 			       .unread = VF_UNREAD_FAIL, /* a mapping must not leave such a VF */
-			       .leave_out = &id->host};
+			       .leave_out = &id->host,
+			       .ids = true};
 	struct vf_info *more;
 	int r = sysfs_pf_read(h->root, &id->addr, &info, &why);
 

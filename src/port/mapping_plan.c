@@ -47,15 +47,19 @@ int plan_mapping(struct hook *h, const struct vm_ports *v, unsigned slot, const 
 {
 	AUTO_FREE char *entry = NULL;
 	const struct mapping_entry *old;
+	struct vf_info meant = *vf;
 	const struct mapping *m;
 	char id[NAME_LEN];
 	size_t n;
 
 	port_mapping_id(v->guest.vmid, slot, id);
 	m = mapping_find(&v->mappings, id);
-	if (mapping_says(m, h->node, vf))
+	/* Of the one that was chosen, not of all that were looked at. */
+	if (sysfs_vf_ids(h->root, &meant, err) < 0)
+		return error_code(err);
+	if (mapping_says(m, h->node, &meant))
 		return 0;
-	entry = vf_map_entry(h, vf);
+	entry = vf_map_entry(h, &meant);
 	if (!entry)
 		return fail(err, ENOMEM, "out of memory");
 	if (m && !is_our_mapping(v, slot, m, p))

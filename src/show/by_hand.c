@@ -61,7 +61,7 @@ static void note_vf(struct finder *f, const struct pci_addr *vf, const struct pc
 
 	if (!f->now.n_vfs++)
 		f->now.vf = *vf;
-	if (sysfs_vf_read(f->h->root, vf, pf, index, &info, NULL) < 0 ||
+	if (sysfs_vf_read(f->h->root, NULL, vf, pf, index, &info, NULL) < 0 ||
 	    (!is_vfio_driver(info.driver) && sysfs_vf_override(f->h->root, &info, NULL) < 0))
 		return;
 	f->now.n_driverless += !info.driver[0];

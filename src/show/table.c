@@ -65,12 +65,27 @@ static size_t next_char(const char *s, size_t *width)
 	return n;
 }
 
+/* Up to the first character that is not printable ASCII: as wide as it is long. */
+static size_t plain_len(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] >= ' ' && s[n] <= '~')
+		n++;
+	return n;
+}
+
 size_t text_fit(const char *text, size_t max, struct str *out)
 {
-	size_t used = 0;
+	size_t used = plain_len(text);
 	size_t mark_len = out->len; /* where to cut so that a '~' fits */
 	size_t mark_used = 0;
 
+	if (!text[used] && used <= max) {
+		str_append_len(out, text, used);
+		return used;
+	}
+	used = 0;
 	need_utf8();
 	for (const char *s = text; *s;) {
 		size_t w;

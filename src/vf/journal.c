@@ -17,6 +17,7 @@
 #include "src/base/text.h"
 #include "src/vf/lease.h"
 #include "src/vf/vf_keys.h"
+#include "src/base/names.h"
 
 #define JOURNAL_MAX	1048576
 #define JOURNAL_VERSION 1 /* as with leases: raised when an older vfhook would misread it */
@@ -367,26 +368,20 @@ static bool name_is(const char *name, enum journal which, uint32_t *vmid)
 
 int journal_list(int root, enum journal which, uint32_t **list, size_t *n, struct error *err)
 {
-	AUTO_CLOSE int fd =
-		openat(root, JOURNAL_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	AUTO_CLOSEDIR DIR *d = NULL;
+	AUTO_NAMES struct names d = NAMES_INIT;
 	AUTO_FREE uint32_t *all = NULL;
-	const struct dirent *e;
+	const char *name;
 	size_t used = 0;
 
 	*list = NULL;
 	*n = 0;
-	if (fd < 0 && errno == ENOENT)
+	if (names_open_own(root, JOURNAL_DIR, &d) == -ENOENT)
 		return 0;
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return fail_errno(err, errno, "read /" JOURNAL_DIR);
-	fd = -1;
-	for (errno = 0; (e = readdir(d)); errno = 0) {
+	while ((name = names_next(&d))) {
 		uint32_t vmid;
 		uint32_t *more;
 
-		if (!name_is(e->d_name, which, &vmid))
+		if (!name_is(name, which, &vmid))
 			continue;
 		more = realloc(all, (used + 1) * sizeof(*all));
 		if (!more)
@@ -394,8 +389,8 @@ int journal_list(int root, enum journal which, uint32_t **list, size_t *n, struc
 		all = more;
 		all[used++] = vmid;
 	}
-	if (errno)
-		return fail_errno(err, errno, "read /" JOURNAL_DIR);
+	if (d.error)
+		return fail_errno(err, -d.error, "read /" JOURNAL_DIR);
 	*list = STEAL(all);
 	*n = used;
 	return 0;

@@ -16,10 +16,10 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
@@ -32,10 +32,10 @@
 
 /* A VF is 196 bytes in the list, 236 on InfiniBand: whatever did not wrap fits with room to spare.
  */
-#define RECV_BUF     (256 * 1024)
-#define REQUEST_SIZE 256 /* the longest that we send has 80; libnl's default is a page */
-#define REPLY_WAIT_S 10
-#define READ_TRIES   3
+#define RECV_BUF      (256 * 1024)
+#define REQUEST_SIZE  256 /* the longest that we send has 80; libnl's default is a page */
+#define REPLY_WAIT_MS 10000
+#define READ_TRIES    3
 /* Where the kernels that do not cut the list let it wrap behind it, without statistics. */
 #define LIST_WRAPS  334
 #define EXTACK_SIZE 256
@@ -68,8 +68,6 @@ static struct nl_msg *request(int type, int flags, void *head, size_t size)
 
 static int open_socket(int protocol, struct kernel **out, struct error *err)
 {
-	/* For an answer that got lost. It begins when sendmsg() is back: see kernel.h. */
-	const struct timeval wait = {.tv_sec = REPLY_WAIT_S};
 	const int one = 1;
 	struct kernel *k = calloc(1, sizeof(*k));
 
@@ -82,10 +80,8 @@ static int open_socket(int protocol, struct kernel **out, struct error *err)
 		kernel_close(k);
 		return error_code(err);
 	}
-	/* Short error replies with the driver's own words (extack); both only help. */
+	/* Refusals with the driver's own words; without them it goes too. */
 	setsockopt(k->fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
-	setsockopt(k->fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
-	setsockopt(k->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	*out = k;
 	return 0;
 }
@@ -194,23 +190,39 @@ static int cut_short(struct kernel *k)
 	return (int)sizeof(k->reply);
 }
 
+/*
+ * Until there is an answer. As a rule it is there when send() is back, since the kernel works in
+ * there; this is for one that got lost.
+ */
+static int wait_for_reply(struct kernel *k)
+{
+	struct pollfd p = {.fd = k->fd, .events = POLLIN};
+	int r = poll(&p, 1, REPLY_WAIT_MS);
+
+	if (r < 0)
+		return errno == EINTR ? 0 : -errno;
+	return r ? 0 : -ETIMEDOUT;
+}
+
 /* The next datagram from the kernel into k->reply: its length, or a negative errno. */
 static int receive(struct kernel *k)
 {
-	for (;;) {
+	int r = 0;
+
+	while (!r) {
 		struct sockaddr_nl from = {0};
 		socklen_t from_len = sizeof(from);
-		ssize_t n = recvfrom(k->fd, k->reply, sizeof(k->reply), MSG_TRUNC,
+		ssize_t n = recvfrom(k->fd, k->reply, sizeof(k->reply), MSG_TRUNC | MSG_DONTWAIT,
 				     (struct sockaddr *)&from, &from_len);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		if (from.nl_pid) /* only the kernel is believed */
-			continue;
-		return (size_t)n > sizeof(k->reply) ? cut_short(k) : (int)n;
+		if (n < 0 && errno == EAGAIN)
+			r = wait_for_reply(k);
+		else if (n < 0 && errno != EINTR)
+			r = -errno;
+		else if (n >= 0 && !from.nl_pid) /* only the kernel is believed */
+			return (size_t)n > sizeof(k->reply) ? cut_short(k) : (int)n;
 	}
+	return r;
 }
 
 /* Sends msg and reads until its end. Consumes nothing of the caller's. */

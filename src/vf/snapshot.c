@@ -32,8 +32,11 @@ static const struct vf_claim *find_claim(const struct observer *o, const struct 
 static int read_lease(const struct observer *o, struct vf_state *v, struct error *err)
 {
 	struct error why = ERROR_INIT;
-	int r = lease_read(o->root, &v->info.addr, &v->lease, &why);
+	int r = lease_read(o->root, &v->info.addr, &v->lease, NULL);
 
+	/* Most have none, and need no words. */
+	if (r < 0 && r != -ENOENT)
+		r = lease_read(o->root, &v->info.addr, &v->lease, &why);
 	if (r < 0 && r != -ENOENT && r != -EINVAL)
 		return fail(err, why.code, "%s", why.text);
 	v->leased = r != -ENOENT;
@@ -80,9 +83,13 @@ static int read_users(const struct observer *o, struct vf_state *v, struct error
 	return 0;
 }
 
-static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct error *err)
+static int read_all_vfs(const struct observer *o, const struct group_map *groups,
+			struct pf_state *pf, struct error *err)
 {
-	struct vf_walk walk = {.root = o->root, .pf = &pf->info, .unread = VF_UNREAD_COUNT};
+	struct vf_walk walk = {.root = o->root,
+			       .pf = &pf->info,
+			       .unread = VF_UNREAD_COUNT,
+			       .groups = groups};
 	unsigned n = pf->info.num_vfs < PF_VFS_MAX ? pf->info.num_vfs : PF_VFS_MAX;
 
 	pf->vfs = calloc(n + 1U, sizeof(*pf->vfs));
@@ -101,6 +108,18 @@ static int read_all_vfs(const struct observer *o, struct pf_state *pf, struct er
 	return 0;
 }
 
+/* Which VF of the PF is it? Negative: none of its. */
+static int number_of(const struct observer *o, const struct pci_addr *vf, const struct pci_addr *pf,
+		     unsigned *index)
+{
+	struct pci_addr of;
+
+	if (!sysfs_vf_number(o->root, vf, pf, index))
+		return 0;
+	return sysfs_vf_identify(o->root, vf, &of, index) < 0 || pci_addr_cmp(&of, pf) ? -ENOENT
+										       : 0;
+}
+
 static int read_some_vfs(const struct observer *o, struct pf_state *pf, const struct pci_addr *only,
 			 size_t n_only, struct error *err)
 {
@@ -110,13 +129,11 @@ static int read_some_vfs(const struct observer *o, struct pf_state *pf, const st
 	for (size_t i = 0; i < n_only; i++) {
 		struct vf_state *v = &pf->vfs[pf->n_vfs];
 		struct error why = ERROR_INIT;
-		struct pci_addr of;
 		unsigned index;
 
-		if (sysfs_vf_identify(o->root, &only[i], &of, &index) < 0 ||
-		    pci_addr_cmp(&of, &pf->info.addr) != 0)
-			continue;
-		if (!sysfs_vf_read(o->root, &only[i], &pf->info.addr, index, &v->info, NULL) &&
+		if (!number_of(o, &only[i], &pf->info.addr, &index) &&
+		    !sysfs_vf_read(o->root, NULL, &only[i], &pf->info.addr, index, &v->info,
+				   NULL) &&
 		    !read_users(o, v, &why))
 			pf->n_vfs++;
 	}
@@ -196,6 +213,11 @@ static int read_link(const struct observer *o, const struct pf_id *id, const str
 	return 0;
 }
 
+static void free_groups(struct group_map **m)
+{
+	group_map_free(*m);
+}
+
 static void set_broken(struct pf_state *pf, const struct error *why)
 {
 	pf->broken = true;
@@ -209,6 +231,8 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
 		  struct error *err)
 {
+	CLEANUP(free_groups) struct group_map *groups = all ? group_map_read(o->root) : NULL;
+
 	*out = (struct snapshot){.complete = all};
 	out->pfs = calloc(n_pfs ? n_pfs : 1, sizeof(*out->pfs));
 	if (!out->pfs)
@@ -218,11 +242,14 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		struct error why = ERROR_INIT;
 		int r;
 
-		if (sysfs_pf_read(o->root, &pfs[i].addr, &pf->info, &why) < 0) {
+		r = all ? sysfs_pf_read(o->root, &pfs[i].addr, &pf->info, &why)
+			: sysfs_pf_glance(o->root, &pfs[i].addr, &pf->info, &why);
+		if (r < 0) {
 			set_broken(pf, &why);
 			continue;
 		}
-		r = all ? read_all_vfs(o, pf, err) : read_some_vfs(o, pf, only, n_only, err);
+		r = all ? read_all_vfs(o, groups, pf, err)
+			: read_some_vfs(o, pf, only, n_only, err);
 		if (r < 0) {
 			snapshot_free(out);
 			return r;

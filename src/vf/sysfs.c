@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PFs and VFs in sysfs: who they are, what they have, and the few things that are set there. */
 #include "src/vf/sysfs.h"
 
 #include <errno.h>
@@ -12,11 +13,10 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/base/names.h"
+#include "src/vf/sysfs_impl.h"
 
-#define PCI_DEVICES "sys/bus/pci/devices/"
-
-/* "sys/bus/pci/devices/<addr>/<name>" into path; false if it does not fit (it always does). */
-static bool dev_path(char path[PATH_MAX], const struct pci_addr *a, const char *name)
+bool dev_path(char path[PATH_MAX], const struct pci_addr *a, const char *name)
 {
 	size_t len = strlen(name);
 	char *at = stpcpy(path, PCI_DEVICES);
@@ -30,8 +30,7 @@ static bool dev_path(char path[PATH_MAX], const struct pci_addr *a, const char *
 	return true;
 }
 
-static ssize_t dev_attr(int root, const struct pci_addr *a, const char *name, char *buf,
-			size_t size)
+ssize_t dev_attr(int root, const struct pci_addr *a, const char *name, char *buf, size_t size)
 {
 	char path[PATH_MAX];
 
@@ -44,28 +43,14 @@ static bool is_answer(ssize_t r)
 	       r == -ERANGE || r == -EFBIG;
 }
 
-/*
- * That something is not there, or nonsense, is an answer. Anything else (no descriptor or memory
- * left, say) is none, and must not be taken for one: *bad keeps the first.
- */
-static void note_trouble(ssize_t r, int *bad)
+void note_trouble(ssize_t r, int *bad)
 {
 	if (!is_answer(r) && !*bad)
 		*bad = (int)r;
 }
 
-static unsigned dev_number(int root, const struct pci_addr *a, const char *name, int *bad)
-{
-	unsigned long long n = 0;
-	char path[PATH_MAX];
-
-	if (dev_path(path, a, name))
-		note_trouble(attr_read_u64(root, path, UINT_MAX, &n), bad);
-	return (unsigned)n;
-}
-
-static void dev_link(int root, const struct pci_addr *a, const char *name, char *buf, size_t size,
-		     int *bad)
+void dev_link(int root, const struct pci_addr *a, const char *name, char *buf, size_t size,
+	      int *bad)
 {
 	char path[PATH_MAX];
 	int r = dev_path(path, a, name) ? link_basename(root, path, buf, size) : -ENAMETOOLONG;
@@ -75,8 +60,7 @@ static void dev_link(int root, const struct pci_addr *a, const char *name, char 
 		buf[0] = '\0';
 }
 
-/* 0 or a negative errno, -ENOENT if it is not there. */
-static int dev_has(int root, const struct pci_addr *a, const char *name)
+int dev_has(int root, const struct pci_addr *a, const char *name)
 {
 	char path[PATH_MAX];
 
@@ -85,16 +69,13 @@ static int dev_has(int root, const struct pci_addr *a, const char *name)
 	return faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-/* readdir(), with what keeps it from going on told apart from the end. */
-static const struct dirent *next_entry(DIR *d, int *bad)
+const char *next_name(struct names *d, int *bad)
 {
-	const struct dirent *e;
+	const char *name = names_next(d);
 
-	errno = 0;
-	e = readdir(d);
-	if (!e)
-		note_trouble(-errno, bad);
-	return e;
+	if (!name)
+		note_trouble(d->error, bad);
+	return name;
 }
 
 /* A representor of switchdev mode ("pf0vf3") is not the PF's own interface. */
@@ -114,37 +95,32 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 			int *bad)
 {
 	char net[PATH_MAX];
-	AUTO_CLOSEDIR DIR *d = NULL;
-	const struct dirent *e;
+	AUTO_NAMES struct names d = NAMES_INIT;
+	const char *name;
 
 	*ifindex = 0;
 	ifname[0] = '\0';
 	if (!dev_path(net, a, "net"))
 		return false;
-	d = dir_open(root, net);
-	if (!d) {
-		note_trouble(-errno, bad);
-		return false;
-	}
-	while ((e = next_entry(d, bad))) {
+	names_open(root, net, &d);
+	while ((name = next_name(&d, bad))) {
 		unsigned long long index;
 		int r;
 		char path[PATH_MAX];
 
-		if (e->d_name[0] == '.' || strlen(e->d_name) >= IFNAME_LEN)
+		if (strlen(name) >= IFNAME_LEN)
 			continue;
-		if (snprintf(path, sizeof(path), "%s/%s/ifindex", net, e->d_name) >=
-		    (int)sizeof(path))
+		if (snprintf(path, sizeof(path), "%s/%s/ifindex", net, name) >= (int)sizeof(path))
 			continue;
 		r = attr_read_u64(root, path, INT_MAX, &index);
 		note_trouble(r, bad);
 		if (r < 0 || !index)
 			continue;
-		if (is_representor(root, net, e->d_name))
+		if (is_representor(root, net, name))
 			continue;
 		if (!*ifindex || (int)index < *ifindex) {
 			*ifindex = (int)index;
-			memcpy(ifname, e->d_name, strlen(e->d_name) + 1);
+			memcpy(ifname, name, strlen(name) + 1);
 		}
 	}
 	return *ifindex > 0;
@@ -158,17 +134,17 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 static unsigned count_vfs(int root, const struct pci_addr *pf, int *bad)
 {
 	char path[PATH_MAX];
-	AUTO_CLOSEDIR DIR *d = dev_path(path, pf, "") ? dir_open(root, path) : NULL;
-	const struct dirent *e;
+	AUTO_NAMES struct names d = NAMES_INIT;
+	const char *name;
 	unsigned n = 0;
 
-	if (!d)
-		note_trouble(-errno, bad);
-	while (d && (e = next_entry(d, bad))) {
+	if (dev_path(path, pf, ""))
+		names_open(root, path, &d);
+	while ((name = next_name(&d, bad))) {
 		unsigned index;
 
-		if (!strncmp(e->d_name, "virtfn", 6) &&
-		    !parse_u32(e->d_name + 6, UINT16_MAX - 1, &index) && index >= n)
+		if (!strncmp(name, "virtfn", 6) && !parse_u32(name + 6, UINT16_MAX - 1, &index) &&
+		    index >= n)
 			n = index + 1;
 	}
 	return n;
@@ -205,13 +181,33 @@ static int no_capability(int root, const struct pci_addr *addr, struct error *er
 	return fail(err, EOPNOTSUPP, "%s is no SR-IOV PF (no sriov_totalvfs in sysfs)", text);
 }
 
+/* -1: unknown, or a machine without NUMA. */
+static int numa_node(int root, const struct pci_addr *a)
+{
+	char buf[32];
+	uint32_t node;
+
+	if (dev_attr(root, a, "numa_node", buf, sizeof(buf)) < 0 ||
+	    parse_u32(buf, INT_MAX, &node) < 0)
+		return -1;
+	return (int)node;
+}
+
+static int no_netdev(const struct pf_info *pf, struct error *err)
+{
+	char text[PCI_ADDR_LEN];
+
+	return fail(err, ENODEV,
+		    "PF %s has no network interface (driver: %s): is its driver loaded?",
+		    pci_addr_format(&pf->addr, text), pf->driver[0] ? pf->driver : "none");
+}
+
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
 {
 	unsigned long long total = 0;
 	char text[PCI_ADDR_LEN];
 	char path[PATH_MAX];
 	bool has_netdev;
-	char buf[32];
 	int bad = 0;
 	int r;
 
@@ -227,16 +223,22 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
 	out->total_vfs = (unsigned)total;
 	out->num_vfs = count_vfs(root, addr, &bad);
 	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
-	if (dev_attr(root, addr, "numa_node", buf, sizeof(buf)) > 0 && buf[0] != '-')
-		out->numa_node = (int)dev_number(root, addr, "numa_node", &bad);
+	out->numa_node = numa_node(root, addr);
 	has_netdev = find_netdev(root, addr, out->ifname, &out->ifindex, &bad);
 	if (bad)
 		return fail_errno(err, -bad, "read PF %s in sysfs", text);
-	if (!has_netdev)
-		return fail(err, ENODEV,
-			    "PF %s has no network interface (driver: %s): is its driver loaded?",
-			    text, out->driver[0] ? out->driver : "none");
-	return 0;
+	return has_netdev ? 0 : no_netdev(out, err);
+}
+
+int sysfs_pf_glance(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
+{
+	int bad = 0;
+
+	*out = (struct pf_info){.addr = *addr, .numa_node = -1};
+	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
+	if (find_netdev(root, addr, out->ifname, &out->ifindex, &bad) && !bad)
+		return 0;
+	return sysfs_pf_read(root, addr, out, err); /* which says what is amiss */
 }
 
 int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pci_addr *out)
@@ -253,12 +255,43 @@ int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pc
 	return pci_addr_parse(target, out) < 0 ? -ENOENT : 0;
 }
 
-static bool vf_has_index(int root, const struct pci_addr *vf, const struct pci_addr *pf,
-			 unsigned index)
+/* 0: it is that one; -ENOENT: it is not; others: unknown. */
+static int is_vf_number(int root, const struct pci_addr *vf, const struct pci_addr *pf,
+			unsigned index)
 {
 	struct pci_addr at;
+	int r = sysfs_vf_addr(root, pf, index, &at);
 
-	return !sysfs_vf_addr(root, pf, index, &at) && !pci_addr_cmp(&at, vf);
+	return r < 0 ? r : pci_addr_cmp(&at, vf) ? -ENOENT : 0;
+}
+
+static long routing_id(const struct pci_addr *a)
+{
+	return (long)a->bus << 8 | a->dev << 3 | a->fn;
+}
+
+int sysfs_vf_number(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned *index)
+{
+	struct pci_addr at[2] = {{0}};
+	long behind;
+	long stride;
+	int r = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		r = sysfs_vf_addr(root, pf, i, &at[i]);
+		if (r < 0)
+			return r;
+		if (!pci_addr_cmp(&at[i], vf)) {
+			*index = i;
+			return 0;
+		}
+	}
+	behind = routing_id(vf) - routing_id(&at[0]);
+	stride = routing_id(&at[1]) - routing_id(&at[0]);
+	if (stride <= 0 || behind <= 0 || behind % stride)
+		return -ENOENT;
+	*index = (unsigned)(behind / stride);
+	return is_vf_number(root, vf, pf, *index);
 }
 
 int sysfs_vf_pf(int root, const struct pci_addr *vf, struct pci_addr *pf)
@@ -281,30 +314,17 @@ int sysfs_vf_pf(int root, const struct pci_addr *vf, struct pci_addr *pf)
 
 int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index)
 {
-	unsigned stride;
-	unsigned guess;
-	unsigned n;
-	long delta;
 	int bad = 0;
+	unsigned n;
 	int r = sysfs_vf_pf(root, vf, pf);
 
-	if (r < 0)
+	if (r < 0 || !sysfs_vf_number(root, vf, pf, index))
 		return r;
-	/* PCIe SR-IOV 2.1.2: routing id of VF n = the PF's + offset + n * stride. */
-	stride = dev_number(root, pf, "sriov_stride", &bad);
-	delta = (long)(vf->bus << 8 | vf->dev << 3 | vf->fn) -
-		(long)(pf->bus << 8 | pf->dev << 3 | pf->fn) -
-		(long)dev_number(root, pf, "sriov_offset", &bad);
-	if (stride && delta >= 0) {
-		guess = (unsigned)delta / stride;
-		if (vf_has_index(root, vf, pf, guess)) {
-			*index = guess;
-			return 0;
-		}
-	}
 	n = count_vfs(root, pf, &bad);
 	for (unsigned i = 0; i < n && i < 65536; i++) {
-		if (vf_has_index(root, vf, pf, i)) {
+		r = is_vf_number(root, vf, pf, i);
+		note_trouble(r, &bad);
+		if (!r) {
 			*index = i;
 			return 0;
 		}
@@ -312,76 +332,41 @@ int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, 
 	return bad ? bad : -EINVAL;
 }
 
-/* "vendor:device" without the "0x" that sysfs puts in front. */
-static void read_id(int root, const struct pci_addr *a, const char *first, const char *second,
-		    char out[10], int *bad)
+/* The next number of a modalias, behind `key`: eight digits in base 16. */
+static bool take_id(const char **at, const char *key, unsigned *id)
 {
-	char v[16];
-	char d[16];
-	ssize_t n = dev_attr(root, a, first, v, sizeof(v));
-	ssize_t m = dev_attr(root, a, second, d, sizeof(d));
+	size_t len = strlen(key);
+	char digits[9];
+	char *end;
 
-	note_trouble(n, bad);
-	note_trouble(m, bad);
-	out[0] = '\0';
-	if (n == 6 && m == 6)
-		snprintf(out, 10, "%.4s:%.4s", v + 2, d + 2);
+	if (strncmp(*at, key, len) != 0)
+		return false;
+	snprintf(digits, sizeof(digits), "%s", *at + len);
+	*id = (unsigned)strtoul(digits, &end, 16);
+	*at += len + 8;
+	return end == digits + 8 && *id <= UINT16_MAX;
 }
 
-int sysfs_group_members(int root, int group, struct pci_addr *members, size_t max)
+int sysfs_vf_ids(int root, struct vf_info *vf, struct error *err)
 {
-	char path[PATH_MAX];
-	AUTO_CLOSEDIR DIR *d = NULL;
-	const struct dirent *e;
-	int bad = 0;
-	int n = 0;
+	unsigned id[4];
+	char text[PCI_ADDR_LEN];
+	char alias[96];
+	const char *at = alias;
+	ssize_t n = dev_attr(root, &vf->addr, "modalias", alias, sizeof(alias));
 
-	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices", group);
-	d = dir_open(root, path);
-	if (!d)
-		return -errno;
-	while ((e = next_entry(d, &bad))) {
-		struct pci_addr a;
-
-		if (pci_addr_parse(e->d_name, &a) < 0)
-			continue;
-		if ((size_t)n < max)
-			members[n] = a;
-		n++;
-	}
-	return bad ? bad : n;
-}
-
-/* PVE binds every member of the group to vfio-pci, except bridges: the PF would go too. */
-static void read_group(int root, struct vf_info *v, int *bad)
-{
-	struct pci_addr members[64];
-	unsigned group;
-	char name[16];
-	int n;
-
-	v->iommu_group = -1;
-	dev_link(root, &v->addr, "iommu_group", name, sizeof(name), bad);
-	if (parse_u32(name, INT_MAX, &group) < 0)
-		return;
-	v->iommu_group = (int)group;
-	n = sysfs_group_members(root, v->iommu_group, members, ARRAY_SIZE(members));
-	note_trouble(n, bad);
-	v->group_alone = n == 1;
-	v->group_pure = n > 0 && n <= (int)ARRAY_SIZE(members);
-	for (int i = 0; i < n && i < (int)ARRAY_SIZE(members); i++) {
-		int r = pci_addr_cmp(&members[i], &v->addr) ? dev_has(root, &members[i], "physfn")
-							    : 0;
-
-		note_trouble(r, bad);
-		if (!r)
-			continue;
-		v->group_pure = false;
-		pci_addr_format(&members[i], v->group_intruder);
-		/* A PF says more to a person than the bridge above it. */
-		if (!pci_addr_cmp(&members[i], &v->pf))
-			return;
-	}
+	pci_addr_format(&vf->addr, text);
+	if (n == -ENOENT || n == -ENOTDIR || n == -ENODEV)
+		return fail(err, ENODEV, "VF %s has gone from sysfs", text);
+	if (n < 0)
+		return fail_errno(err, (int)-n, "read VF %s in sysfs", text);
+	if (!take_id(&at, "pci:v", &id[0]) || !take_id(&at, "d", &id[1]) ||
+	    !take_id(&at, "sv", &id[2]) || !take_id(&at, "sd", &id[3]))
+		return fail(err, EINVAL, "VF %s: modalias '%.80s' is not understood", text, alias);
+	snprintf(vf->id, sizeof(vf->id), "%04x:%04x", id[0] & 0xffff, id[1] & 0xffff);
+	snprintf(vf->subsystem_id, sizeof(vf->subsystem_id), "%04x:%04x", id[2] & 0xffff,
+		 id[3] & 0xffff);
+	return 0;
 }
 
 /* Who uses the VF's netdev on this host: a bridge, bond or anything stacked upon it. */
@@ -389,8 +374,8 @@ static void read_netdev_user(int root, struct vf_info *v, int *bad)
 {
 	char path[PATH_MAX];
 	char name[IFNAME_LEN];
-	AUTO_CLOSEDIR DIR *d = NULL;
-	const struct dirent *e;
+	AUTO_NAMES struct names d = NAMES_INIT;
+	const char *entry;
 	int r;
 
 	snprintf(path, sizeof(path), "sys/class/net/%s/master", v->ifname);
@@ -401,12 +386,10 @@ static void read_netdev_user(int root, struct vf_info *v, int *bad)
 		return;
 	}
 	snprintf(path, sizeof(path), "sys/class/net/%s", v->ifname);
-	d = dir_open(root, path);
-	if (!d)
-		note_trouble(-errno, bad);
-	while (d && (e = next_entry(d, bad))) {
-		if (!strncmp(e->d_name, "upper_", 6)) {
-			snprintf(v->netdev_user, sizeof(v->netdev_user), "%.40s", e->d_name + 6);
+	names_open(root, path, &d);
+	while ((entry = next_name(&d, bad))) {
+		if (!strncmp(entry, "upper_", 6)) {
+			snprintf(v->netdev_user, sizeof(v->netdev_user), "%.40s", entry + 6);
 			return;
 		}
 	}
@@ -425,23 +408,21 @@ static void read_netdev(int root, struct vf_info *v, int *bad)
 	read_netdev_user(root, v, bad);
 }
 
-int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
-		  struct vf_info *out, struct error *err)
+int sysfs_vf_read(int root, const struct group_map *groups, const struct pci_addr *vf,
+		  const struct pci_addr *pf, unsigned index, struct vf_info *out, struct error *err)
 {
 	char text[PCI_ADDR_LEN];
 	int bad = 0;
 
 	*out = (struct vf_info){.addr = *vf, .pf = *pf, .index = index};
-	read_id(root, vf, "vendor", "device", out->id, &bad);
-	if (!out->id[0] && !bad)
-		return fail(err, ENODEV, "VF %s has gone from sysfs", pci_addr_format(vf, text));
-	read_id(root, vf, "subsystem_vendor", "subsystem_device", out->subsystem_id, &bad);
 	dev_link(root, vf, "driver", out->driver, sizeof(out->driver), &bad);
-	read_group(root, out, &bad);
+	read_group(root, groups, out, &bad);
+	if (out->iommu_group < 0 && !bad && dev_has(root, vf, "physfn") == -ENOENT)
+		return fail(err, ENODEV, "VF %s has gone from sysfs", pci_addr_format(vf, text));
 	/* Only a network driver makes a netdev: most VFs need no look. */
 	if (out->driver[0] && strcmp(out->driver, "vfio-pci") != 0)
 		read_netdev(root, out, &bad);
-	/* Half a picture is worse than none: a mapping without its ids, a VF that seems unused. */
+	/* Half a picture is worse than none: a VF that seems unused. */
 	return bad ? fail_errno(err, -bad, "read VF %s in sysfs", pci_addr_format(vf, text)) : 0;
 }
 
@@ -457,18 +438,6 @@ int sysfs_vf_override(int root, struct vf_info *vf, struct error *err)
 		vf->driver_override[0] = '\0';
 	return bad ? fail_errno(err, -bad, "read VF %s in sysfs", pci_addr_format(&vf->addr, text))
 		   : 0;
-}
-
-enum answer vfio_group_busy(int root, int group)
-{
-	AUTO_CLOSE int fd = -1;
-	char path[64];
-
-	snprintf(path, sizeof(path), "dev/vfio/%d", group);
-	fd = openat(root, path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd >= 0 || errno == ENOENT || errno == ENODEV || errno == ENXIO)
-		return ANSWER_NO;
-	return errno == EBUSY ? ANSWER_YES : ANSWER_UNKNOWN;
 }
 
 int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *driver,
@@ -506,21 +475,20 @@ static bool is_network_pf(int root, const struct pci_addr *a)
 
 int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
 {
-	AUTO_CLOSEDIR DIR *d = dir_open(root, "sys/bus/pci/devices");
 	AUTO_FREE struct pf_info *all = NULL;
-	const struct dirent *e;
+	AUTO_NAMES struct names d = NAMES_INIT;
+	const char *name;
 	int bad = 0;
 
 	*list = NULL;
 	*n = 0;
-	if (!d)
-		note_trouble(-errno, &bad);
-	while (d && (e = next_entry(d, &bad))) {
+	names_open(root, PCI_DEVICES, &d);
+	while ((name = next_name(&d, &bad))) {
 		struct pci_addr a;
 		struct pf_info *more;
 		int r;
 
-		if (pci_addr_parse(e->d_name, &a) < 0 || !is_network_pf(root, &a))
+		if (pci_addr_parse(name, &a) < 0 || !is_network_pf(root, &a))
 			continue;
 		more = reallocarray(all, *n + 1, sizeof(*all));
 		if (!more)

@@ -63,8 +63,8 @@ struct vf_info {
 	struct pci_addr addr;
 	struct pci_addr pf;
 	unsigned index;
-	char id[10];	       /* "8086:10ca": vendor and device, as PVE's mappings have it */
-	char subsystem_id[10]; /* "8086:0000", "" if sysfs has none */
+	char id[10];	       /* "8086:10ca", as PVE's mappings have it; see sysfs_vf_ids() */
+	char subsystem_id[10]; /* "8086:0000", likewise */
 	int iommu_group;       /* -1: none, the IOMMU is off */
 	bool group_pure;       /* the group holds nothing but VFs */
 	bool group_alone;      /* it holds this VF only */
@@ -85,6 +85,12 @@ struct vf_info {
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
 
 /*
+ * The same for who knows already that it is a PF, by a VF of its: driver, ifname and ifindex alone.
+ * The VFs are not counted, which is half of the work.
+ */
+int sysfs_pf_glance(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
+
+/*
  * What sriov_numvfs says. Only for who has just written it: a write by somebody else that does not
  * end would never let this return. 0 or a negative errno.
  */
@@ -98,18 +104,38 @@ int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pc
 int sysfs_vf_pf(int root, const struct pci_addr *vf, struct pci_addr *pf);
 
 /*
+ * Which of this PF's VFs is it? By the PCIe specification all of them are equally far apart (SR-IOV
+ * 2.1.2), so that two of them tell where each is, and its own link is asked. -ENOENT: it is none,
+ * or they are not: sysfs_vf_identify() knows; any other error: that cannot be told now. No text.
+ */
+int sysfs_vf_number(int root, const struct pci_addr *vf, const struct pci_addr *pf,
+		    unsigned *index);
+
+/*
  * Whose VF is this, and which one? Fills pf and index. -ENODEV: no such
  * function; -EINVAL: it is not a VF; any other error: that cannot be told now. No
  * text: the caller knows what it means.
  */
 int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index);
 
+/* Which function is in which IOMMU group, of the whole machine; see group_map_read(). */
+struct group_map;
+
 /*
- * Everything about one VF, or an error: -ENODEV if it has gone. pf and index as
- * sysfs_vf_identify() gives them.
+ * What a VF is on this host: driver, IOMMU group, interface. -ENODEV if it has gone. pf and index
+ * as sysfs_vf_identify() gives them. With `groups` its group is taken from there if it is in it.
  */
-int sysfs_vf_read(int root, const struct pci_addr *vf, const struct pci_addr *pf, unsigned index,
-		  struct vf_info *out, struct error *err);
+int sysfs_vf_read(int root, const struct group_map *groups, const struct pci_addr *vf,
+		  const struct pci_addr *pf, unsigned index, struct vf_info *out,
+		  struct error *err);
+
+/*
+ * Its ids as well, for a mapping: id and subsystem_id of vf, which has its addr. -ENODEV if it has
+ * gone. Out of its modalias, which has all four and which no lock is taken for
+ * (drivers/pci/pci-sysfs.c: modalias_show). uevent has them and the driver, but some kernels take
+ * the VF's lock for it (drivers/base/core.c: uevent_show, in stable series of 2024), as below.
+ */
+int sysfs_vf_ids(int root, struct vf_info *vf, struct error *err);
 
 /*
  * Its driver_override as well. Not asked of a VF that somebody has: the kernel takes the VF's lock
@@ -123,6 +149,14 @@ int sysfs_vf_override(int root, struct vf_info *vf, struct error *err);
  * may be more than max) or a negative errno.
  */
 int sysfs_group_members(int root, int group, struct pci_addr *members, size_t max);
+
+/*
+ * Read which function is in which group: one link each, where a look at each VF's group takes
+ * five calls. For who looks at all VFs. The caller's to group_map_free(); NULL if it cannot be
+ * read, and then each group is looked at by itself.
+ */
+struct group_map *group_map_read(int root);
+void group_map_free(struct group_map *m);
 
 /*
  * Is somebody using the group through VFIO right now? The kernel lets a group

@@ -14,7 +14,9 @@ static int read_one(const struct vf_walk *w, unsigned index, struct vf_info *out
 	int r = sysfs_vf_addr(w->root, &w->pf->addr, index, &vf);
 
 	if (!r)
-		r = sysfs_vf_read(w->root, &vf, &w->pf->addr, index, out, NULL);
+		r = sysfs_vf_read(w->root, w->groups, &vf, &w->pf->addr, index, out, NULL);
+	if (!r && w->ids)
+		r = sysfs_vf_ids(w->root, out, NULL);
 	return r == -ENODEV ? -ENOENT : r;
 }
 

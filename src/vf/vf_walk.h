@@ -21,6 +21,8 @@ struct vf_walk {
 	const struct pf_info *pf;
 	enum vf_unread unread;
 	const struct vf_set *leave_out; /* these are not read at all: the host's; or NULL */
+	const struct group_map *groups; /* of sysfs_vf_read(); or NULL */
+	bool ids;			/* sysfs_vf_ids(), too */
 	unsigned n_unread;
 	unsigned next;
 };

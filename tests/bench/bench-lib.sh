@@ -72,11 +72,11 @@ stopwatch() {
 	done <"$dir/$1.out"
 }
 
-# trace FILE COMMAND... - its trace by strace, for floorwords.
+# trace FILE COMMAND... - its trace by strace, for floorwords. With its children: a stop cleans up in one.
 trace() {
 	local file=$1
 	shift
-	in_jail strace -y -s 4096 -o "$file" "$@" >"$file.said" 2>&1 || die "$* failed: $(<"$file.said")"
+	in_jail strace -f -y -s 4096 -o "$file" "$@" >"$file.said" 2>&1 || die "$* failed: $(<"$file.said")"
 }
 
 words() { "$RIG_TOP/tests/bench/floorwords" "$@"; }

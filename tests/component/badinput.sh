@@ -190,9 +190,9 @@ install -m 600 "$node_root/token" "$token"
 # The mapping file is locked by somebody who does not let go: told after 20 s of patience, once.
 pve_up
 sim config set cfs-lock-timeout 1 >/dev/null
-sim hold-lock cfs 90 >/dev/null 2>&1 &
+sim hold-lock cfs 90 >"$node_root/said" 2>&1 &
 holder=$!
-sleep 1
+wait_for 30 grep -q held "$node_root/said"
 refused "somebody holds the lock on the mappings" 'mapping vf-101-0 cannot be written: .*(lock|time)' 101
 is "$(kill -0 "$holder" 2>/dev/null && echo held)" held "told while the lock is still held"
 sim stop >/dev/null 2>&1

@@ -66,7 +66,7 @@ printf '0000:06:11.6 121 time:%s\n' $(($(date +%s) + 600)) >>"$node_root/run/qem
 host_netdev 0000:06:12.0 enp6s0f0v8 ixgbevf
 sim hold-lock vm:557 120 >/dev/null 2>&1 &
 holder=$!
-sleep 1
+wait_for 30 is_locked "$node_root/var/lock/qemu-server/lock-557.conf"
 
 tree=$(find "$node_root/run/vfhook" "$node_root/etc" -type f | sort | xargs sha1sum)
 out=$(vfhook status 2>&1)

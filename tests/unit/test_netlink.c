@@ -3,6 +3,7 @@
  * What is said to the kernel, byte by byte, and answers of it that no rig gives. Linked without the
  * fake kernel; socket, time and naps are the test's.
  */
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -10,6 +11,7 @@ static int wire_socket(int domain, int type, int protocol);
 static ssize_t wire_send(int fd, const void *buf, size_t len, int flags);
 static ssize_t wire_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,
 			     socklen_t *from_len);
+static int wire_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 static int wire_clock(clockid_t clock, struct timespec *now);
 static int wire_nanosleep(const struct timespec *nap, struct timespec *left);
 
@@ -18,6 +20,7 @@ static int wire_nanosleep(const struct timespec *nap, struct timespec *left);
 #define socket	      wire_socket
 #define send	      wire_send
 #define recvfrom      wire_recvfrom
+#define poll	      wire_poll
 #define clock_gettime wire_clock
 #define nanosleep     wire_nanosleep
 #include "src/vf/kernel.c"
@@ -445,6 +448,15 @@ static ssize_t wire_send(int fd, const void *buf, size_t len, int flags)
 	return (ssize_t)len;
 }
 
+/* Whether the script goes on behind "there is nothing yet". */
+static int wire_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	assert_int_equal(n, 1);
+	assert_int_equal(fds->events, POLLIN);
+	assert_int_equal(timeout_ms, 10000);
+	return wire.script[wire.next].error != EAGAIN;
+}
+
 /* Messages of the script without a number get that of the request. */
 static ssize_t wire_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,
 			     socklen_t *from_len)
@@ -455,7 +467,7 @@ static ssize_t wire_recvfrom(int fd, void *buf, size_t len, int flags, struct so
 	int left = (int)d->len;
 
 	(void)fd;
-	assert_int_equal(flags, MSG_TRUNC);
+	assert_int_equal(flags, MSG_TRUNC | MSG_DONTWAIT);
 	assert_true(wire.n > 0);
 	if (wire.next + 1 < wire.n)
 		wire.next++;
@@ -474,6 +486,7 @@ static ssize_t wire_recvfrom(int fd, void *buf, size_t len, int flags, struct so
 	return (ssize_t)d->len;
 }
 
+static int wire_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 static int wire_clock(clockid_t clock, struct timespec *now)
 {
 	assert_int_equal(clock, CLOCK_MONOTONIC);
@@ -791,7 +804,7 @@ static void test_refused_at_once(void **state)
 	assert_int_equal(set_vf5(k, VF_VLAN, &all_set, NULL), -EPERM);
 	wire.send_error = 0;
 	wire.n = wire.next = 0;
-	say_errno(EAGAIN); /* of the socket's time-out, not of a driver */
+	say_errno(EAGAIN); /* there is no answer: not a driver's */
 	assert_int_equal(set_vf5(k, VF_VLAN, &all_set, NULL), -ETIMEDOUT);
 	assert_int_equal(wire.requests, 3);
 	kernel_close(k);
@@ -809,11 +822,12 @@ static void test_late_answer(void **state)
 	wire.script[0].from = 4711;
 	say_datagram(refused, 999);
 	say_errno(EINTR);
+	say_errno(EAGAIN);	    /* not there yet */
 	say_datagram(refused, 999); /* two in one datagram */
 	say_more(done, 0);
 	assert_int_equal(set_vf5(k, VF_VLAN, &all_set, NULL), 0);
 	assert_int_equal(wire.requests, 1);
-	assert_int_equal(wire.next, 3);
+	assert_int_equal(wire.next, 4);
 	kernel_close(k);
 }
 

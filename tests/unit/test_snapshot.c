@@ -204,8 +204,7 @@ static void test_fewer_functions(void **state)
 	const struct tree *t = *state;
 	struct view v;
 
-	tree_shell("rm %s/" DEV PF0 "/virtfn3 && rm -r %s/" DEV "0000:06:10.2/vendor", t->path,
-		   t->path);
+	tree_shell("rm %s/" DEV PF0 "/virtfn3 && rm %s/" DEV "0000:06:10.2", t->path, t->path);
 	look(t, &v, NULL, 0, NULL);
 	assert_int_equal(v.s.pfs[0].n_vfs, 5);
 	assert_int_equal(v.s.pfs[0].vfs[1].info.index, 2);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "src/base/cleanup.h"
 #include "src/vf/sysfs.h"
 #include "tests/unit/tree.h"
 
@@ -14,7 +15,7 @@ static struct vf_info read_vf(const struct tree *t, const char *vf)
 	unsigned index;
 
 	assert_int_equal(sysfs_vf_identify(t->root, &a, &pf, &index), 0);
-	assert_int_equal(sysfs_vf_read(t->root, &a, &pf, index, &v, &err), 0);
+	assert_int_equal(sysfs_vf_read(t->root, NULL, &a, &pf, index, &v, &err), 0);
 	return v;
 }
 
@@ -106,24 +107,25 @@ static void test_identify(void **state)
 	assert_int_equal(sysfs_vf_identify(t->root, &a, &pf, &index), -ENODEV);
 }
 
-/* Offset and stride may be missing or not fit (changed by the hierarchy): then all are tried. */
+/* They should be equally far apart. Where they are not, all are tried. */
 static void test_identify_by_scan(void **state)
 {
-	static const char *const strides[] = {"0\n", "1\n", "3\n", "nonsense\n", "4000000000\n"};
 	const struct tree *t = *state;
 	struct pci_addr a = addr_of("0000:06:11.4"); /* VF 6 */
+	struct pci_addr want = addr_of(PF0);
 	struct pci_addr pf;
-	unsigned index;
+	unsigned index = 77;
 
-	for (size_t i = 0; i < 5; i++) {
-		sys_write(t->root, DEV PF0 "/sriov_stride", strides[i]);
-		sys_write(t->root, DEV PF0 "/sriov_offset", i % 2 ? "9999\n" : "0\n");
-		index = 77;
-		assert_int_equal(sysfs_vf_identify(t->root, &a, &pf, &index), 0);
-		assert_int_equal(index, 6);
-	}
-	unlinkat(t->root, DEV PF0 "/sriov_stride", 0);
-	unlinkat(t->root, DEV PF0 "/sriov_offset", 0);
+	assert_int_equal(sysfs_vf_number(t->root, &a, &want, &index), 0);
+	assert_int_equal(index, 6);
+	/* VF 2 is where VF 1 should be, and VF 1 nowhere. */
+	tree_shell("mv -T %s/" DEV PF0 "/virtfn2 %s/" DEV PF0 "/virtfn1", t->path, t->path);
+	assert_int_equal(sysfs_vf_number(t->root, &a, &want, &index), -ENOENT);
+	index = 77;
+	assert_int_equal(sysfs_vf_identify(t->root, &a, &pf, &index), 0);
+	assert_int_equal(index, 6);
+	unlinkat(t->root, DEV PF0 "/virtfn0", 0);
+	index = 77;
 	assert_int_equal(sysfs_vf_identify(t->root, &a, &pf, &index), 0);
 	assert_int_equal(index, 6);
 	/* A VF that its PF does not know is no VF to us. */
@@ -136,8 +138,7 @@ static void test_vf(void **state)
 	const struct tree *t = *state;
 	struct vf_info v = read_vf(t, VF0);
 
-	assert_string_equal(v.id, "8086:10ca");
-	assert_string_equal(v.subsystem_id, "8086:0000");
+	assert_string_equal(v.id, "");
 	assert_string_equal(v.driver, "");
 	assert_string_equal(v.driver_override, "");
 	assert_string_equal(v.ifname, "");
@@ -145,13 +146,86 @@ static void test_vf(void **state)
 	assert_true(v.iommu_group >= 0);
 	assert_true(v.group_alone);
 	assert_true(v.group_pure);
-	unlinkat(t->root, DEV VF0 "/subsystem_device", 0);
-	v = read_vf(t, VF0);
-	assert_string_equal(v.subsystem_id, "");
 	unlinkat(t->root, DEV VF0 "/iommu_group", 0);
 	v = read_vf(t, VF0);
 	assert_int_equal(v.iommu_group, -1);
 	assert_false(v.group_pure);
+}
+
+/* Which function is in which group, read at once, says what a look at each group says. */
+static void test_groups_at_once(void **state)
+{
+	const struct tree *t = *state;
+	struct pci_addr members[4];
+	struct pci_addr pf = addr_of(PF0);
+	struct group_map *m;
+	struct vf_info alone = read_vf(t, VF0);
+	struct vf_info v;
+
+	/* VF 2 is in the group of VF 1, VF 4 in that of the PF. */
+	tree_shell("cd %s/" DEV " && ln -sfn $(readlink 0000:06:10.2/iommu_group) "
+		   "0000:06:10.4/iommu_group && ln -sfn $(readlink " PF0 "/iommu_group) "
+		   "0000:06:11.0/iommu_group && rm 0000:06:11.4/iommu_group",
+		   t->path);
+	m = group_map_read(t->root);
+	assert_non_null(m);
+	for (unsigned i = 0; i < 7; i++) {
+		struct pci_addr a;
+
+		assert_int_equal(sysfs_vf_addr(t->root, &pf, i, &a), 0);
+		assert_int_equal(sysfs_vf_read(t->root, m, &a, &pf, i, &v, NULL), 0);
+		assert_int_equal(v.group_alone, i == 0 || i == 3 || i == 5);
+		assert_int_equal(v.group_pure, i != 4 && i != 6);
+		assert_string_equal(v.group_intruder, i == 4 ? PF0 : "");
+		assert_int_equal(v.iommu_group < 0, i == 6);
+		if (!i)
+			assert_int_equal(v.iommu_group, alone.iommu_group);
+	}
+	/* One that came after it was read is looked at by itself. */
+	assert_int_equal(sysfs_group_members(t->root, alone.iommu_group, members, 4), 1);
+	group_map_free(m);
+	tree_shell("mv %s/" DEV VF0 " %s/vf0", t->path, t->path);
+	m = group_map_read(t->root);
+	assert_non_null(m);
+	tree_shell("mv %s/vf0 %s/" DEV VF0, t->path, t->path);
+	members[0] = addr_of(VF0);
+	assert_int_equal(sysfs_vf_read(t->root, m, &members[0], &pf, 0, &v, NULL), 0);
+	assert_int_equal(v.iommu_group, alone.iommu_group);
+	assert_true(v.group_alone && v.group_pure);
+	group_map_free(m);
+}
+
+/* What PVE's mappings name a function by. */
+static void test_ids(void **state)
+{
+	static const char *const bad[] = {"",
+					  "pci:",
+					  "pci:v00008086d000010CA",
+					  "pci:v00008086d000010CAsv00008086sd000",
+					  "pci:v00008086d000110CAsv00008086sd00000000bc02",
+					  "pci:v00008086d00XX10CAsv00008086sd00000000bc02"};
+	const struct tree *t = *state;
+	struct error err = ERROR_INIT;
+	struct vf_info v = {.addr = addr_of(VF0)};
+
+	assert_int_equal(sysfs_vf_ids(t->root, &v, &err), 0);
+	assert_string_equal(v.id, "8086:10ca");
+	assert_string_equal(v.subsystem_id, "8086:0000");
+	sys_write(t->root, DEV VF0 "/modalias",
+		  "pci:v0000FFFFd0000FFFFsv0000ABCDsd0000EF01bc02sc00i00\n");
+	assert_int_equal(sysfs_vf_ids(t->root, &v, &err), 0);
+	assert_string_equal(v.id, "ffff:ffff");
+	assert_string_equal(v.subsystem_id, "abcd:ef01");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		sys_write(t->root, DEV VF0 "/modalias", bad[i]);
+		error_clear(&err);
+		assert_int_equal(sysfs_vf_ids(t->root, &v, &err), -EINVAL);
+		assert_has(err.text, VF0);
+	}
+	unlinkat(t->root, DEV VF0 "/modalias", 0);
+	error_clear(&err);
+	assert_int_equal(sysfs_vf_ids(t->root, &v, &err), -ENODEV);
+	assert_has(err.text, VF0);
 }
 
 static void test_vf_gone(void **state)
@@ -162,7 +236,7 @@ static void test_vf_gone(void **state)
 	struct pci_addr pf = addr_of(PF0);
 	struct vf_info v;
 
-	assert_int_equal(sysfs_vf_read(t->root, &a, &pf, 9, &v, &err), -ENODEV);
+	assert_int_equal(sysfs_vf_read(t->root, NULL, &a, &pf, 9, &v, &err), -ENODEV);
 	assert_has(err.text, "0000:06:1f.0");
 }
 
@@ -311,6 +385,8 @@ int main(void)
 		nic_test(test_identify),
 		nic_test(test_identify_by_scan),
 		nic_test(test_vf),
+		nic_test(test_ids),
+		nic_test(test_groups_at_once),
 		nic_test(test_vf_gone),
 		nic_test(test_group_of_vfs),
 		nic_test(test_group_with_pf),

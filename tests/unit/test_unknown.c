@@ -177,22 +177,28 @@ static void test_sysfs(void **state)
 {
 	const struct tree *t = *state;
 	const struct pci_addr vf = addr_of(VF);
+	const struct pci_addr last = addr_of("0000:06:11.4");
 	const struct pci_addr pf = addr_of(PF0);
 	struct error err = ERROR_INIT;
 	struct pci_addr of;
-	struct vf_info info;
+	struct vf_info info = {.addr = vf};
 	struct pf_info pf_info;
 	unsigned index;
 
+	/* Then its own number is not where those of the others say: all are looked at. */
+	unlinkat(t->root, "sys/bus/pci/devices/" PF0 "/virtfn1", 0);
 	leave_descriptors(0);
-	assert_int_equal(sysfs_vf_read(t->root, &vf, &pf, 0, &info, &err), -EMFILE);
+	assert_int_equal(sysfs_vf_read(t->root, NULL, &vf, &pf, 0, &info, &err), -EMFILE);
 	assert_has(err.text, "read VF " VF);
 	assert_int_equal(sysfs_pf_read(t->root, &pf, &pf_info, &err), -EMFILE);
-	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), -EMFILE);
+	assert_int_equal(sysfs_vf_identify(t->root, &last, &of, &index), -EMFILE);
+	assert_int_equal(sysfs_vf_ids(t->root, &info, &err), -EMFILE);
+	assert_null(group_map_read(t->root));
 	assert_int_equal(sysfs_autoprobe(t->root, &pf), ANSWER_UNKNOWN);
 	leave_descriptors(-1);
-	assert_int_equal(sysfs_vf_read(t->root, &vf, &pf, 0, &info, &err), 0);
-	assert_int_equal(sysfs_vf_identify(t->root, &vf, &of, &index), 0);
+	assert_int_equal(sysfs_vf_read(t->root, NULL, &vf, &pf, 0, &info, &err), 0);
+	assert_int_equal(sysfs_vf_identify(t->root, &last, &of, &index), 0);
+	assert_int_equal(index, 6);
 	assert_int_equal(sysfs_autoprobe(t->root, &pf), ANSWER_NO);
 }
 

@@ -103,6 +103,9 @@ class Tree:
         files = {
             "vendor": f"0x{vendor}", "device": f"0x{device}", "class": klass,
             "subsystem_vendor": f"0x{sub[0]}", "subsystem_device": f"0x{sub[1]}",
+            "modalias": f"pci:v0000{vendor.upper()}d0000{device.upper()}"
+                        f"sv0000{sub[0].upper()}sd0000{sub[1].upper()}"
+                        f"bc{klass[2:4]}sc{klass[4:6]}i{klass[6:8]}",
             "numa_node": numa, "irq": 0, "driver_override": "(null)", "enable": 0,
         }
         for name, value in files.items():
