@@ -228,6 +228,7 @@ lint:
 
 # Apart from lint: make looks for files and flags before it runs a recipe's first line.
 lint-all: $(BUILD)/hook
+	$(Q)tests/house
 	$(Q)tests/size $(BUILD)/hook
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 	$(Q)shellcheck -x $(SH_FILES)

@@ -12,14 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pveapi/storage.h"
 #include "src/base/cleanup.h"
-#include "src/base/file.h"
+#include "src/base/say.h"
 #include "src/port/config.h"
 #include "src/port/config_load.h"
-#include "src/port/guest_note.h"
 #include "src/port/events.h"
-#include "src/base/say.h"
-#include "pveapi/storage.h"
+#include "src/port/guest_note.h"
 
 int hookscript_path(int root, const char *volid, char *path, size_t size, struct error *err)
 {

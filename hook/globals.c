@@ -7,10 +7,9 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
-#include "src/base/options.h"
-#include "src/base/process.h"
-#include "src/base/say.h"
 #include "src/base/exit_status.h"
+#include "src/base/options.h"
+#include "src/base/say.h"
 
 int globals_parse(int argc, char **argv, int *i, struct globals *g)
 {

@@ -11,13 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pveapi/task.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
-#include "src/base/say.h"
 #include "src/base/locks.h"
-#include "pveapi/task.h"
 #include "src/base/run_dir.h"
+#include "src/base/say.h"
 
 /* A job writes what it is right after it has its lock. */
 #define STATE_TRIES   50

@@ -7,25 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "hook/chain.h"
-#include "src/command/command.h"
-#include "hook/phase_lock.h"
-#include "hook/phases.h"
-#include "src/port/context.h"
-#include "src/port/hook_lock.h"
-#include "src/port/reclaim.h"
-#include "hook/restart_job.h"
-#include "src/base/say.h"
-#include "hook/start_watch.h"
+#include "hook/globals.h"
+#include "hook/run_phase.h"
 #include "pveapi/guest_list.h"
 #include "pveapi/process.h"
 #include "pveapi/vmstate.h"
-#include "src/vf/owner.h"
-#include "hook/globals.h"
-#include "hook/run_phase.h"
+#include "src/base/exit_status.h"
 #include "src/base/process.h"
+#include "src/base/say.h"
 #include "src/base/version.h"
+#include "src/port/context.h"
 
 static int print_usage(void)
 {

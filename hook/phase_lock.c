@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pveapi/vm_lock.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "pveapi/vm_lock.h"
 
 #define PROC_LOCKS_MAX (4UL * 1024 * 1024)
 #define MAX_ANCESTORS  64

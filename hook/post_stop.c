@@ -6,15 +6,15 @@
  */
 #include <errno.h>
 
-#include "src/base/cleanup.h"
+#include "hook/phases.h"
+#include "pveapi/process.h"
+#include "pveapi/vmstate.h"
 #include "src/base/bounded.h"
+#include "src/base/cleanup.h"
+#include "src/base/say.h"
 #include "src/port/context.h"
 #include "src/port/hook_lock.h"
 #include "src/port/reclaim.h"
-#include "src/base/say.h"
-#include "pveapi/process.h"
-#include "pveapi/vmstate.h"
-#include "hook/phases.h"
 #include "src/vf/owner.h"
 
 #define LOCK_WAIT_MS 15000

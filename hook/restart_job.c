@@ -11,21 +11,21 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/clock.h"
-#include "src/base/file.h"
-#include "src/port/events.h"
-#include "src/port/hostpci_judge.h"
 #include "hook/job_control.h"
-#include "src/base/say.h"
 #include "hook/start_vm.h"
-#include "src/port/vm_ports.h"
 #include "pveapi/ha.h"
 #include "pveapi/limits.h"
 #include "pveapi/qmp.h"
 #include "pveapi/rest.h"
 #include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
+#include "src/base/say.h"
+#include "src/port/events.h"
+#include "src/port/hostpci_judge.h"
+#include "src/port/vm_ports.h"
 #include "src/vf/lease.h"
 
 /* The start under way is over in a moment. Who has the lock for longer does something else. */

@@ -6,19 +6,18 @@
 
 #include "hook/chain.h"
 #include "hook/phase_lock.h"
+#include "hook/phases.h"
 #include "hook/restart_job.h"
 #include "hook/start_watch.h"
+#include "pveapi/guest_list.h"
+#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
+#include "src/base/exit_status.h"
 #include "src/base/options.h"
-#include "src/base/process.h"
 #include "src/base/say.h"
+#include "src/port/hook_lock.h"
 #include "src/port/reclaim.h"
 #include "src/port/vmid.h"
-#include "pveapi/vmstate.h"
-#include "hook/phases.h"
-#include "src/port/hook_lock.h"
-#include "pveapi/guest_list.h"
-#include "src/base/exit_status.h"
 
 /* How long another run of ours for the same VM may take. */
 #define LOCK_WAIT_MS 30000

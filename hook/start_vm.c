@@ -6,12 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/clock.h"
-#include "src/base/file.h"
-#include "src/port/config.h"
-#include "src/port/port_changes.h"
-#include "src/base/say.h"
 #include "pveapi/api_vm.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_list.h"
@@ -20,6 +14,12 @@
 #include "pveapi/task.h"
 #include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
+#include "src/base/say.h"
+#include "src/port/config.h"
+#include "src/port/port_changes.h"
 
 #define START_WAIT_MS	600000
 #define VM_LOCK_WAIT_MS 300000

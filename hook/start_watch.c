@@ -13,18 +13,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/clock.h"
-#include "src/base/file.h"
-#include "src/base/text.h"
-#include "src/port/events.h"
-#include "src/port/seen.h"
 #include "hook/job_control.h"
-#include "src/base/say.h"
 #include "pveapi/api_vm.h"
 #include "pveapi/process.h"
 #include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
+#include "src/base/say.h"
+#include "src/base/text.h"
+#include "src/port/events.h"
+#include "src/port/seen.h"
 #include "src/vf/lease.h"
 
 #define TASKS "var/log/pve/tasks"

@@ -8,13 +8,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "pveapi/mapping.h"
+#include "pveapi/node.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
-#include "src/base/text.h"
-#include "pveapi/mapping.h"
 #include "src/base/run_dir.h"
-#include "pveapi/node.h"
+#include "src/base/text.h"
 
 #define LOCK_PATH LOCKS_DIR "/mapping"
 

@@ -3,9 +3,9 @@
 #ifndef VFHOOK_PVEAPI_API_MAPPING_H
 #define VFHOOK_PVEAPI_API_MAPPING_H
 
+#include "pveapi/rest.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "pveapi/rest.h"
 
 /*
  * Make mapping `id` name this node's entry `entry` (a mapping_entry_format()

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/clock.h"
-#include "src/base/text.h"
 #include "pveapi/hostpci.h"
 #include "pveapi/limits.h"
 #include "pveapi/node.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/base/text.h"
 
 #define UPID_MAX_LEN 512
 

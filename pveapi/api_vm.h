@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/base/error.h"
 #include "pveapi/rest.h"
+#include "src/base/error.h"
 
 /* A hostpciN and what it becomes; NULL: it is deleted. */
 struct hostpci_change {

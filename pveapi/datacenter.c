@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/file.h"
 #include "pveapi/lines.h"
 #include "pveapi/section.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 
 #define DATACENTER_CFG	  "etc/pve/datacenter.cfg"
 #define MAC_PREFIX_DIGITS 7 /* three bytes and a half one: pve_verify_mac_prefix */

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/file.h"
-#include "src/base/text.h"
 #include "pveapi/lines.h"
 #include "pveapi/node.h"
 #include "pveapi/section.h"
 #include "pveapi/sha1.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 
 #define NUMA_MAX      8 /* PVE/QemuServer/Memory.pm: $MAX_NUMA */
 #define NUMA_NODE_MAX 1023

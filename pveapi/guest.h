@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/base/error.h"
 #include "pveapi/hostpci.h"
 #include "pveapi/limits.h"
+#include "src/base/error.h"
 
 /* Owns its strings; release with guest_config_free(). */
 struct guest_config {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/text.h"
 #include "pveapi/limits.h"
+#include "src/base/text.h"
 
 void dir_names_free(struct dir_names *names)
 {

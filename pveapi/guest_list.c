@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/file.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_dir.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 
 #define VMLIST_MAX (16 << 20) /* about 60 bytes a guest */
 

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/file.h"
-#include "src/base/text.h"
 #include "pveapi/guest_dir.h"
 #include "pveapi/lines.h"
 #include "pveapi/section.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 
 struct macs {
 	struct guest_mac *list;

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/file.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_dir.h"
 #include "pveapi/hostpci.h"
 #include "pveapi/limits.h"
 #include "pveapi/node.h"
 #include "pveapi/section.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 
 struct naming {
 	struct guest_names *out;

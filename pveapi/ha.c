@@ -6,10 +6,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "pveapi/section.h"
 
 #define MANAGER_STATUS "etc/pve/ha/manager_status"
 

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
 #include "pveapi/lines.h"
 #include "pveapi/mapping.h"
+#include "src/base/cleanup.h"
 
 #define HOSTPCI_MAX_LEN 4096
 

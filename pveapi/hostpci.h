@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
+#include "pveapi/lines.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "pveapi/lines.h"
 
 /* One hostpciN property string, taken apart. */
 struct hostpci {

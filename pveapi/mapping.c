@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/file.h"
-#include "src/base/text.h"
 #include "pveapi/lines.h"
 #include "pveapi/section.h"
 #include "pveapi/sha1.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/text.h"
 
 #define MAPPING_PATH "etc/pve/mapping/pci.cfg"
 #define ID_MAX_LEN   256

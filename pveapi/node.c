@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "pveapi/limits.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "pveapi/limits.h"
 
 int pve_node_check(const char *name, struct error *err)
 {

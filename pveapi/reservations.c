@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/file.h"
 #include "pveapi/limits.h"
 #include "pveapi/lines.h"
 #include "pveapi/process.h"
 #include "pveapi/section.h"
 #include "pveapi/vmstate.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
 
 #define PVE_RUN_DIR	 "run/qemu-server"
 #define RESERVATION_PATH PVE_RUN_DIR "/pci-id-reservations"

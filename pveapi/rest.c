@@ -12,12 +12,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/text.h"
 #include "pveapi/curl.h"
 #include "pveapi/rest_impl.h"
 #include "pveapi/rest_token.h"
 #include "pveapi/tls.h"
+#include "src/base/cleanup.h"
+#include "src/base/text.h"
 
 #define PORT		   8006
 #define CONNECT_TIMEOUT_MS 5000L

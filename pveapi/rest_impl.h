@@ -6,10 +6,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "src/base/error.h"
-#include "src/base/text.h"
 #include "pveapi/curl.h"
 #include "pveapi/tls.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
 
 #define REST_BODY_MAX	4194304
 #define REST_REASON_MAX 512

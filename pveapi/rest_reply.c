@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Replies of pveproxy, and what is said of those that are no success. */
-#include "pveapi/rest_impl.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
+#include "pveapi/rest_impl.h"
 #include "pveapi/rest_token.h"
+#include "src/base/cleanup.h"
 
 #define MESSAGE_MAX 700
 /* Where more stands beside it. A %.300s would cut a character in two. */

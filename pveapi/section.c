@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/lines.h"
 #include "src/base/cleanup.h"
 #include "src/base/same_set.h"
-#include "pveapi/lines.h"
 
 #define LINE_MAX_LEN 8192
 #define LINES_MAX    65536

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "pveapi/section.h"
 
 #define LOCAL_PATH "/var/lib/vz"
 /* In the values of content and nodes. */

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/lines.h"
+#include "pveapi/node.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "pveapi/lines.h"
-#include "pveapi/node.h"
 
 #define CA_PATH	      "etc/pve/pve-root-ca.pem"
 #define NODE_PATH     "etc/pve/local/pve-ssl.pem"

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "src/base/file.h"
 #include "pveapi/limits.h"
+#include "src/base/file.h"
 
 #define LOCK_DIR "var/lock/qemu-server"
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/lines.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "pveapi/lines.h"
 
 #define PVE_RUN_DIR "run/qemu-server"
 

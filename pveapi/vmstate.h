@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
 #include "src/base/answer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "pveapi/limits.h"
-#include "pveapi/process.h"
 
 /*
  * Does the VM run on this node? The pid of /run/qemu-server/<vmid>.pid lives, and its command line

@@ -7,10 +7,10 @@
 #ifndef VFHOOK_BASE_CLEANUP_H
 #define VFHOOK_BASE_CLEANUP_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <dirent.h>
 
 static inline void cleanup_free(void *p)
 {

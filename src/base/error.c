@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Errors as values: set, wrapped in context, cleared. */
 #include "src/base/error.h"
 
 #include <errno.h>

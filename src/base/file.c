@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Files below a root descriptor: read within a limit, replaced as a whole, made with folders. */
 #include "src/base/file.h"
 
 #include <errno.h>

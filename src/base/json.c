@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading members of JSON objects that may be anything. */
 #include "src/base/json.h"
 
 #include <errno.h>

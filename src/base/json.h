@@ -7,8 +7,8 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/error.h"
-#include "src/base/text.h"
 #include "src/base/jsonout.h"
+#include "src/base/text.h"
 
 static inline void cleanup_json(json_t **j)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* JSON written into a growing text, without building objects. */
 #include "src/base/jsonout.h"
 
 #include <string.h>

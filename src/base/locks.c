@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who holds a lock, out of /proc/locks. */
 #include "src/base/locks.h"
 
 #include <errno.h>

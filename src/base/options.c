@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/base/process.h"
-#include "src/base/say.h"
 #include "src/base/exit_status.h"
+#include "src/base/say.h"
 
 #define MAX_WORD 32
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The hash table behind same_set.h: open addressing over the numbers of things. */
 #include "src/base/same_set.h"
 
 #include <errno.h>

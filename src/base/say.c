@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lines for a person: stdout for what is done, stderr for what is wrong. */
 #include "src/base/say.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Growing texts, numbers out of texts, and texts that can be shown. */
 #include "src/base/text.h"
 
 #include <ctype.h>

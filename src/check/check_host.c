@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook check: CPU, firmware, IOMMU, kernel command line, VFIO modules. */
+#include "src/check/check_host.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +9,6 @@
 #include "src/host/cmdline.h"
 #include "src/host/host_facts.h"
 #include "src/port/context.h"
-#include "src/check/check_host.h"
 
 #define PREPARE "vfhook host prepare --apply, then reboot"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Can PVE find the program as hookscript, and does systemd run it at boot? */
+#include "src/check/check_install.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,12 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "pveapi/storage.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check_pve.h"
-#include "pveapi/storage.h"
 #include "src/port/context.h"
-#include "src/check/check_install.h"
 
 /* What the snippet leads to; in older versions to a person's program, which runs the phases too. */
 #define PROGRAM	    "usr/lib/vfhook/hook"

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pveapi/storage.h"
 #include "src/check/report.h"
 #include "src/port/context.h"
-#include "pveapi/storage.h"
 
 enum snippet_state { SNIPPET_NONE, SNIPPET_NO_EXEC, SNIPPET_OTHER, SNIPPET_OURS };
 

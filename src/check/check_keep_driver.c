@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/guest.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/vf/drivers.h"
 #include "src/vf/sysfs.h"
-#include "pveapi/guest.h"
 
 static bool is_loaded(struct hook *h, const char *driver)
 {

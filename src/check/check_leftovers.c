@@ -3,6 +3,8 @@
  * vfhook check: what an admin set up by hand before: units, scripts, udev rules
  * and module options that make VFs or set them. They would undo what vfhook does.
  */
+#include "src/check/check_leftovers.h"
+
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,12 +14,11 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check_leftovers.h"
-#include "src/host/host_plan.h"
 #include "src/check/leftovers.h"
+#include "src/host/host_plan.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
 
 #define MAX_FILE     (64UL * 1024)

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The mappings of the ports against sysfs and the nodes of their pools. */
+#include "src/check/check_mapping.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/config.h"
+#include "pveapi/guest_list.h"
+#include "pveapi/mapping.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check_pve.h"
-#include "pveapi/guest_list.h"
-#include "src/check/check_mapping.h"
-#include "pveapi/mapping.h"
-#include "src/vf/sysfs.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/mapping_id.h"
+#include "src/vf/sysfs.h"
 
 static const char *mapping_subject(uint32_t vmid, unsigned slot, char buf[64])
 {

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pveapi/guest_list.h"
 #include "src/check/report.h"
 #include "src/port/context.h"
-#include "pveapi/guest_list.h"
 
 /* The mapping of a port, as far as this node goes. */
 struct mapping_facts {

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook check: the PFs of this node's pools, or the SR-IOV NICs there are. */
+#include "src/check/check_pf.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/config.h"
+#include "pveapi/guest.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check_pf.h"
 #include "src/check/judge_pf.h"
 #include "src/check/pf_facts.h"
-#include "pveapi/guest.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/vf/sysfs.h"
 

@@ -5,19 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/show/by_hand.h"
-#include "src/port/config.h"
-#include "src/port/keep_driver.h"
+#include "src/base/json.h"
 #include "src/check/check_by_hand.h"
 #include "src/check/check_install.h"
 #include "src/check/check_keep_driver.h"
 #include "src/check/check_mapping.h"
 #include "src/check/check_token.h"
 #include "src/check/check_vms.h"
-#include "pveapi/section.h"
-#include "src/base/json.h"
+#include "src/port/config.h"
+#include "src/show/by_hand.h"
 
 #define DPKG_STATUS	"var/lib/dpkg/status"
 #define DPKG_STATUS_MAX ((size_t)32 * 1024 * 1024)

@@ -4,17 +4,13 @@
 #ifndef VFHOOK_CHECK_CHECK_PVE_H
 #define VFHOOK_CHECK_CHECK_PVE_H
 
-#include "src/port/config.h"
-#include "src/port/context.h"
-#include "src/port/hostpci_judge.h"
-#include "pveapi/guest_list.h"
-#include "pveapi/limits.h"
-#include "pveapi/mapping.h"
-#include "pveapi/storage.h"
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pveapi/mapping.h"
 #include "src/check/report.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 /* Snippet, hookscripts, token and its rights, TLS, quorum, mappings, MACs. */
 void check_pve(struct hook *h, const struct config *c, struct report *r);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the token may do against what it needs: the judge of src/check/check_token.c. */
+#include "src/check/check_rights.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/check/check_rights.h"
 
 #define BIT(right)     (1U << (right))
 #define VM_RIGHTS      (BIT(RIGHT_HWTYPE) | BIT(RIGHT_POWER))

@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "src/check/report.h"
-#include "src/port/context.h"
 
 enum right { RIGHT_HWTYPE, RIGHT_POWER, RIGHT_USE, RIGHT_MODIFY, RIGHT_COUNT };
 

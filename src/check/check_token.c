@@ -9,26 +9,26 @@
  * method. For a mapping that matters twice: a PUT that got as far as the digest
  * would have read pci.cfg in a worker, whose next start then may use it stale.
  */
+#include "src/check/check_token.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "src/port/config.h"
-#include "src/base/cleanup.h"
-#include "src/base/clock.h"
-#include "src/base/file.h"
-#include "src/base/text.h"
-#include "src/check/check_pve.h"
 #include "pveapi/guest_list.h"
-#include "src/check/check_rights.h"
-#include "src/check/check_token.h"
 #include "pveapi/rest.h"
 #include "pveapi/rest_token.h"
 #include "pveapi/section.h"
 #include "pveapi/tls.h"
+#include "src/base/cleanup.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
 #include "src/base/json.h"
+#include "src/base/text.h"
+#include "src/check/check_rights.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/mapping_id.h"
 

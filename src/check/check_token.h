@@ -7,6 +7,7 @@
 
 #include "src/check/report.h"
 #include "src/port/context.h"
+#include "pveapi/guest_list.h"
 
 void check_token(struct hook *h, const struct config *c, const struct guest_ref *guests,
 		 size_t n_guests, struct report *r);

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The VMs that have ports, as their configs are; and every MAC of the cluster. */
+#include "src/check/check_vms.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
 #include "hook/chain.h"
-#include "src/check/check_pve.h"
-#include "src/port/config.h"
-#include "src/port/guest_note.h"
+#include "pveapi/guest_list.h"
+#include "pveapi/guest_macs.h"
+#include "pveapi/limits.h"
+#include "src/base/cleanup.h"
 #include "src/port/cluster_macs.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
-#include "src/check/check_vms.h"
+#include "src/port/guest_note.h"
 #include "src/port/host_mac.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/hostpci_planned.h"
 #include "src/port/port_changes.h"
 #include "src/port/vm_ports.h"
-#include "pveapi/guest_list.h"
-#include "pveapi/guest_macs.h"
-#include "pveapi/limits.h"
 
 /* --- Ports and their VMs --- */
 

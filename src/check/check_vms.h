@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pveapi/guest_list.h"
 #include "src/check/report.h"
 #include "src/port/context.h"
 #include "src/port/hostpci_judge.h"

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook check: the verdicts on one PF and its VFs. */
+#include "src/check/judge_pf.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "src/port/config.h"
-#include "src/check/pf_facts.h"
-#include "src/check/judge_pf.h"
 #include "src/check/judge_pf_use.h"
+#include "src/check/pf_facts.h"
+#include "src/port/config.h"
 #include "src/vf/drivers.h"
 #include "src/vf/kernel.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook check: what a PF is used for beside its VFs, and what that means for them. */
+#include "src/check/judge_pf_use.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "src/port/config.h"
 #include "src/check/pf_facts.h"
-#include "src/check/judge_pf_use.h"
+#include "src/port/config.h"
 
 /* Modes in which the switch sends a MAC's frames to any port of the bond, and not to the one that
  * the MAC was heard on: Documentation/networking/bonding.rst, "Switch Configuration". */

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/host/pf_name.h"
-#include "src/vf/vf_walk.h"
+#include "src/port/config.h"
 #include "src/vf/kernel.h"
+#include "src/vf/vf_walk.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
 #define NET_DIR	     "sys/class/net"

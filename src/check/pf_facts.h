@@ -3,10 +3,10 @@
 #ifndef VFHOOK_CHECK_PF_FACTS_H
 #define VFHOOK_CHECK_PF_FACTS_H
 
-#include "src/port/context.h"
 #include "src/host/host_facts.h"
-#include "src/vf/sysfs.h"
 #include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /* Without this private flag a trusted VF of i40e or ice gets limited promiscuity only. */
 #define TRUE_PROMISC "vf-true-promisc-support"

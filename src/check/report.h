@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "src/port/config.h"
-#include "src/port/context.h"
 #include <stdint.h>
+
+#include "src/port/config.h"
 
 enum check_level {
 	CHECK_PASS,

@@ -18,7 +18,8 @@ int byhand_arm_one(struct hook *h, const struct owner *self, const struct pf_rep
 	CLEANUP(plan_free) struct plan p;
 
 	plan_init(&p, PLAN_START, LEASE_SELF);
-	return plan_ready_for_pve(pf->pf, r->vf, unarmed_keeps_driver(h, r), time(NULL), &p, err) < 0
+	return plan_ready_for_pve(pf->pf, r->vf, unarmed_keeps_driver(h, r), time(NULL), &p, err) <
+			       0
 		       ? error_code(err)
 		       : apply_plan(h, self, &p, err);
 }

@@ -7,6 +7,11 @@
 #include <string.h>
 
 #include "hook/chain.h"
+#include "pveapi/guest.h"
+#include "pveapi/mapping.h"
+#include "pveapi/rest.h"
+#include "pveapi/rest_token.h"
+#include "pveapi/vmstate.h"
 #include "src/base/answer.h"
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
@@ -14,15 +19,10 @@
 #include "src/port/config_load.h"
 #include "src/port/guest_note.h"
 #include "src/port/mac.h"
+#include "src/port/mapping_id.h"
 #include "src/port/port_changes.h"
 #include "src/port/port_keys.h"
 #include "src/vf/sysfs.h"
-#include "pveapi/guest.h"
-#include "pveapi/mapping.h"
-#include "pveapi/rest.h"
-#include "pveapi/vmstate.h"
-#include "src/port/mapping_id.h"
-#include "pveapi/rest_token.h"
 
 void attach_free(struct attach *a)
 {
@@ -152,10 +152,10 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 
 	our_hookscript(h, a->hookscript);
 	if (hookscript_path(h->root, a->hookscript, path, sizeof(path), err) < 0)
-		return fail_context(err,
-				    "PVE would not find vfhook (make it with "
-				    "/usr/lib/vfhook/setup configure, or: ln -s /usr/lib/vfhook/hook "
-				    "/var/lib/vz/snippets/vfhook)");
+		return fail_context(
+			err, "PVE would not find vfhook (make it with "
+			     "/usr/lib/vfhook/setup configure, or: ln -s /usr/lib/vfhook/hook "
+			     "/var/lib/vz/snippets/vfhook)");
 	if (note && note->bad)
 		return fail(err, EINVAL, "%s", note->bad);
 	a->set_hook = !now || !hookscript_is_ours(now);

@@ -5,10 +5,10 @@
 #include "src/base/cleanup.h"
 #include "src/command/attach.h"
 #include "src/port/cluster_vfs.h"
+#include "src/port/mapping_nodes.h"
+#include "src/port/mapping_plan.h"
 #include "src/port/port_plan.h"
 #include "src/port/vm_ports.h"
-#include "src/port/mapping_plan.h"
-#include "src/port/mapping_nodes.h"
 
 /* The VM as it is once the port is there. */
 static int load_with_port(struct hook *h, const struct attach *a, struct vm_ports *v,

@@ -4,15 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pveapi/guest.h"
+#include "pveapi/mapping.h"
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/command/attach.h"
 #include "src/port/guest_note.h"
-#include "src/port/vm_ports.h"
-#include "pveapi/guest.h"
-#include "pveapi/mapping.h"
-#include "pveapi/section.h"
 #include "src/port/mapping_id.h"
+#include "src/port/vm_ports.h"
 
 /* Does a pending change set the key at the next start? Yes too if that cannot be told. */
 static bool has_pending_hostpci(struct hook *h, const struct attach *a, unsigned slot)

@@ -2,17 +2,18 @@
 /* vfhook check: is everything there that a VM with a VF needs? */
 #include <stdio.h>
 
-#include "src/port/config.h"
-#include "src/port/config_load.h"
 #include "src/base/cleanup.h"
+#include "src/base/exit_status.h"
+#include "src/base/json.h"
+#include "src/base/say.h"
 #include "src/check/check_host.h"
 #include "src/check/check_leftovers.h"
 #include "src/check/check_pf.h"
 #include "src/check/check_pve.h"
 #include "src/check/report.h"
 #include "src/command/command.h"
-#include "src/base/say.h"
-#include "src/base/json.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
 #include "src/port/context.h"
 
 static const char *level_name(enum check_level level)

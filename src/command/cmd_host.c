@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/exit_status.h"
 #include "src/base/file.h"
+#include "src/base/say.h"
 #include "src/command/command.h"
 #include "src/host/host_plan.h"
-#include "src/base/say.h"
 #include "src/port/context.h"
 
 /* --- Showing --- */

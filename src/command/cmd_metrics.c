@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook metrics: what happened and what is, for a monitoring system. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/exit_status.h"
 #include "src/base/file.h"
-#include "src/command/command.h"
-#include "src/show/metrics.h"
 #include "src/base/say.h"
+#include "src/command/command.h"
 #include "src/port/context.h"
 #include "src/port/events.h"
 #include "src/port/watch_note.h"
+#include "src/show/metrics.h"
 
 static bool count_events(struct hook *h, uint64_t counts[EVENT_KINDS])
 {

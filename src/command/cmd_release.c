@@ -2,17 +2,18 @@
 /* vfhook release: what post-stop does, for a VM whose post-stop never came. */
 #include <errno.h>
 
+#include "pveapi/process.h"
+#include "pveapi/vm_lock.h"
+#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
+#include "src/base/exit_status.h"
+#include "src/base/say.h"
 #include "src/command/command.h"
-#include "hook/job_control.h"
 #include "src/port/context.h"
 #include "src/port/hook_lock.h"
 #include "src/port/reclaim.h"
 #include "src/port/vm_locks.h"
-#include "src/base/say.h"
-#include "pveapi/process.h"
-#include "pveapi/vm_lock.h"
-#include "pveapi/vmstate.h"
+#include "src/port/vmid.h"
 
 /* Long enough for a phase that is at its end, too short for a whole start. */
 #define LOCK_WAIT_MS 2000

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vfhook status: who has which VF, once or again and again. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,12 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "src/port/config.h"
 #include "src/base/cleanup.h"
-#include "src/command/command.h"
+#include "src/base/exit_status.h"
 #include "src/base/say.h"
-#include "src/show/status.h"
+#include "src/command/command.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/show/status.h"
 
 #define DEFAULT_WIDTH	 80
 #define LEAST_WIDTH	 20

@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/base/json.h"
+#include "src/base/exit_status.h"
 #include "src/base/say.h"
-#include "pveapi/limits.h"
 
 int command_help(const struct command *c)
 {

@@ -10,12 +10,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "src/base/exit_status.h"
-#include "src/port/context.h"
-#include "src/base/json.h"
 #include "src/base/options.h"
-#include "src/base/process.h"
-#include "src/port/vmid.h"
+#include "src/port/context.h"
 
 struct command {
 	const char *name;

@@ -6,6 +6,7 @@
 
 #include "hook/globals.h"
 #include "hook/run_phase.h"
+#include "src/base/exit_status.h"
 #include "src/base/options.h"
 #include "src/base/process.h"
 #include "src/base/say.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Telling what a pool changes for this host, and putting it back when the pool goes. */
 #include "src/command/pool_host.h"
 
 #include <errno.h>
@@ -8,12 +9,12 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/base/say.h"
+#include "src/host/host_use.h"
 #include "src/port/config_load.h"
 #include "src/port/config_pools.h"
 #include "src/port/host_vfs_config.h"
-#include "src/host/host_use.h"
 #include "src/show/inventory.h"
-#include "src/base/say.h"
 #include "src/vf/snapshot.h"
 
 /* --- Before a pool takes a PF --- */

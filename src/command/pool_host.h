@@ -3,8 +3,8 @@
 #ifndef VFHOOK_COMMAND_POOL_HOST_H
 #define VFHOOK_COMMAND_POOL_HOST_H
 
-#include "src/port/config_pools.h"
 #include "src/port/config.h"
+#include "src/port/config_pools.h"
 #include "src/port/context.h"
 #include "src/vf/sysfs.h"
 

@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+#include "pveapi/guest.h"
 #include "src/base/cleanup.h"
+#include "src/base/exit_status.h"
+#include "src/base/options.h"
 #include "src/base/say.h"
 #include "src/base/text.h"
 #include "src/port/mac.h"
 #include "src/port/port_keys.h"
-#include "pveapi/guest.h"
 
 int slot_parse(const char *text, unsigned *slot)
 {

@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 #include "src/base/error.h"
-#include "src/command/command.h"
+#include "src/base/options.h"
 #include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/vf/vf_keys.h"
 
 /* The port that is meant: --slot's (slot_text), or the only one. Complains; 0 or an exit status. */

@@ -7,7 +7,6 @@
 #ifndef VFHOOK_COMMAND_REPAIR_H
 #define VFHOOK_COMMAND_REPAIR_H
 
-#include "src/port/reclaim.h"
 #include "src/port/context.h"
 #include "src/port/vm_locks.h"
 #include "src/vf/owner.h"

@@ -2,7 +2,6 @@
 /* vfhook repair: VFs that VMs name by hand, and that PVE could not bind */
 #include <errno.h>
 
-#include "src/base/cleanup.h"
 #include "src/command/arm_by_hand.h"
 #include "src/command/repair.h"
 #include "src/show/unarmed.h"

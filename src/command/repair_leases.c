@@ -6,15 +6,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/reservations.h"
 #include "src/base/cleanup.h"
+#include "src/command/repair.h"
 #include "src/port/apply.h"
 #include "src/port/reclaim.h"
 #include "src/port/seen.h"
 #include "src/port/vm_locks.h"
 #include "src/show/inventory.h"
-#include "src/command/repair.h"
-#include "src/base/say.h"
-#include "pveapi/reservations.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"

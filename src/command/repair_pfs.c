@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "src/base/cleanup.h"
+#include "src/command/repair.h"
 #include "src/port/config.h"
 #include "src/port/config_load.h"
 #include "src/port/pf_where.h"
-#include "src/command/repair.h"
 #include "src/vf/kernel.h"
 #include "src/vf/sysfs.h"
 

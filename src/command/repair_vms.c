@@ -6,7 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
+#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
+#include "src/base/say.h"
+#include "src/command/repair.h"
 #include "src/port/apply.h"
 #include "src/port/hook_lock.h"
 #include "src/port/plan_print.h"
@@ -15,11 +20,6 @@
 #include "src/port/seen.h"
 #include "src/port/vm_locks.h"
 #include "src/port/vm_ports.h"
-#include "src/command/repair.h"
-#include "src/base/say.h"
-#include "pveapi/limits.h"
-#include "pveapi/process.h"
-#include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"

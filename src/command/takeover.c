@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Planning that a VF which a VM names by hand becomes the VF of its port, as it is set. */
 #include "src/command/takeover.h"
 
 #include <errno.h>
@@ -7,29 +8,26 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/hostpci.h"
+#include "pveapi/limits.h"
+#include "pveapi/mapping.h"
+#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
-#include "src/port/apply.h"
+#include "src/base/json.h"
+#include "src/base/say.h"
 #include "src/port/claims.h"
-#include "src/port/hook_lock.h"
 #include "src/port/mapping_id.h"
 #include "src/port/object_lease.h"
 #include "src/port/objects.h"
 #include "src/port/reclaim.h"
 #include "src/port/seen.h"
 #include "src/port/vm_locks.h"
-#include "src/base/say.h"
-#include "src/base/json.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/why_not_free.h"
-#include "pveapi/hostpci.h"
-#include "pveapi/limits.h"
-#include "pveapi/mapping.h"
-#include "pveapi/vm_lock.h"
-#include "pveapi/vmstate.h"
 
 /* --- Which VF? --- */
 

@@ -6,12 +6,11 @@
 #ifndef VFHOOK_COMMAND_TAKEOVER_H
 #define VFHOOK_COMMAND_TAKEOVER_H
 
-#include "src/port/config.h"
-#include "pveapi/vmstate.h"
-#include "src/vf/plan.h"
 #include "pveapi/guest.h"
 #include "pveapi/process.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/vf/plan.h"
 #include "src/vf/sysfs.h"
 
 struct takeover {

@@ -7,9 +7,8 @@
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/pf_where.h"
-#include "src/host/remake.h"
-#include "src/vf/owner.h"
 #include "src/port/vfs_maker.h"
+#include "src/vf/owner.h"
 
 struct boot {
 	struct hook *h;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How a host boots: which loader reads the kernel command line, and from which files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -7,8 +8,8 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/base/text.h"
 #include "src/base/file.h"
+#include "src/base/text.h"
 #include "src/host/host_plan.h"
 
 #define MAX_FILE  (64UL * 1024)

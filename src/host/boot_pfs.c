@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/config.h"
-#include "src/port/config_pools.h"
 #include "src/base/cleanup.h"
+#include "src/base/say.h"
 #include "src/host/boot.h"
 #include "src/host/pf_name.h"
-#include "src/base/say.h"
+#include "src/port/config.h"
+#include "src/port/config_pools.h"
 #include "src/port/pf_where.h"
 
 /* For drivers that are still being loaded, and for a cluster that is still coming together. */

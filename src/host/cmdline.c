@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Words of a kernel command line: found, added, taken away. */
 #include "src/host/cmdline.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading what this host is: processor, firmware tables, kernel, modules. */
 #include "src/host/host_facts.h"
 
 #include <ctype.h>

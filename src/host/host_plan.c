@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The changes that `vfhook host` would make to files, planned from their texts. */
 #include "src/host/host_plan.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Telling what of this host has a VF or counts on it. */
 #include "src/host/host_use.h"
 
 #include <ctype.h>
@@ -11,9 +12,9 @@
 #include "src/base/file.h"
 #include "src/port/config.h"
 #include "src/port/host_vfs_config.h"
-#include "src/vf/why_not_free.h"
 #include "src/vf/plan.h"
 #include "src/vf/sysfs.h"
+#include "src/vf/why_not_free.h"
 
 #define MAX_FILE  (256UL * 1024)
 #define MAX_FILES 1024 /* of one folder */

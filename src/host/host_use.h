@@ -3,9 +3,9 @@
 #ifndef VFHOOK_HOST_HOST_USE_H
 #define VFHOOK_HOST_HOST_USE_H
 
-#include "src/vf/snapshot.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/vf/snapshot.h"
 
 enum host_use {
 	HOST_USE_NONE,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Setting the VFs of the host itself and giving them their network driver. */
 #include "src/host/host_vfs.h"
 
 #include <errno.h>
@@ -7,19 +8,19 @@
 #include <string.h>
 #include <time.h>
 
+#include "src/base/bounded.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/port/config.h"
-#include "src/port/apply.h"
-#include "src/base/bounded.h"
-#include "src/port/host_vfs_config.h"
-#include "src/host/host_use.h"
 #include "src/base/say.h"
+#include "src/host/host_use.h"
+#include "src/port/apply.h"
+#include "src/port/config.h"
+#include "src/port/host_vfs_config.h"
+#include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/snapshot.h"
-#include "src/vf/kernel.h"
 #include "src/vf/sysfs.h"
 
 /* Its module may have to be loaded first, and iavf makes its interface some seconds later. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Deciding how many VFs a PF gets, and having the plan for that carried out. */
 #include "src/host/make_vfs.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/say.h"
+#include "src/host/remake.h"
 #include "src/port/apply.h"
 #include "src/port/objects.h"
-#include "src/host/remake.h"
-#include "src/base/say.h"
 #include "src/port/vf_advice.h"
 #include "src/vf/kernel.h"
 #include "src/vf/lease.h"

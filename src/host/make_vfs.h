@@ -3,10 +3,9 @@
 #ifndef VFHOOK_HOST_MAKE_VFS_H
 #define VFHOOK_HOST_MAKE_VFS_H
 
-#include "src/base/clock.h"
+#include "src/port/context.h"
 #include "src/vf/owner.h"
 #include "src/vf/sysfs.h"
-#include "src/port/context.h"
 
 /* What a decision rests on. */
 struct vfs_facts {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From an interface name, an altname or an address to the PF that is meant. */
 #include "src/host/pf_name.h"
 
 #include <errno.h>
@@ -8,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/reservations.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/host/host_facts.h"
-#include "pveapi/reservations.h"
 #include "src/vf/kernel.h"
 
 #define NET_DIR		"sys/class/net"

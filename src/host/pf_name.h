@@ -3,8 +3,8 @@
 #ifndef VFHOOK_HOST_PF_NAME_H
 #define VFHOOK_HOST_PF_NAME_H
 
-#include "src/vf/sysfs.h"
 #include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /*
  * The next name of a list with commas between, cut off *rest, which becomes NULL at its end; NULL:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Planning to take all VFs of a PF away and to make others, and who has one meanwhile. */
 #include "src/host/remake.h"
 
 #include <errno.h>
@@ -7,11 +8,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/reservations.h"
+#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/port/objects.h"
 #include "src/port/seen.h"
-#include "pveapi/reservations.h"
-#include "pveapi/vmstate.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/sysfs.h"

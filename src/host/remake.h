@@ -8,10 +8,8 @@
 #ifndef VFHOOK_HOST_REMAKE_H
 #define VFHOOK_HOST_REMAKE_H
 
-#include "src/base/clock.h"
-#include "src/vf/owner.h"
-#include "src/vf/plan.h"
 #include "src/port/context.h"
+#include "src/vf/plan.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
 

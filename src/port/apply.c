@@ -7,26 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pveapi/rest_token.h"
 #include "src/base/cleanup.h"
-#include "src/port/config.h"
-#include "src/port/config_ports.h"
-#include "src/port/events.h"
-#include "src/port/mac.h"
-#include "src/port/objects.h"
 #include "src/base/say.h"
-#include "pveapi/rest.h"
+#include "src/base/text.h"
+#include "src/port/config.h"
+#include "src/port/events.h"
+#include "src/port/objects.h"
+#include "src/port/plan_print.h"
+#include "src/port/seen.h"
+#include "src/port/vm_locks.h"
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan_outcome.h"
-#include "src/vf/plan_words.h"
 #include "src/vf/recover.h"
-#include "src/base/text.h"
-#include "pveapi/rest_token.h"
-#include "src/port/plan_print.h"
-#include "src/port/seen.h"
-#include "src/port/vm_locks.h"
 
 static struct executor executor_of(struct hook *h)
 {

@@ -6,13 +6,12 @@
 #ifndef VFHOOK_PORT_APPLY_H
 #define VFHOOK_PORT_APPLY_H
 
-#include "src/port/vm_ports.h"
+#include "src/base/error.h"
+#include "src/port/context.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 #include "src/vf/snapshot.h"
-#include "src/base/error.h"
-#include "src/port/context.h"
 
 /*
  * Carry a plan out: execute(), of which it has its errors. A dry run tells the steps, and takes

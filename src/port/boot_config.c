@@ -7,14 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/base/say.h"
 #include "src/port/config.h"
 #include "src/port/config_load.h"
-#include "src/port/pool_keys.h"
 #include "src/port/host_vfs_config.h"
-#include "src/base/say.h"
-#include "pveapi/section.h"
+#include "src/port/pool_keys.h"
 
 static void pool_text(const struct pool *p, const char *node, struct str *out)
 {

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/hostpci.h"
 #include "src/base/cleanup.h"
 #include "src/base/say.h"
-#include "src/vf/lease.h"
-#include "pveapi/hostpci.h"
 #include "src/port/mapping_id.h"
 #include "src/port/seen.h"
+#include "src/vf/lease.h"
 
 /* Naming a VF in the mapping of a port whose VM is on this node, or is not. */
 #define WEIGHT_HERE	 3

@@ -8,17 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/port/context.h"
-#include "src/port/hostpci_judge.h"
-#include "pveapi/vmstate.h"
-#include "src/vf/port_wish.h"
 #include "pveapi/guest_names.h"
 #include "pveapi/mapping.h"
 #include "pveapi/reservations.h"
-#include "src/vf/plan.h"
-#include "src/vf/snapshot.h"
+#include "pveapi/vmstate.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/port/context.h"
+#include "src/port/hostpci_judge.h"
+#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
+#include "src/vf/snapshot.h"
 
 /*
  * Who else has, or means to have, a function: live reservations of other VMs,

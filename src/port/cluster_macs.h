@@ -5,10 +5,10 @@
 
 #include <stddef.h>
 
+#include "src/base/error.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/host_mac.h"
-#include "src/base/error.h"
 
 /*
  * The same and what is known of all nodes with a pool: their PFs' permanent MACs from the pools,

@@ -8,14 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/say.h"
 #include "src/port/config.h"
 #include "src/port/host_mac.h"
-#include "src/port/objects.h"
-#include "src/base/say.h"
-#include "pveapi/section.h"
-#include "src/base/json.h"
 #include "src/vf/sysfs.h"
 #include "src/vf/vf_walk.h"
 

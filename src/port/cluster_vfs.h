@@ -6,16 +6,17 @@
 #ifndef VFHOOK_PORT_CLUSTER_VFS_H
 #define VFHOOK_PORT_CLUSTER_VFS_H
 
-#include "src/port/vm_ports.h"
-#include "src/vf/plan.h"
-#include "src/vf/port_wish.h"
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/port/vm_ports.h"
+#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 #include "src/vf/sysfs.h"
 
 /*

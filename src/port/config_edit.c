@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/port/config_load.h"
 #include "src/port/config_text.h"
-#include "pveapi/section.h"
 
 /* The file as it is now, with the lock held; "" if there is none. */
 int edit_look(int root, char **text, struct config *c, struct error *err)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/section.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/same_set.h"
@@ -16,7 +17,6 @@
 #include "src/port/pool_keys.h"
 #include "src/port/port_keys.h"
 #include "src/vf/vf_keys.h"
-#include "pveapi/section.h"
 
 /* Once is enough, and twice is a question that nobody can answer. */
 static int check_once(const struct section *s, size_t i, struct error *err)

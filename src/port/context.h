@@ -10,16 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/base/error.h"
-#include "src/port/config.h"
 #include "pveapi/guest.h"
 #include "pveapi/mapping.h"
 #include "pveapi/rest.h"
+#include "src/base/error.h"
+#include "src/port/vm_locks.h"
 #include "src/vf/executor.h"
 #include "src/vf/kernel.h"
-#include "src/vf/owner.h"
 #include "src/vf/plan.h"
-#include "src/port/vm_locks.h"
 
 struct vfs_maker; /* src/host/remake.h */
 

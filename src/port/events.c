@@ -13,13 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pveapi/limits.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/jsonout.h"
 #include "src/base/text.h"
-#include "pveapi/limits.h"
 
 #define DIR_PATH "var/lib/vfhook"
 #define NAME	 "events"

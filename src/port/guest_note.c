@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pveapi/guest.h"
 #include "src/base/cleanup.h"
 #include "src/base/key_value.h"
 #include "src/base/text.h"
-#include "pveapi/guest.h"
 
 bool hookscript_valid(const char *volid)
 {

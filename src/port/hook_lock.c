@@ -4,11 +4,11 @@
 
 #include <errno.h>
 
+#include "pveapi/vm_lock.h"
 #include "src/base/file.h"
 #include "src/base/say.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
-#include "pveapi/vm_lock.h"
 
 int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
 		 struct error *err)

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/base/error.h"
 #include "src/port/context.h"
 #include "src/port/vm_locks.h"
-#include "src/base/error.h"
 #include "src/vf/owner.h"
 
 /*

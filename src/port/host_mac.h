@@ -6,10 +6,11 @@
 #ifndef VFHOOK_PORT_HOST_MAC_H
 #define VFHOOK_PORT_HOST_MAC_H
 
-#include "src/port/config.h"
 #include <stddef.h>
 #include <stdint.h>
+
 #include "src/base/error.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/vf/sysfs.h"
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/port_keys.h"
 #include "src/base/cleanup.h"
+#include "src/port/port_keys.h"
 #include "src/vf/kernel.h"
 #include "src/vf/vf_keys.h"
 

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/port/config.h"
 #include "pveapi/guest.h"
 #include "src/base/text.h"
+#include "src/port/config.h"
 
 enum entry_verdict {
 	ENTRY_NOT_OURS, /* no port, and nothing of ours in hostpciN */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
 #include "pveapi/hostpci.h"
+#include "src/base/cleanup.h"
 #include "src/port/mapping_id.h"
 
 /* "delete: hostpci0,!net0": is the key among them? (PVE::QemuConfig parse_pending_delete) */

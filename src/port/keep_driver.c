@@ -7,16 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/guest.h"
+#include "pveapi/limits.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
-#include "src/check/check_pve.h"
 #include "src/port/config.h"
 #include "src/port/objects.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
 #include "src/vf/sysfs.h"
-#include "pveapi/guest.h"
-#include "pveapi/limits.h"
 
 /* "100 0000:06:10.1" */
 static int split_name(const char *name, uint32_t *vmid, struct pci_addr *vf, struct error *err)

@@ -7,8 +7,6 @@
 #ifndef VFHOOK_PORT_KEEP_DRIVER_H
 #define VFHOOK_PORT_KEEP_DRIVER_H
 
-#include "src/port/config.h"
-#include "src/port/context.h"
 #include "src/port/vm_ports.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_choice.h"

@@ -6,17 +6,17 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "src/base/cleanup.h"
-#include "src/port/config.h"
-#include "src/port/config_load.h"
-#include "src/base/say.h"
-#include "src/base/text.h"
 #include "pveapi/datacenter.h"
 #include "pveapi/guest_macs.h"
+#include "src/base/cleanup.h"
+#include "src/base/say.h"
+#include "src/base/text.h"
 #include "src/port/cluster_macs.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
+#include "src/port/config_ports.h"
 #include "src/port/host_mac.h"
 #include "src/vf/vf.h"
-#include "src/port/config_ports.h"
 
 static bool is_ports(const struct config *c, const uint8_t mac[6])
 {

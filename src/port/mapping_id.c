@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/text.h"
 #include "pveapi/limits.h"
+#include "src/base/text.h"
 
 const char *port_mapping_prefix(uint32_t vmid, char buf[NAME_LEN])
 {

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/mapping.h"
 #include "src/base/cleanup.h"
 #include "src/base/json.h"
 #include "src/base/say.h"
 #include "src/base/text.h"
-#include "pveapi/mapping.h"
 #include "src/port/cluster_vfs.h"
 #include "src/port/config.h"
 #include "src/port/mapping_id.h"

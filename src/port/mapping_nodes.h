@@ -7,9 +7,9 @@
 #define VFHOOK_PORT_MAPPING_NODES_H
 
 #include "src/base/error.h"
-#include "src/vf/plan.h"
 #include "src/port/context.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/plan.h"
 
 /*
  * Steps that give the mapping of a port an entry for each other node that has its pool,

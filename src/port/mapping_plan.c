@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
 #include "pveapi/hostpci.h"
 #include "pveapi/mapping.h"
+#include "src/base/cleanup.h"
 #include "src/port/config.h"
 #include "src/port/mapping_id.h"
 #include "src/port/mapping_owner.h"
 #include "src/port/mapping_vf.h"
 #include "src/port/objects.h"
+#include "src/vf/plan_choice.h"
 
 /* The plan makes the port: what is called like its mapping is not the port's. */
 static bool makes_port(const struct plan *p, uint32_t vmid, unsigned slot)

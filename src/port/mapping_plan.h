@@ -6,11 +6,12 @@
 #include <stdbool.h>
 
 #include "src/base/error.h"
-#include "src/vf/plan.h"
-#include "src/vf/snapshot.h"
-#include "src/vf/sysfs.h"
 #include "src/port/context.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_choice.h"
+#include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 
 /*
  * Append to the plan of a start a harmless step for each port whose mapping does not say exactly

@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "src/vf/sysfs.h"
 #include "pveapi/mapping.h"
 #include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /*
  * Is the entry what PVE wants to find of that VF? It compares the texts as they stand

@@ -4,13 +4,14 @@
 
 #include <errno.h>
 
+#include "pveapi/vm_lock.h"
+#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/json.h"
 #include "src/port/apply.h"
-#include "src/port/objects.h"
-#include "pveapi/vmstate.h"
-#include "pveapi/vm_lock.h"
 #include "src/port/hook_lock.h"
+#include "src/port/objects.h"
+#include "src/port/reclaim.h"
 
 #define LOCK_WAIT_MS 30000
 

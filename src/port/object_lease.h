@@ -5,7 +5,6 @@
 #define VFHOOK_PORT_OBJECT_LEASE_H
 
 #include "src/port/context.h"
-#include "src/port/reclaim.h"
 #include "src/vf/lease.h"
 
 /*

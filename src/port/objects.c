@@ -9,8 +9,6 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
-#include "src/base/say.h"
-#include "src/vf/owner.h"
 
 static const struct object_kind *const kinds[] = {
 	&object_map_entry, &object_mapping,    &object_port,   &object_pool,	&object_guest,

@@ -7,13 +7,14 @@
 #ifndef VFHOOK_PORT_OBJECTS_H
 #define VFHOOK_PORT_OBJECTS_H
 
-#include "src/vf/plan.h"
 #include <stdbool.h>
-#include "src/vf/sysfs.h"
+
 #include "pveapi/mapping.h"
-#include "src/port/context.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/port/context.h"
+#include "src/vf/plan.h"
+#include "src/vf/sysfs.h"
 
 /* The entry of a node in a mapping, "vf-100-0 pve1": a map value. The mapping comes and goes with
  * its entries. */

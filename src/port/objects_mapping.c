@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* PCI mappings as objects of a plan: the entry of a node, and a whole one. */
-#include "src/port/config.h"
-#include "src/port/context.h"
-#include "src/port/objects.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/api_mapping.h"
+#include "pveapi/mapping.h"
 #include "src/base/cleanup.h"
 #include "src/base/error.h"
 #include "src/base/say.h"
 #include "src/base/text.h"
-#include "pveapi/api_mapping.h"
-#include "pveapi/mapping.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/port/mapping_id.h"
+#include "src/port/objects.h"
 #include "src/vf/plan.h"
 
 /* --- A node's entry --- */

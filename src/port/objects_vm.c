@@ -5,12 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/api_vm.h"
+#include "pveapi/guest.h"
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
+#include "pveapi/vm_lock.h"
+#include "pveapi/vmstate.h"
 #include "src/base/answer.h"
 #include "src/base/cleanup.h"
 #include "src/base/error.h"
+#include "src/base/say.h"
 #include "src/base/text.h"
-#include "src/port/config_section.h"
 #include "src/port/config.h"
+#include "src/port/config_section.h"
 #include "src/port/context.h"
 #include "src/port/hook_lock.h"
 #include "src/port/hostpci_planned.h"
@@ -18,13 +25,6 @@
 #include "src/port/port_changes.h"
 #include "src/port/reclaim.h"
 #include "src/port/vm_locks.h"
-#include "src/base/say.h"
-#include "pveapi/api_vm.h"
-#include "pveapi/guest.h"
-#include "pveapi/limits.h"
-#include "pveapi/process.h"
-#include "pveapi/vm_lock.h"
-#include "pveapi/vmstate.h"
 
 #define MAX_TRIES    3
 #define LOCK_WAIT_MS 30000

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/port/config.h"
 #include "src/base/cleanup.h"
 #include "src/base/text.h"
+#include "src/port/config.h"
 #include "src/vf/kernel.h"
 
 static void read_nic(struct hook *h, const struct pf_info *info, struct nic *out)

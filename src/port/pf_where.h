@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/vf/sysfs.h"
 #include "src/base/error.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/vf/sysfs.h"
 
 /* An SR-IOV NIC of this node. */
 struct nic {

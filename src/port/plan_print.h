@@ -3,8 +3,8 @@
 #ifndef VFHOOK_PORT_PLAN_PRINT_H
 #define VFHOOK_PORT_PLAN_PRINT_H
 
-#include "src/vf/plan.h"
 #include "src/port/context.h"
+#include "src/vf/plan.h"
 
 /* The plan's steps, and what would be sent for each. */
 void plan_print(struct hook *h, const struct plan *p);

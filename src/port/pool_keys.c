@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/mapping.h"
 #include "src/base/cleanup.h"
 #include "src/base/key_value.h"
 #include "src/base/text.h"
 #include "src/port/host_vfs_config.h"
-#include "pveapi/mapping.h"
 
 #define PF_FORM "node=<node>,path=<PCI address of the PF>[,mac=<its MAC>]"
 

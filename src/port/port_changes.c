@@ -13,14 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "src/base/cleanup.h"
-#include "src/base/process.h"
-#include "src/base/file.h"
-#include "src/base/say.h"
 #include "pveapi/api_vm.h"
 #include "pveapi/hostpci.h"
 #include "pveapi/limits.h"
 #include "pveapi/storage.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/say.h"
 
 /* --- The guest's config --- */
 

@@ -6,13 +6,11 @@
 #ifndef VFHOOK_PORT_PORT_CHANGES_H
 #define VFHOOK_PORT_PORT_CHANGES_H
 
-#include "src/port/config.h"
-#include "src/base/options.h"
-#include "src/port/vm_ports.h"
-#include "src/command/command.h"
-#include "src/port/context.h"
 #include "pveapi/api_vm.h"
 #include "pveapi/guest.h"
+#include "src/base/options.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
 
 #define OUR_HOOKSCRIPT "local:snippets/vfhook"
 

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pveapi/guest.h"
 #include "src/base/cleanup.h"
 #include "src/base/key_value.h"
 #include "src/base/text.h"
 #include "src/vf/vf_keys.h"
-#include "pveapi/guest.h"
 
 /* One that is to be made, or one as a VF can have it. */
 static int set_mac(const char *v, struct port *p, struct error *err)

@@ -8,12 +8,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/limits.h"
 #include "src/base/cleanup.h"
+#include "src/base/say.h"
 #include "src/base/text.h"
+#include "src/port/apply.h"
 #include "src/port/config.h"
 #include "src/port/guest_note.h"
-#include "src/port/port_keys.h"
-#include "src/port/apply.h"
 #include "src/port/hook_lock.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/hostpci_planned.h"
@@ -21,14 +22,13 @@
 #include "src/port/mapping_nodes.h"
 #include "src/port/mapping_plan.h"
 #include "src/port/objects.h"
-#include "src/base/say.h"
+#include "src/port/port_keys.h"
 #include "src/vf/journal.h"
 #include "src/vf/plan_choice.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/vf.h"
-#include "pveapi/limits.h"
 
 #define LOCK_WAIT_MS 30000
 

@@ -9,11 +9,11 @@
 
 #include <stdint.h>
 
+#include "pveapi/guest.h"
+#include "src/base/error.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/vm_ports.h"
-#include "pveapi/guest.h"
-#include "src/base/error.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
 

@@ -8,18 +8,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/limits.h"
+#include "pveapi/process.h"
+#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
-#include "src/base/file.h"
+#include "src/base/say.h"
 #include "src/port/apply.h"
 #include "src/port/events.h"
 #include "src/port/hook_lock.h"
 #include "src/port/seen.h"
 #include "src/port/vm_locks.h"
-#include "src/base/say.h"
-#include "pveapi/limits.h"
-#include "pveapi/process.h"
-#include "pveapi/vmstate.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"

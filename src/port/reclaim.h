@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
 #include "src/base/answer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"

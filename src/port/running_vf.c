@@ -8,11 +8,11 @@
 
 #include "src/base/cleanup.h"
 #include "src/port/apply.h"
-#include "src/vf/lease.h"
-#include "src/vf/plan_start.h"
 #include "src/port/claims.h"
 #include "src/port/mapping_plan.h"
 #include "src/port/seen.h"
+#include "src/vf/lease.h"
+#include "src/vf/plan_start.h"
 #include "src/vf/snapshot.h"
 
 enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,

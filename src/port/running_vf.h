@@ -3,17 +3,16 @@
 #ifndef VFHOOK_PORT_RUNNING_VF_H
 #define VFHOOK_PORT_RUNNING_VF_H
 
-#include "src/port/context.h"
-#include "src/port/vm_ports.h"
-#include "pveapi/vmstate.h"
-#include "src/vf/lease.h"
-#include "src/vf/owner.h"
-#include "src/vf/plan.h"
-#include "src/vf/port_wish.h"
 #include "pveapi/process.h"
 #include "src/base/answer.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/port/context.h"
+#include "src/port/vm_ports.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
+#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 
 /* The lease of a port: on the VF its mapping names, or wherever it is. UNKNOWN with err. */
 enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *out,

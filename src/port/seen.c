@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The real thing, and what a dry run has foreseen of it. */
 #include "src/port/seen.h"
-#include "src/vf/plan_outcome.h"
 
 #include <errno.h>
+
+#include "src/vf/plan_outcome.h"
 
 int foresee(struct hook *h, const struct plan *p, struct error *err)
 {

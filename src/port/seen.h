@@ -11,11 +11,11 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/port/context.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
-#include "src/port/context.h"
 
 /* lease_list(), lease_read() and snapshot_read(): what they give, whose it is, and how they fail.
  */

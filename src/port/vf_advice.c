@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/vf/port_wish.h"
-#include "src/port/config.h"
 #include "src/base/text.h"
+#include "src/port/config.h"
 #include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 
 const char *firmware_words(const struct pf_info *pf, char *buf, size_t size)
 {

@@ -5,9 +5,9 @@
 
 #include <stddef.h>
 
+#include "src/base/error.h"
 #include "src/port/vm_ports.h"
 #include "src/vf/snapshot.h"
-#include "src/base/error.h"
 #include "src/vf/sysfs.h"
 
 /* A write of n to sriov_numvfs that failed: the error with what helps. code is positive. */

@@ -8,15 +8,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/hostpci.h"
 #include "src/base/cleanup.h"
-#include "src/port/config_load.h"
-#include "src/port/apply.h"
 #include "src/base/text.h"
 #include "src/port/claims.h"
+#include "src/port/config_load.h"
 #include "src/port/host_mac.h"
 #include "src/port/mapping_id.h"
 #include "src/port/seen.h"
-#include "pveapi/hostpci.h"
 
 void vm_ports_free(struct vm_ports *v)
 {

@@ -6,22 +6,22 @@
 #ifndef VFHOOK_PORT_VM_PORTS_H
 #define VFHOOK_PORT_VM_PORTS_H
 
-#include "src/port/config.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "src/port/claims.h"
-#include "src/port/context.h"
-#include "src/port/hostpci_judge.h"
-#include "src/vf/plan.h"
-#include "src/vf/plan_choice.h"
-#include "src/vf/port_wish.h"
-#include "src/vf/snapshot.h"
-#include "src/vf/sysfs.h"
+
 #include "pveapi/guest.h"
 #include "pveapi/limits.h"
 #include "pveapi/mapping.h"
 #include "src/base/error.h"
+#include "src/port/claims.h"
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/port/hostpci_judge.h"
+#include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
+#include "src/vf/snapshot.h"
+#include "src/vf/sysfs.h"
 
 /* Everything about the ports of one VM. Owns what it points to; release with vm_ports_free(). */
 struct vm_ports {

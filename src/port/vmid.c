@@ -2,11 +2,10 @@
 /* A VM id that somebody typed. */
 #include "src/port/vmid.h"
 
-#include "src/base/process.h"
-#include "src/base/say.h"
-#include "src/base/text.h"
 #include "pveapi/guest.h"
 #include "src/base/exit_status.h"
+#include "src/base/say.h"
+#include "src/base/text.h"
 
 int vmid_parse(const char *text, uint32_t *vmid)
 {

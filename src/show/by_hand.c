@@ -7,24 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-#include "src/port/guest_note.h"
-#include "src/port/apply.h"
-#include "src/port/mapping_id.h"
-#include "hook/chain.h"
-#include "src/check/check_pve.h"
-#include "src/host/remake.h"
-#include "src/command/repair.h"
-#include "src/base/say.h"
-#include "src/vf/drivers.h"
-#include "src/vf/lease.h"
-#include "src/vf/plan.h"
-#include "src/vf/plan_park.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_names.h"
 #include "pveapi/hostpci.h"
 #include "pveapi/limits.h"
 #include "pveapi/mapping.h"
+#include "src/base/cleanup.h"
+#include "src/base/say.h"
+#include "src/port/guest_note.h"
+#include "src/port/mapping_id.h"
+#include "src/vf/drivers.h"
+#include "src/vf/lease.h"
+#include "src/vf/plan.h"
 
 #define FUNCTIONS 8 /* of a PCI device */
 

@@ -6,13 +6,13 @@
 #ifndef VFHOOK_SHOW_BY_HAND_H
 #define VFHOOK_SHOW_BY_HAND_H
 
-#include "src/port/config.h"
-#include "src/show/inventory.h"
-#include "src/vf/owner.h"
-#include "src/port/context.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "src/port/config.h"
+#include "src/port/context.h"
+#include "src/show/inventory.h"
 #include "src/vf/sysfs.h"
 
 /* One hostpciN that is no port, and will be none by itself. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Gathering who has each VF of each pool, without a lock. */
 #include "src/show/inventory.h"
 
 #include <errno.h>
@@ -9,16 +10,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "src/base/answer.h"
-#include "src/base/cleanup.h"
-#include "src/base/error.h"
-#include "src/base/locks.h"
-#include "src/port/config_load.h"
-#include "src/base/text.h"
-#include "src/port/claims.h"
-#include "src/port/config.h"
-#include "src/port/context.h"
-#include "src/host/host_use.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_names.h"
 #include "pveapi/limits.h"
@@ -27,13 +18,23 @@
 #include "pveapi/reservations.h"
 #include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
-#include "src/vf/port_wish.h"
-#include "src/vf/why_not_free.h"
+#include "src/base/answer.h"
+#include "src/base/cleanup.h"
+#include "src/base/error.h"
+#include "src/base/locks.h"
+#include "src/base/text.h"
+#include "src/host/host_use.h"
+#include "src/port/claims.h"
+#include "src/port/config.h"
+#include "src/port/config_load.h"
+#include "src/port/context.h"
 #include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
+#include "src/vf/port_wish.h"
 #include "src/vf/sysfs.h"
 #include "src/vf/vf.h"
+#include "src/vf/why_not_free.h"
 
 static const char *const uses[USE_COUNT] = {
 	[USE_FREE] = "free",	 [USE_STARTING] = "starting", [USE_RUNNING] = "running",

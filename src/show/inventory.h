@@ -8,10 +8,10 @@
 #define VFHOOK_SHOW_INVENTORY_H
 
 #include "src/port/config.h"
+#include "src/port/context.h"
 #include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/snapshot.h"
-#include "src/port/context.h"
 
 enum vf_use {
 	USE_FREE,

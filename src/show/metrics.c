@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writing an inventory as OpenMetrics text. */
 #include "src/show/metrics.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
 #include "pveapi/limits.h"
+#include "src/base/cleanup.h"
 #include "src/vf/kernel.h"
 
 static void family(struct str *out, const char *name, const char *type, const char *help)

@@ -4,8 +4,8 @@
 #define VFHOOK_SHOW_METRICS_H
 
 #include "src/port/events.h"
-#include "src/show/inventory.h"
 #include "src/port/watch_note.h"
+#include "src/show/inventory.h"
 
 /*
  * Append the whole exposition, "# EOF" included

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `vfhook status` as JSON. */
 #include <string.h>
 #include <time.h>
 
-#include "src/show/status.h"
-#include "src/vf/lease.h"
-#include "src/vf/vf_keys.h"
 #include "pveapi/limits.h"
+#include "src/show/status.h"
 #include "src/vf/kernel.h"
+#include "src/vf/lease.h"
 #include "src/vf/sysfs.h"
+#include "src/vf/vf_keys.h"
 
 /* Raised when a member goes or changes its meaning; new ones may come at any time. */
 #define STATUS_VERSION 1

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `vfhook status` as tables. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "src/port/config.h"
+#include "pveapi/limits.h"
 #include "src/base/cleanup.h"
+#include "src/port/config.h"
 #include "src/show/status.h"
 #include "src/show/table.h"
-#include "src/vf/lease.h"
-#include "pveapi/limits.h"
 #include "src/vf/kernel.h"
+#include "src/vf/lease.h"
 #include "src/vf/sysfs.h"
 
 enum {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fitting columns to a terminal and cutting what does not fit. */
 #include "src/show/table.h"
 
 #include <limits.h>

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
+#include "pveapi/guest.h"
 #include "src/base/cleanup.h"
 #include "src/host/remake.h"
 #include "src/vf/drivers.h"
-#include "pveapi/guest.h"
 #include "src/vf/plan_park.h"
 
 uint32_t unarmed_vm(const struct vf_report *r)

@@ -9,7 +9,6 @@
 
 #include "src/base/text.h"
 #include "src/vf/executor.h"
-#include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_words.h"

@@ -10,14 +10,13 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
-#include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/jsonout.h"
+#include "src/base/names.h"
 #include "src/base/run_dir.h"
 #include "src/base/text.h"
 #include "src/vf/lease.h"
 #include "src/vf/vf_keys.h"
-#include "src/base/names.h"
 
 #define JOURNAL_MAX	1048576
 #define JOURNAL_VERSION 1 /* as with leases: raised when an older vfhook would misread it */

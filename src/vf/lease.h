@@ -12,9 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "src/base/jsonout.h"
 #include "src/base/answer.h"
 #include "src/base/error.h"
+#include "src/base/jsonout.h"
 #include "src/base/text.h"
 #include "src/vf/owner.h"
 #include "src/vf/sysfs.h"

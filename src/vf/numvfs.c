@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writing sriov_numvfs in a child that can be given up. */
 #include "src/vf/numvfs.h"
 
 #include <errno.h>

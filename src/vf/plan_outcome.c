@@ -2,12 +2,11 @@
 /* What a plan would leave behind, and the plan that takes it back: looked at, not done. */
 #include "src/vf/plan_outcome.h"
 
-#include "src/vf/vf_keys.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "src/base/text.h"
+#include "src/vf/vf_keys.h"
 
 static void foresee_setting(struct snapshot *s, const struct step *step,
 			    const struct vf_settings *to, uint32_t bits)

@@ -86,10 +86,8 @@ static int read_users(const struct observer *o, struct vf_state *v, struct error
 static int read_all_vfs(const struct observer *o, const struct group_map *groups,
 			struct pf_state *pf, struct error *err)
 {
-	struct vf_walk walk = {.root = o->root,
-			       .pf = &pf->info,
-			       .unread = VF_UNREAD_COUNT,
-			       .groups = groups};
+	struct vf_walk walk = {
+		.root = o->root, .pf = &pf->info, .unread = VF_UNREAD_COUNT, .groups = groups};
 	unsigned n = pf->info.num_vfs < PF_VFS_MAX ? pf->info.num_vfs : PF_VFS_MAX;
 
 	pf->vfs = calloc(n + 1U, sizeof(*pf->vfs));

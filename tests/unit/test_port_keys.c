@@ -7,6 +7,7 @@
 #include "src/port/port_keys.h"
 #include "src/vf/vf_keys.h"
 #include "tests/unit/tree.h"
+#include "src/base/options.h"
 
 #define MAX_WORDS 64
 
