@@ -54,6 +54,8 @@ static int do_step(struct run *r, const struct step *s, struct error *err)
 		return step_cut(x, s, err);
 	case STEP_VERIFY:
 		return step_verify(x, s, err);
+	case STEP_UNUSED:
+		return step_unused(x, s, err);
 	case STEP_CALL:
 		return x->call(x->arg, s, false, err);
 	}

@@ -33,6 +33,7 @@ static const char *const kinds[] = {
 	[STEP_GUARD] = "guard",
 	[STEP_CUT] = "cut",
 	[STEP_VERIFY] = "verify",
+	[STEP_UNUSED] = "unused",
 	[STEP_CALL] = "call",
 };
 

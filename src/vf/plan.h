@@ -29,6 +29,7 @@ enum step_kind {
 	STEP_GUARD,  /* spoofchk on; by way of a parking MAC where zero is refused with it on */
 	STEP_CUT,    /* link state disable, where the driver can */
 	STEP_VERIFY, /* read the VF back and compare with `to` */
+	STEP_UNUSED, /* no process has the VF's VFIO group open; else the plan fails */
 	STEP_CALL,   /* an object outside of this folder from -> to, by who executes the plan */
 };
 

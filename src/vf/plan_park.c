@@ -49,6 +49,7 @@ int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, 
 	      struct error *err)
 {
 	const struct port_wish self = {.vmid = LEASE_SELF};
+	const struct step unused = step_on_vf(STEP_UNUSED, pf, v);
 	struct step drop = step_on_vf(STEP_LEASE_DROP, pf, v);
 	size_t first = p->n_steps;
 	struct step *take;
@@ -64,10 +65,11 @@ int plan_park(const struct pf_state *pf, const struct vf_state *v, int64_t now, 
 	}
 	drop.has_old_lease = true;
 	drop.old_lease = take->lease;
-	if (plan_add_override(pf, v, false, p, err) < 0 ||
+	/* A VM may have been started on it, by an old mapping, since it was looked at. */
+	if (!plan_add_step(p, &unused, err) || plan_add_override(pf, v, false, p, err) < 0 ||
 	    plan_add_parking(pf, v, &p->steps[first].lease, p, err) < 0)
 		return -ENOMEM;
-	if (p->n_steps == first + 1) { /* it is as it should be: not even a lease */
+	if (p->n_steps == first + 2) { /* it is as it should be: not even a lease */
 		p->n_steps = first;
 		return 0;
 	}

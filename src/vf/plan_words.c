@@ -82,6 +82,9 @@ const char *step_describe(const struct step *s, char *buf, size_t size)
 		snprintf(buf, size, "VF %s: read back and compare: %s", vf,
 			 vf_settings_describe(&s->to, to, sizeof(to)));
 		break;
+	case STEP_UNUSED:
+		snprintf(buf, size, "VF %s: no process has it open", vf);
+		break;
 	case STEP_CALL:
 		describe_object(&s->object, buf, size);
 		break;

@@ -122,6 +122,21 @@ int step_verify(const struct executor *x, const struct step *s, struct error *er
 	return 0;
 }
 
+int step_unused(const struct executor *x, const struct step *s, struct error *err)
+{
+	struct vf_info now;
+	enum answer busy;
+	int r = sysfs_vf_read(x->root, NULL, &s->vf, &s->pf, s->index, &now, err);
+
+	if (r < 0)
+		return r;
+	busy = vfio_group_busy(x->root, now.iommu_group);
+	if (busy == ANSWER_NO)
+		return 0;
+	return fail(err, EBUSY, "%sa process has /dev/vfio/%d open: it is left as it is",
+		    busy == ANSWER_YES ? "" : "it cannot be told whether ", now.iommu_group);
+}
+
 /* MAC back to zero; the way there may have led over spoofchk off. */
 static int undo_mac(const struct executor *x, const struct step *s, struct error *err)
 {

@@ -32,6 +32,11 @@ int step_guard(const struct executor *x, const struct step *s, struct error *err
 int step_cut(const struct executor *x, const struct step *s, struct error *err);
 /* Read the VF back: -EIO if anything is not as the step says. */
 int step_verify(const struct executor *x, const struct step *s, struct error *err);
+/*
+ * -EBUSY with err: a process has the VF's VFIO group open, or that cannot be told. Under the VF's
+ * lease only: asking makes the group busy for a moment (vfio_group_busy()).
+ */
+int step_unused(const struct executor *x, const struct step *s, struct error *err);
 
 /* Put the attribute of a STEP_SET back, if it is not what it was. */
 int step_undo_set(const struct executor *x, const struct step *s, struct error *err);

@@ -169,19 +169,19 @@ if [[ -x $(command -v script) ]]; then
 	# on_tty COLUMNS ENVIRONMENT ARGS - what a terminal gets.
 	# shellcheck disable=SC2086 # words on purpose
 	on_tty() { env -u NO_COLOR $2 script -qec "stty cols $1 rows 40; $prog $3" /dev/null </dev/null | tr -d '\r'; }
-	plain() { sed "s/$esc\[[0-9;]*m//g"; }
+	bare() { sed "s/$esc\[[0-9;]*m//g"; }
 	out=$(on_tty 80 TERM=xterm status)
 	like "$out" "$esc\[32mrunning" "a terminal has colours"
 	like "$out" "$esc\[1;31m02:00:00:00:00:99!" "a difference in red"
-	is "$(($(plain <<<"$out" | widest) <= 80))" 1 "80 columns on a terminal of 80"
+	is "$(($(bare <<<"$out" | widest) <= 80))" 1 "80 columns on a terminal of 80"
 	unlike "$(on_tty 80 'TERM=xterm NO_COLOR=1' status)" "$esc" "NO_COLOR: none"
 	like "$(on_tty 80 'TERM=xterm NO_COLOR=' status)" "$esc" "an empty NO_COLOR does not count"
 	unlike "$(on_tty 80 TERM=dumb status)" "$esc" "a dumb terminal: none"
-	out=$(on_tty 150 TERM=xterm status | plain)
+	out=$(on_tty 150 TERM=xterm status | bare)
 	like "$out" 'VM +SLOT .*MBIT/S +ADDRESS +DRIVER +GROUP' "a wide terminal shows more columns"
 	like "$out" 'max 500 +0000:06:10.0 ' "the rate and the address"
 	is "$(($(widest <<<"$out") <= 150))" 1 "and no more than fit"
-	is "$(($(on_tty 30 TERM=xterm status | plain | widest) <= 30))" 1 "a narrow one shows fewer"
+	is "$(($(on_tty 30 TERM=xterm status | bare | widest) <= 30))" 1 "a narrow one shows fewer"
 	out=$(on_tty 40 TERM=xterm 'status --pool wan')
 	unlike "$out" TRUST "without what matters less"
 	like "$(on_tty 80 TERM=xterm 'status --watch & sleep 0.7; kill -INT $!; wait')" "$esc\[2J" "--watch clears a terminal"
