@@ -7,6 +7,7 @@
 #include "pveapi/guest.h"
 #include "src/base/cleanup.h"
 #include "src/host/remake.h"
+#include "src/port/guest_note.h"
 #include "src/vf/drivers.h"
 #include "src/vf/plan_park.h"
 
@@ -25,6 +26,19 @@ bool unarmed_keeps_driver(const struct hook *h, const struct vf_report *r)
 	       g.hostpci[slot].keep_driver;
 }
 
+/*
+ * PVE starts a VM on it whose hookscript is ours: by an old mapping, then, and its post-start has
+ * cut that link. Yes, too, where that cannot be told.
+ */
+static bool may_be_cut_off(const struct hook *h, const struct vf_report *r)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+
+	return r->use == USE_RESERVED &&
+	       (guest_config_load(h->root, h->node, NULL, r->vmid, &g, NULL) < 0 ||
+		(g.hookscript && hookscript_is_ours(g.hookscript)));
+}
+
 /* Is it named by hand, not used by this host, and out of vfio-pci's reach or without a link? */
 static bool is_unarmed(const struct hook *h, const struct vf_report *r)
 {
@@ -35,7 +49,7 @@ static bool is_unarmed(const struct hook *h, const struct vf_report *r)
 	    (r->use != USE_RAW && r->use != USE_MAPPED && r->use != USE_RESERVED && !r->spare_of))
 		return false;
 	if (vf_is_parked(r->vf))
-		return !vf_host_use(r->vf, why, sizeof(why));
+		return !vf_host_use(r->vf, why, sizeof(why)) && !may_be_cut_off(h, r);
 	return r->use != USE_RESERVED && strcmp(i->driver_override, "vfio-pci") != 0 &&
 	       !is_vfio_driver(i->driver) && !vf_host_use(r->vf, why, sizeof(why)) &&
 	       !unarmed_keeps_driver(h, r);

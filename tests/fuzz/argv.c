@@ -7,6 +7,7 @@
 #include "hook/run_phase.h"
 #include "src/base/process.h"
 #include "src/base/say.h"
+#include "src/base/exit_status.h"
 #include "src/command/command.h"
 #include "src/port/guest_note.h"
 #include "src/port/pool_keys.h"
