@@ -151,6 +151,24 @@ static int try_hostpci(struct hook *h, uint32_t vmid, unsigned slot, const char 
 	return ports_change_hostpci(h, &g, &change, 1, err);
 }
 
+/*
+ * The VM went to another node while a plan for it was under way: what this one wrote went with it,
+ * and is that node's. Said; an undo is over with it, or its journal would stay for ever.
+ */
+static bool is_undone_elsewhere(struct hook *h, uint32_t vmid, enum object_how how,
+				const char *what, struct error *err)
+{
+	char node[NAME_LEN];
+
+	if (how != OBJECT_UNDO || guest_elsewhere(h, vmid, node) != 1 || !strcmp(node, h->node))
+		return false;
+	say("VM %u is on node %s by now, with the %s that it was given here; what is wrong with it "
+	    "there is told there: vfhook explain %u",
+	    vmid, node, what, vmid);
+	error_clear(err);
+	return true;
+}
+
 static int hostpci_set(struct hook *h, const char *name, enum object_how how, const char *from,
 		       const char *to, struct error *err)
 {
@@ -158,7 +176,6 @@ static int hostpci_set(struct hook *h, const char *name, enum object_how how, co
 	uint32_t vmid = 0;
 	unsigned slot = 0;
 
-	(void)how;
 	if (split_hostpci_name(name, &vmid, &slot, err) < 0)
 		return error_code(err);
 	/* Somebody changed the config, though perhaps not this: its digest is another. */
@@ -168,6 +185,8 @@ static int hostpci_set(struct hook *h, const char *name, enum object_how how, co
 	}
 	if (r == -ESTALE)
 		err->code = EAGAIN;
+	if (r < 0 && is_undone_elsewhere(h, vmid, how, "hostpci", err))
+		return 0;
 	if (r < 0)
 		return fail_context(err, "hostpci%u of VM %u cannot be %s", slot, vmid,
 				    to ? "written" : "deleted");
@@ -213,9 +232,10 @@ static int hookscript_set(struct hook *h, const char *name, enum object_how how,
 	uint32_t vmid = 0;
 	int r;
 
-	(void)how;
-	if (vmid_of(name, &vmid, err) < 0 || hookscript_read(h, name, &now, err) < 0)
+	if (vmid_of(name, &vmid, err) < 0)
 		return error_code(err);
+	if (hookscript_read(h, name, &now, err) < 0)
+		return is_undone_elsewhere(h, vmid, how, "hookscript", err) ? 0 : error_code(err);
 	if (text_same(now, to))
 		return 0;
 	if (!text_same(now, from))
