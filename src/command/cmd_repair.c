@@ -209,7 +209,9 @@ static void repair_journal(struct repair *r, uint32_t vmid)
 		r, vmid,
 		"journal of VM %u: a run that was cut off in the middle is undone or finished",
 		vmid);
-	if (apply_recovery(r->h, o, &err) < 0)
+	if (apply_recovery(r->h, o, &err) == 2)
+		fail(&err, EIO, "a PF has fewer VFs than it had: vfhook boot");
+	if (err.code)
 		repair_undone(r, &err);
 }
 

@@ -134,7 +134,7 @@ static int foresee_recovery(struct hook *h, enum journal which, uint32_t vmid, s
 
 static int recovered(struct hook *h, uint32_t vmid, int r)
 {
-	if (r > 0)
+	if (r == 1)
 		event_add(h, vmid, EVENT_REPAIR,
 			  "what a run that was cut off in the middle had left was put right");
 	return r;

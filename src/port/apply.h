@@ -18,7 +18,7 @@
  * them for done (foresee()). What the plan has locked to keep a VM off is unlocked then.
  */
 int apply_plan(struct hook *h, const struct owner *o, const struct plan *p, struct error *err);
-/* What a crashed run left for the owner's VM: recover(), 1 if there was something. */
+/* What a crashed run left for the owner's VM: recover(), which see. */
 int apply_recovery(struct hook *h, const struct owner *o, struct error *err);
 /*
  * The same for what it left on PVE's side, o is of owner_lock_config(). Not for a phase: PVE's lock

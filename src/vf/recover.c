@@ -71,7 +71,8 @@ static void drop_harmless_steps(const struct executor *x, struct plan *p)
 
 /*
  * Undo or finish what the journal says. What cannot be is told; for a plan on VFs it is no reason
- * to stop what comes after it, and 0: their leases keep what is not clean from everybody.
+ * to stop what comes after it, and 0: their leases keep what is not clean from everybody. 1: a PF
+ * has fewer VFs than it had.
  */
 static int recover_plan(const struct executor *x, const struct owner *owner, struct plan *p,
 			struct error *err)
@@ -100,8 +101,10 @@ static int recover_plan(const struct executor *x, const struct owner *owner, str
 		return fail(err, EBUSY,
 			    "what an earlier run for VM %u left cannot be undone now: see above",
 			    p->vmid);
+	/* There is nothing that a kept journal would be good for: boot makes them as the pool
+	 * wants. */
 	if (undone)
-		return 0;
+		return p->kind == PLAN_VFS && bad;
 	drop_harmless_steps(x, p);
 	r = run_carry_out(&run, &why);
 	/* The lease goes last: without it the release was over, and the VF may be another's. */
@@ -132,7 +135,8 @@ int recover(const struct executor *x, const struct owner *owner, struct error *e
 	}
 	renew_pf_names(x, &p);
 	sweep_lease_files(x, &p);
-	if (recover_plan(x, owner, &p, err) < 0 || journal_drop(x->root, which, vmid, err) < 0)
+	r = recover_plan(x, owner, &p, err);
+	if (r < 0 || journal_drop(x->root, which, vmid, err) < 0)
 		return error_code(err);
-	return 1;
+	return 1 + r;
 }

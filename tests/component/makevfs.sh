@@ -166,6 +166,13 @@ like "$? $(numvfs) $(lease_count) $(journals) $out" '^0 2 0  .*earlier making of
 between
 out=$(plain boot 2>&1)
 like "$? $(numvfs) $(lease_count) $(journals) $out" '^0 4 0  .*4 VFs, 3 free' "boot makes what the pool wants"
+between
+echo ever >"$node_root/var/lib/pvesim/makes-none/0000:06:00.0"
+out=$(plain repair 2>&1)
+like "$? $(numvfs) $(journals) $out" '^1 0 .*could not undo.*not repaired: a PF has fewer VFs than it had: vfhook boot' "a driver that makes none for repair either: it is not called repaired"
+rm "$node_root/var/lib/pvesim/makes-none/0000:06:00.0"
+out=$(plain boot 2>&1)
+like "$? $(numvfs) $(lease_count)" '^0 4 0$' "and boot mends it, as told"
 
 two_vfs
 out=$(HANG_PATH=0000:06:00.0/sriov_numvfs SAYS_NO=0 LD_PRELOAD=$BUILD/tests/stopat.so plain boot 2>&1)
