@@ -49,11 +49,11 @@ jail_up() {
 		mount --rbind "/$d" "$jail/$d"
 	done
 	cp /etc/{hosts,passwd,group,nsswitch.conf,ld.so.cache} "$jail/etc/"
-	bring bash cp strace "$bench"/{vfhook,floor,spawn}
-	for d in vfhook floor spawn; do
+	bring bash cp strace "$bench"/{vfhook,hook,floor,spawn}
+	for d in vfhook hook floor spawn; do
 		mv "$jail$bench/$d" "$jail/usr/sbin/$d"
 	done
-	install -m 755 "$bench/vfhook" /usr/sbin/vfhook
+	install -m 755 "$bench"/{vfhook,hook} /usr/sbin/
 }
 
 in_jail() { chroot "$jail" "$@"; }
@@ -89,7 +89,7 @@ dumps() {
 	grep -c 'nlmsg_type=RTM_GETLINK' "$dir/dumps"
 }
 
-# trace_floor VFHOOK... - vfhook with its options and the VM's id: trace a hot start and the
+# trace_floor HOOK... - hook with its options and the VM's id: trace a hot start and the
 # stop after it, in the files ID.start and ID.stop below $dir. The VF is parked before and after.
 trace_floor() {
 	local id=${*: -1}
