@@ -159,7 +159,7 @@ static int wait_for_vm(struct hook *h, uint32_t vmid, struct error *err)
 			return 0;
 		if (waited >= VM_LOCK_WAIT_MS)
 			return fail(err, EBUSY,
-				    "PVE has it locked (%s): if nothing is at work on it any more, "
+				    "PVE has it locked (%s): if nothing works on it any more, "
 				    "qm unlock %u, then qm start %u",
 				    g.lock, vmid, vmid);
 		nap_ms(NAP_MS);

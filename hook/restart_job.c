@@ -194,7 +194,7 @@ static int check_ha(struct hook *h, uint32_t vmid, bool *ha, struct error *err)
 	if (r < 0)
 		return fail(err, -r, "what HA means to do with it cannot be told");
 	return *ha && strcmp(state, "started") != 0
-		       ? fail(err, EBUSY, "HA is at work on it (its state there: %s)", state)
+		       ? fail(err, EBUSY, "HA is changing it (its state there: %s)", state)
 		       : 0;
 }
 
@@ -251,7 +251,7 @@ static int stop(struct hook *h, uint32_t vmid, const struct restart *what, bool 
 	AUTO_CLOSE int lock = vm_lock(h->root, vmid, VM_LOCK_WAIT_MS, err);
 
 	if (lock < 0)
-		return fail(err, EBUSY, "somebody is at work on it");
+		return fail(err, EBUSY, "another command is changing it");
 	if (check_untouched(h, vmid, what, err) < 0 || check_ha(h, vmid, ha, err) < 0)
 		return error_code(err);
 	switch (runs_on_anothers(h, vmid, &what->qemu, err)) {

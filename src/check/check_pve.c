@@ -163,7 +163,7 @@ void judge_quorum(const struct node_facts *f, struct report *r)
 
 void judge_config(const struct config *c, struct report *r)
 {
-	static const char remedy[] = "correct that line of /" VFHOOK_CFG ": man vfhook";
+	static const char remedy[] = "correct that line of /" VFHOOK_CFG ": man vfhook.cfg";
 	size_t before = r->n;
 	char subject[64];
 

@@ -43,7 +43,7 @@ struct vf_report {
 	 */
 	uint32_t spare_of;
 	unsigned spare_slot;
-	bool stale;	  /* leased, but its VM neither runs nor is anybody at work on it */
+	bool stale;	  /* leased, but its VM neither runs nor is being started or stopped */
 	char why[320];	  /* USE_UNUSABLE, USE_BUSY, or its settings cannot be read; else "" */
 	char note[256];	  /* USE_HOST: what it is used for; else "" */
 	unsigned differs; /* bit 1 << attr: the lease of a running VM wants something else */

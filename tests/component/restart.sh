@@ -252,7 +252,7 @@ hold
 stale_start >/dev/null
 sim ha add 100
 sim ha state 100 freeze
-left 'HA is at work on it \(its state there: freeze\)' "HA has something else in mind"
+left 'HA is changing it \(its state there: freeze\)' "HA has something else in mind"
 kill "$monitor" 2>/dev/null
 
 done_testing
