@@ -223,10 +223,8 @@ static bool park_one(struct boot *b, const struct pf_report *pf, const struct vf
 	r = plan_park(pf->pf, vf->vf, time(NULL), &p, &err);
 	if (!r && p.n_steps)
 		r = apply_plan(b->h, b->self, &p, &err);
-	/* Somebody took it meanwhile, and sets it as he wants it, or has it already. */
-	if (r == -EBUSY) {
-		say("VF %s is not parked: %s", pci_addr_format(&vf->vf->info.addr, addr), err.text);
-	} else if (r < 0 && r != -EEXIST) {
+	/* Somebody took it meanwhile, and sets it as he wants it, or has it open. */
+	if (r < 0 && r != -EEXIST) {
 		b->failed++;
 		complain("VF %s cannot be parked: %s", pci_addr_format(&vf->vf->info.addr, addr),
 			 err.text);

@@ -131,10 +131,12 @@ int step_unused(const struct executor *x, const struct step *s, struct error *er
 	if (r < 0)
 		return r;
 	busy = vfio_group_busy(x->root, now.iommu_group);
-	if (busy == ANSWER_NO)
-		return 0;
-	return fail(err, EBUSY, "%sa process has /dev/vfio/%d open: it is left as it is",
-		    busy == ANSWER_YES ? "" : "it cannot be told whether ", now.iommu_group);
+	if (busy == ANSWER_UNKNOWN)
+		return fail(err, EIO, "whether a process has /dev/vfio/%d open cannot be told",
+			    now.iommu_group);
+	return busy == ANSWER_NO
+		       ? 0
+		       : fail(err, EEXIST, "a process has /dev/vfio/%d open", now.iommu_group);
 }
 
 /* MAC back to zero; the way there may have led over spoofchk off. */

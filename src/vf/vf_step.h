@@ -33,8 +33,8 @@ int step_cut(const struct executor *x, const struct step *s, struct error *err);
 /* Read the VF back: -EIO if anything is not as the step says. */
 int step_verify(const struct executor *x, const struct step *s, struct error *err);
 /*
- * -EBUSY with err: a process has the VF's VFIO group open, or that cannot be told. Under the VF's
- * lease only: asking makes the group busy for a moment (vfio_group_busy()).
+ * -EEXIST with err: a process has the VF's VFIO group open, and so the VF; -EIO: that cannot be
+ * told. Under the VF's lease only: asking makes the group busy for a moment (vfio_group_busy()).
  */
 int step_unused(const struct executor *x, const struct step *s, struct error *err);
 
