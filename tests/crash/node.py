@@ -259,7 +259,7 @@ class Node:
         """Returns (calls, name hit or None, exit, signal, hung), output, list of calls."""
         out, report = self.root + ".out", self.root + ".report"
         with open(out, "w+b") as fh:
-            with self.kernel():
+            with self.kernel(), self.unlike_files():
                 subprocess.run([KILLAT, "-o", report, "-T", str(limit), *map(str, options), "--",
                                 *self.command(args)], stdin=subprocess.DEVNULL, stdout=fh,
                                stderr=fh, check=False)
@@ -273,6 +273,16 @@ class Node:
             raise RuntimeError(f"killat died: {lines!r} {text}")
         hit = None if words[3] == "-" else words[3]
         return (int(words[1]), hit, int(words[5]), int(words[7]), int(words[9])), text, lines[:-1]
+
+    @contextlib.contextmanager
+    def unlike_files(self):
+        """An attribute of sysfs has its old value until it is written: opening does not empty it."""
+        names = [f"sys/bus/pci/devices/{pf}/sriov_drivers_autoprobe" for pf in IFNAMES]
+        before = {name: self.read(name) for name in names}
+        yield
+        for name, text in before.items():
+            if text and not self.read(name):
+                self.write(name, text)
 
     # -- the kernel, where VFs are made ------------------------------------------------
 
