@@ -79,8 +79,8 @@ static int run(struct hook *h, int argc, char **argv)
 	    output_format_parse(format_text, &format))
 		return EXIT_USAGE;
 	if (config_load(h->root, &c, &err) < 0)
-		report_add(&r, CHECK_FAIL, "config", "", "mend the file by hand: man vfhook.cfg", "%s",
-			   err.text);
+		report_add(&r, CHECK_FAIL, "config", "", "mend the file by hand: man vfhook.cfg",
+			   "%s", err.text);
 	report_progress(&r, "the host");
 	check_host(h, &r);
 	report_progress(&r, "the PFs");
