@@ -645,6 +645,8 @@ class Node:
                 out[name] = json.dumps(lease, sort_keys=True)
             elif name.startswith("sys/"):
                 out[name] = self.read(name).strip()  # the kernel writes the line's end itself
+            elif "/qemu-server/" in name:  # PVE sorts the keys, whatever was set first
+                out[name] = "\n".join(sorted(self.read(name).split("\n")))
             else:
                 out[name] = self.read(name)
             out[name] = re.sub(r"bc:24:11:[0-9a-f:]{8}",
