@@ -235,7 +235,8 @@ lint-all: $(BUILD)/hook
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. src pveapi hook
 	$(Q)mkdir -p $(BUILD)
-	$(Q)clang-tidy --quiet $(PROG_SRC) -- -std=gnu11 $(CPPFLAGS_ALL) 2>$(BUILD)/clang-tidy.log || \
+	$(Q)printf '%s\n' $(PROG_SRC) | xargs -P 2 -n 8 \
+		sh -c 'exec clang-tidy --quiet "$$@" -- -std=gnu11 $(CPPFLAGS_ALL)' clang-tidy 2>$(BUILD)/clang-tidy.log || \
 		{ tail -n 5 $(BUILD)/clang-tidy.log; false; }
 
 # What is installed, and where: mode, file here, file there.
