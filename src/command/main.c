@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The program of a person, vfhook: every command, and the phases too, for a dry run by hand. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "hook/globals.h"
-#include "hook/run_phase.h"
+#include "hook/program.h"
 #include "src/base/exit_status.h"
 #include "src/base/options.h"
-#include "src/base/process.h"
 #include "src/base/say.h"
-#include "src/base/version.h"
 #include "src/command/command.h"
 
 static const struct command *const commands[] = {
@@ -93,26 +90,11 @@ static int run_command(const struct globals *g, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct globals g = {0};
-	int i;
+	const struct program vfhook = {
+		.usage = print_usage,
+		.wanted = "a VM id and a phase, or a command; see vfhook --help",
+		.other = run_command,
+	};
 
-	if (!process_clean()) {
-		complain("cannot begin: %s", strerror(errno));
-		return EXIT_REFUSED;
-	}
-	if (globals_parse(argc, argv, &i, &g))
-		return EXIT_USAGE;
-	argc -= i;
-	argv += i;
-	if (!argc) {
-		complain("wanted: a VM id and a phase, or a command; see vfhook --help");
-		return EXIT_USAGE;
-	}
-	if (!strcmp(argv[0], "--help"))
-		return print_usage();
-	if (!strcmp(argv[0], "--version"))
-		return printf("vfhook %s\n", vfhook_version) < 0;
-	if (is_phase_call(argc, argv))
-		return run_phase_call(&g, argc, argv);
-	return run_command(&g, argc, argv);
+	return program_run(&vfhook, argc, argv);
 }

@@ -17,6 +17,7 @@
 #include "src/base/say.h"
 #include "src/port/claims.h"
 #include "src/port/mapping_id.h"
+#include "src/port/hook_lock.h"
 #include "src/port/object_lease.h"
 #include "src/port/objects.h"
 #include "src/port/reclaim.h"

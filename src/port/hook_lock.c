@@ -10,6 +10,9 @@
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 
+/* As long as a start, or a stop, of PVE's may take. */
+#define BOTH_WAIT_MS 30000
+
 int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
 		 struct error *err)
 {
@@ -56,4 +59,12 @@ bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 		return true;
 	l->pve = vm_lock(h->root, vmid, 0, &l->why);
 	return l->pve >= 0;
+}
+
+int vm_locks_take(struct hook *h, uint32_t vmid, struct vm_locks *l, struct error *err)
+{
+	l->pve = vm_lock(h->root, vmid, BOTH_WAIT_MS, err);
+	if (l->pve < 0)
+		return l->pve;
+	return hook_lock_vm(h, vmid, BOTH_WAIT_MS, &l->ours, err);
 }

@@ -34,4 +34,10 @@ int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner
  */
 bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l);
 
+/*
+ * Both locks of a VM, in the order of a start, whose parent has PVE's; waits for either. To be
+ * given back with vm_locks_drop(), also after a failure. 0 or a negative errno with err.
+ */
+int vm_locks_take(struct hook *h, uint32_t vmid, struct vm_locks *l, struct error *err);
+
 #endif

@@ -13,21 +13,11 @@
 #include "src/port/objects.h"
 #include "src/port/reclaim.h"
 
-#define LOCK_WAIT_MS 30000
-
 static int parse_lease(const char *text, struct lease *out, struct error *err)
 {
 	AUTO_JSON json_t *j = json_loads(text, 0, NULL);
 
 	return j ? lease_from_json(j, out, err) : fail(err, EINVAL, "this is no lease");
-}
-
-int vm_locks_take(struct hook *h, uint32_t vmid, struct vm_locks *l, struct error *err)
-{
-	l->pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
-	if (l->pve < 0)
-		return l->pve;
-	return hook_lock_vm(h, vmid, LOCK_WAIT_MS, &l->ours, err);
 }
 
 static bool runs_on(struct hook *h, const struct lease *l)

@@ -7,12 +7,6 @@
 #include "src/port/context.h"
 #include "src/vf/lease.h"
 
-/*
- * Both locks of a VM, in the order of a start, whose parent has PVE's; waits for either. To be
- * given back with vm_locks_drop(), also after a failure. 0 or a negative errno with err.
- */
-int vm_locks_take(struct hook *h, uint32_t vmid, struct vm_locks *l, struct error *err);
-
 /* A plan of one step, carried out: a lease is taken or dropped. 0 or a negative errno with err. */
 int lease_step(struct hook *h, const struct owner *o, enum plan_kind kind, enum step_kind step,
 	       const struct lease *l, struct error *err);

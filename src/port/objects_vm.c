@@ -26,8 +26,7 @@
 #include "src/port/reclaim.h"
 #include "src/port/vm_locks.h"
 
-#define MAX_TRIES    3
-#define LOCK_WAIT_MS 30000
+#define MAX_TRIES 3
 
 /* --- Sections of vfhook.cfg --- */
 
@@ -275,11 +274,7 @@ static int be_off(struct hook *h, uint32_t vmid, struct error *err)
 	struct proc_id qemu;
 	int r;
 
-	/* In the order of a start, whose parent has PVE's lock: neither waits for the other. */
-	h->off.pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, err);
-	if (h->off.pve < 0)
-		return h->off.pve;
-	r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &h->off.ours, err);
+	r = vm_locks_take(h, vmid, &h->off, err);
 	if (r < 0)
 		return r;
 	switch (vm_runs(h->root, vmid, &qemu, err)) {

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* Complains and returns EXIT_USAGE (src/base/process.h) if it is none; else 0. */
+/* Complains and returns EXIT_USAGE (src/base/exit_status.h) if it is none; else 0. */
 int vmid_parse(const char *text, uint32_t *vmid);
 
 #endif
