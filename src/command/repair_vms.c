@@ -53,6 +53,63 @@ static int drop_foreign(struct repair *r, const struct owner *o, const struct le
 }
 
 /*
+ * Of another VM's lease on a VF that VM vmid runs on, under that VM's locks: ANSWER_NO in the way
+ * of nobody any more, with *l the lease that may be dropped, or l->vmid 0 if there is none by now.
+ * What else it is has been told: a VM is to be stopped only for a lease that is alive.
+ */
+static enum answer foreign_is_live(struct repair *r, uint32_t vmid, const struct lease *seen,
+				   struct lease *l)
+{
+	struct error err = ERROR_INIT;
+	enum answer live = ANSWER_UNKNOWN;
+	char addr[PCI_ADDR_LEN];
+	int found = seen_lease(r->h, &seen->vf, l, &err);
+
+	pci_addr_format(&seen->vf, addr);
+	if (found == -ENOENT) {
+		l->vmid = 0;
+		return ANSWER_NO;
+	}
+	if (found < 0) {
+		repair_leave(r, "VM %u runs on VF %s: %s", vmid, addr, err.text);
+		return ANSWER_UNKNOWN;
+	}
+	if (l->vmid == seen->vmid)
+		live = lease_is_live(r->h, l);
+	if (live == ANSWER_YES)
+		repair_leave(r, "VM %u runs on VF %s, which is leased to VM %u: qm stop %u", vmid,
+			     addr, l->vmid, vmid);
+	if (live == ANSWER_UNKNOWN)
+		repair_leave(r,
+			     "VM %u runs on VF %s, which is leased to VM %u, and whether that VM "
+			     "is over cannot be told now: vfhook repair, once more",
+			     vmid, addr, l->vmid);
+	return live;
+}
+
+/* The locks of the VM that a lease on a VF that VM vmid runs on is of: told if they cannot be had.
+ */
+static bool lock_foreign(struct repair *r, uint32_t vmid, const struct lease *seen,
+			 struct vm_locks *l)
+{
+	char addr[PCI_ADDR_LEN];
+
+	if (try_vm_locks(r->h, seen->vmid, l))
+		return true;
+	pci_addr_format(&seen->vf, addr);
+	if (l->why.code && l->why.code != EWOULDBLOCK)
+		repair_leave(r, "VM %u runs on VF %s, which is leased to VM %u: %s", vmid, addr,
+			     seen->vmid, l->why.text);
+	else
+		repair_leave(
+			r,
+			"VM %u runs on VF %s, which is leased to VM %u, and that VM is being "
+			"started, stopped or changed just now: vfhook repair, when that is over",
+			vmid, addr, seen->vmid);
+	return false;
+}
+
+/*
  * A lease of somebody else on a VF that this VM runs on: true if it is out of the way. It is
  * judged and dropped under the locks of the VM that it is of.
  */
@@ -63,16 +120,13 @@ static bool clear_foreign_lease(struct repair *r, uint32_t vmid, const struct le
 	char addr[PCI_ADDR_LEN];
 	struct lease l;
 
-	pci_addr_format(&seen->vf, addr);
-	if (!try_vm_locks(r->h, seen->vmid, &locks) || seen_lease(r->h, &seen->vf, &l, &err) < 0 ||
-	    l.vmid != seen->vmid || lease_is_live(r->h, &l) != ANSWER_NO) {
-		repair_leave(r, "VM %u runs on VF %s, which is leased to VM %u: qm stop %u", vmid,
-			     addr, seen->vmid, vmid);
+	if (!lock_foreign(r, vmid, seen, &locks) || foreign_is_live(r, vmid, seen, &l) != ANSWER_NO)
 		return false;
-	}
+	if (!l.vmid)
+		return true;
 	repair_announce(r, vmid,
 			"VF %s: lease of VM %u, which is over, is dropped: VM %u runs on that VF",
-			addr, l.vmid, vmid);
+			pci_addr_format(&l.vf, addr), l.vmid, vmid);
 	if (!drop_foreign(r, locks.ours, &l, &err))
 		return true;
 	repair_undone(r, &err);

@@ -168,6 +168,14 @@ rm "$(run_dir)/leases/$vf"
 repair "a running VM without a lease" "VM 100 hostpci0 runs on VF $vf without a lease"
 like "$(cat "$(run_dir)/leases/$vf")" '"vmid":100.*"phase":"running","taken":[0-9]+,"qemu-pid":[1-9]' "it has one again"
 lease "$vf" 0 101 running
+# Whoever holds VM 101's lock may be about to use it: nobody is told to stop VM 100 for that.
+"$sim" --root "$node_root" hold-lock vm:101 60 >"$node_root/said" 2>&1 &
+holder=$!
+wait_for 30 grep -q held "$node_root/said"
+out=$(vfhook repair 2>&1)
+like "$? $out" "^1 .*VM 100 runs on VF $vf, which is leased to VM 101, and that VM is being started, stopped or changed just now: vfhook repair, when that is over" "another VM's lease, and that VM's lock is held"
+kill "$holder"
+wait "$holder" 2>/dev/null
 repair "a dead VM's lease on it" "VF $vf: lease of VM 101, which is over, is dropped"
 is "$(vf_get enp6s0f0 0 mac) $(vf_get enp6s0f0 0 vlan)" "$mac1 20" "the VF that it runs on is not parked"
 fake_set enp6s0f0 "p['vfs'][0]['vlan']=99; p['vfs'][0]['spoofchk']=False"
