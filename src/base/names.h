@@ -18,10 +18,7 @@ struct names {
 };
 
 /* Not opened yet: no names. */
-#define NAMES_INIT                                                                                 \
-	{                                                                                          \
-		.fd = -1                                                                           \
-	}
+#define NAMES_INIT ((struct names){.fd = -1})
 
 /*
  * Open the folder at path below root. Returns 0 or a negative errno, which stays in n->error too.

@@ -20,8 +20,12 @@ struct snippet_facts {
 	bool listed; /* the storage has content type snippets */
 };
 
+/* Findings on the folders of snippets that there are: can PVE find the hookscript in one of them?
+ */
 void judge_snippets(const struct snippet_facts *s, size_t n, struct report *r);
+/* The same, gathered on this node. */
 void check_snippet(struct hook *h, struct report *r);
+/* Are the units installed, and does systemd run them at boot? */
 void check_boot_service(struct hook *h, struct report *r);
 
 #endif

@@ -34,9 +34,12 @@ struct mapping_facts {
 /* What there is about the mapping of one port. */
 void gather_mapping(struct hook *h, const struct config *c, const struct mapping_file *f,
 		    const struct port *port, struct mapping_facts *m);
+/* Findings on it: does it name a VF that is there, with the ids that PVE compares? */
 void judge_mapping(const struct mapping_facts *m, struct report *r);
+/* Both for every port of this node's guests, whom `guests` lists for the whole cluster. */
 void check_mappings(struct hook *h, const struct config *c, const struct guest_ref *guests,
 		    size_t n_guests, struct report *r);
+/* Has each port's mapping an entry for every other node of its pool? */
 void check_nodes(struct hook *h, const struct config *c, struct report *r);
 
 #endif

@@ -27,6 +27,7 @@ struct node_facts {
 	char cluster[NAME_LEN]; /* its name */
 };
 
+/* Findings on PVE's version and the node's name, and on the cluster's quorum. */
 void judge_node(const struct node_facts *f, struct report *r);
 void judge_quorum(const struct node_facts *f, struct report *r);
 
@@ -35,6 +36,7 @@ bool dpkg_version(const char *status, const char *package, char *buf, size_t siz
 /* Fill in what /etc/pve/.members says; text is its content. */
 void members_parse(const char *text, size_t len, struct node_facts *f);
 
+/* Findings on vfhook.cfg: sections that are no use, and ports without a pool. */
 void judge_config(const struct config *c, struct report *r);
 
 #endif

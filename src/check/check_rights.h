@@ -37,6 +37,7 @@ struct token_facts {
 	char surplus[320]; /* "Sys.Modify on /, ...": far more than needed, or "" */
 };
 
+/* Findings on what the token may not do and needs to, and on what it may do beyond that. */
 void judge_rights(const struct token_facts *f, struct report *r);
 /* Does a privilege go beyond what vfhook needs, so far that it should be told? */
 bool is_surplus(const char *privilege);

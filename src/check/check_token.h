@@ -9,6 +9,8 @@
 #include "src/port/context.h"
 #include "pveapi/guest_list.h"
 
+/* The token's file, the connection to pveproxy, and the rights on each VM of `guests` that has
+ * ports. */
 void check_token(struct hook *h, const struct config *c, const struct guest_ref *guests,
 		 size_t n_guests, struct report *r);
 

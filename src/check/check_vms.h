@@ -35,6 +35,7 @@ struct vm_facts {
 	} slot[PVE_HOSTPCI_MAX];
 };
 
+/* Findings on one VM with ports: hookscript, hostpciN, settings. */
 void judge_vm(const struct vm_facts *v, struct report *r);
 
 struct mac_owner {
@@ -43,11 +44,13 @@ struct mac_owner {
 	int slot; /* of a port; -1: in the guest's config */
 };
 
-/* Sorts the list. */
+/* Findings on MACs that are in it more than once; sorts the list. */
 void judge_macs(struct mac_owner *list, size_t n, struct report *r);
 
+/* Every VM with ports, of this node alone; `guests` are the cluster's. */
 void check_vms(struct hook *h, const struct config *c, const struct guest_ref *guests,
 	       size_t n_guests, struct report *r);
+/* MACs that two guests or ports of the cluster have. */
 void check_macs(struct hook *h, const struct config *c, struct report *r);
 
 #endif

@@ -84,6 +84,8 @@ struct port_view {
 	bool here; /* its VM is on this node */
 };
 
+/* Whatever can be read of that PF of the pool; what cannot stays as in a zeroed struct, or unknown.
+ */
 void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *pool,
 		   struct pf_facts *f);
 

@@ -48,7 +48,9 @@ void report_progress_end(struct report *r);
  */
 void report_add(struct report *r, enum check_level level, const char *id, const char *subject,
 		const char *remedy, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* Free its findings, and leave it empty. */
 void report_free(struct report *r);
+/* The level of the worst finding; with none, that of a PASS. */
 enum check_level report_worst(const struct report *r);
 
 /* A PASS, unless something worse was added since the report had n_before findings. */

@@ -35,6 +35,7 @@ struct attach {
 	struct takeover over;	  /* then, unless the port is there already */
 };
 
+/* Free what a owns, also after a failure of what follows. */
 void attach_free(struct attach *a);
 
 /*

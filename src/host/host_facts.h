@@ -33,6 +33,7 @@ struct host_facts {
 	struct mention virqfd; /* who loads vfio_virqfd */
 };
 
+/* Everything that can be read; what cannot stays as in a zeroed struct. */
 void host_facts_read(int root, struct host_facts *f);
 
 /* The kernel is this old, or older. */

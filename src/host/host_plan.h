@@ -54,6 +54,7 @@ struct host_plan {
 	char note[320];		   /* for a person, or "" */
 };
 
+/* boot_facts_free() *f in any case. 0 or a negative errno with err. */
 int boot_facts_read(int root, struct boot_facts *f, struct error *err);
 void boot_facts_free(struct boot_facts *f);
 
@@ -64,7 +65,8 @@ void boot_facts_free(struct boot_facts *f);
  */
 size_t words_wanted(const struct host_facts *f, const char *words[2]);
 
-/* -ENOMEM, or a reason why it cannot be done (err). */
+/* Into *out, which is to be freed with host_plan_free() in any case. -ENOMEM, or a reason why it
+ * cannot be done (err). */
 int plan_prepare(const struct boot_facts *f, struct host_plan *out, struct error *err);
 int plan_restore(const struct boot_facts *f, struct host_plan *out, struct error *err);
 void host_plan_free(struct host_plan *p);

@@ -33,6 +33,7 @@ enum event_kind {
 	EVENT_KINDS
 };
 
+/* Its word in the file of events and in metrics. */
 const char *event_kind_name(enum event_kind kind);
 
 /*

@@ -14,6 +14,7 @@ struct watch_note {
 	unsigned findings;
 };
 
+/* 0 or a negative errno with err. */
 int watch_note_write(struct hook *h, const struct watch_note *n, struct error *err);
 /* False: it has not run since the boot, or its file cannot be read. */
 bool watch_note_read(struct hook *h, struct watch_note *n);

@@ -29,6 +29,7 @@ enum vf_use {
 
 /* "free", "starting", ...; the words of the JSON output and the metrics. */
 const char *vf_use_name(enum vf_use use);
+/* Does somebody have a lease on a VF that is used so? */
 bool vf_use_is_lease(enum vf_use use);
 
 struct vf_report {
@@ -99,6 +100,8 @@ struct vf_counts {
 	size_t stale;
 	size_t mismatched;
 };
+
+/* How many of a PF's VFs are what. */
 void count_vfs(const struct pf_report *pf, struct vf_counts *c);
 
 /*

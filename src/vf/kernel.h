@@ -36,7 +36,10 @@ struct pf_link {
 		*vfs; /* index = VF number; has = what was told of it: see pf_link_vf() */
 };
 
-/* root is where the tests' stand-in finds its file; the real one ignores it. */
+/*
+ * root is where the tests' stand-in finds its file; the real one ignores it. *out is the caller's
+ * to kernel_close(), which takes NULL. 0 or a negative errno with err.
+ */
 int kernel_open(int root, struct kernel **out, struct error *err);
 void kernel_close(struct kernel *k);
 
@@ -75,6 +78,7 @@ void kernel_set_patience(struct kernel *k, int ms);
  * VFs and no permanent MAC, but the rest is right. -ENODEV: no such interface.
  */
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err);
+/* Free what it owns, and leave it empty. */
 void pf_link_free(struct pf_link *l);
 
 /*

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# byhand.sh - a person calls a phase: not while PVE is at work on the VM, and under
+# byhand.sh - a person calls a phase: not while PVE starts or stops the VM, and under
 # PVE's lock otherwise. A local user who is not root can hold no lock of ours.
 
 set -uo pipefail

@@ -97,7 +97,7 @@ done
 is "$dirty $(lease_count) $(find "$node_root/run/vfhook/journal" -type f | wc -l)" "0 0 0" \
 	"all stopped: every VF is parked, no lease and no journal is left"
 
-# The one VF that is left belongs to a VM that is over, and somebody else is at work on that just now.
+# The one VF that is left belongs to a VM that is over, and another run is clearing that just now.
 for ((i = 0; i < vfs - 1; i++)); do qm start $((100 + i)) >/dev/null 2>&1; done
 vfhook $((100 + vfs - 1)) pre-start >/dev/null 2>&1
 is "$(lease_count)" $vfs "the pool is full: the last VF is what a failed start left"

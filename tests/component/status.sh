@@ -80,7 +80,7 @@ like "$(row 0)" '^ 0  running  +100 fw +0? *bc:24:11:00:00:01  20 q3  on +off +a
 like "$(row 1)" '^ 1  running  +101 a-name[^ ]*~ ' "a long name is cut"
 like "$(row 2)" '^ 2  dirty +555 gone ' "a dirty VF"
 like "$(row 3)" '^ 3  stale +556 crashed ' "a lease whose VM does not run is stale"
-like "$(row 4)" '^ 4  starting +557 begun ' "one whose VM somebody is at work on is not"
+like "$(row 4)" '^ 4  starting +557 begun ' "one whose VM is being started is not"
 like "$(row 5)" '^ 5  unusable ' "a VF whose lease cannot be read"
 like "$(row 6)" '^ 6  raw +120 vm120 ' "one named raw in a config"
 like "$(row 7)" '^ 7  reserved +121 vm121 ' "one reserved by PVE"

@@ -558,7 +558,7 @@ class Node:
         return bad
 
     def ran_on(self, busy=()):
-        """VMs that run, and that nobody is at work on, have their lease and settings."""
+        """VMs that run, and that no run of ours is under way for, have their lease and settings."""
         bad, ports, leases = [], self.ports(), self.leases()
         for vmid, slots in self.qemu.items():
             for slot, vf in slots.items():

@@ -425,7 +425,7 @@ class Node(nodes.Node):
         return bad
 
     def running_right(self, busy=()):
-        """VMs that nobody is at work on have their VFs, as promised, and those that they had."""
+        """VMs that no run is under way for have their VFs, as promised, and those that they had."""
         bad = list(self.promised)
         with self.guard:
             owners = {}

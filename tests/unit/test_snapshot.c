@@ -294,7 +294,8 @@ static void test_hole_that_goes(void **state)
 	done(&v);
 }
 
-/* One list of a PF's VFs is enough: not one for a glance in vain, and one for the look at all. */
+/* One list of a PF's VFs is enough: not one for a glance that finds nothing, and another for all.
+ */
 static void test_glance(void **state)
 {
 	const struct tree *t = *state;
