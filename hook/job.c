@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The detached job: `vfhook job <vmid>` or `vfhook write-job <vmid>`, started by a pre-start that
- * had to refuse. See handover.h for why it exists.
+ * had to refuse. See job_control.h for why it exists.
  */
 #include <errno.h>
 #include <string.h>

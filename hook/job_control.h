@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
+ * Detached jobs: for what a start is called (start_reason), how a job is begun, and how far it is.
+ *
  * When hostpciN itself must change, the start under way cannot see it: PVE has
  * read the config before the hook and holds its lock (PVE/QemuServer.pm:
  * vm_start). The start is refused and a detached job takes over: it waits for

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * pre-start: each port of the VM gets its VF, set as asked, and its mapping
- * names it. Anything else refuses the start.
+ * names it, or the start is refused; a job may then write hostpciN, and start the VM again.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -35,7 +35,8 @@ struct pool_pf {
 	struct pf_id id;
 };
 
-/* VFs of a PF that are the host's own, and how each is set before its driver gets it (hostcfg.h).
+/* VFs of a PF that are the host's own, and how each is set before its driver gets it
+ * (host_vfs_config.h).
  */
 struct host_vfs {
 	char node[NAME_LEN];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Does a VM's hostpciN mean what its port wants? A pure judgement of the guest
- * config against vfhook.cfg.
+ * Does a VM's hostpciN mean what its port wants, and if not, what its text must be (entry->value)?
+ * A pure judgement of the guest config against vfhook.cfg.
  */
 #ifndef VFHOOK_PORT_HOSTPCI_JUDGE_H
 #define VFHOOK_PORT_HOSTPCI_JUDGE_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The keys of a port, as its section in vfhook.cfg has them: read, judged together, and written. */
+/* The keys of a port, as its section in vfhook.cfg has them: read, judged together, and written
+ * (each setting of a VF: src/vf/vf_keys.h). */
 #ifndef VFHOOK_PORT_PORT_KEYS_H
 #define VFHOOK_PORT_PORT_KEYS_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The steps that make a port, and those that take one away: its section in vfhook.cfg, its mapping,
- * hostpciN and the hookscript. Each is planned from what is there now, so that a plan of what is
- * half done is the rest of it.
+ * hostpciN (its text: hostpci_judge.h; written: port_changes.h) and the hookscript. Each is planned
+ * from what is there now, so that a plan of what is half done is the rest of it.
  */
 #ifndef VFHOOK_PORT_PORT_PLAN_H
 #define VFHOOK_PORT_PORT_PLAN_H

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What undoing each step of a plan means: only on VFs that are still the VM's, and told where it
- * fails. */
+/* Undoing: the last step first, only on VFs that are still the VM's, and told where it fails. */
 #include "src/vf/undo.h"
 
 #include <errno.h>

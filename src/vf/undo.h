@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A plan, or a part of it, undone. */
+/* A plan, or a part of it, undone: in which order, and on which VFs; what it means for a setting is
+ * in vf_step.h. */
 #ifndef VFHOOK_VF_UNDO_H
 #define VFHOOK_VF_UNDO_H
 
