@@ -347,11 +347,17 @@ static int prepare(struct rest *r, struct call *c, const struct rest_param *para
 		     SET(r, CURLOPT_POSTFIELDS, str_get(&c->form));
 	else
 		ok = ok && SET(r, CURLOPT_HTTPGET, 1L);
-	ok = ok && SET(r, CURLOPT_CUSTOMREQUEST, c->method);
+	ok = ok && SET(r, CURLOPT_CUSTOMREQUEST, c->method) &&
+	     SET(r, CURLOPT_FRESH_CONNECT, (long)r->alone) &&
+	     SET(r, CURLOPT_FORBID_REUSE, (long)r->alone);
 	return ok ? 0 : fail(err, ENOMEM, "libcurl: out of memory");
 }
 
-/* With CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to us. */
+/*
+ * With CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to us. A connection over which something went wrong
+ * is not used again: libcurl 7.88 keeps one whose request could not be sent, the TLS library has
+ * that request still, sends it in front of the next one, and its answer is taken for that one's.
+ */
 static CURLcode perform(struct rest *r)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -365,6 +371,7 @@ static CURLcode perform(struct rest *r)
 	sigaction(SIGPIPE, &ignore, &old);
 	code = r->api.easy_perform(r->curl);
 	sigaction(SIGPIPE, &old, NULL);
+	r->alone = r->alone || code != CURLE_OK;
 	return code;
 }
 

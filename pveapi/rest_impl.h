@@ -23,6 +23,7 @@ struct rest {
 	struct tls_target target;
 	int root; /* ours, only if the anchor has to be passed as a path; else -1 */
 	long timeout_ms;
+	bool alone; /* a call has failed: each of the next has a connection of its own */
 	/* One page, kept out of swap and core dumps where we may: the whole header with the token
 	 */
 	char *auth;

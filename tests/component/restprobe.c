@@ -4,6 +4,7 @@
  *
  *   restprobe ROOT token-check
  *   restprobe ROOT call METHOD PATH [KEY=VALUE...]
+ *   restprobe ROOT gets PATH...            one after the other; what came of the last
  *   restprobe ROOT mapping-set NODE ID ENTRY [DESCRIPTION]
  *   restprobe ROOT mapping-delete ID
  *   restprobe ROOT hostpci-set NODE VMID SLOT VALUE [DIGEST]
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/base/process.h"
 #include "src/base/text.h"
 #include "pveapi/api_mapping.h"
 #include "pveapi/api_vm.h"
@@ -62,6 +64,19 @@ static int do_call(struct probe *p)
 		params[n++] = (struct rest_param){p->argv[i], eq + 1};
 	}
 	return rest_call(p->rest, p->argv[0], p->argv[1], params, n, &p->data, &p->err);
+}
+
+static int do_gets(struct probe *p)
+{
+	int r = usage(p);
+
+	for (int i = 0; i < p->argc; i++) {
+		json_decref(p->data);
+		p->data = NULL;
+		error_clear(&p->err);
+		r = rest_call(p->rest, "GET", p->argv[i], NULL, 0, &p->data, &p->err);
+	}
+	return r;
 }
 
 static int do_mapping_set(struct probe *p)
@@ -125,6 +140,7 @@ static const struct {
 	int (*fn)(struct probe *p);
 } commands[] = {
 	{"call", do_call},
+	{"gets", do_gets},
 	{"mapping-set", do_mapping_set},
 	{"mapping-delete", do_mapping_delete},
 	{"hostpci-set", do_hostpci},
@@ -171,6 +187,9 @@ int main(int argc, char **argv)
 	uint32_t ms;
 	int ret;
 
+	/* As the programs begin, and from where tests/crash/killat.c counts. */
+	if (!process_clean())
+		return 1;
 	if (timeout && !parse_u32(timeout, INT32_MAX, &ms))
 		p.timeout_ms = (int)ms;
 	if (argc < 3) {
