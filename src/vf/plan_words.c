@@ -22,32 +22,45 @@ static void describe_object(const struct step_object *o, char *buf, size_t size)
 			 (int)strcspn(to, "\n"), to);
 }
 
+/* "VM 100 hostpci0", or who else holds VFs: a command that parks them. */
+static const char *holder(const struct lease *l, bool slot, char buf[48])
+{
+	if (l->vmid == LEASE_SELF)
+		snprintf(buf, 48, "vfhook itself");
+	else if (slot)
+		snprintf(buf, 48, "VM %u hostpci%u", l->vmid, l->slot);
+	else
+		snprintf(buf, 48, "VM %u", l->vmid);
+	return buf;
+}
+
 const char *step_describe(const struct step *s, char *buf, size_t size)
 {
 	char vf[PCI_ADDR_LEN];
+	char who[48];
 	char from[64];
 	char to[128];
 
 	pci_addr_format(&s->vf, vf);
 	switch (s->kind) {
 	case STEP_LEASE_TAKE:
-		snprintf(buf, size, "VF %s (VF %u of %s): lease to VM %u hostpci%u", vf, s->index,
-			 s->pf_name, s->lease.vmid, s->lease.slot);
+		snprintf(buf, size, "VF %s (VF %u of %s): lease to %s", vf, s->index, s->pf_name,
+			 holder(&s->lease, true, who));
 		break;
 	case STEP_LEASE_WRITE:
-		snprintf(buf, size, "VF %s (VF %u of %s): lease of VM %u hostpci%u %s -> %s", vf,
-			 s->index, s->pf_name, s->lease.vmid, s->lease.slot,
+		snprintf(buf, size, "VF %s (VF %u of %s): lease of %s %s -> %s", vf, s->index,
+			 s->pf_name, holder(&s->lease, true, who),
 			 lease_phase_name(s->old_lease.phase), lease_phase_name(s->lease.phase));
 		break;
 	case STEP_LEASE_SEIZE:
 		snprintf(buf, size,
-			 "VF %s: lease file that cannot be used -> lease of %s%u; kept as "
+			 "VF %s: lease file that cannot be used -> lease of %s; kept as "
 			 "%s.broken",
-			 vf, s->lease.vmid == LEASE_SELF ? "vfhook itself, " : "VM ", s->lease.vmid,
-			 vf);
+			 vf, holder(&s->lease, false, who), vf);
 		break;
 	case STEP_LEASE_DROP:
-		snprintf(buf, size, "VF %s: drop the lease of VM %u", vf, s->old_lease.vmid);
+		snprintf(buf, size, "VF %s: drop the lease of %s", vf,
+			 holder(&s->old_lease, false, who));
 		break;
 	case STEP_OVERRIDE:
 		snprintf(buf, size, "VF %s: driver_override %s -> %s", vf,

@@ -1603,6 +1603,9 @@ static void test_words(void **state)
 	step_describe(&w.p.steps[0], buf, sizeof(buf));
 	assert_has(buf, "VM 100");
 	assert_has(buf, "dirty -> starting");
+	w.p.steps[0].lease.vmid = LEASE_SELF;
+	step_describe(&w.p.steps[0], buf, sizeof(buf));
+	assert_has(buf, "lease of vfhook itself dirty -> starting");
 	step_describe(set_of(&w, &w.vfs[0][0], VF_VLAN), buf, sizeof(buf));
 	assert_string_equal(buf, "VF 0000:06:10.0: VLAN none -> 20 qos 3 802.1ad");
 	step_describe(set_of(&w, &w.vfs[0][0], VF_MAC), buf, sizeof(buf));
