@@ -45,7 +45,7 @@ CFLAGS_ALL  = -std=gnu11 $(WARN) $(CFLAGS)
 
 # From the bottom up: what stands further left knows nothing of what stands further right.
 HOOK_DIRS := src/base src/vf pveapi src/port hook
-DIRS      := $(HOOK_DIRS) src/host src/show src/check src/command
+DIRS      := $(HOOK_DIRS) src/host src/fdb src/show src/check src/command
 PROG_SRC  := $(wildcard $(DIRS:%=%/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 
