@@ -114,7 +114,7 @@ static int list(struct hook *h, enum output_format format)
 		say("vfhook-fdb.service does not run: what follows is how it left it");
 	if (n.n)
 		printf(ROW, "MAC", "GUEST", "BEHIND", "PF", "SINCE", "STATE");
-	else
+	else if (!err.code)
 		say("no PF's filter has anything of ours: vfhook pool add <name> --pf <interface> "
 		    "--fdb on");
 	for (size_t i = 0; i < n.n; i++)
