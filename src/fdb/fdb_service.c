@@ -52,6 +52,7 @@ struct service {
 	bool moved;	     /* interfaces are others, or stand otherwise to each other */
 	bool replaced;	     /* a PF's interface has come or gone */
 	bool blind;	     /* events were lost */
+	bool begun;	     /* what was noted before this run has been taken in */
 };
 
 static void service_close(struct service *s)
@@ -173,6 +174,37 @@ static int on_listed(void *arg, const struct fdb_entry *e, bool gone)
 	return on_entry(arg, e, gone, true);
 }
 
+static bool is_port(void *arg, int port, int bridge)
+{
+	const struct service *s = arg;
+	const struct link_info *l = links_find(&s->links, port);
+
+	return l && l->master == bridge;
+}
+
+static const struct link_info *link_named(const struct service *s, const char *name)
+{
+	for (size_t i = 0; i < s->links.n; i++) {
+		if (!strcmp(s->links.list[i].name, name))
+			return &s->links.list[i];
+	}
+	return NULL;
+}
+
+/* What we had let in before this run began, and whose port is still there. */
+static int remember_noted(struct service *s, const struct fdb_note *n, struct error *err)
+{
+	for (size_t i = 0; i < n->n; i++) {
+		const struct link_info *port = link_named(s, n->macs[i].port);
+
+		if (n->macs[i].place == FDB_IN && port && port->master &&
+		    macs_remember(&s->macs, n->macs[i].mac, port->master, port->ifindex,
+				  clock_ms()) < 0)
+			return fail(err, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
 /* Everything there is: what was missed meanwhile is gone, or quiet. */
 static int look(struct service *s, struct error *err)
 {
@@ -188,6 +220,12 @@ static int look(struct service *s, struct error *err)
 	if (bridge_socket_look(s->socket, &to, err) < 0)
 		return error_code(err);
 	macs_look_end(&s->macs, clock_ms());
+	macs_check_ports(&s->macs, is_port, s);
+	for (size_t i = 0; i < s->n_pfs && !s->begun; i++) {
+		if (remember_noted(s, &s->pfs[i].note, err) < 0)
+			return error_code(err);
+	}
+	s->begun = true;
 	s->blind = false;
 	all_dirty(s);
 	return 0;

@@ -229,6 +229,25 @@ bool macs_forgotten(struct macs *m, const struct fdb_entry *e, int bridge, long 
 	return forget(m, (size_t)(h - m->list), now);
 }
 
+int macs_remember(struct macs *m, const uint8_t mac[6], int bridge, int port, long long now)
+{
+	struct fdb_entry e = {.ifindex = port, .state = FDB_LEARNED};
+	struct heard *h;
+	int r;
+
+	memcpy(e.mac, mac, 6);
+	/* In whichever VLAN: it may be known in one. */
+	for (size_t i = place(m, mac, 0, 0); i < m->n && !memcmp(m->list[i].mac, mac, 6); i++) {
+		if (m->list[i].bridge == bridge)
+			return 0;
+	}
+	r = macs_heard(m, &e, bridge, true, now);
+	h = find(m, &e, bridge);
+	if (h)
+		h->quiet = now;
+	return r;
+}
+
 bool macs_port_gone(struct macs *m, int port)
 {
 	bool any = false;
@@ -260,6 +279,19 @@ bool macs_look_end(struct macs *m, long long now)
 	for (size_t i = m->n; i-- > 0;) {
 		if (!m->list[i].seen)
 			any = forget(m, i, now) || any;
+	}
+	return any;
+}
+
+bool macs_check_ports(struct macs *m, bool (*is_port)(void *arg, int port, int bridge), void *arg)
+{
+	bool any = false;
+
+	for (size_t i = m->n; i-- > 0;) {
+		if (is_port(arg, m->list[i].port, m->list[i].bridge))
+			continue;
+		leave(m, i);
+		any = true;
 	}
 	return any;
 }

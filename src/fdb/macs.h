@@ -75,12 +75,21 @@ int macs_heard(struct macs *m, const struct fdb_entry *e, int bridge, bool dump,
 /* A bridge has it no more: one that was put there is gone, one that was learned is quiet. */
 bool macs_forgotten(struct macs *m, const struct fdb_entry *e, int bridge, long long now);
 
+/*
+ * One that we have let in before we were started anew, and that its bridge has forgotten by now:
+ * its port is still there, and so it may be as well. As macs_heard(), in a look.
+ */
+int macs_remember(struct macs *m, const uint8_t mac[6], int bridge, int port, long long now);
+
 /* An interface is gone, or is no port of that bridge any more: so are those behind it. */
 bool macs_port_gone(struct macs *m, int port);
 
 /* Around a look at all there is: what was not seen in it has been forgotten meanwhile. */
 void macs_look_begin(struct macs *m);
 bool macs_look_end(struct macs *m, long long now);
+/* Drop those whose port is not one of their bridge any more, by what is_port(arg, port, bridge)
+ * says. */
+bool macs_check_ports(struct macs *m, bool (*is_port)(void *arg, int port, int bridge), void *arg);
 
 /*
  * Drop those that have been quiet for too long; keeps(arg, mac) says which ones stay for as long as
