@@ -429,8 +429,10 @@ static int patience(struct service *s, bool failed)
 	long long at = s->config_at + CONFIG_MS;
 	long long next;
 
-	if (macs_expire(&s->macs, is_configured, s, now, &next))
+	if (macs_expire(&s->macs, is_configured, s, now, &next)) {
 		all_dirty(s);
+		return 0;
+	}
 	if (next && next < at)
 		at = next;
 	if (s->macs.look_again && s->macs.look_again < at)

@@ -92,11 +92,17 @@ static void fill(struct heard_port *p, long long now)
 	p->tokens = more >= MACS_BURST - p->tokens ? MACS_BURST : p->tokens + (unsigned)more;
 }
 
+/* Longer than the longest wait for a look: it has ended if nothing was too much for so long. */
+#define LATE_OVER_MS (150 * 1000LL)
+
 /* A second at first, and no more than a minute while it does not end. */
 static void look_later(struct macs *m, long long now)
 {
 	if (m->look_again)
 		return;
+	if (now - m->late_at > LATE_OVER_MS)
+		m->late = 0;
+	m->late_at = now;
 	m->look_again = now + (1000LL << (m->late < 6 ? m->late : 6));
 	m->late++;
 }

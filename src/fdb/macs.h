@@ -61,6 +61,7 @@ struct macs {
 	size_t n_ports;
 	long long look_again; /* clock_ms() of when the bridges are to be asked anew, 0: never */
 	unsigned late;	      /* so often in a row it was too much */
+	long long late_at;    /* clock_ms() of the last time */
 };
 
 void macs_free(struct macs *m);

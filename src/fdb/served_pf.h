@@ -21,6 +21,7 @@ struct served_pf {
 	char name[IFNAME_LEN];
 	bool wanted;	/* its pool says `fdb on` */
 	bool dirty;	/* something has changed since it was planned for */
+	bool told_full; /* that MACs are refused has been said, by this run or the one before */
 	bool vfs_stale; /* its VFs' addresses may be others by now */
 	enum side *sides;
 	bool *host;
