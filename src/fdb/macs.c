@@ -97,6 +97,9 @@ static void look_later(struct macs *m, long long now)
 {
 	if (m->look_again)
 		return;
+	if (now - m->late_at > MACS_LATE_MS)
+		m->late = 0;
+	m->late_at = now;
 	m->look_again = now + (1000LL << (m->late < 6 ? m->late : 6));
 	m->late++;
 }

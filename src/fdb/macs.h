@@ -31,6 +31,9 @@
 #define MACS_MOVES    4
 #define MACS_MOVES_MS (60 * 1000LL)
 
+/* It was too much for the last time so long ago: that has ended. */
+#define MACS_LATE_MS (120 * 1000LL)
+
 struct heard {
 	uint8_t mac[6];
 	uint16_t vlan;
@@ -61,6 +64,7 @@ struct macs {
 	size_t n_ports;
 	long long look_again; /* clock_ms() of when the bridges are to be asked anew, 0: never */
 	unsigned late;	      /* so often in a row it was too much */
+	long long late_at;    /* clock_ms() of the last time */
 };
 
 void macs_free(struct macs *m);
