@@ -16,6 +16,15 @@
 /* A card that says "full" for another number each time is not asked for ever. */
 #define ROUNDS 4
 
+static size_t count_refused(const struct fdb_note *n)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < n->n; i++)
+		refused += n->macs[i].place == FDB_REFUSED;
+	return refused;
+}
+
 int served_pf_init(struct hook *h, const struct pci_addr *addr, struct served_pf *pf,
 		   struct error *err)
 {
@@ -33,6 +42,7 @@ int served_pf_init(struct hook *h, const struct pci_addr *addr, struct served_pf
 		return 0;
 	}
 	pf->most = pf->note.most;
+	pf->told_full = count_refused(&pf->note) > 0;
 	return r;
 }
 
@@ -179,20 +189,12 @@ static void tell_all(const struct served_pf *pf, const struct surroundings *arou
 		    taken);
 }
 
-static size_t count_refused(const struct fdb_note *n)
-{
-	size_t refused = 0;
-
-	for (size_t i = 0; i < n->n; i++)
-		refused += n->macs[i].place == FDB_REFUSED;
-	return refused;
-}
-
 /* Said when it begins and when it is over, not for each that comes and goes meanwhile. */
-static void tell_room(const struct served_pf *pf, const struct fdb_plan *p, bool dry)
+static void tell_room(struct served_pf *pf, const struct fdb_plan *p, bool dry)
 {
-	size_t before = count_refused(&pf->note);
+	bool before = pf->told_full;
 
+	pf->told_full = p->n_refused > 0;
 	if (p->n_refused && (!before || dry))
 		complain("PF %s: its filter is full with %zu addresses: %zu more behind the bridge "
 			 "cannot be reached by guests on its VFs: vfhook fdb list",

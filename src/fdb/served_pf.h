@@ -30,7 +30,8 @@ struct served_pf {
 	struct mac_set vfs;
 	struct mac_set card; /* its filter's unicast addresses */
 	struct fdb_note note;
-	size_t most; /* what its filter takes, 0: not known */
+	size_t most;	/* what its filter takes, 0: not known */
+	bool told_full; /* that there is no room for all has been said, and not that it is over */
 };
 
 /* What all of them share. */
