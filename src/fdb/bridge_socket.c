@@ -130,6 +130,20 @@ static int pass_on(const struct nlmsghdr *h, const struct bridge_sink *to)
 	}
 }
 
+/*
+ * Away with what the kernel had kept before it ran out of room: it is older than a look that comes
+ * now, and until all of it is read the kernel keeps nothing new, and does not say so again
+ * (af_netlink.c: NETLINK_S_CONGESTED).
+ */
+static int discard(struct bridge_socket *s)
+{
+	int left = 1;
+
+	while (left >= 0 || left == -ENOBUFS)
+		left = receive(s, s->events);
+	return left == -EAGAIN ? -ENOBUFS : left;
+}
+
 int bridge_socket_events(struct bridge_socket *s, const struct bridge_sink *to, struct error *err)
 {
 	while (true) {
@@ -138,6 +152,8 @@ int bridge_socket_events(struct bridge_socket *s, const struct bridge_sink *to, 
 
 		if (left == -EAGAIN)
 			return 0;
+		if (left == -ENOBUFS)
+			left = discard(s);
 		if (left == -ENOBUFS)
 			return left;
 		if (left < 0)

@@ -49,6 +49,8 @@ struct service {
 	struct mac_set configured;
 	struct stamp config;
 	long long config_at; /* clock_ms() of when it was looked at */
+	long long guests_at; /* ... of when the guests' configs were read */
+	bool guests_stale;   /* interfaces have come since, and guests with them */
 	bool moved;	     /* interfaces are others, or stand otherwise to each other */
 	bool replaced;	     /* a PF's interface has come or gone */
 	bool blind;	     /* events were lost */
@@ -129,6 +131,7 @@ static int on_link(void *arg, const struct link_info *l, bool gone)
 		pf_changed(pf);
 	r = links_put(&s->links, l);
 	s->moved = s->moved || r > 0;
+	s->guests_stale = s->guests_stale || r > 0;
 	return r < 0 ? r : 0;
 }
 
@@ -255,6 +258,8 @@ static void read_configured(struct service *s)
 	AUTO_FREE struct guest_mac *list = NULL;
 	size_t n = 0;
 
+	s->guests_stale = false;
+	s->guests_at = clock_ms();
 	mac_set_free(&s->configured);
 	if (guest_all_macs(s->h->root, &list, &n, NULL) < 0)
 		return;
@@ -384,6 +389,27 @@ static bool config_changed(struct service *s)
 	return !same_stamp(&now, &s->config);
 }
 
+static bool any_full(const struct service *s)
+{
+	for (size_t i = 0; i < s->n_pfs; i++) {
+		if (s->pfs[i].most)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A guest that starts brings an interface. Who is configured matters at once where there is not
+ * room for all, and else only to those that are quiet for long.
+ */
+static void renew_configured(struct service *s)
+{
+	if (!s->guests_stale || (!any_full(s) && clock_ms() < s->guests_at + CONFIG_MS))
+		return;
+	read_configured(s);
+	all_dirty(s);
+}
+
 static int catch_up(struct service *s, struct error *err)
 {
 	if ((s->replaced || config_changed(s)) && locate(s, err) < 0)
@@ -391,6 +417,7 @@ static int catch_up(struct service *s, struct error *err)
 	if ((s->blind || (s->macs.look_again && clock_ms() >= s->macs.look_again)) &&
 	    look(s, err) < 0)
 		return error_code(err);
+	renew_configured(s);
 	for (size_t i = 0; i < s->n_pfs && s->moved; i++) {
 		if (served_pf_place(&s->pfs[i], &s->links) < 0)
 			return fail(err, ENOMEM, "out of memory");

@@ -92,15 +92,12 @@ static void fill(struct heard_port *p, long long now)
 	p->tokens = more >= MACS_BURST - p->tokens ? MACS_BURST : p->tokens + (unsigned)more;
 }
 
-/* Longer than the longest wait for a look: it has ended if nothing was too much for so long. */
-#define LATE_OVER_MS (150 * 1000LL)
-
 /* A second at first, and no more than a minute while it does not end. */
 static void look_later(struct macs *m, long long now)
 {
 	if (m->look_again)
 		return;
-	if (now - m->late_at > LATE_OVER_MS)
+	if (now - m->late_at > MACS_LATE_MS)
 		m->late = 0;
 	m->late_at = now;
 	m->look_again = now + (1000LL << (m->late < 6 ? m->late : 6));
@@ -298,6 +295,11 @@ bool macs_check_ports(struct macs *m, bool (*is_port)(void *arg, int port, int b
 			continue;
 		leave(m, i);
 		any = true;
+	}
+	/* Nobody tells of the end of a port when events were lost. */
+	for (size_t i = m->n_ports; i-- > 0;) {
+		if (!m->ports[i].n)
+			m->ports[i] = m->ports[--m->n_ports];
 	}
 	return any;
 }

@@ -31,6 +31,9 @@
 #define MACS_MOVES    4
 #define MACS_MOVES_MS (60 * 1000LL)
 
+/* It was too much for the last time so long ago: that has ended. */
+#define MACS_LATE_MS (120 * 1000LL)
+
 struct heard {
 	uint8_t mac[6];
 	uint16_t vlan;

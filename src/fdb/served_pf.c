@@ -306,6 +306,23 @@ static int carry_out(struct served_pf *pf, const struct surroundings *around, st
 	return r;
 }
 
+/*
+ * What is not noted is not put into the card. What is to go stands in the note of before, and goes
+ * all the same: an address that has moved to the wire is hidden from all VFs as long as it is in.
+ */
+static void leave_additions(struct fdb_plan *p)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->n_changes; i++) {
+		if (p->changes[i].add)
+			forget(&p->after, p->changes[i].mac);
+		else
+			p->changes[kept++] = p->changes[i];
+	}
+	p->n_changes = kept;
+}
+
 static void keep_note(struct served_pf *pf, struct fdb_plan *p)
 {
 	fdb_note_free(&pf->note);
@@ -332,7 +349,9 @@ static int serve_once(struct hook *h, struct served_pf *pf, const struct surroun
 		      struct error *err)
 {
 	CLEANUP(fdb_plan_free) struct fdb_plan p = {0};
+	struct error why = ERROR_INIT;
 	bool full = false;
+	bool noted;
 	int r = plan(pf, around, &p, err);
 
 	if (r < 0)
@@ -345,8 +364,9 @@ static int serve_once(struct hook *h, struct served_pf *pf, const struct surroun
 	}
 	if (!p.n_changes && same_note(&pf->note, &p.after))
 		return 0;
-	if (note_before(h, pf, &p, err) < 0)
-		return error_code(err);
+	noted = note_before(h, pf, &p, &why) >= 0;
+	if (!noted)
+		leave_additions(&p);
 	r = carry_out(pf, around, &p, &full, err);
 	if (full)
 		pf->most = pf->card.n;
@@ -355,6 +375,8 @@ static int serve_once(struct hook *h, struct served_pf *pf, const struct surroun
 		tell_room(pf, &p, false);
 	tell_all(pf, around, &p, false);
 	keep_note(pf, &p);
+	if (!noted && !r)
+		return fail(err, why.code, "PF %s: nothing new is let in: %s", pf->name, why.text);
 	if (fdb_note_write(h->root, &pf->note, r < 0 ? NULL : err) < 0 && !r)
 		return error_code(err);
 	return r < 0 ? r : full;

@@ -21,7 +21,6 @@ struct served_pf {
 	char name[IFNAME_LEN];
 	bool wanted;	/* its pool says `fdb on` */
 	bool dirty;	/* something has changed since it was planned for */
-	bool told_full; /* that MACs are refused has been said, by this run or the one before */
 	bool vfs_stale; /* its VFs' addresses may be others by now */
 	enum side *sides;
 	bool *host;
@@ -31,7 +30,8 @@ struct served_pf {
 	struct mac_set vfs;
 	struct mac_set card; /* its filter's unicast addresses */
 	struct fdb_note note;
-	size_t most; /* what its filter takes, 0: not known */
+	size_t most;	/* what its filter takes, 0: not known */
+	bool told_full; /* that there is no room for all has been said, and not that it is over */
 };
 
 /* What all of them share. */
