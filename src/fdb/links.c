@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cleanup.h"
-
 void links_free(struct links *l)
 {
 	free(l->list);
@@ -168,25 +166,35 @@ static enum side tell_side(const struct links *l, const struct mark *marks, size
 	return SIDE_NONE;
 }
 
-int links_sides(const struct links *l, int pf, enum side **sides, bool **host)
+/* marks: one for each, zeroed. */
+static void mark_all(const struct links *l, int pf, struct mark *marks)
 {
-	AUTO_FREE struct mark *marks = calloc(l->n + 1, sizeof(*marks));
 	size_t at = place(l, pf);
 
-	*sides = calloc(l->n + 1, sizeof(**sides));
-	*host = calloc(l->n + 1, sizeof(**host));
-	if (!marks || !*sides || !*host)
-		return -ENOMEM;
 	if (!is_at(l, at, pf))
-		return 0;
+		return;
 	marks[at].above = true;
 	/* Each round raises one at least, or is the last. */
 	while (raise_all(l, marks))
 		;
+}
+
+int links_sides(const struct links *l, int pf, enum side **sides, bool **host)
+{
+	struct mark *marks = calloc(l->n + 1, sizeof(*marks));
+
+	*sides = calloc(l->n + 1, sizeof(**sides));
+	*host = calloc(l->n + 1, sizeof(**host));
+	if (!marks || !*sides || !*host) {
+		free(marks);
+		return -ENOMEM;
+	}
+	mark_all(l, pf, marks);
 	for (size_t i = 0; i < l->n; i++) {
 		(*sides)[i] = tell_side(l, marks, i);
 		(*host)[i] = marks[i].host;
 	}
+	free(marks);
 	return 0;
 }
 
