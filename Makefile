@@ -177,6 +177,11 @@ race: deps-test
 	$(Q)BUILD=$(abspath $(BUILD)) tests/race/race $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') \
 		$(if $(THREE),--three $(THREE)) $(if $(SEED),--seed $(SEED))
 
+# Guests on a bridge and on VFs, with lost events, kills and 1,000 MACs: make test has the rest of it.
+fdb: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
+	$(Q)FDB_WHOLE=1 tests/run e2e-fdb
+
 demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
 	$(Q)tests/e2e/demo
@@ -276,5 +281,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/hook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test bench hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
+.PHONY: all unit test-tools deps deps-test test bench fdb hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
 .SECONDARY:
