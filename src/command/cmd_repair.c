@@ -237,7 +237,18 @@ static void repair_journals(struct repair *r)
 		repair_config_journal(r, vms[i]);
 }
 
-/* One that is there even now: a release of ours that could not take its own away. */
+/* True if nobody is at that VM just now: what it has left is nobody's to go on with. */
+static bool is_idle(struct repair *r, uint32_t vmid)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+
+	return vmid == LEASE_SELF || try_vm_locks(r->h, vmid, &locks);
+}
+
+/*
+ * Those that are there even now. One whose writer was left alone above, and has been killed since,
+ * is finished now; one of ours that could not be taken away is told.
+ */
 static void check_journals(struct repair *r)
 {
 	AUTO_FREE uint32_t *vms = NULL;
@@ -246,9 +257,10 @@ static void check_journals(struct repair *r)
 	if (r->h->dry_run || journal_list(r->h->root, JOURNAL_VFS, &vms, &n, NULL) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-
-		if (vms[i] == LEASE_SELF || try_vm_locks(r->h, vms[i], &locks))
+		if (!is_idle(r, vms[i]))
+			continue;
+		repair_journal(r, vms[i]);
+		if (journal_exists(r->h->root, JOURNAL_VFS, vms[i]) && is_idle(r, vms[i]))
 			repair_leave(r, "the journal of VM %u is still there: run this again",
 				     vms[i]);
 	}

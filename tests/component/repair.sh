@@ -138,11 +138,33 @@ vfhook repair >/dev/null 2>&1
 is "$? $(lease_count)" "0 0" "until it can"
 
 # A journal.
-fake_set enp6s0f0 "p['quirks']=['die-after:1']"
-(vfhook 100 pre-start) >/dev/null 2>&1
-fake_set enp6s0f0 "p['quirks']=[]"
+cut_off_start() {
+	fake_set enp6s0f0 "p['quirks']=['die-after:1']"
+	(vfhook 100 pre-start) >/dev/null 2>&1
+	fake_set enp6s0f0 "p['quirks']=[]"
+}
+cut_off_start
 repair "a journal" 'journal of VM 100'
 is "$(find "$(run_dir)/journal" -type f | wc -l) $(lease_count) $(vf_get enp6s0f0 0 vlan)" "0 0 0" "it is gone, and the VF clean"
+# One whose run holds its VM's locks when repair begins, and is killed before it ends.
+cut_off_start
+"$sim" --root "$node_root" hold-lock vm:100 60 >"$node_root/said" 2>&1 &
+holder=$!
+wait_for 30 grep -q held "$node_root/said"
+"$BUILD/tests/killat" -o "$node_root/calls" -l -- "$BUILD/tests/vfhook-plain" --root "$node_root" repair >"$node_root/out" 2>&1
+last=$(awk '$2 == "openat" && $4 ~ /run\/vfhook\/journal$/ {n = $1} END {print n}' "$node_root/calls")
+mkfifo "$node_root/go" "$node_root/tell"
+"$BUILD/tests/killat" -o "$node_root/calls" -s "$last" -c 8,9 -- "$BUILD/tests/vfhook-plain" --root "$node_root" repair \
+	8<>"$node_root/go" 9<>"$node_root/tell" >"$node_root/out" 2>&1 &
+stopped=$!
+read -r said <"$node_root/tell"
+kill "$holder"
+wait "$holder" 2>/dev/null
+printf x >"$node_root/go"
+wait "$stopped"
+like "$said $(<"$node_root/out")" '^stopped openat .*VM 100 is being started, stopped or changed just now.*journal of VM 100: a run that was cut off in the middle is undone or finished.*1 repaired' "a journal whose run is killed while repair looks elsewhere"
+is "$(find "$(run_dir)/journal" -type f | wc -l) $(lease_count) $(vf_get enp6s0f0 0 vlan)" "0 0 0" "is finished all the same"
+rm "$node_root/go" "$node_root/tell"
 
 # A broken lease: the VF is cleaned under it.
 echo '{"version":1' >"$(run_dir)/leases/0000:06:10.6"
