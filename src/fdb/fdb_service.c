@@ -449,6 +449,23 @@ static bool is_configured(void *arg, const uint8_t mac[6])
 	return mac_set_has(&s->configured, mac);
 }
 
+/* Said once for each port: its guest makes MACs up, or there are really so many behind it. */
+static void tell_bounds(struct service *s)
+{
+	for (size_t i = 0; i < s->macs.n_ports; i++) {
+		struct heard_port *p = &s->macs.ports[i];
+		const struct link_info *l = links_find(&s->links, p->port);
+
+		if (!p->too_many || p->told)
+			continue;
+		p->told = true;
+		complain("%s: more addresses behind it than count (%d of a port, %d in all): the "
+			 "others "
+			 "cannot be reached by guests on VFs",
+			 l ? l->name : "a port", MACS_OF_PORT, MACS_AT_MOST);
+	}
+}
+
 /* Milliseconds until something is due without an event. */
 static int patience(struct service *s, bool failed)
 {
@@ -495,6 +512,7 @@ static int run(struct service *s, bool once, struct error *err)
 		if (catch_up(s, err) < 0)
 			return error_code(err);
 		failed = serve_all(s, err) < 0;
+		tell_bounds(s);
 		if (once || s->h->dry_run)
 			return failed ? error_code(err) : 0;
 		error_clear(err);

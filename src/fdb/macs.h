@@ -53,6 +53,7 @@ struct heard_port {
 	unsigned tokens;  /* new ones that may come now */
 	long long filled; /* clock_ms() of when tokens were counted */
 	bool too_many;	  /* it has had more than count */
+	bool told;	  /* and that has been said */
 };
 
 /* Sorted by MAC, VLAN and bridge. Zeroed is empty; release with macs_free(). */
