@@ -11,7 +11,7 @@ cd -- "${BASH_SOURCE[0]%/*}"
 
 root=${VFHOOK_ROOT:-}
 readonly root=${root%/}
-readonly -a units=(vfhook-vfs.service vfhook-boot.service vfhook-watch.timer)
+readonly -a units=(vfhook-vfs.service vfhook-boot.service vfhook-watch.timer vfhook-fdb.service)
 
 deb=false
 dry=false

@@ -24,6 +24,7 @@
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/events.h"
+#include "src/port/fdb_lock.h"
 #include "src/port/hook_lock.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/keep_driver.h"
@@ -416,6 +417,28 @@ static int start_ports(struct hook *h, const struct owner *o, struct vm_ports *v
 	return get_vfs(h, o, v, err);
 }
 
+/*
+ * Guests on bridges over the PF cannot be reached from its VFs unless somebody keeps the PF's
+ * filter: no reason to refuse the start, which has its network all the same.
+ */
+static void tell_unkept_filters(struct hook *h, const struct vm_ports *v)
+{
+	bool asked = false;
+
+	for (size_t i = 0; i < v->n_wishes && !asked; i++) {
+		const struct pool *pool = config_pool(&v->config, v->wishes[i].pool);
+
+		if (!pool || !pool->fdb)
+			continue;
+		asked = true;
+		if (fdb_service_runs(h->root) == ANSWER_NO)
+			complain("VM %u: vfhook-fdb.service does not run: from its VF of pool '%s' "
+				 "it may not reach guests on bridges over the same NIC: systemctl "
+				 "start vfhook-fdb",
+				 v->guest.vmid, pool->name);
+	}
+}
+
 int phase_pre_start(struct hook *h, uint32_t vmid)
 {
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
@@ -441,6 +464,7 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 		return hand_over(h, vmid, &v);
 	if (start_ports(h, o, &v, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
+	tell_unkept_filters(h, &v);
 	/* What was written now PVE may not see. */
 	if (h->new_mapping)
 		watch_spawn(h, vmid);

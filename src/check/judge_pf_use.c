@@ -8,6 +8,10 @@
 #include "src/check/pf_facts.h"
 #include "src/port/config.h"
 
+/* Its ports and addresses are no business of the kernel's bridge, which is what vfhook fdb follows.
+ */
+#define OVS_NAME "Open vSwitch"
+
 /* Modes in which the switch sends a MAC's frames to any port of the bond, and not to the one that
  * the MAC was heard on: Documentation/networking/bonding.rst, "Switch Configuration". */
 static bool is_aggregate(const char *mode)
@@ -41,22 +45,60 @@ static void judge_bond(const struct pf_facts *f, const char *subject, struct rep
 			m->name, m->mode[0] ? m->mode : "mode not known");
 }
 
+/* Its pool says `fdb on`. */
+static void judge_kept_filter(const struct pf_facts *f, const char *bridge, const char *subject,
+			      struct report *r)
+{
+	if (f->fdb.service == ANSWER_NO)
+		report_add(
+			r, CHECK_FAIL, "pf-fdb", subject,
+			"systemctl enable --now vfhook-fdb.service",
+			"it is a port of %s and pool '%s' says fdb on, but vfhook-fdb.service does "
+			"not run: guests on %s and guests with a VF of this PF may not reach each "
+			"other",
+			bridge, f->pool, bridge);
+	else if (f->fdb.refused)
+		report_add(
+			r, CHECK_WARN, "pf-fdb", subject,
+			"vfhook fdb list; give guests that talk to each other VFs, or take another "
+			"PF for VFs",
+			"its filter has room for %zu addresses: %zu of guests on %s are not in, "
+			"and guests with a VF cannot reach them",
+			f->fdb.room, f->fdb.refused, bridge);
+	else
+		report_add(r, CHECK_PASS, "pf-fdb", subject, "",
+			   "it is a port of %s: vfhook fdb lets in %zu addresses behind it", bridge,
+			   f->fdb.in);
+}
+
 static void judge_bridge(const struct pf_facts *f, const char *bridge, const char *subject,
 			 struct report *r)
 {
+	bool followed = strcmp(bridge, OVS_NAME) != 0;
 	char remedy[300];
 
-	snprintf(remedy, sizeof(remedy),
-		 "for each guest on %s that guests with a VF must reach, and for %s itself: bridge "
-		 "fdb add <its MAC> dev %s self permanent; or give both a VF; or another PF for "
-		 "VFs",
-		 bridge, bridge, f->info.ifname);
+	if (f->fdb.on && followed) {
+		judge_kept_filter(f, bridge, subject, r);
+		return;
+	}
+	if (f->pool && followed)
+		snprintf(remedy, sizeof(remedy), "vfhook pool add %s --pf %s --fdb on", f->pool,
+			 f->info.ifname);
+	else
+		snprintf(
+			remedy, sizeof(remedy),
+			"for each guest on %s that guests with a VF must reach, and for %s itself: "
+			"bridge fdb add <its MAC> dev %s self permanent; or give both a VF; or "
+			"another "
+			"PF for VFs",
+			bridge, bridge, f->info.ifname);
 	report_add(
 		r, CHECK_WARN, "pf-master", subject, remedy,
 		"it is a port of %s: guests on it and guests with a VF of this PF cannot talk to "
 		"each other (ARP gets through, nothing else): the card does not know the MACs "
-		"behind %s, and sends frames for them out of its port",
-		bridge, bridge);
+		"behind %s, and sends frames for them out of its port%s",
+		bridge, bridge,
+		f->mac_sync ? " (unless sriov-mac-sync.service, which runs, tells it)" : "");
 }
 
 static void judge_master(const struct pf_facts *f, const char *subject, struct report *r)
@@ -69,16 +111,14 @@ static void judge_master(const struct pf_facts *f, const char *subject, struct r
 	case MASTER_BOND:
 		judge_bond(f, subject, r);
 		if (m->bridge[0])
-			judge_bridge(f,
-				     strcmp(m->bridge, "ovs-system") != 0 ? m->bridge
-									  : "Open vSwitch",
+			judge_bridge(f, strcmp(m->bridge, "ovs-system") != 0 ? m->bridge : OVS_NAME,
 				     subject, r);
 		break;
 	case MASTER_BRIDGE:
 		judge_bridge(f, m->name, subject, r);
 		break;
 	case MASTER_OVS:
-		judge_bridge(f, "Open vSwitch", subject, r);
+		judge_bridge(f, OVS_NAME, subject, r);
 		break;
 	case MASTER_OTHER:
 		report_add(

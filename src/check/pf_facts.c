@@ -297,4 +297,8 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 	read_buses(h->root, &id->addr, f);
 	read_bars(h->root, f);
 	f->switchdev = read_switchdev(h->root, f->addr);
+	if (pool)
+		fdb_report_read(h->root, pool, &id->addr, &f->fdb);
+	/* A unit has a cgroup while it runs. */
+	f->mac_sync = path_exists(h->root, "sys/fs/cgroup/system.slice/sriov-mac-sync.service");
 }

@@ -6,6 +6,7 @@
 #include "src/host/host_facts.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/show/fdb_report.h"
 #include "src/vf/sysfs.h"
 
 /* Without this private flag a trusted VF of i40e or ice gets limited promiscuity only. */
@@ -74,6 +75,8 @@ struct pf_facts {
 	bool bars_known;
 	bool switchdev;
 	struct pf_master master;
+	struct fdb_report fdb;	  /* how its filter is kept, for guests on bridges over it */
+	bool mac_sync;		  /* another one's service does so (sriov-mac-sync) */
 	enum answer true_promisc; /* the private flag vf-true-promisc-support, of i40e and ice */
 	struct mention vfio_ids;  /* who gives this PF's id to vfio-pci */
 };

@@ -145,6 +145,18 @@ static int check_vfs(struct addition *add, struct error *err)
 	return 0;
 }
 
+static int check_fdb(struct addition *add, struct error *err)
+{
+	bool on;
+
+	if (!add->a.fdb)
+		return 0;
+	if (parse_bool(add->a.fdb, &on) < 0)
+		return fail(err, EINVAL, "--fdb is on or off, not '%s'", add->a.fdb);
+	add->a.fdb = on ? "1" : "0";
+	return 0;
+}
+
 static int read_hosts(const struct hook *h, struct addition *add, struct error *err)
 {
 	if (!add->host_vfs)
@@ -306,7 +318,7 @@ static int add(struct hook *h, int argc, char **argv)
 	const struct opt opts[] = {
 		{"pf", &add.pf_list, NULL},	   {"vfs", &add.a.vfs, NULL},
 		{"host-vfs", &add.host_vfs, NULL}, {"allow-pf-down", NULL, &add.allow_pf_down},
-		{"dry-run", NULL, &h->dry_run},
+		{"fdb", &add.a.fdb, NULL},	   {"dry-run", NULL, &h->dry_run},
 	};
 	CLEANUP(pool_change_free) struct pool_change change = {0};
 	struct error err = ERROR_INIT;
@@ -326,6 +338,8 @@ static int add(struct hook *h, int argc, char **argv)
 		r = read_pfs(h, &add, &err);
 	if (!r)
 		r = check_vfs(&add, &err);
+	if (!r)
+		r = check_fdb(&add, &err);
 	if (!r)
 		r = read_hosts(h, &add, &err);
 	if (!r)
@@ -386,8 +400,8 @@ static json_t *pf_json(struct hook *h, const struct pool_pf *pf)
 static json_t *pool_json(struct hook *h, const struct config *c, const struct pool *p)
 {
 	json_t *pfs = json_array();
-	json_t *j = json_pack("{s:s s:o s:o s:b}", "pool", p->name, "pfs", pfs, "ports",
-			      port_list(c, p), "allow-pf-down", p->allow_pf_down);
+	json_t *j = json_pack("{s:s s:o s:o s:b s:b}", "pool", p->name, "pfs", pfs, "ports",
+			      port_list(c, p), "allow-pf-down", p->allow_pf_down, "fdb", p->fdb);
 
 	if (!j)
 		return NULL;
@@ -562,7 +576,7 @@ const struct command cmd_pool = {
 	.name = "pool",
 	.summary = "which PFs lead to which network: pool add, list, remove",
 	.help = "Usage: vfhook pool add <name> --pf PF[,PF...] [--vfs N] [--host-vfs LIST]\n"
-		"                       [--allow-pf-down] [--dry-run]\n"
+		"                       [--allow-pf-down] [--fdb on|off] [--dry-run]\n"
 		"       vfhook pool list [--output-format text|json|json-pretty]\n"
 		"       vfhook pool remove <name> [--dry-run]\n"
 		"\n"
@@ -578,6 +592,8 @@ const struct command cmd_pool = {
 		"                     with a driver before the network comes up, and no VM gets\n"
 		"                     them. none: all are for VMs\n"
 		"  --allow-pf-down    start VMs even while the PF is down\n"
+		"  --fdb on|off       keep the PFs' filters, so that guests on bridges over them\n"
+		"                     and guests on their VFs can talk: vfhook fdb --help\n"
 		"  --dry-run          tell what would be done, and do nothing\n",
 	.run = run,
 };

@@ -12,7 +12,7 @@
 
 static const struct command *const commands[] = {
 	&cmd_status, &cmd_pool,	   &cmd_attach, &cmd_set,  &cmd_detach, &cmd_explain, &cmd_release,
-	&cmd_repair, &cmd_metrics, &cmd_check,	&cmd_host, &cmd_boot,	NULL,
+	&cmd_repair, &cmd_metrics, &cmd_check,	&cmd_host, &cmd_boot,	&cmd_fdb,     NULL,
 };
 
 /* Fits a screen of 24 lines. */

@@ -25,6 +25,8 @@ static void pool_text(const struct pool *p, const char *node, struct str *out)
 	}
 	if (p->allow_pf_down)
 		str_append(out, "\tallow-pf-down 1\n");
+	if (p->fdb)
+		str_append(out, "\tfdb 1\n");
 	for (size_t i = 0; i < p->n_hosts; i++) {
 		if (!strcmp(p->hosts[i].node, node))
 			host_vfs_text(&p->hosts[i], out);

@@ -53,6 +53,7 @@ struct pool {
 	struct host_vfs *hosts; /* of all nodes */
 	size_t n_hosts;
 	bool allow_pf_down;
+	bool fdb;     /* the filters of its PFs let in what is behind a bridge (vfhook fdb) */
 	unsigned vfs; /* how many each PF is to have after a boot, 0: not our business */
 	char *bad;    /* what is wrong with this section, "<file>:<line>: ...", or NULL */
 };

@@ -153,7 +153,7 @@ static void copy_pool_lines(const struct pool_addition *a, const char *at, const
 static void extend_pool(struct edit *e, const char *head, const struct pool_addition *a,
 			const struct pf_split *pfs)
 {
-	struct key_change changes[2];
+	struct key_change changes[3];
 	struct str first = STR_INIT;
 	size_t n_changes = 0;
 	const char *end;
@@ -162,6 +162,8 @@ static void extend_pool(struct edit *e, const char *head, const struct pool_addi
 		changes[n_changes++] = (struct key_change){"vfs", a->vfs};
 	if (a->allow_pf_down)
 		changes[n_changes++] = (struct key_change){"allow-pf-down", a->allow_pf_down};
+	if (a->fdb)
+		changes[n_changes++] = (struct key_change){"fdb", a->fdb};
 	edit_change_keys(e, head, changes, n_changes);
 	first = e->out;
 	e->out = STR_INIT;
@@ -242,6 +244,8 @@ static void new_pool(struct edit *e, const struct pool_addition *a, const struct
 		str_printf(&e->out, "\tvfs %s\n", a->vfs);
 	if (a->allow_pf_down)
 		str_printf(&e->out, "\tallow-pf-down %s\n", a->allow_pf_down);
+	if (a->fdb)
+		str_printf(&e->out, "\tfdb %s\n", a->fdb);
 	for (size_t i = 0; i < a->n_hosts; i++)
 		host_vfs_text(&a->hosts[i], &e->out);
 }
@@ -262,7 +266,8 @@ int config_pool_addition(int root, const struct pool_addition *a, struct pool_ch
 	out->added = pfs.n_fresh;
 	if (!pool)
 		new_pool(&e, a, &pfs);
-	else if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down && !a->sets_hosts)
+	else if (!pfs.n_fresh && !pfs.n_changes && !a->vfs && !a->allow_pf_down && !a->fdb &&
+		 !a->sets_hosts)
 		str_append(&e.out, e.text);
 	else if (extended_pool(&e, a, &pfs, err) < 0)
 		return error_code(err);

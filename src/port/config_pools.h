@@ -18,6 +18,7 @@ struct pool_addition {
 	size_t n_pfs;
 	const char *vfs;
 	const char *allow_pf_down;
+	const char *fdb;
 	bool sets_hosts; /* these are the host's VFs of the PFs above from now on, and no others */
 	const struct host_vfs *hosts;
 	size_t n_hosts;

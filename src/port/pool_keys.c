@@ -75,6 +75,11 @@ static int set_allow_pf_down(const char *v, struct pool *p, struct error *err)
 	return key_flag("allow-pf-down", v, &p->allow_pf_down, err);
 }
 
+static int set_fdb(const char *v, struct pool *p, struct error *err)
+{
+	return key_flag("fdb", v, &p->fdb, err);
+}
+
 static int set_vfs(const char *v, struct pool *p, struct error *err)
 {
 	uint32_t n = 0;
@@ -100,6 +105,7 @@ static const struct pool_key {
 	{"pf", add_pf, true},
 	{"host-vfs", add_host, true},
 	{"allow-pf-down", set_allow_pf_down, false},
+	{"fdb", set_fdb, false},
 	{"vfs", set_vfs, false},
 	{"comment", set_comment, false},
 };

@@ -393,6 +393,7 @@ static int report_pf(const struct reader *rd, const struct pool *pool, const str
 {
 	*r = (struct pf_report){.pf = pf};
 	note_named_pf(rd->inv, r);
+	fdb_report_read(rd->h->root, pool, &pf->info.addr, &r->fdb);
 	r->vfs = calloc(pf->n_vfs + 1, sizeof(*r->vfs));
 	if (!r->vfs)
 		return fail(err, ENOMEM, "out of memory");

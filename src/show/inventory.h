@@ -9,6 +9,7 @@
 
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/show/fdb_report.h"
 #include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/snapshot.h"
@@ -58,6 +59,7 @@ struct pf_report {
 	struct vf_stats *stats; /* by VF number; NULL: none, no_stats may tell why */
 	size_t n_stats;
 	char no_stats[320]; /* why there are none, or not of all VFs */
+	struct fdb_report fdb;
 	char named_by[160]; /* "VM 300 hostpci0": who names the PF itself in its config, or "" */
 };
 

@@ -107,6 +107,30 @@ static void put_carrier(struct str *out, const struct pool_report *pool, const s
 	value(out, !pf->pf->broken && pf->pf->link.carrier);
 }
 
+/* Of PFs whose pool says fdb on. */
+static void put_fdb(struct str *out, const struct pool_report *pool, const struct pf_report *pf)
+{
+	const struct {
+		const char *state;
+		size_t n;
+	} all[] = {{"in", pf->fdb.in}, {"refused", pf->fdb.refused}, {"others", pf->fdb.others}};
+
+	for (size_t i = 0; pf->fdb.known && i < ARRAY_SIZE(all); i++) {
+		pf_sample(out, "vfhook_fdb_addresses", pool, pf);
+		label(out, false, "state", all[i].state);
+		value(out, all[i].n);
+	}
+}
+
+static void put_fdb_service(struct str *out, const struct pool_report *pool,
+			    const struct pf_report *pf)
+{
+	if (!pf->fdb.on || pf->fdb.service == ANSWER_UNKNOWN)
+		return;
+	pf_sample(out, "vfhook_fdb_service", pool, pf);
+	value(out, pf->fdb.service == ANSWER_YES);
+}
+
 static void put_vf_info(struct str *out, const struct pool_report *pool, const struct pf_report *pf)
 {
 	for (size_t i = 0; i < pf->n_vfs; i++) {
@@ -218,6 +242,11 @@ void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS
 	for_each_pf(inv, put_up, out);
 	family(out, "vfhook_pf_carrier", "gauge", "1 if the PF has a link.");
 	for_each_pf(inv, put_carrier, out);
+	family(out, "vfhook_fdb_addresses", "gauge",
+	       "MACs behind bridges over the PF: in its filter, refused by it, in it by others.");
+	for_each_pf(inv, put_fdb, out);
+	family(out, "vfhook_fdb_service", "gauge", "1 if a vfhook fdb keeps the filter of the PF.");
+	for_each_pf(inv, put_fdb_service, out);
 	family(out, "vfhook_ports", "gauge", "Ports of the whole cluster by pool.");
 	put_ports(inv, out);
 	family(out, "vfhook_vf_info", "gauge", "Who has a VF and how it is set; always 1.");

@@ -86,6 +86,20 @@ static json_t *vf_json(const struct pf_report *pf, const struct vf_report *r)
 			 stats_json(vf_stats_of(pf, r)));
 }
 
+/* null: the pool does not say fdb on. */
+static json_t *fdb_json(const struct fdb_report *r)
+{
+	if (!r->on)
+		return json_null();
+	return json_pack("{s:o s:o s:o s:o s:o}", "service",
+			 r->service == ANSWER_UNKNOWN ? json_null()
+						      : json_boolean(r->service == ANSWER_YES),
+			 "in", integer_or_null(r->known, (json_int_t)r->in), "refused",
+			 integer_or_null(r->known, (json_int_t)r->refused), "others",
+			 integer_or_null(r->known, (json_int_t)r->others), "room",
+			 integer_or_null(r->room, (json_int_t)r->room));
+}
+
 static json_t *pf_json(const struct pf_report *pf)
 {
 	const struct pf_info *info = &pf->pf->info;
@@ -96,14 +110,15 @@ static json_t *pf_json(const struct pf_report *pf)
 	count_vfs(pf, &c);
 	for (size_t i = 0; i < pf->n_vfs; i++)
 		json_array_append_new(vfs, vf_json(pf, &pf->vfs[i]));
-	return json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "address",
+	return json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "address",
 			 addr_json(&info->addr), "ifname", text_or_null(info->ifname), "driver",
 			 text_or_null(info->driver), "problem", text_or_null(pf->why), "up",
 			 ok ? json_boolean(pf->pf->link.up) : json_null(), "carrier",
 			 ok ? json_boolean(pf->pf->link.carrier) : json_null(), "numa-node",
 			 integer_or_null(ok && info->numa_node >= 0, info->numa_node),
 			 "possible-vfs", integer_or_null(ok, info->total_vfs), "statistics-problem",
-			 text_or_null(pf->no_stats), "totals", counts_json(&c), "vfs", vfs);
+			 text_or_null(pf->no_stats), "fdb", fdb_json(&pf->fdb), "totals",
+			 counts_json(&c), "vfs", vfs);
 }
 
 static json_t *pool_json(const struct pool_report *p, struct vf_counts *all)

@@ -271,6 +271,13 @@ static void pf_head(const struct status_view *v, const struct pf_report *pf, boo
 		line(v, out, STYLE_WARN, 4,
 		     "  note: this PF itself is named by %s: its start takes all VFs away",
 		     pf->named_by);
+	if (pf->fdb.on) {
+		bool bad;
+		char text[200];
+
+		fdb_report_text(&pf->fdb, &bad, text, sizeof(text));
+		line(v, out, bad ? STYLE_WARN : STYLE_PLAIN, 4, "  bridge: %s", text);
+	}
 	if (v->watch && pf->no_stats[0] && !v->before)
 		line(v, out, STYLE_WARN, 4, "  no traffic is shown: %s", pf->no_stats);
 }

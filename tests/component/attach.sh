@@ -67,6 +67,11 @@ try "a pool with everything" vfhook pool add wan --pf 06:00.0 --vfs 7 --allow-pf
 out=$(vfhook pool add wan --pf enp7s0,enp6s0f0 2>&1)
 is "$? $(section 'pool: wan')" $'0 pool: wan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:06:00:01\n\tvfs 7\n\tallow-pf-down 1\n\tpf node=pve1,path=0000:07:00.0,mac=52:54:00:07:00:01' \
 	"add gives an existing pool one PF more"
+try "fdb on for the pool of a bridge's PF" vfhook pool add wan --pf enp7s0 --fdb on
+like "$(section 'pool: wan') $(vfhook pool list --output-format json)" $'\tfdb 1.*"fdb": *true' "is kept, and listed"
+refused 1 "--fdb is on or off, not 'maybe'" "neither on nor off" vfhook pool add wan --pf enp7s0 --fdb maybe
+try "and off again" vfhook pool add wan --pf enp7s0 --fdb off
+like "$(section 'pool: wan')" $'\tfdb 0' "is off"
 before=$(tree)
 out=$(vfhook pool add wan --pf enp7s0 2>&1)
 like "$? $out" "^0 .*has this PF already" "a second time: it says so"

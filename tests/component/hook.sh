@@ -73,6 +73,21 @@ calls=$(awk -v root="$node_root/" 'index($4, root) == 1 && $3 !~ /k/ && $4 !~ /\
 like "$(cat "$node_root/kept")" 'VF 0000:06:10.0 .* kept' "a start whose VF stays"
 try "makes $calls calls for files of the node, no more than 82" test "$calls" -gt 40 -a "$calls" -le 82
 vfhook 100 post-stop >/dev/null
+# Guests on bridges over the PF: told if nobody keeps its filter, and no reason to refuse.
+sed -i 's/^pool: wan/&\n\tfdb 1/' "$node_root/etc/pve/vfhook.cfg"
+out=$(vfhook 100 pre-start 2>&1)
+like "$? $out" "^0 .*VM 100: vfhook-fdb.service does not run: from its VF of pool 'wan' it may not reach guests on bridges.*systemctl start vfhook-fdb" "fdb on, and no service: told"
+vfhook 100 post-stop >/dev/null
+flock "$node_root/run/vfhook/locks/fdb" sleep 60 &
+holder=$!
+wait_for 30 sh -c "! flock -n '$node_root/run/vfhook/locks/fdb' true"
+out=$(vfhook 100 pre-start 2>&1)
+is "$? $(grep -c vfhook-fdb <<<"$out")" "0 0" "with it no word"
+pkill -P "$holder" sleep
+wait "$holder" 2>/dev/null
+rm "$node_root/run/vfhook/locks/fdb"
+vfhook 100 post-stop >/dev/null
+sed -i '/^\tfdb 1/d' "$node_root/etc/pve/vfhook.cfg"
 
 # --- calls -----------------------------------------------------------------------
 

@@ -139,6 +139,45 @@ like "$out" "vfhook_pf_carrier $pf = 0" "a cable that is out"
 check_json
 is "$(js 'vf("wan", 1)["statistics"]["rx-bytes"]')" 5000000001 "statistics in JSON"
 
+# --- the PF's own filter, for guests on bridges over it ---------------------------------------
+
+is "$(js 's["pools"][0]["pfs"][0]["fdb"]')" None "fdb is null if the pool does not say so"
+unlike "$(vfhook status; metrics)" 'bridge:|fdb_addresses|fdb_service=' "and neither status nor metrics tell of it"
+sed -i '/^pool: wan/a\	fdb 1' "$node_root/etc/pve/vfhook.cfg"
+like "$(vfhook status)" 'bridge: vfhook-fdb.service does not run.*systemctl start vfhook-fdb' "a service that is wanted and does not run"
+like "$(metrics)" "vfhook_fdb_service $pf = 0" "in metrics too"
+mkdir -p "$node_root/run/vfhook/fdb"
+printf '{"version":1,"pf":"0000:06:00.0","ifname":"enp6s0f0","most":3,"others":1,"macs":[%s]}\n' \
+	'{"mac":"02:00:00:00:0a:01","port":"tap200i0","since":1},{"mac":"02:00:00:00:0a:02","port":"tap201i0","since":1},{"mac":"02:00:00:00:0a:03","port":"tap202i0","since":1,"refused":true}' \
+	>"$node_root/run/vfhook/fdb/0000:06:00.0"
+touch "$node_root/run/vfhook/locks/fdb"
+flock "$node_root/run/vfhook/locks/fdb" sleep 60 &
+holder=$!
+wait_for 30 sh -c "! flock -n '$node_root/run/vfhook/locks/fdb' true"
+like "$(vfhook status)" 'bridge: 2 addresses behind it let in, and no room for 1 more: vfhook fdb list' "a filter that is full"
+out=$(metrics)
+like "$out" "vfhook_fdb_addresses $pf state=in = 2" "addresses in the filter"
+like "$out" "vfhook_fdb_addresses $pf state=refused = 1" "those without room"
+like "$out" "vfhook_fdb_addresses $pf state=others = 1" "those of others"
+like "$out" "vfhook_fdb_service $pf = 1" "and the service runs"
+check_json
+is "$? $(js 's["pools"][0]["pfs"][0]["fdb"]')" "0 {'in': 2, 'others': 1, 'refused': 1, 'room': 3, 'service': True}" "in JSON"
+printf 'name: web\nnet0: virtio=02:00:00:00:0A:02,bridge=vmbr0\n' >"$node_root/etc/pve/nodes/pve1/qemu-server/201.conf"
+out=$(vfhook fdb list)
+like "$out" '02:00:00:00:0a:01 +- +tap200i0 +enp6s0f0 +1970-01-01 .* in' "fdb list: who is in"
+like "$out" '02:00:00:00:0a:02 +201 +tap201i0 ' "of which guest"
+like "$out" '02:00:00:00:0a:03 +- +tap202i0 .* no room' "and for whom there is no room"
+is "$(vfhook fdb list --output-format json | python3 -c 'import json, sys; p = json.load(sys.stdin)[0]; print(p["ifname"], p["room"], [m.get("vmid") for m in p["macs"]], [m["refused"] for m in p["macs"]])')" \
+	"enp6s0f0 3 [None, 201, None] [False, False, True]" "fdb list in JSON"
+echo rubbish >"$node_root/run/vfhook/fdb/0000:06:00.0"
+like "$(vfhook status)" 'bridge: 0 addresses' "a note that is none counts nothing"
+like "$(vfhook fdb list 2>&1)" "/run/vfhook/fdb/0000:06:00.0:1: .*expected near" "and fdb list says so"
+pkill -P "$holder" sleep
+kill "$holder" 2>/dev/null
+wait "$holder" 2>/dev/null
+rm -r "$node_root/run/vfhook/fdb" "$node_root/run/vfhook/locks/fdb" "$node_root/etc/pve/nodes/pve1/qemu-server/201.conf"
+sed -i '/^\tfdb 1/d' "$node_root/etc/pve/vfhook.cfg"
+
 file=$node_root/vfhook.prom
 vfhook metrics --output "$file"
 is "$? $(stat -c %a "$file")" "0 644" "metrics into a file, for all to read"

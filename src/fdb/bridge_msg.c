@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interfaces and addresses behind bridges, as rtnetlink tells them. */
+#include "src/fdb/bridge_msg.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static bool parse(const struct nlmsghdr *h, size_t head, struct nlattr **tb, int max)
+{
+	if (h->nlmsg_len < NLMSG_HDRLEN + head)
+		return false;
+	return nlmsg_parse((struct nlmsghdr *)h, (int)head, tb, max, NULL) >= 0;
+}
+
+static int int_attr(struct nlattr *a)
+{
+	return a && nla_len(a) >= 4 ? nla_get_s32(a) : 0;
+}
+
+static enum link_kind kind_of(struct nlattr *info)
+{
+	struct nlattr *tb[IFLA_INFO_MAX + 1];
+	char kind[16] = "";
+
+	if (!info || nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) < 0 || !tb[IFLA_INFO_KIND])
+		return LINK_OTHER;
+	nla_strlcpy(kind, tb[IFLA_INFO_KIND], sizeof(kind));
+	if (!strcmp(kind, "bridge"))
+		return LINK_BRIDGE;
+	return !strcmp(kind, "veth") ? LINK_VETH : LINK_OTHER;
+}
+
+int link_msg_read(const struct nlmsghdr *h, struct link_info *out)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	struct nlattr *tb[IFLA_MAX + 1];
+
+	*out = (struct link_info){0};
+	if (!parse(h, sizeof(*ifi), tb, IFLA_MAX))
+		return -EBADMSG;
+	if (ifi->ifi_family != AF_UNSPEC)
+		return -ENOMSG;
+	if (ifi->ifi_index <= 0)
+		return -EBADMSG;
+	out->ifindex = ifi->ifi_index;
+	out->up = ifi->ifi_flags & IFF_UP;
+	if (tb[IFLA_IFNAME])
+		nla_strlcpy(out->name, tb[IFLA_IFNAME], sizeof(out->name));
+	out->kind = kind_of(tb[IFLA_LINKINFO]);
+	out->master = int_attr(tb[IFLA_MASTER]);
+	/* One in another network namespace has a number of that namespace (rtnl_fill_link_netnsid).
+	 */
+	if (!tb[IFLA_LINK_NETNSID])
+		out->lower = int_attr(tb[IFLA_LINK]);
+	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == 6)
+		memcpy(out->mac, nla_data(tb[IFLA_ADDRESS]), 6);
+	return 0;
+}
+
+int fdb_msg_read(const struct nlmsghdr *h, struct fdb_entry *out)
+{
+	const struct ndmsg *ndm = NLMSG_DATA(h);
+	struct nlattr *tb[NDA_MAX + 1];
+
+	*out = (struct fdb_entry){0};
+	if (h->nlmsg_len < NLMSG_HDRLEN + sizeof(*ndm))
+		return -EBADMSG;
+	if (ndm->ndm_family != AF_BRIDGE)
+		return -ENOMSG;
+	if (ndm->ndm_ifindex <= 0 || !parse(h, sizeof(*ndm), tb, NDA_MAX))
+		return -EBADMSG;
+	/* A tunnel's own table (vxlan) says where a MAC is by an address. */
+	if (tb[NDA_DST] || !tb[NDA_LLADDR] || nla_len(tb[NDA_LLADDR]) != 6)
+		return -ENOMSG;
+	memcpy(out->mac, nla_data(tb[NDA_LLADDR]), 6);
+	if (mac_is_multicast(out->mac) || mac_is_zero(out->mac))
+		return -ENOMSG;
+	if (tb[NDA_VLAN] && nla_len(tb[NDA_VLAN]) >= 2)
+		out->vlan = nla_get_u16(tb[NDA_VLAN]);
+	out->ifindex = ndm->ndm_ifindex;
+	/* Whose table: a bridge's entry has its master, an interface's own has not (br_fdb.c:
+	 * fdb_fill_info; rtnetlink.c: nlmsg_populate_fdb_fill). */
+	out->self = ndm->ndm_flags & NTF_SELF && !tb[NDA_MASTER];
+	if (ndm->ndm_state & NUD_PERMANENT)
+		out->state = FDB_LOCAL;
+	else
+		out->state = ndm->ndm_state & NUD_NOARP ? FDB_STATIC : FDB_LEARNED;
+	return 0;
+}
