@@ -334,19 +334,26 @@ static void wait_for_pveproxy(struct refresh *r)
 	r->asked = true;
 }
 
-/* Look and write: what somebody else has written in between is looked at, not overwritten. */
-static int look_and_write(struct refresh *r, const struct port *port, struct pool_vfs *p,
+/*
+ * Look and write: what somebody else has written in between is looked at, not overwritten. The VFs
+ * as well: a boot may have made them anew, in other IOMMU groups. One that does so after this look
+ * follows with the mappings itself, behind us.
+ */
+static int look_and_write(struct refresh *r, const struct port *port, const struct pool *pool,
 			  struct error *err)
 {
 	int done = -EAGAIN;
 
 	for (int i = 0; i < MAX_TRIES && done == -EAGAIN; i++) {
+		CLEANUP(pool_vfs_free) struct pool_vfs now = {0};
 		CLEANUP(plan_free) struct plan plan;
 		char what[600];
 
 		error_clear(err);
 		plan_init(&plan, PLAN_SWAP, port->vmid);
-		done = look(r, port, p, &plan, err);
+		done = read_pool(r->h, pool, &now, err);
+		if (!done)
+			done = look(r, port, &now, &plan, err);
 		if (!done && plan.n_steps && !r->h->dry_run)
 			say("%s", step_describe(&plan.steps[0], what, sizeof(what)));
 		if (!done)
@@ -356,7 +363,8 @@ static int look_and_write(struct refresh *r, const struct port *port, struct poo
 }
 
 /* Under the locks of its VM, so what was looked at before may be otherwise by now. */
-static int change(struct refresh *r, const struct port *port, struct pool_vfs *p, struct error *err)
+static int change(struct refresh *r, const struct port *port, const struct pool *pool,
+		  struct error *err)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	struct proc_id qemu;
@@ -374,7 +382,7 @@ static int change(struct refresh *r, const struct port *port, struct pool_vfs *p
 		    port->vmid);
 		return 0;
 	}
-	return look_and_write(r, port, p, err);
+	return look_and_write(r, port, pool, err);
 }
 
 static int refresh_one(struct refresh *r, const struct port *port, struct pool_vfs *p,
@@ -395,7 +403,7 @@ static int refresh_one(struct refresh *r, const struct port *port, struct pool_v
 			    "mapping %s is not changed, since the time for it is over; those "
 			    "behind it are not looked at (the starts of their VMs will do it)",
 			    id);
-	if (change(r, port, p, err) < 0)
+	if (change(r, port, p->pool, err) < 0)
 		return fail_context(err,
 				    "mapping %s is not changed (the start of VM %u will do it)", id,
 				    port->vmid);
