@@ -40,6 +40,29 @@ static int add_leftover(const struct pf_state *pf, const struct vf_state *v, enu
 	return vf_attr_equal(attr, &to, &v->now) ? 0 : plan_add_set(pf, v, attr, &to, p, err);
 }
 
+/*
+ * An attribute that this port does not wish for, on a VF that nobody has a lease of: as a parked
+ * one has it. It is otherwise if the lease of whoever had it was lost: his VLAN is not this VM's.
+ */
+static int add_parked(const struct pf_state *pf, const struct vf_state *v, enum vf_attr attr,
+		      struct plan *p, struct error *err)
+{
+	const struct vf_settings to = {.has = vf_attr_bits(attr), .proto = VLAN_PROTO_8021Q};
+
+	if (!(v->now.has & vf_attr_bits(attr)))
+		return 0;
+	switch (attr) {
+	case VF_SPOOFCHK:
+		return v->now.spoofchk ? 0 : plan_add_guard(pf, v, p, err);
+	case VF_VLAN:
+	case VF_TRUST:
+		return vf_attr_equal(attr, &to, &v->now) ? 0
+							 : plan_add_set(pf, v, attr, &to, p, err);
+	default:
+		return 0;
+	}
+}
+
 static int add_port(const struct snapshot *s, const struct pf_state *pf, const struct vf_state *v,
 		    const struct port_wish *w, int64_t now, struct plan *p, struct error *err)
 {
@@ -66,6 +89,8 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 			}
 			if (vf_is_leased_to(v, w->vmid) &&
 			    add_leftover(pf, v, (enum vf_attr)a, p, err) < 0)
+				return -ENOMEM;
+			if (!v->leased && add_parked(pf, v, (enum vf_attr)a, p, err) < 0)
 				return -ENOMEM;
 			continue;
 		}

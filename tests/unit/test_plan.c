@@ -774,10 +774,16 @@ static void test_only_differences(void **state)
 	chosen(&w, 0, 0);
 	assert_int_equal(w.p.n_steps, 3);
 	assert_non_null(set_of(&w, &w.vfs[0][0], VF_TRUST));
-	/* Unset is not zero. */
-	w.wishes[0].want.has = 0;
+	/* Unset is as on a parked VF, also if somebody's settings are on one that nobody has; rates
+	 * stay. */
+	w.vfs[0][0].now.trust = true;
+	w.vfs[0][0].now.spoofchk = false;
+	w.wishes[0].want.has = HAS_MAC;
 	chosen(&w, 0, 0);
-	assert_false(plan_changes_vfs(&w.p));
+	assert_int_equal(set_of(&w, &w.vfs[0][0], VF_VLAN)->to.vlan, 0);
+	assert_false(set_of(&w, &w.vfs[0][0], VF_TRUST)->to.trust);
+	assert_non_null(step_of(&w, &w.vfs[0][0], STEP_GUARD));
+	assert_null(set_of(&w, &w.vfs[0][0], VF_RATE));
 	plan_free(&w.p);
 }
 
