@@ -112,6 +112,8 @@ static int read_note(const json_t *j, struct fdb_note *n, struct error *err)
 	const json_t *one;
 	size_t i;
 
+	if (!json_is_array(macs))
+		return fail(err, EINVAL, "'macs' is missing or no list");
 	if (!ifname || json_need_version(j, NOTE_VERSION, err) < 0 ||
 	    json_need_addr(j, "pf", &n->pf, err) < 0 ||
 	    json_need_int(j, "most", 0, INT_MAX, &most, err) < 0 ||

@@ -202,9 +202,12 @@ int macs_heard(struct macs *m, const struct fdb_entry *e, int bridge, bool dump,
 	h->state = e->state;
 	h->quiet = 0;
 	h->seen = true;
-	if (h->port != e->ifindex)
-		news = move(m, h, p, now);
-	return news;
+	if (h->port == e->ifindex)
+		return news;
+	/* One that counts at its old port must not be what fills the new one. */
+	if (!may_enter(m, p, dump, now))
+		return drop(m, h);
+	return move(m, h, p, now);
 }
 
 /* True: something has changed. What was learned stays, quiet. */

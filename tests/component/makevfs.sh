@@ -128,7 +128,7 @@ for s in json.load(open(sys.argv[1]))["steps"]:
 }
 # The same of what a dry run tells.
 foretold() {
-	sed -nE 's/^vfhook: +VF ([0-9a-f:.]+) .*: lease to VM .*/lease-take \1 /p
+	sed -nE 's/^vfhook: +VF ([0-9a-f:.]+) .*: lease to vfhook itself.*/lease-take \1 /p
 		s/^vfhook: +VF ([0-9a-f:.]+): drop the lease.*/lease-drop \1 /p
 		s/^vfhook: +PF enp6s0f0: sriov_numvfs [0-9]+ -> ([0-9]+)$/call 0000:06:00.0 \1/p'
 }

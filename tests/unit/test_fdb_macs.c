@@ -34,6 +34,22 @@ static void test_bounds(void **state)
 	macs_free(&m);
 }
 
+/* Two ports of one guest that take each other's addresses over have no more than two others. */
+static void test_taken_over(void **state)
+{
+	struct macs m = {0};
+
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned i = 0; i < MACS_OF_PORT; i++)
+			hear(&m, round * MACS_OF_PORT + i, TAP, true, 1000);
+		for (unsigned i = 0; i < MACS_OF_PORT; i++)
+			hear(&m, round * MACS_OF_PORT + i, TAP2, true, 1000);
+	}
+	assert_true(m.n <= 2 * MACS_OF_PORT);
+	macs_free(&m);
+}
+
 /* A flood that has ended does not make the next one wait for a minute. */
 static void test_look_again(void **state)
 {
@@ -84,6 +100,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_look_again),
 		cmocka_unit_test(test_quiet),
 	};

@@ -84,6 +84,9 @@ static void test_hostile(void **state)
 		"[]",
 		"{",
 		"{\"version\":1}",
+		"{\"version\":1,\"pf\":\"" PF0 "\",\"ifname\":\"e\",\"most\":0,\"others\":0}",
+		"{\"version\":1,\"pf\":\"" PF0
+		"\",\"ifname\":\"e\",\"most\":0,\"others\":0,\"macs\":{}}",
 		"{\"version\":99,\"pf\":\"" PF0
 		"\",\"ifname\":\"e\",\"most\":0,\"others\":0,\"macs\":[]}",
 		"{\"version\":1,\"pf\":\"" PF1
