@@ -348,12 +348,26 @@ static int take_wanted(struct service *s, const struct config *c, const struct n
 	return 0;
 }
 
-static int load(struct service *s, struct config *c, struct error *err)
+/* A pool that is a mistake may be one that says `fdb on`. */
+static bool has_bad_pool(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_pools; i++) {
+		if (c->pools[i].bad)
+			return true;
+	}
+	return false;
+}
+
+/* *certain: what it does not say is not so. */
+static int load(struct service *s, struct config *c, bool *certain, struct error *err)
 {
 	s->config = stamp_of(s->h->root);
-	if (!config_load(s->h->root, c, err) && s->config.inode)
+	if (!config_load(s->h->root, c, err) && (s->config.inode || !hook_pve(s->h, NULL))) {
+		*certain = !has_bad_pool(c);
 		return 0;
-	/* /etc/pve is not there, or not whole: this node's own copy. */
+	}
+	/* /etc/pve is not there, or not whole: this node's own copy, which has not all pools. */
+	*certain = false;
 	config_free(c);
 	error_clear(err);
 	return bootcfg_load(s->h, c, err);
@@ -364,15 +378,19 @@ static int locate(struct service *s, struct error *err)
 {
 	CLEANUP(config_free) struct config c = {0};
 	AUTO_FREE struct nic *nics = NULL;
+	bool certain;
 	size_t n = 0;
 
-	if (load(s, &c, err) < 0 || nics_read(s->h, &nics, &n, err) < 0)
+	if (load(s, &c, &certain, err) < 0 || nics_read(s->h, &nics, &n, err) < 0)
 		return error_code(err);
-	for (size_t i = 0; i < s->n_pfs; i++)
-		s->pfs[i].wanted = false;
 	s->replaced = false;
 	s->moved = true;
-	if (take_noted(s, nics, n, err) < 0 || take_wanted(s, &c, nics, n, err) < 0)
+	if (take_noted(s, nics, n, err) < 0)
+		return error_code(err);
+	/* Unknown is not off: what was let in stays, and is kept. */
+	for (size_t i = 0; i < s->n_pfs; i++)
+		s->pfs[i].wanted = !certain && (s->pfs[i].wanted || s->pfs[i].note.n);
+	if (take_wanted(s, &c, nics, n, err) < 0)
 		return error_code(err);
 	read_configured(s);
 	all_dirty(s);
