@@ -132,7 +132,9 @@ class Trouble:
                 if node.name not in self.trouble:
                     raise Violation(f"{addr} of VM {vm.vmid} may be open, and: {run.code} "
                                     f"{run.text}", [vm.vmid], [addr])
-            if leases.get(addr, {}).get("vmid") != vm.vmid or now[addr] != was[addr]:
+            # Its link may be cut meanwhile: behind a VM that PVE started on it by an old mapping.
+            changed = {k for k, v in now[addr].items() if v != was[addr].get(k)} - {"link-state"}
+            if leases.get(addr, {}).get("vmid") != vm.vmid or changed:
                 raise Violation(f"{addr} of VM {vm.vmid} may be open, and was given back: "
                                 f"{run.text}", [vm.vmid], [addr])
         node.answer_group(addrs)
