@@ -23,6 +23,7 @@
 #include "src/port/context.h"
 #include "src/port/events.h"
 #include "src/port/hook_lock.h"
+#include "src/port/give_back.h"
 #include "src/port/reclaim.h"
 #include "src/port/running_vf.h"
 #include "src/port/seen.h"
@@ -219,12 +220,17 @@ static int give_others_back(const struct started *st)
 	struct pci_addr keep[PVE_HOSTPCI_MAX];
 	struct error err = ERROR_INIT;
 	size_t n = 0;
+	int r;
 
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		if (st->has.has[slot])
 			keep[n++] = st->has.vf[slot];
 	}
-	return release_vm(st->h, st->o, keep, n, NULL, &err) < 0;
+	r = give_back_vm(st->h, st->o, keep, n, NULL, &err);
+	if (r == -ETIMEDOUT)
+		complain("%s until vfhook repair, or a start that needs a VF, has cleaned it",
+			 err.text);
+	return r < 0;
 }
 
 static int check_ports(struct started *st)

@@ -25,6 +25,7 @@
 #include "src/port/context.h"
 #include "src/port/events.h"
 #include "src/port/fdb_lock.h"
+#include "src/port/give_back.h"
 #include "src/port/hook_lock.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/keep_driver.h"
@@ -330,21 +331,17 @@ static void spread_wishes(struct vm_ports *v, unsigned race)
 }
 
 /* Before anyone chooses anew: what failed starts of this VM and dead VMs left behind. */
-static void take_back(struct hook *h, const struct owner *o, const struct vm_ports *v)
+static int take_back(struct hook *h, const struct owner *o, const struct vm_ports *v,
+		     struct error *err)
 {
 	struct pci_addr keep[PVE_HOSTPCI_MAX];
-	struct error err = ERROR_INIT;
 	size_t n = 0;
 
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		if (v->wishes[i].has_last)
 			keep[n++] = v->wishes[i].last;
 	}
-	/* Told as it happens; a VF that stays out of use is no reason not to start with another. */
-	release_vm(h, o, keep, n, NULL, &err);
-	error_clear(&err);
-	if (reclaim_stale(h, v->guest.vmid, &err) < 0)
-		complain("%s", err.text);
+	return give_back_for_start(h, o, keep, n, err);
 }
 
 /* Another run may be giving a dead VM's VFs back just now: those are free in a moment. */
@@ -378,8 +375,8 @@ static int get_vfs(struct hook *h, const struct owner *o, struct vm_ports *v, st
 			wait_for_others(h, v->guest.vmid);
 			last = true;
 		}
-		if (!race || r == -ENOSPC)
-			take_back(h, o, v);
+		if ((!race || r == -ENOSPC) && take_back(h, o, v, err) < 0)
+			return error_code(err);
 		if (race)
 			spread_wishes(v, race);
 		error_clear(err);

@@ -16,7 +16,7 @@
 #include "src/base/options.h"
 #include "src/base/say.h"
 #include "src/port/hook_lock.h"
-#include "src/port/reclaim.h"
+#include "src/port/give_back.h"
 #include "src/port/vmid.h"
 
 /* How long another run of ours for the same VM may take. */
@@ -61,7 +61,7 @@ static void give_back(struct hook *h, uint32_t vmid)
 
 	/* A call by hand may find the VM running. */
 	if (runs == ANSWER_NO)
-		r = release_vm(h, o, NULL, 0, NULL, &err);
+		r = give_back_vm(h, o, NULL, 0, NULL, &err);
 	if (runs == ANSWER_UNKNOWN || r < 0)
 		complain("%s", err.text);
 	complain("VM %u is not started: its other hookscript refused", vmid);

@@ -10,8 +10,8 @@
 #include "src/base/say.h"
 #include "src/command/command.h"
 #include "src/port/context.h"
+#include "src/port/give_back.h"
 #include "src/port/hook_lock.h"
-#include "src/port/reclaim.h"
 #include "src/port/vm_locks.h"
 #include "src/port/vmid.h"
 
@@ -59,11 +59,12 @@ static int release(struct hook *h, uint32_t vmid)
 			 vmid, (int)qemu.pid, vmid);
 		return EXIT_REFUSED;
 	}
-	r = runs == ANSWER_NO ? recover_own(h, locks.ours, &err) : error_code(&err);
-	if (!r)
-		r = release_vm(h, locks.ours, NULL, 0, &found, &err);
+	r = runs == ANSWER_NO ? give_back_vm(h, locks.ours, NULL, 0, &found, &err)
+			      : error_code(&err);
 	if (r < 0) {
-		complain("%s", err.text);
+		complain(r == -ETIMEDOUT ? "%s: dmesg; once the driver answers: vfhook release %u"
+					 : "%s",
+			 err.text, vmid);
 		return EXIT_REFUSED;
 	}
 	if (!found)

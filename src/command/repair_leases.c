@@ -10,6 +10,7 @@
 #include "src/base/cleanup.h"
 #include "src/command/repair.h"
 #include "src/port/apply.h"
+#include "src/port/give_back.h"
 #include "src/port/reclaim.h"
 #include "src/port/seen.h"
 #include "src/port/vm_locks.h"
@@ -130,8 +131,7 @@ static void check_over(struct repair *r, const struct lease *seen)
 	pci_addr_format(&l.vf, addr);
 	repair_announce(r, l.vmid, "VF %s is leased to VM %u, which is over: released", addr,
 			l.vmid);
-	if (recover_own(r->h, locks.ours, &err) < 0 ||
-	    release_vm(r->h, locks.ours, NULL, 0, NULL, &err) < 0) {
+	if (give_back_vm(r->h, locks.ours, NULL, 0, NULL, &err) < 0) {
 		fail_context(&err, "VF %s stays leased to VM %u, which is over", addr, l.vmid);
 		repair_undone(r, &err);
 	}

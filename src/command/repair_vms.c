@@ -15,6 +15,7 @@
 #include "src/port/apply.h"
 #include "src/port/hook_lock.h"
 #include "src/port/plan_print.h"
+#include "src/port/give_back.h"
 #include "src/port/reclaim.h"
 #include "src/port/running_vf.h"
 #include "src/port/seen.h"
@@ -241,7 +242,7 @@ static void drop_others(struct repair *r, const struct owner *o, const struct pc
 				"VF %s is leased to VM %u, which runs without it: released",
 				pci_addr_format(&all[i].vf, addr), vmid);
 	}
-	if (any && release_vm(r->h, o, keep, n_keep, NULL, &err) < 0)
+	if (any && give_back_vm(r->h, o, keep, n_keep, NULL, &err) < 0)
 		repair_undone(r, &err);
 }
 

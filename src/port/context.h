@@ -27,8 +27,9 @@ struct hook {
 	char node[NAME_LEN];   /* this node's name */
 	const char *migrated_from;
 	uint32_t thought_stopped; /* a dry run's: the VM that runs, but is planned for as if not */
-	bool dry_run;	       /* tell, and change nothing: not on disk, in the kernel, or in PVE */
-	bool by_hand;	       /* a phase under PVE's lock of our own: no start of PVE's */
+	int waited_ms; /* for VFIO groups that are still open, in this run (src/port/reclaim.c) */
+	bool dry_run;  /* tell, and change nothing: not on disk, in the kernel, or in PVE */
+	bool by_hand;  /* a phase under PVE's lock of our own: no start of PVE's */
 	bool nothing_chained;  /* vfhook.cfg was read, and the VM has no other hookscript */
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */

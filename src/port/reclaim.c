@@ -27,7 +27,8 @@
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
 
-/* A QEMU that is just gone may need a moment until the kernel has closed its VFIO group. */
+/* A QEMU that is just gone may need a moment until the kernel has closed its VFIO groups: so long
+ * for all that one run gives back. */
 #define BUSY_WAIT_MS 3000
 #define BUSY_NAP_MS  20
 
@@ -90,8 +91,8 @@ static enum answer group_stays_busy(struct hook *h, int group)
 {
 	enum answer busy = group < 0 ? ANSWER_NO : vfio_group_busy(h->root, group);
 
-	for (int waited = 0; busy == ANSWER_YES && waited < BUSY_WAIT_MS && !h->dry_run;
-	     waited += BUSY_NAP_MS) {
+	for (; busy == ANSWER_YES && h->waited_ms < BUSY_WAIT_MS && !h->dry_run;
+	     h->waited_ms += BUSY_NAP_MS) {
 		nap_ms(BUSY_NAP_MS);
 		busy = vfio_group_busy(h->root, group);
 	}

@@ -60,6 +60,12 @@ void kernel_close(struct kernel *k);
 void kernel_set_patience(struct kernel *k, int ms);
 
 /*
+ * So many milliseconds are waited for a process that gives VFs back (src/port/give_back.h): for
+ * cleaning some VFs, and one run's patience with a driver that is resetting.
+ */
+int kernel_release_limit_ms(void);
+
+/*
  * The most VFs of a PF that every kernel lists, and so the most that are made. There is no other
  * way to read what a VF is set to than the list, an attribute whose length has 16 bits
  * (net/core/rtnetlink.c). Up to Linux 7.2 that length wraps: 334 VFs fit (rtnl_fill_vfinfo: 196

@@ -39,6 +39,8 @@
 /* Where the kernels that do not cut the list let it wrap behind it, without statistics. */
 #define LIST_WRAPS  334
 #define EXTACK_SIZE 256
+/* PVE's lock on a VM is held meanwhile. */
+#define RELEASE_LIMIT_MS 30000
 
 struct kernel {
 	int fd;
@@ -99,6 +101,11 @@ void kernel_close(struct kernel *k)
 	if (k->fd >= 0)
 		close(k->fd);
 	free(k);
+}
+
+int kernel_release_limit_ms(void)
+{
+	return RELEASE_LIMIT_MS;
 }
 
 struct patience *kernel_patience(struct kernel *k)

@@ -212,6 +212,25 @@ fake_set enp6s0f0 'p["quirks"] = []'
 out=$(vfhook repair 2>&1)
 is "$? $(lease_count)" '0 0' "repair finishes that as well"
 vfhook 100 pre-start >/dev/null
+fake_set enp6s0f0 'p["quirks"] = ["stuck"]'
+out=$(vfhook release 100 2>&1)
+like "$? $out $(lease_count)" '^1 .*has not answered for .*once the driver answers: vfhook release 100.* 1$' \
+	"nor does release wait for it for ever"
+fake_set enp6s0f0 'p["quirks"] = []'
+out=$(vfhook repair 2>&1)
+is "$? $(lease_count)" '0 0' "repair finishes that too"
+# VM 101's mapping names the VF that VM 100, which is over, still has.
+{ echo; port 101 bc:24:11:00:00:02; } >>"$node_root/etc/pve/vfhook.cfg"
+vfhook 100 pre-start >/dev/null
+sed -i "/^vf-101-0/,/^$/s/path=[^,]*/path=$(leased_vf)/" "$node_root/etc/pve/mapping/pci.cfg"
+fake_set enp6s0f0 'p["quirks"] = ["stuck"]'
+out=$(vfhook 101 pre-start 2>&1)
+like "$? $out $(lease_count)" '^1 .*VM 101 is not started: .*has not answered for .* 1$' \
+	"nor a start, which has PVE's lock on its VM, for a VF that is to be taken back"
+fake_set enp6s0f0 'p["quirks"] = []'
+out=$(vfhook repair 2>&1)
+is "$? $(lease_count)" '0 0' "repair finishes that as well"
+vfhook 100 pre-start >/dev/null
 exec 8>"$(run_dir)/locks/100"
 flock 8
 out=$(vfhook 100 post-stop 2>&1 8>&-)
