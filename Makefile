@@ -99,7 +99,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(UNIT_OBJ)
 
 # The one that includes src/vf/netlink.c has no other kernel beside it.
 $(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
-		$(filter $(BUILD)/san/src/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/vf/,vf.o vflist.o)
+		$(filter $(BUILD)/san/src/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/vf/,nlmsg.o vf.o vflist.o)
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 

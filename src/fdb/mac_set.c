@@ -6,27 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/sorted.h"
+
 void mac_set_free(struct mac_set *s)
 {
 	free(s->list);
 	*s = (struct mac_set){0};
 }
 
+static int compare(const void *item, const void *mac)
+{
+	return memcmp(item, mac, 6);
+}
+
 /* Where it is, or where it would stand. */
 static size_t place(const struct mac_set *s, const uint8_t mac[6])
 {
-	size_t low = 0;
-	size_t high = s->n;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (memcmp(s->list[mid], mac, 6) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return sorted_place(s->list, s->n, sizeof(*s->list), mac, compare);
 }
 
 bool mac_set_has(const struct mac_set *s, const uint8_t mac[6])
@@ -39,19 +35,14 @@ bool mac_set_has(const struct mac_set *s, const uint8_t mac[6])
 int mac_set_add(struct mac_set *s, const uint8_t mac[6])
 {
 	size_t i = place(s, mac);
+	void *more;
 
 	if (i < s->n && !memcmp(s->list[i], mac, 6))
 		return 0;
-	if (s->n == s->room) {
-		size_t room = s->room ? s->room * 2 : 32;
-		uint8_t(*more)[6] = reallocarray(s->list, room, sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		s->list = more;
-		s->room = room;
-	}
-	memmove(s->list[i + 1], s->list[i], (s->n - i) * sizeof(*s->list));
+	more = sorted_open(s->list, s->n, &s->room, sizeof(*s->list), i);
+	if (!more)
+		return -ENOMEM;
+	s->list = more;
 	memcpy(s->list[i], mac, 6);
 	s->n++;
 	return 1;
@@ -63,7 +54,6 @@ bool mac_set_drop(struct mac_set *s, const uint8_t mac[6])
 
 	if (i >= s->n || memcmp(s->list[i], mac, 6) != 0)
 		return false;
-	s->n--;
-	memmove(s->list[i], s->list[i + 1], (s->n - i) * sizeof(*s->list));
+	sorted_close(s->list, s->n--, sizeof(*s->list), i);
 	return true;
 }

@@ -24,6 +24,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/vf/kernel_impl.h"
+#include "src/vf/nlmsg.h"
 #include "src/vf/vflist.h"
 
 #ifndef RTEXT_FILTER_SKIP_STATS
@@ -33,7 +34,6 @@
 /* A VF is 196 bytes in the list, 236 on InfiniBand: whatever did not wrap fits with room to spare.
  */
 #define RECV_BUF      (256 * 1024)
-#define REQUEST_SIZE  256 /* the longest that we send has 80; libnl's default is a page */
 #define REPLY_WAIT_MS 10000
 #define READ_TRIES    3
 /* Where the kernels that do not cut the list let it wrap behind it, without statistics. */
@@ -49,24 +49,6 @@ struct kernel {
 	char extack[EXTACK_SIZE]; /* what the kernel said to the last refused request */
 	char reply[RECV_BUF] __attribute__((aligned(NLMSG_ALIGNTO))); /* touched as far as used */
 };
-
-static void cleanup_msg(struct nl_msg **m)
-{
-	if (*m)
-		nlmsg_free(*m);
-}
-#define AUTO_MSG CLEANUP(cleanup_msg)
-
-/* A message with its fixed part, NULL when memory ran out. */
-static struct nl_msg *request(int type, int flags, void *head, size_t size)
-{
-	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_size(REQUEST_SIZE);
-
-	if (!msg || !nlmsg_put(msg, 0, 0, type, 0, NLM_F_REQUEST | flags) ||
-	    nlmsg_append(msg, head, size, NLMSG_ALIGNTO) < 0)
-		return NULL;
-	return STEAL(msg);
-}
 
 static int open_socket(int protocol, struct kernel **out, struct error *err)
 {
@@ -262,7 +244,7 @@ static int talk(struct kernel *k, struct nl_msg *msg, int (*each)(struct nlmsghd
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	AUTO_MSG struct nl_msg *msg = request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	AUTO_MSG struct nl_msg *msg = netlink_request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	int r = -ENOBUFS;
 
 	*out = (struct pf_link){.ifindex = ifindex};
@@ -289,7 +271,7 @@ int kernel_pf_stats(struct kernel *k, int ifindex, struct vf_stats **list, size_
 		    struct error *err)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	AUTO_MSG struct nl_msg *msg = request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	AUTO_MSG struct nl_msg *msg = netlink_request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	struct stats_reply rep = {.ifindex = ifindex};
 	int r;
 
@@ -361,7 +343,7 @@ static struct nl_msg *set_message(int ifindex, unsigned vf, enum vf_attr attr,
 				  const struct vf_settings *to)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifindex};
-	AUTO_MSG struct nl_msg *msg = request(RTM_SETLINK, NLM_F_ACK, &ifi, sizeof(ifi));
+	AUTO_MSG struct nl_msg *msg = netlink_request(RTM_SETLINK, NLM_F_ACK, &ifi, sizeof(ifi));
 	struct nlattr *list;
 	struct nlattr *info;
 
@@ -406,7 +388,7 @@ static int see_address(struct nlmsghdr *h, void *arg)
 int kernel_has_address(struct kernel *k, int ifindex, struct error *err)
 {
 	struct ifaddrmsg ifa = {.ifa_family = AF_UNSPEC, .ifa_index = (unsigned)ifindex};
-	AUTO_MSG struct nl_msg *msg = request(RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
+	AUTO_MSG struct nl_msg *msg = netlink_request(RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
 	struct address_search s = {.ifindex = ifindex};
 	int r = -EINTR;
 
@@ -427,7 +409,7 @@ int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
 				.ifi_index = ifindex,
 				.ifi_flags = IFF_UP,
 				.ifi_change = IFF_UP};
-	AUTO_MSG struct nl_msg *msg = request(RTM_NEWLINK, NLM_F_ACK, &ifi, sizeof(ifi));
+	AUTO_MSG struct nl_msg *msg = netlink_request(RTM_NEWLINK, NLM_F_ACK, &ifi, sizeof(ifi));
 	int r;
 
 	if (!msg)
@@ -456,7 +438,7 @@ static int see_name(struct nlmsghdr *h, void *arg)
 int kernel_link_find(struct kernel *k, const char *name, char ifname[16], struct error *err)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
-	AUTO_MSG struct nl_msg *msg = request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	AUTO_MSG struct nl_msg *msg = netlink_request(RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	int r;
 
 	ifname[0] = '\0';
@@ -475,7 +457,7 @@ static struct nl_msg *generic(int family, uint8_t command)
 {
 	struct genlmsghdr head = {.cmd = command, .version = 1};
 
-	return request(family, 0, &head, sizeof(head));
+	return netlink_request(family, 0, &head, sizeof(head));
 }
 
 static int see_family(struct nlmsghdr *h, void *arg)
