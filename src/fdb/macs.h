@@ -14,10 +14,15 @@
 
 #include "src/fdb/bridge_msg.h"
 
-/* So many of one port, and of all ports, count; a guest that makes up more gains nothing. */
+/* So many MACs of one port, and of all ports, count; a guest that makes up more gains nothing. */
 #define MACS_OF_PORT 1024
 #define MACS_AT_MOST 8192
-/* New ones of a port: so many at once, and so many a second after that. */
+/* One that is known in several VLANs is one MAC; its entries count as well, to so many for each of
+ * the MACs above. */
+#define MACS_VLANS 4UL
+/* A port has room for so many, whatever is behind the others. */
+#define MACS_SURE 32
+/* New ones of a port, each VLAN counted: so many at once, and so many a second after that. */
 #define MACS_BURST    64
 #define MACS_A_SECOND 16
 /*
@@ -26,8 +31,8 @@
  * port is there.
  */
 #define MACS_QUIET_MS (1800 * 1000LL)
-/* One that has come from the wire to a port more than so often within a minute stays out for one.
- */
+/* One that has come to another port more than so often within a minute wanders: it stays out until
+ * it has rested for one. */
 #define MACS_MOVES    4
 #define MACS_MOVES_MS (60 * 1000LL)
 
@@ -42,7 +47,8 @@ struct heard {
 	enum fdb_state state;
 	time_t since;	 /* on this port */
 	long long quiet; /* clock_ms() since when the bridge has forgotten it, 0: it has not */
-	long long moved; /* clock_ms() of when moves began to count */
+	long long moved; /* clock_ms() of when moves began to count; of one that wanders, of the
+			    last */
 	unsigned moves;	 /* so often has it come to another port */
 	bool seen;	 /* in the look that is under way */
 };
@@ -50,6 +56,7 @@ struct heard {
 struct heard_port {
 	int port;
 	size_t n;	  /* MACs of it that count */
+	size_t entries;	  /* ... in all their VLANs */
 	unsigned tokens;  /* new ones that may come now */
 	long long filled; /* clock_ms() of when tokens were counted */
 	bool too_many;	  /* it has had more than count */
@@ -61,6 +68,7 @@ struct macs {
 	struct heard *list;
 	size_t n;
 	size_t room;
+	size_t n_macs; /* each once for each port that it is behind */
 	struct heard_port *ports;
 	size_t n_ports;
 	long long look_again; /* clock_ms() of when the bridges are to be asked anew, 0: never */
@@ -68,6 +76,7 @@ struct macs {
 	long long late_at;    /* clock_ms() of the last time */
 };
 
+/* Free what it owns, and leave it empty. */
 void macs_free(struct macs *m);
 
 /*
@@ -97,8 +106,10 @@ bool macs_look_end(struct macs *m, long long now);
 bool macs_check_ports(struct macs *m, bool (*is_port)(void *arg, int port, int bridge), void *arg);
 
 /*
- * Drop those that have been quiet for too long; keeps(arg, mac) says which ones stay for as long as
- * their port does. *next: clock_ms() of when to ask again, 0 if there is nobody to wait for.
+ * What time does: drop those that have been quiet for too long, and believe again where those are
+ * that wandered. True: that has changed something. keeps(arg, mac) says which quiet ones stay for
+ * as long as their port does. *next: clock_ms() of when to ask again, 0 if there is nobody to wait
+ * for.
  */
 bool macs_expire(struct macs *m, bool (*keeps)(void *arg, const uint8_t mac[6]), void *arg,
 		 long long now, long long *next);
@@ -106,7 +117,7 @@ bool macs_expire(struct macs *m, bool (*keeps)(void *arg, const uint8_t mac[6]),
 /* Has it come and gone so often that nobody believes where it is? */
 static inline bool heard_wanders(const struct heard *h, long long now)
 {
-	return h->moves > MACS_MOVES && now - h->moved < 2 * MACS_MOVES_MS;
+	return h->moves > MACS_MOVES && now - h->moved < MACS_MOVES_MS;
 }
 
 #endif
