@@ -103,6 +103,12 @@ $(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 
+# The one whose bridges are its own.
+$(BUILD)/tests/unit/test_fdb_service: $(BUILD)/san/tests/unit/test_fdb_service.o \
+		$(filter-out $(BUILD)/san/src/fdb/bridge_socket.o,$(UNIT_OBJ))
+	$(Q)mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+
 $(BUILD)/tests/vfhook-fake: $(call in_vfhook,san,$(FAKE_OBJ))
 $(BUILD)/tests/hook-fake: $(call in_hook,san,$(FAKE_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 $(BUILD)/tests/vfhook-fake $(BUILD)/tests/hook-fake:

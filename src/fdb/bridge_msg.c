@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/if.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -37,6 +38,23 @@ static enum link_kind kind_of(struct nlattr *info)
 	return !strcmp(kind, "veth") ? LINK_VETH : LINK_OTHER;
 }
 
+/* A representor has the PF for its device, as in src/vf/sysfs.c (IFLA_PARENT_DEV_NAME: Linux 5.14).
+ */
+static void read_device(struct nlattr **tb, struct link_info *out)
+{
+	char port[32] = "";
+	char name[PCI_ADDR_LEN] = "";
+
+	if (tb[IFLA_PHYS_PORT_NAME])
+		nla_strlcpy(port, tb[IFLA_PHYS_PORT_NAME], sizeof(port));
+	out->represents_vf = strstr(port, "vf");
+	if (!tb[IFLA_PARENT_DEV_NAME] || nla_len(tb[IFLA_PARENT_DEV_NAME]) > PCI_ADDR_LEN)
+		return;
+	nla_strlcpy(name, tb[IFLA_PARENT_DEV_NAME], sizeof(name));
+	if (pci_addr_parse(name, &out->device) < 0)
+		out->device = (struct pci_addr){0};
+}
+
 int link_msg_read(const struct nlmsghdr *h, struct link_info *out)
 {
 	const struct ifinfomsg *ifi = NLMSG_DATA(h);
@@ -61,6 +79,26 @@ int link_msg_read(const struct nlmsghdr *h, struct link_info *out)
 		out->lower = int_attr(tb[IFLA_LINK]);
 	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == 6)
 		memcpy(out->mac, nla_data(tb[IFLA_ADDRESS]), 6);
+	read_device(tb, out);
+	return 0;
+}
+
+int bridge_mode_read(const struct nlmsghdr *h, int *ifindex, bool *vepa)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	struct nlattr *spec[IFLA_BRIDGE_MAX + 1];
+	struct nlattr *tb[IFLA_MAX + 1];
+
+	if (!parse(h, sizeof(*ifi), tb, IFLA_MAX) || ifi->ifi_index <= 0)
+		return -EBADMSG;
+	if (ifi->ifi_family != AF_BRIDGE || !tb[IFLA_AF_SPEC])
+		return -ENOMSG;
+	if (nla_parse_nested(spec, IFLA_BRIDGE_MAX, tb[IFLA_AF_SPEC], NULL) < 0)
+		return -EBADMSG;
+	if (!spec[IFLA_BRIDGE_MODE] || nla_len(spec[IFLA_BRIDGE_MODE]) < 2)
+		return -ENOMSG;
+	*ifindex = ifi->ifi_index;
+	*vepa = nla_get_u16(spec[IFLA_BRIDGE_MODE]) == BRIDGE_MODE_VEPA;
 	return 0;
 }
 

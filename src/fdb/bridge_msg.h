@@ -26,6 +26,10 @@ struct link_info {
 	int master; /* the bridge or bond that it is a port of, or 0 */
 	int lower;  /* what it sits on (a VLAN, a macvlan), or its peer (veth); 0: none here */
 	bool up;
+	/* It stands for a VF of its device, as in switchdev mode: "pf0vf3" by its phys_port_name.
+	 */
+	bool represents_vf;
+	struct pci_addr device; /* of the card's function whose it is; zeroed: of none */
 	uint8_t mac[6];
 };
 
@@ -57,5 +61,13 @@ int link_msg_read(const struct nlmsghdr *h, struct link_info *out);
  * an address that is no MAC of one station); -EBADMSG as above.
  */
 int fdb_msg_read(const struct nlmsghdr *h, struct fdb_entry *out);
+
+/*
+ * How a card's own switch forwards (`bridge link set dev IF hwmode`), as RTM_NEWLINK of family
+ * AF_BRIDGE has it (rtnetlink.c: ndo_dflt_bridge_getlink). *vepa: all frames go to the switch
+ * outside, and what is for another of the card comes back from there. -ENOMSG: it tells nothing
+ * of that; -EBADMSG as above.
+ */
+int bridge_mode_read(const struct nlmsghdr *h, int *ifindex, bool *vepa);
 
 #endif

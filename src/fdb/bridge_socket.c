@@ -15,14 +15,14 @@
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
+#include "src/vf/nlmsg.h"
 
 /* The kernel fills what it is given, up to 32 KiB a datagram (netlink_dump). */
 #define RECV_BUF (32 * 1024)
 /* Of events that wait for us: a bridge that loses a port tells of each MAC behind it. */
-#define EVENTS_BUF   (2 * 1024 * 1024)
-#define REPLY_MS     10000
-#define REQUEST_SIZE 128
-#define DUMP_TRIES   5
+#define EVENTS_BUF (2 * 1024 * 1024)
+#define REPLY_MS   10000
+#define DUMP_TRIES 5
 
 struct bridge_socket {
 	int events;
@@ -30,13 +30,6 @@ struct bridge_socket {
 	uint32_t seq;
 	char buf[RECV_BUF] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
-
-static void cleanup_msg(struct nl_msg **m)
-{
-	if (*m)
-		nlmsg_free(*m);
-}
-#define AUTO_MSG CLEANUP(cleanup_msg)
 
 static int open_one(uint32_t groups)
 {
@@ -113,10 +106,14 @@ static int pass_on(const struct nlmsghdr *h, const struct bridge_sink *to)
 {
 	struct link_info l;
 	struct fdb_entry e;
+	int ifindex;
+	bool vepa;
 
 	switch (h->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
+		if (!bridge_mode_read(h, &ifindex, &vepa))
+			return to->mode(to->arg, ifindex, vepa);
 		return link_msg_read(h, &l) < 0
 			       ? 0
 			       : to->link(to->arg, &l, h->nlmsg_type == RTM_DELLINK);
@@ -224,20 +221,10 @@ static int talk(struct bridge_socket *s, struct nl_msg *msg, const struct bridge
 	}
 }
 
-static struct nl_msg *request(int type, int flags, void *head, size_t size)
-{
-	AUTO_MSG struct nl_msg *msg = nlmsg_alloc_size(REQUEST_SIZE);
-
-	if (!msg || !nlmsg_put(msg, 0, 0, type, 0, NLM_F_REQUEST | flags) ||
-	    nlmsg_append(msg, head, size, NLMSG_ALIGNTO) < 0)
-		return NULL;
-	return STEAL(msg);
-}
-
 static int dump(struct bridge_socket *s, int type, void *head, size_t size,
 		const struct bridge_sink *to, struct error *err)
 {
-	AUTO_MSG struct nl_msg *msg = request(type, NLM_F_DUMP, head, size);
+	AUTO_MSG struct nl_msg *msg = netlink_request(type, NLM_F_DUMP, head, size);
 	int r = -EINTR;
 
 	if (!msg)
@@ -252,10 +239,14 @@ static int dump(struct bridge_socket *s, int type, void *head, size_t size,
 int bridge_socket_look(struct bridge_socket *s, const struct bridge_sink *to, struct error *err)
 {
 	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
+	struct ifinfomsg modes = {.ifi_family = AF_BRIDGE};
 	struct ndmsg ndm = {.ndm_family = AF_BRIDGE};
 
-	if (dump(s, RTM_GETLINK, &ifi, sizeof(ifi), to, err) < 0 ||
-	    dump(s, RTM_GETNEIGH, &ndm, sizeof(ndm), to, err) < 0)
+	if (dump(s, RTM_GETLINK, &ifi, sizeof(ifi), to, err) < 0)
+		return error_code(err);
+	/* Few drivers can tell; whose cannot does as all do. */
+	dump(s, RTM_GETLINK, &modes, sizeof(modes), to, NULL);
+	if (dump(s, RTM_GETNEIGH, &ndm, sizeof(ndm), to, err) < 0)
 		return error_code(err);
 	return 0;
 }
@@ -266,9 +257,9 @@ int bridge_fdb_set(struct bridge_socket *s, int ifindex, const uint8_t mac[6], b
 			    .ndm_ifindex = ifindex,
 			    .ndm_state = NUD_PERMANENT,
 			    .ndm_flags = NTF_SELF};
-	AUTO_MSG struct nl_msg *msg =
-		request(add ? RTM_NEWNEIGH : RTM_DELNEIGH,
-			NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0), &ndm, sizeof(ndm));
+	AUTO_MSG struct nl_msg *msg = netlink_request(
+		add ? RTM_NEWNEIGH : RTM_DELNEIGH,
+		NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0), &ndm, sizeof(ndm));
 
 	if (!msg || nla_put(msg, NDA_LLADDR, 6, mac) < 0)
 		return -ENOBUFS;

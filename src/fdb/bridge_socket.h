@@ -18,6 +18,7 @@ struct bridge_socket;
 struct bridge_sink {
 	int (*link)(void *arg, const struct link_info *l, bool gone);
 	int (*entry)(void *arg, const struct fdb_entry *e, bool gone);
+	int (*mode)(void *arg, int ifindex, bool vepa); /* of a card's own switch */
 	void *arg;
 };
 
@@ -33,8 +34,9 @@ void bridge_socket_close(struct bridge_socket *s);
 int bridge_socket_fd(const struct bridge_socket *s);
 
 /*
- * All interfaces, then all entries of bridges and of interfaces' own filters. -EINTR: something
- * changed meanwhile, and some of it may be missing; to be asked again.
+ * All interfaces, how cards forward, and all entries of bridges and of interfaces' own filters.
+ * -EINTR: something changed meanwhile, and some of it may be missing; -ENOBUFS, -ETIMEDOUT: some of
+ * it was lost: to be asked again later.
  */
 int bridge_socket_look(struct bridge_socket *s, const struct bridge_sink *to, struct error *err);
 

@@ -14,12 +14,13 @@
 #include "src/base/json.h"
 #include "src/base/names.h"
 #include "src/base/run_dir.h"
+#include "src/base/sorted.h"
 #include "src/fdb/macs.h"
 
 #define FDB_DIR	     RUN_DIR "/fdb"
 #define NOTE_VERSION 1
-/* An entry has some 100 bytes. */
-#define NOTE_MAX (MACS_AT_MOST * 160UL)
+/* An entry has some 100 bytes; ports may have room beyond what all of them have (MACS_SURE). */
+#define NOTE_MAX (2UL * MACS_AT_MOST * 160)
 
 void fdb_note_free(struct fdb_note *n)
 {
@@ -29,20 +30,16 @@ void fdb_note_free(struct fdb_note *n)
 	n->room = 0;
 }
 
+static int compare(const void *item, const void *mac)
+{
+	const struct fdb_noted *m = item;
+
+	return memcmp(m->mac, mac, 6);
+}
+
 static size_t place(const struct fdb_note *n, const uint8_t mac[6])
 {
-	size_t low = 0;
-	size_t high = n->n;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (memcmp(n->macs[mid].mac, mac, 6) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return sorted_place(n->macs, n->n, sizeof(*n->macs), mac, compare);
 }
 
 struct fdb_noted *fdb_note_find(const struct fdb_note *n, const uint8_t mac[6])
@@ -61,19 +58,21 @@ int fdb_note_put(struct fdb_note *n, const struct fdb_noted *m)
 		n->macs[i] = *m;
 		return 0;
 	}
-	if (n->n == n->room) {
-		size_t room = n->room ? n->room * 2 : 32;
-
-		more = reallocarray(n->macs, room, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		n->macs = more;
-		n->room = room;
-	}
-	memmove(&n->macs[i + 1], &n->macs[i], (n->n - i) * sizeof(*n->macs));
+	more = sorted_open(n->macs, n->n, &n->room, sizeof(*n->macs), i);
+	if (!more)
+		return -ENOMEM;
+	n->macs = more;
 	n->macs[i] = *m;
 	n->n++;
 	return 0;
+}
+
+void fdb_note_drop(struct fdb_note *n, const uint8_t mac[6])
+{
+	size_t i = place(n, mac);
+
+	if (i < n->n && !memcmp(n->macs[i].mac, mac, 6))
+		sorted_close(n->macs, n->n--, sizeof(*n->macs), i);
 }
 
 /* --- The file --- */
@@ -99,6 +98,7 @@ static int read_one(const json_t *j, struct fdb_note *n, struct error *err)
 		return fail(err, EINVAL, "'mac' or 'port' is none");
 	memcpy(m.port, port, strlen(port) + 1);
 	m.since = since;
+	m.fixed = json_is_true(json_object_get(j, "static"));
 	m.place = json_is_true(json_object_get(j, "refused")) ? FDB_REFUSED : FDB_IN;
 	return fdb_note_put(n, &m) < 0 ? fail(err, ENOMEM, "out of memory") : 0;
 }
@@ -167,6 +167,8 @@ static void print_note(const struct fdb_note *n, struct json_out *o)
 		json_out_int(o, "since", n->macs[i].since);
 		if (n->macs[i].place == FDB_REFUSED)
 			json_out_bool(o, "refused", true);
+		if (n->macs[i].fixed)
+			json_out_bool(o, "static", true);
 		json_out_end(o, '}');
 	}
 	json_out_end(o, ']');

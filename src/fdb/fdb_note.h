@@ -26,6 +26,7 @@ struct fdb_noted {
 	char port[IFNAME_LEN]; /* the bridge's port that it lives behind, or the interface whose it
 				  is */
 	time_t since;
+	bool fixed; /* only put into the bridge by somebody: once it is there no more it is gone */
 };
 
 /* Sorted by MAC. Zeroed is empty; release with fdb_note_free(). */
@@ -39,11 +40,14 @@ struct fdb_note {
 	size_t room;
 };
 
+/* Free what it owns, and leave it empty. */
 void fdb_note_free(struct fdb_note *n);
 /* NULL: there is none. Owned by n. */
 struct fdb_noted *fdb_note_find(const struct fdb_note *n, const uint8_t mac[6]);
 /* In its place, or over the one that is there; -ENOMEM. */
 int fdb_note_put(struct fdb_note *n, const struct fdb_noted *m);
+/* If it is there. */
+void fdb_note_drop(struct fdb_note *n, const uint8_t mac[6]);
 
 /*
  * The note on one PF. -ENOENT: there is none (no text). -EINVAL: it is not usable; other errors: it

@@ -31,6 +31,8 @@ const char *fdb_why_text(enum fdb_why why)
 		return "it comes from the wire and from the bridge in turn";
 	case FDB_NO_ROOM:
 		return "no room for it on the card beside those that go first";
+	case FDB_ALONE:
+		return "the card needs no such entries as it is set now";
 	case FDB_OFF:
 		break;
 	}
@@ -43,6 +45,7 @@ struct candidate {
 	enum fdb_why why;
 	int port;
 	bool on_card; /* by us */
+	bool fixed;   /* in bridges by somebody's hand only */
 	time_t since;
 };
 
@@ -99,6 +102,7 @@ static bool is_cards_own(const struct fdb_facts *f, const uint8_t mac[6])
 struct verdict {
 	enum fdb_why why;
 	const struct heard *best;
+	bool learned; /* behind a bridge somewhere, not only put there */
 };
 
 static enum fdb_why why_behind(const struct fdb_facts *f, const struct heard *h)
@@ -118,6 +122,7 @@ static struct verdict judge(const struct fdb_facts *f, const struct heard *list,
 	struct verdict v = {.why = FDB_GONE};
 	bool at_wire = false;
 	bool wanders = false;
+	bool learned = false;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct heard *h = &list[i];
@@ -127,6 +132,7 @@ static struct verdict judge(const struct fdb_facts *f, const struct heard *list,
 		at_wire = at_wire || (side == SIDE_WIRE && !h->quiet);
 		if (side != SIDE_BEHIND)
 			continue;
+		learned = learned || h->state == FDB_LEARNED;
 		wanders = wanders || heard_wanders(h, f->now);
 		why = why_behind(f, h);
 		if (!v.best || why < v.why)
@@ -138,6 +144,7 @@ static struct verdict judge(const struct fdb_facts *f, const struct heard *list,
 		v = (struct verdict){.why = FDB_WANDERS};
 	else if (at_wire)
 		v.why = FDB_AT_WIRE;
+	v.learned = learned;
 	return v;
 }
 
@@ -174,6 +181,7 @@ static int gather_heard(const struct fdb_facts *f, struct wanted *w)
 			continue;
 		if (want(w, f, v.best->mac, v.why, v.best->port, v.best->since) < 0)
 			return -ENOMEM;
+		w->list[w->n - 1].fixed = !v.learned;
 	}
 	return 0;
 }
@@ -211,7 +219,7 @@ static int by_rank(const void *a, const void *b)
 
 static int gather(const struct fdb_facts *f, struct wanted *w)
 {
-	if (!f->wanted)
+	if (!f->wanted || f->alone)
 		return 0;
 	/* The host's own first: the others are looked up among these few. */
 	if (gather_host(f, w) < 0)
@@ -247,7 +255,7 @@ static int note_it(const struct fdb_facts *f, const struct candidate *c, enum fd
 {
 	const struct fdb_noted *before = fdb_note_find(f->note, c->mac);
 	const struct link_info *port = links_find(f->links, c->port);
-	struct fdb_noted m = {.place = place, .since = time(NULL)};
+	struct fdb_noted m = {.place = place, .since = time(NULL), .fixed = c->fixed};
 
 	memcpy(m.mac, c->mac, 6);
 	snprintf(m.port, sizeof(m.port), "%s", port ? port->name : "?");
@@ -263,6 +271,8 @@ static enum fdb_why why_gone(const struct fdb_facts *f, const uint8_t mac[6])
 
 	if (!f->wanted)
 		return FDB_OFF;
+	if (f->alone)
+		return FDB_ALONE;
 	if (is_cards_own(f, mac))
 		return FDB_OF_VF;
 	for (size_t i = 0; i < f->macs->n; i += n) {
@@ -338,13 +348,14 @@ static int plan_additions(const struct fdb_facts *f, const struct wanted *w, str
 
 int fdb_plan_make(const struct fdb_facts *f, struct fdb_plan *out)
 {
+	const bool kept = f->wanted && !f->alone;
 	struct wanted w = {0};
 	int r;
 
-	*out = (struct fdb_plan){.after = {.pf = f->note->pf, .most = f->most}};
+	*out = (struct fdb_plan){.after = {.pf = f->note->pf, .most = kept ? f->most : 0}};
 	memcpy(out->after.ifname, f->note->ifname, sizeof(out->after.ifname));
 	out->n_others = count_others(f);
-	out->after.others = f->wanted ? out->n_others : 0;
+	out->after.others = kept ? out->n_others : 0;
 	r = gather(f, &w);
 	if (!r)
 		r = choose(f, &w, out);

@@ -28,7 +28,8 @@ struct fdb_facts {
 	const bool *host;
 	const struct macs *macs;
 	const struct mac_set *configured; /* in a config of PVE's: first when the card is full */
-	bool wanted;		     /* the PF's pool says `fdb on`, and the PF is no switchdev */
+	bool wanted;		     /* the PF's pool says `fdb on`, and a bridge is on the PF */
+	bool alone;		     /* its card does without: it is left alone, wanted or not */
 	uint8_t own[6];		     /* the PF's address: the card knows it */
 	const struct mac_set *vfs;   /* addresses of this PF's VFs: the card knows them as well */
 	const struct mac_set *card;  /* what its filter has */
@@ -47,6 +48,7 @@ enum fdb_why {
 	FDB_OF_VF,	/* ... a VF has it */
 	FDB_WANDERS,	/* ... it comes from the wire and from the bridge in turn */
 	FDB_NO_ROOM,	/* ... for one that goes before it */
+	FDB_ALONE,	/* ... the card does without such entries */
 	FDB_OFF,	/* ... the pool says so, or the PF has no bridge */
 };
 
@@ -69,6 +71,7 @@ struct fdb_plan {
 	size_t n_others; /* entries of the card that are not ours */
 };
 
+/* Free what it owns, and leave it empty. */
 void fdb_plan_free(struct fdb_plan *p);
 /* *out is to be freed in any case. -ENOMEM. */
 int fdb_plan_make(const struct fdb_facts *f, struct fdb_plan *out);

@@ -20,17 +20,16 @@
 #include "src/fdb/links.h"
 #include "src/fdb/macs.h"
 #include "src/fdb/served_pf.h"
-#include "src/port/boot_config.h"
+#include "src/fdb/served_pfs.h"
 #include "src/port/config.h"
-#include "src/port/config_load.h"
 #include "src/port/fdb_lock.h"
-#include "src/port/pf_where.h"
 
 /* vfhook.cfg may be written by another node, of which the kernel tells nothing: it is looked at
  * when something happens on a bridge, and this often. */
 #define CONFIG_MS 60000
-/* After a failure. */
-#define AGAIN_MS 5000
+/* A look that was cut short is had again so much later, and twice as late each time after that. */
+#define LOOK_MS	    1000LL
+#define LOOK_DOUBLE 5
 
 /* When a file was written last, to the moment. */
 struct stamp {
@@ -41,11 +40,11 @@ struct stamp {
 
 struct service {
 	struct hook *h;
+	bool once;
 	struct bridge_socket *socket;
 	struct links links;
 	struct macs macs;
-	struct served_pf *pfs;
-	size_t n_pfs;
+	struct served_pfs pfs;
 	struct mac_set configured;
 	struct stamp config;
 	long long config_at; /* clock_ms() of when it was looked at */
@@ -53,15 +52,15 @@ struct service {
 	bool guests_stale;   /* interfaces have come since, and guests with them */
 	bool moved;	     /* interfaces are others, or stand otherwise to each other */
 	bool replaced;	     /* a PF's interface has come or gone */
-	bool blind;	     /* events were lost */
+	bool blind;	     /* events were lost: nothing is done before a look at all there is */
+	long long look_at;   /* clock_ms() of when that may be had */
+	unsigned cut_short;  /* looks, in a row */
 	bool begun;	     /* what was noted before this run has been taken in */
 };
 
 static void service_close(struct service *s)
 {
-	for (size_t i = 0; i < s->n_pfs; i++)
-		served_pf_free(&s->pfs[i]);
-	free(s->pfs);
+	served_pfs_free(&s->pfs);
 	links_free(&s->links);
 	macs_free(&s->macs);
 	mac_set_free(&s->configured);
@@ -70,15 +69,15 @@ static void service_close(struct service *s)
 
 static void all_dirty(struct service *s)
 {
-	for (size_t i = 0; i < s->n_pfs; i++)
-		s->pfs[i].dirty = true;
+	for (size_t i = 0; i < s->pfs.n; i++)
+		s->pfs.list[i].dirty = true;
 }
 
 static struct served_pf *pf_of(struct service *s, int ifindex)
 {
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		if (s->pfs[i].ifindex == ifindex)
-			return &s->pfs[i];
+	for (size_t i = 0; i < s->pfs.n; i++) {
+		if (s->pfs.list[i].ifindex == ifindex)
+			return &s->pfs.list[i];
 	}
 	return NULL;
 }
@@ -93,18 +92,23 @@ static void link_gone(struct service *s, const struct link_info *l)
 	s->replaced = s->replaced || pf_of(s, l->ifindex);
 }
 
-/* Of a PF: its VFs may be others, its filter may have been emptied, and there may be room again. */
-static void pf_changed(struct served_pf *pf)
+/*
+ * Of a PF: its VFs may be others. When it comes up its driver has filled the card's table anew, and
+ * there may be room; what else it tells (carrier, a VF's settings) makes none.
+ */
+static void pf_changed(struct served_pf *pf, const struct link_info *before,
+		       const struct link_info *now)
 {
 	pf->vfs_stale = true;
 	pf->dirty = true;
-	pf->most = 0;
+	if (before && now->up && !before->up)
+		pf->most = 0;
 }
 
 static bool pf_is_missing(const struct service *s)
 {
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		if (!s->pfs[i].ifindex)
+	for (size_t i = 0; i < s->pfs.n; i++) {
+		if (!s->pfs.list[i].ifindex)
 			return true;
 	}
 	return false;
@@ -128,7 +132,7 @@ static int on_link(void *arg, const struct link_info *l, bool gone)
 	    macs_port_gone(&s->macs, l->ifindex))
 		all_dirty(s);
 	if (pf)
-		pf_changed(pf);
+		pf_changed(pf, before, l);
 	r = links_put(&s->links, l);
 	s->moved = s->moved || r > 0;
 	s->guests_stale = s->guests_stale || r > 0;
@@ -177,6 +181,17 @@ static int on_listed(void *arg, const struct fdb_entry *e, bool gone)
 	return on_entry(arg, e, gone, true);
 }
 
+static int on_mode(void *arg, int ifindex, bool vepa)
+{
+	struct served_pf *pf = pf_of(arg, ifindex);
+
+	if (pf && pf->vepa != vepa) {
+		pf->vepa = vepa;
+		pf->dirty = true;
+	}
+	return 0;
+}
+
 static bool is_port(void *arg, int port, int bridge)
 {
 	const struct service *s = arg;
@@ -194,13 +209,14 @@ static const struct link_info *link_named(const struct service *s, const char *n
 	return NULL;
 }
 
-/* What we had let in before this run began, and whose port is still there. */
+/* What we had let in before this run began, and whose port is still there; but what somebody had
+ * put into a bridge is in it, or gone. */
 static int remember_noted(struct service *s, const struct fdb_note *n, struct error *err)
 {
 	for (size_t i = 0; i < n->n; i++) {
 		const struct link_info *port = link_named(s, n->macs[i].port);
 
-		if (n->macs[i].place == FDB_IN && port && port->master &&
+		if (n->macs[i].place == FDB_IN && !n->macs[i].fixed && port && port->master &&
 		    macs_remember(&s->macs, n->macs[i].mac, port->master, port->ifindex,
 				  clock_ms()) < 0)
 			return fail(err, ENOMEM, "out of memory");
@@ -211,26 +227,48 @@ static int remember_noted(struct service *s, const struct fdb_note *n, struct er
 /* Everything there is: what was missed meanwhile is gone, or quiet. */
 static int look(struct service *s, struct error *err)
 {
-	const struct bridge_sink to = {.link = on_link, .entry = on_listed, .arg = s};
+	const struct bridge_sink to = {
+		.link = on_link, .entry = on_listed, .mode = on_mode, .arg = s};
 
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		mac_set_free(&s->pfs[i].card);
-		s->pfs[i].vfs_stale = true;
+	for (size_t i = 0; i < s->pfs.n; i++) {
+		mac_set_free(&s->pfs.list[i].card);
+		s->pfs.list[i].vfs_stale = true;
+		/* Among what was lost may be what makes room. */
+		if (s->blind)
+			s->pfs.list[i].most = 0;
 	}
 	links_free(&s->links);
 	s->moved = true;
+	s->blind = true;
 	macs_look_begin(&s->macs);
 	if (bridge_socket_look(s->socket, &to, err) < 0)
 		return error_code(err);
 	macs_look_end(&s->macs, clock_ms());
 	macs_check_ports(&s->macs, is_port, s);
-	for (size_t i = 0; i < s->n_pfs && !s->begun; i++) {
-		if (remember_noted(s, &s->pfs[i].note, err) < 0)
+	for (size_t i = 0; i < s->pfs.n && !s->begun; i++) {
+		if (remember_noted(s, &s->pfs.list[i].note, err) < 0)
 			return error_code(err);
 	}
 	s->begun = true;
 	s->blind = false;
+	s->cut_short = 0;
+	s->look_at = 0;
 	all_dirty(s);
+	return 0;
+}
+
+/* What changes all the while may be whole at the next look; without one nothing is done. */
+static int look_or_wait(struct service *s, struct error *err)
+{
+	int r = look(s, err);
+
+	if (r != -EINTR && r != -ENOBUFS && r != -ETIMEDOUT)
+		return r;
+	if (!s->cut_short && !s->once)
+		complain("%s: until it can be read the filters stay as they are; it is tried again",
+			 err->text);
+	s->look_at = clock_ms() + (LOOK_MS << s->cut_short);
+	s->cut_short += s->cut_short < LOOK_DOUBLE;
 	return 0;
 }
 
@@ -269,129 +307,16 @@ static void read_configured(struct service *s)
 	}
 }
 
-static struct served_pf *need_pf(struct service *s, const struct pci_addr *addr, struct error *err)
-{
-	struct served_pf *more;
-
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		if (!pci_addr_cmp(&s->pfs[i].addr, addr))
-			return &s->pfs[i];
-	}
-	more = reallocarray(s->pfs, s->n_pfs + 1, sizeof(*more));
-	if (!more) {
-		fail(err, ENOMEM, "out of memory");
-		return NULL;
-	}
-	s->pfs = more;
-	if (served_pf_init(s->h, addr, &more[s->n_pfs], err) < 0)
-		return NULL;
-	return &more[s->n_pfs++];
-}
-
-/* The interface that a PF has now; its filter is another one then. */
-static void give_interface(struct service *s, struct served_pf *pf, const struct nic *nic)
-{
-	int ifindex = nic ? nic->info.ifindex : 0;
-
-	if (nic)
-		snprintf(pf->name, sizeof(pf->name), "%s", nic->info.ifname);
-	if (ifindex == pf->ifindex)
-		return;
-	pf->ifindex = ifindex;
-	pf->most = 0;
-	/* What is in that filter, only a look at all of it tells. */
-	s->blind = true;
-}
-
-/* PFs that have had something put into them by us, whatever vfhook.cfg says of them now. */
-static int take_noted(struct service *s, const struct nic *nics, size_t n_nics, struct error *err)
-{
-	struct fdb_note *notes = NULL;
-	size_t n = 0;
-	int r = fdb_notes_read(s->h->root, &notes, &n, err);
-
-	for (size_t i = 0; i < n && !r; i++) {
-		struct served_pf *pf = need_pf(s, &notes[i].pf, err);
-
-		if (!pf)
-			r = error_code(err);
-		for (size_t k = 0; k < n_nics && pf; k++) {
-			if (!pci_addr_cmp(&nics[k].info.addr, &pf->addr))
-				give_interface(s, pf, &nics[k]);
-		}
-	}
-	fdb_notes_free(notes, n);
-	return r;
-}
-
-static int take_wanted(struct service *s, const struct config *c, const struct nic *nics,
-		       size_t n_nics, struct error *err)
-{
-	AUTO_FREE struct pf_where *where = NULL;
-	size_t n = 0;
-
-	if (pfs_locate(c, s->h->node, nics, n_nics, &where, &n) < 0)
-		return fail(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < n; i++) {
-		const struct pf_where *w = &where[i];
-		bool here = w->place == PF_HERE || w->place == PF_MOVED;
-		struct served_pf *pf;
-
-		if (!w->pool->fdb || w->alike > 1)
-			continue;
-		pf = need_pf(s, here ? &w->nic->info.addr : &w->id.addr, err);
-		if (!pf)
-			return error_code(err);
-		pf->wanted = true;
-		give_interface(s, pf, here ? w->nic : NULL);
-	}
-	return 0;
-}
-
-/* A pool that is a mistake may be one that says `fdb on`. */
-static bool has_bad_pool(const struct config *c)
-{
-	for (size_t i = 0; i < c->n_pools; i++) {
-		if (c->pools[i].bad)
-			return true;
-	}
-	return false;
-}
-
-/* *certain: what it does not say is not so. */
-static int load(struct service *s, struct config *c, bool *certain, struct error *err)
-{
-	s->config = stamp_of(s->h->root);
-	if (!config_load(s->h->root, c, err) && (s->config.inode || !hook_pve(s->h, NULL))) {
-		*certain = !has_bad_pool(c);
-		return 0;
-	}
-	/* /etc/pve is not there, or not whole: this node's own copy, which has not all pools. */
-	*certain = false;
-	config_free(c);
-	error_clear(err);
-	return bootcfg_load(s->h, c, err);
-}
-
 /* Which PFs, and where they are. */
 static int locate(struct service *s, struct error *err)
 {
-	CLEANUP(config_free) struct config c = {0};
-	AUTO_FREE struct nic *nics = NULL;
-	bool certain;
-	size_t n = 0;
-
-	if (load(s, &c, &certain, err) < 0 || nics_read(s->h, &nics, &n, err) < 0)
+	s->config = stamp_of(s->h->root);
+	if (served_pfs_locate(s->h, &s->pfs, s->config.inode, err) < 0)
 		return error_code(err);
 	s->replaced = false;
 	s->moved = true;
-	if (take_noted(s, nics, n, err) < 0)
-		return error_code(err);
-	/* Unknown is not off: what was let in stays, and is kept. */
-	for (size_t i = 0; i < s->n_pfs; i++)
-		s->pfs[i].wanted = !certain && (s->pfs[i].wanted || s->pfs[i].note.n);
-	if (take_wanted(s, &c, nics, n, err) < 0)
-		return error_code(err);
+	s->blind = s->blind || s->pfs.other_filter;
+	s->pfs.other_filter = false;
 	read_configured(s);
 	all_dirty(s);
 	return 0;
@@ -409,8 +334,8 @@ static bool config_changed(struct service *s)
 
 static bool any_full(const struct service *s)
 {
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		if (s->pfs[i].most)
+	for (size_t i = 0; i < s->pfs.n; i++) {
+		if (s->pfs.list[i].most)
 			return true;
 	}
 	return false;
@@ -428,36 +353,44 @@ static void renew_configured(struct service *s)
 	all_dirty(s);
 }
 
+static bool look_is_due(const struct service *s)
+{
+	long long now = clock_ms();
+
+	if (s->blind)
+		return now >= s->look_at;
+	return s->macs.look_again && now >= s->macs.look_again;
+}
+
 static int catch_up(struct service *s, struct error *err)
 {
 	if ((s->replaced || config_changed(s)) && locate(s, err) < 0)
 		return error_code(err);
-	if ((s->blind || (s->macs.look_again && clock_ms() >= s->macs.look_again)) &&
-	    look(s, err) < 0)
+	if (look_is_due(s) && look_or_wait(s, err) < 0)
 		return error_code(err);
 	renew_configured(s);
-	for (size_t i = 0; i < s->n_pfs && s->moved; i++) {
-		if (served_pf_place(&s->pfs[i], &s->links) < 0)
+	for (size_t i = 0; i < s->pfs.n && s->moved; i++) {
+		if (served_pf_place(&s->pfs.list[i], &s->links) < 0)
 			return fail(err, ENOMEM, "out of memory");
 	}
 	s->moved = false;
 	return 0;
 }
 
+/* Each PF's failure has been told by now. */
 static int serve_all(struct service *s, struct error *err)
 {
 	const struct surroundings around = {&s->links, &s->macs, &s->configured, s->socket};
-	int r = 0;
+	struct error why = ERROR_INIT;
 
-	for (size_t i = 0; i < s->n_pfs; i++) {
-		struct error why = ERROR_INIT;
-
-		if (!s->pfs[i].dirty || served_pf_serve(s->h, &s->pfs[i], &around, &why) >= 0)
-			continue;
-		complain("%s", why.text);
-		r = fail(err, why.code, "%s", why.text);
+	for (size_t i = 0; i < s->pfs.n; i++) {
+		if (served_pf_is_due(&s->pfs.list[i], clock_ms()))
+			served_pf_serve(s->h, &s->pfs.list[i], &around, &why);
 	}
-	return r;
+	return why.code ? fail(err, why.code,
+			       "not every filter is as it should be: see above; to try again: "
+			       "vfhook fdb --once")
+			: 0;
 }
 
 static bool is_configured(void *arg, const uint8_t mac[6])
@@ -465,6 +398,17 @@ static bool is_configured(void *arg, const uint8_t mac[6])
 	const struct service *s = arg;
 
 	return mac_set_has(&s->configured, mac);
+}
+
+/* Those on the wire are none that VFs could not reach. */
+static bool is_at_wire(const struct service *s, int port)
+{
+	for (size_t i = 0; i < s->pfs.n; i++) {
+		if (s->pfs.list[i].sides &&
+		    side_of(&s->links, s->pfs.list[i].sides, port) == SIDE_WIRE)
+			return true;
+	}
+	return false;
 }
 
 /* Said once for each port: its guest makes MACs up, or there are really so many behind it. */
@@ -477,6 +421,8 @@ static void tell_bounds(struct service *s)
 		if (!p->too_many || p->told)
 			continue;
 		p->told = true;
+		if (is_at_wire(s, p->port))
+			continue;
 		complain("%s: more addresses behind it than count (%d of a port, %d in all): the "
 			 "others "
 			 "cannot be reached by guests on VFs",
@@ -484,8 +430,14 @@ static void tell_bounds(struct service *s)
 	}
 }
 
+static void sooner(long long *at, long long than)
+{
+	if (than && than < *at)
+		*at = than;
+}
+
 /* Milliseconds until something is due without an event. */
-static int patience(struct service *s, bool failed)
+static int patience(struct service *s)
 {
 	long long now = clock_ms();
 	long long at = s->config_at + CONFIG_MS;
@@ -495,18 +447,17 @@ static int patience(struct service *s, bool failed)
 		all_dirty(s);
 		return 0;
 	}
-	if (next && next < at)
-		at = next;
-	if (s->macs.look_again && s->macs.look_again < at)
-		at = s->macs.look_again;
-	if (failed && now + AGAIN_MS < at)
-		at = now + AGAIN_MS;
+	sooner(&at, next);
+	sooner(&at, s->blind ? s->look_at : s->macs.look_again);
+	for (size_t i = 0; i < s->pfs.n; i++)
+		sooner(&at, s->pfs.list[i].again_at);
 	return at <= now ? 0 : (int)(at - now);
 }
 
 static int listen_on(struct service *s, int ms, struct error *err)
 {
-	const struct bridge_sink to = {.link = on_link, .entry = on_event, .arg = s};
+	const struct bridge_sink to = {
+		.link = on_link, .entry = on_event, .mode = on_mode, .arg = s};
 	struct pollfd p = {.fd = bridge_socket_fd(s->socket), .events = POLLIN};
 	int r = poll(&p, 1, ms);
 
@@ -519,29 +470,30 @@ static int listen_on(struct service *s, int ms, struct error *err)
 	return 0;
 }
 
-static int run(struct service *s, bool once, struct error *err)
+static int run(struct service *s, struct error *err)
 {
 	if (locate(s, err) < 0)
 		return error_code(err);
 	s->blind = true;
 	while (true) {
-		bool failed;
+		int r = catch_up(s, err);
 
-		if (catch_up(s, err) < 0)
-			return error_code(err);
-		failed = serve_all(s, err) < 0;
+		if (r < 0)
+			return r;
+		if (!s->blind)
+			r = serve_all(s, err);
 		tell_bounds(s);
-		if (once || s->h->dry_run)
-			return failed ? error_code(err) : 0;
+		if (s->once)
+			return s->blind ? error_code(err) : r;
 		error_clear(err);
-		if (listen_on(s, patience(s, failed), err) < 0)
+		if (listen_on(s, patience(s), err) < 0)
 			return error_code(err);
 	}
 }
 
 int fdb_service_run(struct hook *h, bool once, struct error *err)
 {
-	CLEANUP(service_close) struct service s = {.h = h};
+	CLEANUP(service_close) struct service s = {.h = h, .once = once || h->dry_run};
 	AUTO_CLOSE int lock = -1;
 
 	if (!h->dry_run) {
@@ -559,5 +511,5 @@ int fdb_service_run(struct hook *h, bool once, struct error *err)
 	}
 	if (bridge_socket_open(&s.socket, err) < 0)
 		return error_code(err);
-	return run(&s, once, err);
+	return run(&s, err);
 }

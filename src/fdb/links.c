@@ -6,27 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/sorted.h"
+
 void links_free(struct links *l)
 {
 	free(l->list);
 	*l = (struct links){0};
 }
 
+static int compare(const void *item, const void *ifindex)
+{
+	const struct link_info *l = item;
+	const int *key = ifindex;
+
+	return (l->ifindex > *key) - (l->ifindex < *key);
+}
+
 /* Where it is, or where it would stand. */
 static size_t place(const struct links *l, int ifindex)
 {
-	size_t low = 0;
-	size_t high = l->n;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (l->list[mid].ifindex < ifindex)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return sorted_place(l->list, l->n, sizeof(*l->list), &ifindex, compare);
 }
 
 static bool is_at(const struct links *l, size_t i, int ifindex)
@@ -44,6 +43,7 @@ const struct link_info *links_find(const struct links *l, int ifindex)
 static bool same(const struct link_info *a, const struct link_info *b)
 {
 	return a->kind == b->kind && a->master == b->master && a->lower == b->lower &&
+	       a->represents_vf == b->represents_vf && !pci_addr_cmp(&a->device, &b->device) &&
 	       !strcmp(a->name, b->name) && !memcmp(a->mac, b->mac, 6);
 }
 
@@ -58,14 +58,10 @@ int links_put(struct links *l, const struct link_info *info)
 		l->list[i] = *info;
 		return is_new;
 	}
-	if (l->n == l->room) {
-		more = reallocarray(l->list, l->room ? l->room * 2 : 32, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		l->list = more;
-		l->room = l->room ? l->room * 2 : 32;
-	}
-	memmove(&l->list[i + 1], &l->list[i], (l->n - i) * sizeof(*l->list));
+	more = sorted_open(l->list, l->n, &l->room, sizeof(*l->list), i);
+	if (!more)
+		return -ENOMEM;
+	l->list = more;
 	l->list[i] = *info;
 	l->n++;
 	return 1;
@@ -77,9 +73,17 @@ bool links_drop(struct links *l, int ifindex)
 
 	if (!is_at(l, i, ifindex))
 		return false;
-	l->n--;
-	memmove(&l->list[i], &l->list[i + 1], (l->n - i) * sizeof(*l->list));
+	sorted_close(l->list, l->n--, sizeof(*l->list), i);
 	return true;
+}
+
+bool links_represent(const struct links *l, const struct pci_addr *pf)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->list[i].represents_vf && !pci_addr_cmp(&l->list[i].device, pf))
+			return true;
+	}
+	return false;
 }
 
 /* --- What stands above a PF --- */

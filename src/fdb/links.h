@@ -19,6 +19,7 @@ struct links {
 	size_t room;
 };
 
+/* Free what it owns, and leave it empty. */
 void links_free(struct links *l);
 /* NULL: there is none of that number. Owned by l, until the next change of it. */
 const struct link_info *links_find(const struct links *l, int ifindex);
@@ -26,6 +27,13 @@ const struct link_info *links_find(const struct links *l, int ifindex);
 int links_put(struct links *l, const struct link_info *info);
 /* False: it was not there. */
 bool links_drop(struct links *l, int ifindex);
+
+/*
+ * Are there interfaces that stand for VFs of this card's function (representors)? Then it is in
+ * switchdev mode. A phys_switch_id alone says nothing: mlx5_core shows one in legacy mode as well
+ * (en/devlink: mlx5e_devlink_get_port_parent_id).
+ */
+bool links_represent(const struct links *l, const struct pci_addr *pf);
 
 /* What an interface is to one PF. */
 enum side {
@@ -47,7 +55,8 @@ enum side {
  */
 int links_sides(const struct links *l, int pf, enum side **sides, bool **host);
 
-/* sides as links_sides() gave them: that of one interface. */
+/* sides as links_sides() gave them: that of one interface; SIDE_NONE if l has none of that number.
+ */
 enum side side_of(const struct links *l, const enum side *sides, int ifindex);
 
 #endif

@@ -15,6 +15,9 @@
 #define TELL_EACH 4
 /* A card that says "full" for another number each time is not asked for ever. */
 #define ROUNDS 4
+/* After a failure, and twice as long after each that follows, up to a minute or so. */
+#define AGAIN_MS     5000LL
+#define AGAIN_DOUBLE 4
 
 static size_t count_refused(const struct fdb_note *n)
 {
@@ -110,6 +113,7 @@ static int keep_vf_macs(struct served_pf *pf, const struct pf_link *l)
 static int read_vfs(struct hook *h, struct served_pf *pf, struct error *err)
 {
 	CLEANUP(pf_link_free) struct pf_link l = {0};
+	const size_t n_before = pf->n_vfs;
 	struct mac_set now = {0};
 	bool same;
 	int r;
@@ -126,9 +130,43 @@ static int read_vfs(struct hook *h, struct served_pf *pf, struct error *err)
 		}
 	}
 	same = now.n == pf->vfs.n && (!now.n || !memcmp(now.list, pf->vfs.list, now.n * 6));
+	/* What VFs do not take of the card's table is for others (igb: one entry a VF; ixgbe: one
+	 * an address). */
+	if (pf->n_vfs != n_before || now.n < pf->vfs.n)
+		pf->most = 0;
 	mac_set_free(&pf->vfs);
 	pf->vfs = now;
 	return !same;
+}
+
+/* --- Left alone --- */
+
+static enum alone why_alone(const struct served_pf *pf, const struct links *links)
+{
+	if (links_represent(links, &pf->addr))
+		return ALONE_SWITCHDEV;
+	return pf->vepa ? ALONE_VEPA : ALONE_NOT;
+}
+
+/* Once, and again when it is another reason, or over. */
+static void tell_alone(struct served_pf *pf, const struct links *links)
+{
+	enum alone why =
+		pf->wanted && served_pf_has_bridge(pf, links) ? why_alone(pf, links) : ALONE_NOT;
+
+	if (why == pf->told_alone)
+		return;
+	if (why == ALONE_SWITCHDEV)
+		say("PF %s is in switchdev mode: its filter is left alone, since its VFs reach a "
+		    "bridge by their representors, once those are ports of it",
+		    pf->name);
+	else if (why == ALONE_VEPA)
+		say("PF %s has hwmode vepa: its filter is left alone, since the switch outside "
+		    "sends back what is for others on the card",
+		    pf->name);
+	else if (pf->wanted)
+		say("PF %s: its filter is kept again", pf->name);
+	pf->told_alone = why;
 }
 
 /* --- A plan --- */
@@ -144,6 +182,7 @@ static int plan(const struct served_pf *pf, const struct surroundings *around, s
 		.macs = around->macs,
 		.configured = around->configured,
 		.wanted = pf->wanted && served_pf_has_bridge(pf, around->links),
+		.alone = why_alone(pf, around->links) != ALONE_NOT,
 		.vfs = &pf->vfs,
 		.card = &pf->card,
 		.note = &pf->note,
@@ -205,42 +244,41 @@ static void tell_room(struct served_pf *pf, const struct fdb_plan *p, bool dry)
 
 /* --- Doing it --- */
 
-/* Before the card is touched: what is ours then, and what still is, until it has been taken out. */
-static int note_before(struct hook *h, const struct served_pf *pf, struct fdb_plan *p,
-		       struct error *err)
+static bool adds_any(const struct fdb_plan *p)
 {
-	struct fdb_note n = p->after;
+	for (size_t i = 0; i < p->n_changes; i++) {
+		if (p->changes[i].add)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is ours once all is done, and what still is until it has been taken out: as it stands in the
+ * file before anything is put into the card.
+ */
+static int note_before(struct hook *h, const struct served_pf *pf, const struct fdb_plan *p,
+		       struct fdb_note *out, struct error *err)
+{
 	int r = 0;
 
-	n.macs = NULL;
-	n.n = n.room = 0;
+	*out = p->after;
+	out->macs = NULL;
+	out->n = out->room = 0;
 	for (size_t i = 0; i < p->after.n && !r; i++)
-		r = fdb_note_put(&n, &p->after.macs[i]);
+		r = fdb_note_put(out, &p->after.macs[i]);
 	for (size_t i = 0; i < p->n_changes && !r; i++) {
 		const struct fdb_noted *m = fdb_note_find(&pf->note, p->changes[i].mac);
 
 		if (!p->changes[i].add && m)
-			r = fdb_note_put(&n, m);
+			r = fdb_note_put(out, m);
 	}
-	r = r < 0 ? fail(err, ENOMEM, "out of memory") : fdb_note_write(h->root, &n, err);
-	fdb_note_free(&n);
-	return r;
+	return r < 0 ? fail(err, ENOMEM, "out of memory") : fdb_note_write(h->root, out, err);
 }
 
 static bool is_full(int r)
 {
 	return r == -ENOMEM || r == -ENOSPC || r == -E2BIG;
-}
-
-/* Out of the note: it is not in the card, or not by us. */
-static void forget(struct fdb_note *n, const uint8_t mac[6])
-{
-	struct fdb_noted *m = fdb_note_find(n, mac);
-
-	if (!m)
-		return;
-	memmove(m, m + 1, (size_t)(n->macs + n->n - (m + 1)) * sizeof(*m));
-	n->n--;
 }
 
 static int take_out(struct served_pf *pf, const struct surroundings *around,
@@ -257,8 +295,13 @@ static int take_out(struct served_pf *pf, const struct surroundings *around,
 	/* It stays ours. */
 	if (m && fdb_note_put(&p->after, m) < 0)
 		return fail(err, ENOMEM, "out of memory");
-	return fail_errno(err, -r, "PF %s: %s cannot be taken out of its filter", pf->name,
-			  mac_format(c->mac, mac));
+	mac_format(c->mac, mac);
+	return fail_errno(
+		err, -r,
+		"PF %s: %s cannot be taken out of its filter, and until it is, guests on "
+		"VFs reach it here or nowhere; it is tried again; by hand: bridge fdb del "
+		"%s dev %s self",
+		pf->name, mac, mac, pf->name);
 }
 
 /* 1: the card is full. */
@@ -270,13 +313,17 @@ static int let_in(struct served_pf *pf, const struct surroundings *around,
 
 	if (!r || r == -EEXIST) {
 		if (r)
-			forget(&p->after, c->mac);
+			fdb_note_drop(&p->after, c->mac);
 		return mac_set_add(&pf->card, c->mac) < 0 ? fail(err, ENOMEM, "out of memory") : 0;
 	}
-	forget(&p->after, c->mac);
+	fdb_note_drop(&p->after, c->mac);
 	if (is_full(r))
 		return 1;
-	return fail_errno(err, -r, "PF %s: %s cannot be let in", pf->name, mac_format(c->mac, mac));
+	mac_format(c->mac, mac);
+	return fail_errno(err, -r,
+			  "PF %s: %s cannot be let in, and until it is, guests on VFs cannot reach "
+			  "it; it is tried again; by hand: bridge fdb add %s dev %s self permanent",
+			  pf->name, mac, mac, pf->name);
 }
 
 /* All of it, or as far as it goes; *full: the card has no room for the rest. */
@@ -294,7 +341,7 @@ static int carry_out(struct served_pf *pf, const struct surroundings *around, st
 		if (!c->add)
 			done = take_out(pf, around, c, p, &why);
 		else if (*full || r < 0)
-			forget(&p->after, c->mac);
+			fdb_note_drop(&p->after, c->mac);
 		else
 			done = let_in(pf, around, c, p, &why);
 		*full = *full || done > 0;
@@ -316,7 +363,7 @@ static void leave_additions(struct fdb_plan *p)
 
 	for (size_t i = 0; i < p->n_changes; i++) {
 		if (p->changes[i].add)
-			forget(&p->after, p->changes[i].mac);
+			fdb_note_drop(&p->after, p->changes[i].mac);
 		else
 			p->changes[kept++] = p->changes[i];
 	}
@@ -337,11 +384,64 @@ static bool same_note(const struct fdb_note *a, const struct fdb_note *b)
 		return false;
 	for (size_t i = 0; i < a->n; i++) {
 		if (memcmp(a->macs[i].mac, b->macs[i].mac, 6) != 0 ||
-		    a->macs[i].place != b->macs[i].place ||
+		    a->macs[i].place != b->macs[i].place || a->macs[i].fixed != b->macs[i].fixed ||
 		    strcmp(a->macs[i].port, b->macs[i].port) != 0)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * A plan that holds as of now. Who is to be added must be no VF's: a VF's guest may have chosen its
+ * MAC itself. *blocked: nobody can tell, and why.
+ */
+static int plan_now(struct hook *h, struct served_pf *pf, const struct surroundings *around,
+		    struct fdb_plan *p, struct error *blocked, struct error *err)
+{
+	int r = plan(pf, around, p, err);
+
+	if (r < 0 || (!pf->vfs_stale && !adds_any(p)))
+		return r;
+	r = read_vfs(h, pf, blocked);
+	pf->vfs_stale = r < 0;
+	if (r <= 0)
+		return 0;
+	fdb_plan_free(p);
+	return plan(pf, around, p, err);
+}
+
+/* What has become of the plan, into the file, if that does not say so already. */
+static int note_after(struct hook *h, struct served_pf *pf, struct fdb_plan *p,
+		      const struct fdb_note *written, struct error *err)
+{
+	keep_note(pf, p);
+	if (written && same_note(written, &pf->note))
+		return 0;
+	pf->unwritten = fdb_note_write(h->root, &pf->note, err) < 0;
+	return pf->unwritten ? error_code(err) : 0;
+}
+
+/* The card first, as far as it goes, then the note: 1 if the card was full before the end. */
+static int carry_out_noted(struct hook *h, struct served_pf *pf, const struct surroundings *around,
+			   struct fdb_plan *p, struct error *blocked, struct error *err)
+{
+	CLEANUP(fdb_note_free) struct fdb_note before = {0};
+	const bool adds = adds_any(p);
+	struct error note_err = ERROR_INIT;
+	bool full = false;
+	int r;
+
+	if (adds && note_before(h, pf, p, &before, blocked) < 0)
+		leave_additions(p);
+	r = carry_out(pf, around, p, &full, err);
+	if (full)
+		p->after.most = pf->most = pf->card.n;
+	if (!full && !blocked->code)
+		tell_room(pf, p, false);
+	tell_all(pf, around, p, false);
+	if (note_after(h, pf, p, adds && !blocked->code ? &before : NULL, &note_err) < 0 && !r)
+		return fail(err, note_err.code, "%s", note_err.text);
+	return r < 0 ? r : full;
 }
 
 /* One plan: 1 if the card turned out to be full before its end. */
@@ -349,69 +449,58 @@ static int serve_once(struct hook *h, struct served_pf *pf, const struct surroun
 		      struct error *err)
 {
 	CLEANUP(fdb_plan_free) struct fdb_plan p = {0};
-	struct error why = ERROR_INIT;
-	bool full = false;
-	bool noted;
-	int r = plan(pf, around, &p, err);
+	struct error blocked = ERROR_INIT;
+	int r = plan_now(h, pf, around, &p, &blocked, err);
 
 	if (r < 0)
 		return r;
 	memcpy(p.after.ifname, pf->name, sizeof(p.after.ifname));
+	if (blocked.code)
+		leave_additions(&p);
 	if (h->dry_run) {
 		tell_all(pf, around, &p, true);
 		tell_room(pf, &p, true);
-		return 0;
+	} else if (p.n_changes || pf->unwritten || !same_note(&pf->note, &p.after)) {
+		r = carry_out_noted(h, pf, around, &p, &blocked, err);
 	}
-	if (!p.n_changes && same_note(&pf->note, &p.after))
-		return 0;
-	noted = note_before(h, pf, &p, &why) >= 0;
-	if (!noted)
-		leave_additions(&p);
-	r = carry_out(pf, around, &p, &full, err);
-	if (full)
-		pf->most = pf->card.n;
-	p.after.most = pf->most;
-	if (!full)
-		tell_room(pf, &p, false);
-	tell_all(pf, around, &p, false);
-	keep_note(pf, &p);
-	if (!noted && !r)
-		return fail(err, why.code, "PF %s: nothing new is let in: %s", pf->name, why.text);
-	if (fdb_note_write(h->root, &pf->note, r < 0 ? NULL : err) < 0 && !r)
-		return error_code(err);
-	return r < 0 ? r : full;
+	if (blocked.code && r >= 0)
+		return fail(err, blocked.code, "PF %s: nothing new is let in: %s", pf->name,
+			    blocked.text);
+	return r;
 }
 
-/* Who is to be added must be no VF's, as of now: a VF's guest may have chosen its MAC itself. */
-static int renew_vfs(struct hook *h, struct served_pf *pf, const struct surroundings *around,
-		     struct error *err)
+bool served_pf_is_due(const struct served_pf *pf, long long now)
 {
-	CLEANUP(fdb_plan_free) struct fdb_plan p = {0};
-	bool adds = pf->vfs_stale;
-	int r = plan(pf, around, &p, err);
+	return pf->dirty || (pf->again_at && now >= pf->again_at);
+}
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < p.n_changes; i++)
-		adds = adds || p.changes[i].add;
-	r = adds ? read_vfs(h, pf, err) : 0;
-	pf->vfs_stale = r < 0;
-	return r < 0 ? r : 0;
+/* What came of it, for the next time; a failure is told if it is not the one that was told last. */
+static void conclude(struct served_pf *pf, const struct error *why)
+{
+	pf->dirty = false;
+	if (!why->code) {
+		pf->failures = 0;
+		pf->again_at = 0;
+		error_clear(&pf->told);
+		return;
+	}
+	pf->again_at = clock_ms() + (AGAIN_MS << pf->failures);
+	pf->failures += pf->failures < AGAIN_DOUBLE;
+	if (strcmp(pf->told.text, why->text) != 0)
+		complain("%s", why->text);
+	pf->told = *why;
 }
 
 int served_pf_serve(struct hook *h, struct served_pf *pf, const struct surroundings *around,
 		    struct error *err)
 {
-	int r = 1;
+	struct error why = ERROR_INIT;
+	int r = pf->ifindex ? 1 : 0;
 
-	if (!pf->ifindex) {
-		pf->dirty = false;
-		return 0;
-	}
-	if (renew_vfs(h, pf, around, err) < 0)
-		return error_code(err);
+	if (pf->ifindex)
+		tell_alone(pf, around->links);
 	for (int round = 0; round < ROUNDS && r > 0; round++)
-		r = serve_once(h, pf, around, err);
-	pf->dirty = r < 0;
-	return r < 0 ? r : 0;
+		r = serve_once(h, pf, around, &why);
+	conclude(pf, &why);
+	return r < 0 ? fail(err, why.code, "%s", why.text) : 0;
 }

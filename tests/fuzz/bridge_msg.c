@@ -11,6 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct nlmsghdr *h = (struct nlmsghdr *)copy;
 	struct link_info l;
 	struct fdb_entry e;
+	int ifindex;
+	bool vepa;
 
 	if (size < sizeof(*h))
 		return 0;
@@ -20,5 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		NEED(l.ifindex > 0 && memchr(l.name, '\0', sizeof(l.name)));
 	if (!fdb_msg_read(h, &e))
 		NEED(e.ifindex > 0 && !(e.mac[0] & 1));
+	if (!bridge_mode_read(h, &ifindex, &vepa))
+		NEED(ifindex > 0);
 	return 0;
 }
