@@ -449,7 +449,8 @@ static int patience(struct service *s)
 	}
 	sooner(&at, next);
 	sooner(&at, s->blind ? s->look_at : s->macs.look_again);
-	for (size_t i = 0; i < s->pfs.n; i++)
+	/* Nothing is tried before there was a look. */
+	for (size_t i = 0; i < s->pfs.n && !s->blind; i++)
 		sooner(&at, s->pfs.list[i].again_at);
 	return at <= now ? 0 : (int)(at - now);
 }

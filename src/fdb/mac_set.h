@@ -16,6 +16,7 @@ struct mac_set {
 
 /* Free what it owns, and leave it empty. */
 void mac_set_free(struct mac_set *s);
+/* Is it in it? */
 bool mac_set_has(const struct mac_set *s, const uint8_t mac[6]);
 /* 1: it is new in it, 0: it was there; -ENOMEM. */
 int mac_set_add(struct mac_set *s, const uint8_t mac[6]);

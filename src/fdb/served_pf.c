@@ -439,7 +439,8 @@ static int carry_out_noted(struct hook *h, struct served_pf *pf, const struct su
 	if (!full && !blocked->code)
 		tell_room(pf, p, false);
 	tell_all(pf, around, p, false);
-	if (note_after(h, pf, p, adds && !blocked->code ? &before : NULL, &note_err) < 0 && !r)
+	if (note_after(h, pf, p, adds && !blocked->code ? &before : NULL, &note_err) < 0 && !r &&
+	    !blocked->code)
 		return fail(err, note_err.code, "%s", note_err.text);
 	return r < 0 ? r : full;
 }

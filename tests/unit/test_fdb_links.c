@@ -200,12 +200,38 @@ static void test_put_and_drop(void **state)
 	end(&w);
 }
 
+/* Whose VFs have representors is in switchdev mode, as soon as one of them is there. */
+static void test_represent(void **state)
+{
+	const struct pci_addr pf = addr_of("0000:01:00.0");
+	const struct pci_addr other = addr_of("0000:01:00.1");
+	struct link_info rep = {.ifindex = 20, .name = "rep", .device = other};
+	struct world w = {0};
+
+	(void)state;
+	put(&w, 1, LINK_OTHER, 10, 0);
+	assert_int_equal(links_put(&w.links, &rep), 1);
+	assert_false(links_represent(&w.links, &other));
+	rep.represents_vf = true;
+	assert_int_equal(links_put(&w.links, &rep), 1);
+	assert_int_equal(links_put(&w.links, &rep), 0);
+	assert_true(links_represent(&w.links, &other));
+	assert_false(links_represent(&w.links, &pf));
+	rep.device = pf;
+	assert_int_equal(links_put(&w.links, &rep), 1);
+	assert_true(links_represent(&w.links, &pf));
+	assert_true(links_drop(&w.links, 20));
+	assert_false(links_represent(&w.links, &pf));
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_straight), cmocka_unit_test(test_vlan_and_bond),
-		cmocka_unit_test(test_stacked),	 cmocka_unit_test(test_over_veth),
-		cmocka_unit_test(test_loops),	 cmocka_unit_test(test_put_and_drop),
+		cmocka_unit_test(test_straight),     cmocka_unit_test(test_vlan_and_bond),
+		cmocka_unit_test(test_stacked),	     cmocka_unit_test(test_over_veth),
+		cmocka_unit_test(test_loops),	     cmocka_unit_test(test_represent),
+		cmocka_unit_test(test_put_and_drop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

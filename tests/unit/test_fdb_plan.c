@@ -19,6 +19,7 @@ struct world {
 	struct fdb_note note;
 	size_t most;
 	bool wanted;
+	bool alone;
 };
 
 static const uint8_t *mac_of(unsigned n, uint8_t mac[6])
@@ -76,6 +77,7 @@ static void plan(const struct world *w, struct fdb_plan *p)
 			      .macs = &w->macs,
 			      .configured = &w->configured,
 			      .wanted = w->wanted,
+			      .alone = w->alone,
 			      .vfs = &w->vfs,
 			      .card = &w->card,
 			      .note = &w->note,
@@ -228,6 +230,159 @@ static void test_others_and_off(void **state)
 	world_free(&w);
 }
 
+static void forget(struct world *w, unsigned n, int port, long long now)
+{
+	struct fdb_entry e = {.ifindex = port};
+
+	mac_of(n, e.mac);
+	assert_true(macs_forgotten(&w->macs, &e, BRIDGE, now));
+}
+
+/* The only change of the next plan, which is carried out: its why. */
+static enum fdb_why only_change(struct world *w, unsigned n, bool add)
+{
+	struct fdb_plan p;
+	enum fdb_why why;
+	uint8_t mac[6];
+
+	plan(w, &p);
+	assert_int_equal(p.n_changes, 1);
+	assert_memory_equal(p.changes[0].mac, mac_of(n, mac), 6);
+	assert_int_equal(p.changes[0].add, add);
+	why = p.changes[0].why;
+	apply(w, &p, 1);
+	fdb_plan_free(&p);
+	return why;
+}
+
+static void no_change(struct world *w)
+{
+	struct fdb_plan p;
+
+	plan(w, &p);
+	assert_int_equal(p.n_changes, 0);
+	apply(w, &p, 0);
+	fdb_plan_free(&p);
+}
+
+/* From one port to another nothing changes in the card, and the note says where. */
+static void test_moves(void **state)
+{
+	struct world w;
+	uint8_t mac[6];
+
+	(void)state;
+	world_make(&w);
+	hear(&w, 1, TAP, 0, FDB_LEARNED);
+	serve(&w);
+	assert_string_equal(fdb_note_find(&w.note, mac_of(1, mac))->port, "if3");
+	hear(&w, 1, TAP2, 0, FDB_LEARNED);
+	no_change(&w);
+	assert_string_equal(fdb_note_find(&w.note, mac_of(1, mac))->port, "if4");
+	/* To the wire, and back. */
+	hear(&w, 1, PF, 0, FDB_LEARNED);
+	assert_int_equal(only_change(&w, 1, false), FDB_AT_WIRE);
+	hear(&w, 1, TAP, 0, FDB_LEARNED);
+	assert_int_equal(only_change(&w, 1, true), FDB_HEARD);
+	/* On and on. */
+	for (unsigned i = 0; i < 2 * MACS_MOVES; i++)
+		hear(&w, 1, i & 1 ? TAP : PF, 0, FDB_LEARNED);
+	assert_int_equal(only_change(&w, 1, false), FDB_WANDERS);
+	no_change(&w);
+	/* One that PVE knows is not taken out so easily, but for the wire. */
+	add_mac(&w.configured, 1);
+	assert_int_equal(only_change(&w, 1, true), FDB_CONFIGURED);
+	hear(&w, 1, PF, 0, FDB_LEARNED);
+	assert_int_equal(only_change(&w, 1, false), FDB_AT_WIRE);
+	/* The bridge has forgotten that it was there: nobody has it. */
+	forget(&w, 1, PF, 3000);
+	no_change(&w);
+	world_free(&w);
+}
+
+static void test_goes(void **state)
+{
+	struct world w;
+	uint8_t mac[6];
+
+	(void)state;
+	world_make(&w);
+	hear(&w, 1, TAP, 0, FDB_STATIC);
+	hear(&w, 2, TAP, 0, FDB_LEARNED);
+	serve(&w);
+	assert_true(fdb_note_find(&w.note, mac_of(1, mac))->fixed);
+	assert_false(fdb_note_find(&w.note, mac_of(2, mac))->fixed);
+	/* Put there by somebody and taken away: out at once. Learned: it may be silent. */
+	forget(&w, 1, TAP, 1500);
+	assert_int_equal(only_change(&w, 1, false), FDB_GONE);
+	forget(&w, 2, TAP, 1500);
+	no_change(&w);
+	assert_true(in_card(&w, 2));
+	add_mac(&w.vfs, 2);
+	assert_int_equal(only_change(&w, 2, false), FDB_OF_VF);
+	mac_set_drop(&w.vfs, mac_of(2, mac));
+	assert_int_equal(only_change(&w, 2, true), FDB_QUIET);
+	assert_true(macs_port_gone(&w.macs, TAP));
+	assert_int_equal(only_change(&w, 2, false), FDB_GONE);
+	world_free(&w);
+}
+
+/* Host's, configured, learned, quiet; and of equals the older. */
+static void test_order(void **state)
+{
+	struct world w;
+	uint8_t mac[6];
+
+	(void)state;
+	world_make(&w);
+	w.most = 1;
+	add_mac(&w.configured, 4);
+	for (unsigned n = 1; n <= 5; n++) {
+		hear(&w, n, TAP, 0, FDB_LEARNED);
+		w.macs.list[n - 1].since = 1000 - (time_t)n;
+	}
+	forget(&w, 5, TAP, 1500);
+	serve(&w);
+	assert_true(w.card.n == 1 && in_card(&w, 0xff00 + BRIDGE));
+	w.most = 2;
+	assert_int_equal(only_change(&w, 4, true), FDB_CONFIGURED);
+	w.most = 3;
+	assert_int_equal(only_change(&w, 3, true), FDB_HEARD);
+	w.most = 4;
+	assert_int_equal(only_change(&w, 2, true), FDB_HEARD);
+	w.most = 5;
+	assert_int_equal(only_change(&w, 1, true), FDB_HEARD);
+	assert_int_equal(fdb_note_find(&w.note, mac_of(5, mac))->place, FDB_REFUSED);
+	w.most = 6;
+	assert_int_equal(only_change(&w, 5, true), FDB_QUIET);
+	/* A quiet one goes for one that speaks. */
+	forget(&w, 1, TAP, 1500);
+	hear(&w, 6, TAP2, 0, FDB_LEARNED);
+	serve(&w);
+	assert_true(in_card(&w, 6));
+	assert_int_equal(in_card(&w, 1) + in_card(&w, 5), 1);
+	world_free(&w);
+}
+
+static void test_alone(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_make(&w);
+	add_mac(&w.card, 7);
+	hear(&w, 1, TAP, 0, FDB_LEARNED);
+	serve(&w);
+	w.alone = true;
+	serve(&w);
+	assert_true(w.card.n == 1 && in_card(&w, 7));
+	assert_int_equal(w.note.n, 0);
+	w.alone = false;
+	serve(&w);
+	assert_true(in_card(&w, 1));
+	world_free(&w);
+}
+
 /* --- Many worlds --- */
 
 static unsigned draw(unsigned *seed, unsigned below)
@@ -340,7 +495,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sides),  cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_full),   cmocka_unit_test(test_others_and_off),
-		cmocka_unit_test(test_worlds),
+		cmocka_unit_test(test_worlds), cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_goes),   cmocka_unit_test(test_order),
+		cmocka_unit_test(test_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ struct bridge_socket {
 };
 
 static struct {
+	int root;
 	int pf;
 	struct link_info links[8];
 	size_t n_links;
@@ -36,6 +37,7 @@ static struct {
 	unsigned adds;	    /* additions that it was asked for */
 	unsigned looks;	    /* looks that it was asked for */
 	unsigned look_ends; /* so many of them, from the first on, are interrupted */
+	unsigned unnoted;   /* additions of what was in no note of the disk */
 	unsigned steps;
 	int (*step)(unsigned n, const struct bridge_sink *to);
 } node;
@@ -107,6 +109,14 @@ static size_t filter_has(void)
 	return n;
 }
 
+static bool is_noted(const uint8_t mac[6])
+{
+	AUTO_FREE char *note = tree_read(node.root, NOTE);
+	char text[MAC_LEN];
+
+	return note && strstr(note, mac_format(mac, text));
+}
+
 int bridge_fdb_set(struct bridge_socket *s, int ifindex, const uint8_t mac[6], bool add)
 {
 	struct fdb_entry *e = entry_of(ifindex, mac, true);
@@ -114,6 +124,7 @@ int bridge_fdb_set(struct bridge_socket *s, int ifindex, const uint8_t mac[6], b
 	(void)s;
 	assert_int_equal(ifindex, node.pf);
 	node.adds += add;
+	node.unnoted += add && !is_noted(mac);
 	if (add && e)
 		return -EEXIST;
 	if (!add && !e)
@@ -171,6 +182,7 @@ static void node_make(const struct tree *t)
 	unsigned long long index;
 
 	memset(&node, 0, sizeof(node));
+	node.root = t->root;
 	assert_true(attr_read_u64(t->root, "sys/class/net/enp6s0f0/ifindex", 800, &index) >= 0);
 	node.pf = (int)index;
 	node.links[node.n_links++] = link_of(node.pf, "enp6s0f0", LINK_OTHER, BRIDGE);
@@ -207,6 +219,7 @@ static int run(const struct tree *t, bool once, bool dry_run, struct error *err)
 	dup2(errors, STDERR_FILENO);
 	n = pread(fd, said, sizeof(said) - 1, 0);
 	said[n > 0 ? n : 0] = '\0';
+	assert_int_equal(node.unnoted, 0);
 	close(out);
 	close(errors);
 	close(fd);
@@ -445,13 +458,73 @@ static void test_static_removed(void **state)
 	assert_true(is_in(2));
 }
 
+/* --- The note --- */
+
+/* A folder where the note is to be. */
+static int note_in_the_way(unsigned n, const struct bridge_sink *to)
+{
+	struct fdb_entry e = heard(1, node.pf);
+
+	if (!n) {
+		assert_int_equal(unlinkat(node.root, NOTE, 0), 0);
+		assert_int_equal(mkdirat(node.root, NOTE, 0755), 0);
+	} else if (n == 1) {
+		e = heard(2, TAP);
+	} else if (n == 2) {
+		assert_int_equal(unlinkat(node.root, NOTE, AT_REMOVEDIR), 0);
+		e = heard(3, TAP);
+	}
+	return n < 4 ? to->entry(to->arg, &e, false) : -ECANCELED;
+}
+
+/* What cannot be noted is not let in; what is to go goes; and it is noted once it can be. */
+static void test_note_later(void **state)
+{
+	const struct tree *t = *state;
+
+	node_make(t);
+	put_entry(heard(1, TAP));
+	put_entry(heard(4, TAP));
+	run_steps(t, note_in_the_way);
+	assert_false(is_in(1));
+	assert_true(is_in(2) && is_in(3) && is_in(4));
+	assert_false(is_noted(mac_of(1)));
+	assert_true(is_noted(mac_of(2)) && is_noted(mac_of(3)) && is_noted(mac_of(4)));
+	assert_int_equal(times_said("nothing new is let in"), 1);
+}
+
+static int goes_unnoted(unsigned n, const struct bridge_sink *to)
+{
+	if (!n)
+		return note_in_the_way(0, to);
+	if (n > 1)
+		return -ECANCELED;
+	assert_int_equal(unlinkat(node.root, NOTE, AT_REMOVEDIR), 0);
+	return to->link(to->arg, &node.links[0], false);
+}
+
+/* Taken out, and the note could not be written: it is, with the next event that touches the PF. */
+static void test_note_after(void **state)
+{
+	const struct tree *t = *state;
+
+	node_make(t);
+	put_entry(heard(1, TAP));
+	put_entry(heard(4, TAP));
+	run_steps(t, goes_unnoted);
+	assert_false(is_in(1));
+	assert_int_equal(times_said("02:aa:00:00:00:01 taken out"), 1);
+	assert_true(is_noted(mac_of(4)) && !is_noted(mac_of(1)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		nic_test(test_once),	nic_test(test_switchdev),
-		nic_test(test_vepa),	nic_test(test_vfs_unknown),
-		nic_test(test_refused), nic_test(test_look_interrupted),
-		nic_test(test_full),	nic_test(test_static_removed),
+		nic_test(test_once),	   nic_test(test_switchdev),
+		nic_test(test_vepa),	   nic_test(test_vfs_unknown),
+		nic_test(test_refused),	   nic_test(test_look_interrupted),
+		nic_test(test_full),	   nic_test(test_static_removed),
+		nic_test(test_note_later), nic_test(test_note_after),
 	};
 
 	return cmocka_run_group_tests(tests, tree_group_setup, tree_group_teardown);
