@@ -13,12 +13,13 @@
 #include "pveapi/storage.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/host/unit_file.h"
+#include "src/port/config.h"
 #include "src/port/context.h"
 
 /* What the snippet leads to; in older versions to a person's program, which runs the phases too. */
 #define PROGRAM	    "usr/lib/vfhook/hook"
 #define OLD_PROGRAM "usr/sbin/vfhook"
-#define SYSTEMD_DIR "etc/systemd/system"
 
 /* --- The snippet --- */
 
@@ -132,27 +133,44 @@ void check_snippet(struct hook *h, struct report *r)
 
 /* --- systemd --- */
 
-/* A unit is enabled if some <target>.wants or .requires has it (systemctl(1), enable). */
-static bool is_enabled(int root, const char *unit)
+/* Is there a pool whose PFs here are to have their filters kept? */
+static const struct pool *fdb_pool(const struct config *c, const char *node)
 {
-	AUTO_CLOSEDIR DIR *d = dir_open(root, SYSTEMD_DIR);
-	const struct dirent *e;
+	for (size_t i = 0; i < c->n_pools; i++) {
+		const struct pool *p = &c->pools[i];
 
-	while (d && (e = readdir(d))) {
-		const char *dot = strrchr(e->d_name, '.');
-		char path[NAME_MAX + 64];
-		struct stat st;
-
-		if (!dot || (strcmp(dot, ".wants") != 0 && strcmp(dot, ".requires") != 0))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", e->d_name, unit);
-		if (!fstatat(dirfd(d), path, &st, AT_SYMLINK_NOFOLLOW))
-			return true;
+		for (size_t k = 0; k < p->n_pfs && p->fdb && !p->bad; k++) {
+			if (!strcmp(p->pfs[k].node, node))
+				return p;
+		}
 	}
-	return false;
+	return NULL;
 }
 
-void check_boot_service(struct hook *h, struct report *r)
+static void check_fdb_service(struct hook *h, const struct config *c, struct report *r)
+{
+	const struct pool *p = fdb_pool(c, h->node);
+
+	if (!p)
+		return;
+	if (!unit_is_there(h->root, FDB_UNIT))
+		report_add(r, CHECK_WARN, "boot-service", "",
+			   "install vfhook again, as it was installed: ./install.sh, or apt-get "
+			   "install --reinstall vfhook",
+			   FDB_UNIT " is not installed, and pool '%s' says fdb on: guests on "
+				    "bridges and guests on its VFs may not reach each other",
+			   p->name);
+	else if (!unit_is_enabled(h->root, FDB_UNIT))
+		report_add(r, CHECK_WARN, "boot-service", "", "systemctl enable --now " FDB_UNIT,
+			   FDB_UNIT
+			   " is not enabled, and pool '%s' says fdb on: after a boot guests "
+			   "on bridges and guests on its VFs may not reach each other",
+			   p->name);
+	else
+		report_add(r, CHECK_PASS, "boot-service", "", "", FDB_UNIT " is enabled");
+}
+
+void check_boot_service(struct hook *h, const struct config *c, struct report *r)
 {
 	static const char *const units[] = {"vfhook-vfs.service", "vfhook-boot.service"};
 	size_t before = r->n;
@@ -161,11 +179,12 @@ void check_boot_service(struct hook *h, struct report *r)
 		char remedy[96];
 
 		snprintf(remedy, sizeof(remedy), "systemctl enable %s", units[i]);
-		if (!is_enabled(h->root, units[i]))
+		if (!unit_is_enabled(h->root, units[i]))
 			report_add(r, CHECK_WARN, "boot-service", "", remedy,
 				   "%s is not enabled: after a boot the VFs are not made, or "
 				   "mappings not brought up to date",
 				   units[i]);
 	}
 	pass_unless_worse(r, before, "boot-service", "%s and %s are enabled", units[0], units[1]);
+	check_fdb_service(h, c, r);
 }

@@ -26,6 +26,6 @@ void judge_snippets(const struct snippet_facts *s, size_t n, struct report *r);
 /* The same, gathered on this node. */
 void check_snippet(struct hook *h, struct report *r);
 /* Are the units installed, and does systemd run them at boot? */
-void check_boot_service(struct hook *h, struct report *r);
+void check_boot_service(struct hook *h, const struct config *c, struct report *r);
 
 #endif

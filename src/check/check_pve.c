@@ -209,7 +209,7 @@ void check_pve(struct hook *h, const struct config *c, struct report *r)
 	judge_quorum(&node, r);
 	judge_config(c, r);
 	check_snippet(h, r);
-	check_boot_service(h, r);
+	check_boot_service(h, c, r);
 	if (guest_list(h->root, &guests, &n, &err) < 0)
 		report_add(r, CHECK_FAIL, "hookscript", "", "systemctl status pve-cluster", "%s",
 			   err.text);

@@ -8,10 +8,6 @@
 #include "src/check/pf_facts.h"
 #include "src/port/config.h"
 
-/* Its ports and addresses are no business of the kernel's bridge, which is what vfhook fdb follows.
- */
-#define OVS_NAME "Open vSwitch"
-
 /* Modes in which the switch sends a MAC's frames to any port of the bond, and not to the one that
  * the MAC was heard on: Documentation/networking/bonding.rst, "Switch Configuration". */
 static bool is_aggregate(const char *mode)
@@ -45,82 +41,99 @@ static void judge_bond(const struct pf_facts *f, const char *subject, struct rep
 			m->name, m->mode[0] ? m->mode : "mode not known");
 }
 
-/* Its pool says `fdb on`. */
-static void judge_kept_filter(const struct pf_facts *f, const char *bridge, const char *subject,
+/* Its pool says `fdb on`. bridges: those above it, in words. */
+static void judge_kept_filter(const struct pf_facts *f, const char *bridges, const char *subject,
 			      struct report *r)
 {
 	if (f->fdb.service == ANSWER_NO)
 		report_add(
 			r, CHECK_FAIL, "pf-fdb", subject,
 			"systemctl enable --now vfhook-fdb.service",
-			"it is a port of %s and pool '%s' says fdb on, but vfhook-fdb.service does "
-			"not run: guests on %s and guests with a VF of this PF may not reach each "
+			"it is below %s and pool '%s' says fdb on, but vfhook-fdb.service does not "
+			"run: guests there and guests with a VF of this PF may not reach each "
 			"other",
-			bridge, f->pool, bridge);
-	else if (f->fdb.refused)
+			bridges, f->pool);
+	else if (f->fdb.service == ANSWER_UNKNOWN)
+		report_add(
+			r, CHECK_WARN, "pf-fdb", subject,
+			"systemctl status vfhook-fdb; and if it does not run: systemctl start "
+			"vfhook-fdb",
+			"it is below %s and pool '%s' says fdb on, but it cannot be told whether "
+			"vfhook-fdb.service runs, without which guests there and guests with a VF "
+			"of this PF may not reach each other",
+			bridges, f->pool);
+	if (f->fdb.refused)
 		report_add(
 			r, CHECK_WARN, "pf-fdb", subject,
 			"vfhook fdb list; give guests that talk to each other VFs, or take another "
 			"PF for VFs",
 			"its filter has room for %zu addresses: %zu of guests on %s are not in, "
 			"and guests with a VF cannot reach them",
-			f->fdb.room, f->fdb.refused, bridge);
-	else
+			f->fdb.room, f->fdb.refused, bridges);
+	else if (f->fdb.service == ANSWER_YES)
 		report_add(r, CHECK_PASS, "pf-fdb", subject, "",
-			   "it is a port of %s: vfhook fdb lets in %zu addresses behind it", bridge,
+			   "it is below %s: vfhook fdb lets in %zu addresses behind it", bridges,
 			   f->fdb.in);
+	if (f->mac_sync)
+		report_add(r, CHECK_WARN, "pf-fdb", subject,
+			   "systemctl disable --now sriov-mac-sync.service, since vfhook-fdb does "
+			   "the same; or vfhook pool add --fdb off",
+			   "sriov-mac-sync.service runs as well: two tools keep one filter. vfhook "
+			   "leaves its entries alone, also when they are stale, and they count for "
+			   "the card's room");
 }
 
-static void judge_bridge(const struct pf_facts *f, const char *bridge, const char *subject,
-			 struct report *r)
+static void judge_open_filter(const struct pf_facts *f, const char *bridges, const char *subject,
+			      const char *remedy, struct report *r)
 {
-	bool followed = strcmp(bridge, OVS_NAME) != 0;
-	char remedy[300];
-
-	if (f->fdb.on && followed) {
-		judge_kept_filter(f, bridge, subject, r);
-		return;
-	}
-	if (f->pool && followed)
-		snprintf(remedy, sizeof(remedy), "vfhook pool add %s --pf %s --fdb on", f->pool,
-			 f->info.ifname);
-	else
-		snprintf(
-			remedy, sizeof(remedy),
-			"for each guest on %s that guests with a VF must reach, and for %s itself: "
-			"bridge fdb add <its MAC> dev %s self permanent; or give both a VF; or "
-			"another "
-			"PF for VFs",
-			bridge, bridge, f->info.ifname);
 	report_add(
 		r, CHECK_WARN, "pf-master", subject, remedy,
-		"it is a port of %s: guests on it and guests with a VF of this PF cannot talk to "
-		"each other (ARP gets through, nothing else): the card does not know the MACs "
-		"behind %s, and sends frames for them out of its port%s",
-		bridge, bridge,
+		"it is below %s: guests there and guests with a VF of this PF cannot talk to each "
+		"other (ARP gets through, nothing else): the card does not know the MACs behind "
+		"the bridge, and sends frames for them out of its port%s",
+		bridges,
 		f->mac_sync ? " (unless sriov-mac-sync.service, which runs, tells it)" : "");
+}
+
+static void judge_bridges(const struct pf_facts *f, const char *subject, struct report *r)
+{
+	char text[160];
+	char remedy[300];
+
+	/* That is told as it is, and has a switch of its own. */
+	if (f->switchdev)
+		return;
+	bridges_text(&f->bridges, text, sizeof(text));
+	if (f->bridges.n && f->fdb.on) {
+		judge_kept_filter(f, text, subject, r);
+	} else if (f->bridges.n) {
+		snprintf(remedy, sizeof(remedy), "vfhook pool add %s --pf %s --fdb on",
+			 f->pool ? f->pool : "<name>", f->info.ifname);
+		judge_open_filter(f, text, subject, remedy, r);
+	}
+	if (f->ovs.name[0]) {
+		snprintf(remedy, sizeof(remedy),
+			 "for each guest on " OVS_NAME " that guests with a VF must reach, and for "
+			 "the host's own interfaces there: bridge fdb add <its MAC> dev %s self "
+			 "permanent; or give both a VF; or another PF for VFs",
+			 f->info.ifname);
+		judge_open_filter(f, bridge_text(&f->ovs, text, sizeof(text)), subject, remedy, r);
+	}
+	if (f->bridges_unknown)
+		report_add(
+			r, CHECK_WARN, "pf-master", subject,
+			"vfhook check again; ls /sys/class/net/*/",
+			"not all that is above it can be read: there may be bridges whose guests "
+			"its VFs cannot reach");
 }
 
 static void judge_master(const struct pf_facts *f, const char *subject, struct report *r)
 {
 	const struct pf_master *m = &f->master;
 
-	switch (m->kind) {
-	case MASTER_NONE:
-		break;
-	case MASTER_BOND:
+	if (m->kind == MASTER_BOND)
 		judge_bond(f, subject, r);
-		if (m->bridge[0])
-			judge_bridge(f, strcmp(m->bridge, "ovs-system") != 0 ? m->bridge : OVS_NAME,
-				     subject, r);
-		break;
-	case MASTER_BRIDGE:
-		judge_bridge(f, m->name, subject, r);
-		break;
-	case MASTER_OVS:
-		judge_bridge(f, OVS_NAME, subject, r);
-		break;
-	case MASTER_OTHER:
+	else if (m->kind == MASTER_OTHER)
 		report_add(
 			r, CHECK_WARN, "pf-master", subject,
 			"teamdctl <team> state; runner activebackup is fine for VFs",
@@ -128,8 +141,6 @@ static void judge_master(const struct pf_facts *f, const char *subject, struct r
 			"or roundrobin, the switch sends frames for VFs to its other ports as "
 			"well, where they are lost",
 			m->name);
-		break;
-	}
 }
 
 /* "100-0, 101-0 and 3 more": the ports that want trust. False: none does. */
@@ -216,6 +227,7 @@ void judge_pf_use(const struct pf_facts *f, const char *subject, const struct po
 		  size_t n_ports, struct report *r)
 {
 	judge_master(f, subject, r);
+	judge_bridges(f, subject, r);
 	judge_trust(f, subject, ports, n_ports, r);
 	judge_veb(f, subject, ports, n_ports, r);
 }

@@ -177,11 +177,10 @@ static void read_bars(int root, struct pf_facts *f)
 }
 
 /*
- * In switchdev mode a PF has a representor for each VF, "pf0vf3" by its
- * phys_port_name. phys_switch_id alone says nothing: mlx5_core shows one in legacy
- * mode as well (en/devlink: mlx5e_devlink_get_port_parent_id).
+ * phys_switch_id alone says nothing: mlx5_core shows one in legacy mode as well (en/devlink:
+ * mlx5e_devlink_get_port_parent_id).
  */
-static bool read_switchdev(int root, const char *addr)
+bool pf_is_switchdev(int root, const char *addr)
 {
 	char path[PATH_MAX];
 	AUTO_CLOSEDIR DIR *d = NULL;
@@ -238,8 +237,6 @@ static void read_master(int root, const char *ifname, struct pf_master *m)
 	if (attr_read(root, path, m->mode, sizeof(m->mode)) < 0)
 		m->mode[0] = '\0';
 	m->mode[strcspn(m->mode, " ")] = '\0';
-	if (!master_of(root, m->name, m->bridge) || kind_of(root, m->bridge) == MASTER_OTHER)
-		m->bridge[0] = '\0';
 }
 
 /*
@@ -290,13 +287,15 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 	if (f->info.ifindex) {
 		read_link(h, id, f);
 		read_master(h->root, f->info.ifname, &f->master);
+		f->bridges_unknown =
+			bridges_above(h->root, f->info.ifname, &f->bridges, &f->ovs) < 0;
 		f->true_promisc = read_true_promisc(h, f);
 	}
 	f->autoprobe = attr_number(h->root, f->addr, "sriov_drivers_autoprobe");
 	read_vfs(h->root, id, f);
 	read_buses(h->root, &id->addr, f);
 	read_bars(h->root, f);
-	f->switchdev = read_switchdev(h->root, f->addr);
+	f->switchdev = pf_is_switchdev(h->root, f->addr);
 	if (pool)
 		fdb_report_read(h->root, pool, &id->addr, &f->fdb);
 	/* A unit has a cgroup while it runs. */

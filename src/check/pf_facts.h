@@ -3,6 +3,7 @@
 #ifndef VFHOOK_CHECK_PF_FACTS_H
 #define VFHOOK_CHECK_PF_FACTS_H
 
+#include "src/host/bridges_above.h"
 #include "src/host/host_facts.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
@@ -40,8 +41,7 @@ enum master_kind { MASTER_NONE, MASTER_BOND, MASTER_BRIDGE, MASTER_OVS, MASTER_O
 struct pf_master {
 	enum master_kind kind;
 	char name[IFNAME_LEN];
-	char mode[32];		 /* a bond's: "802.3ad" */
-	char bridge[IFNAME_LEN]; /* that the bond is a port of, or "" */
+	char mode[32]; /* a bond's: "802.3ad" */
 };
 
 struct pf_facts {
@@ -75,6 +75,9 @@ struct pf_facts {
 	bool bars_known;
 	bool switchdev;
 	struct pf_master master;
+	struct bridges_above bridges;
+	struct bridge_above ovs;  /* name "": it is not below Open vSwitch */
+	bool bridges_unknown;	  /* there may be more */
 	struct fdb_report fdb;	  /* how its filter is kept, for guests on bridges over it */
 	bool mac_sync;		  /* another one's service does so (sriov-mac-sync) */
 	enum answer true_promisc; /* the private flag vf-true-promisc-support, of i40e and ice */
@@ -91,6 +94,12 @@ struct port_view {
  */
 void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *pool,
 		   struct pf_facts *f);
+
+/*
+ * Is it in switchdev mode? Then it has a representor for each VF, "pf0vf3" by its phys_port_name.
+ * addr: its PCI address.
+ */
+bool pf_is_switchdev(int root, const char *addr);
 
 /*
  * The VFs of /sys/bus/pci/devices/X/resource, a line for each region: "start end

@@ -11,6 +11,7 @@
 #include "src/base/exit_status.h"
 #include "src/base/say.h"
 #include "src/command/command.h"
+#include "src/command/pool_fdb.h"
 #include "src/command/pool_host.h"
 #include "src/command/pool_publish.h"
 #include "src/host/pf_name.h"
@@ -208,6 +209,20 @@ static void tell_next(struct hook *h, const char *name)
 	}
 }
 
+/* What was asked for is there, or would be. */
+static void tell_done(struct hook *h, const struct addition *add, const struct pool_change *change)
+{
+	const struct pool *p = config_pool(&change->after, add->a.name);
+
+	if (!h->dry_run) {
+		tell_added(h, add, change->added, !change->from);
+		tell_next(h, add->a.name);
+	}
+	if (p)
+		pool_tell_bridges(h, p, add->a.fdb, add->infos, add->a.n_pfs);
+	byhand_tell(h, &change->after);
+}
+
 int pool_add_run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(addition_free) struct addition add = {.a = {.node = h->node}};
@@ -246,10 +261,6 @@ int pool_add_run(struct hook *h, int argc, char **argv)
 		complain("pool is not changed: %s", err.text);
 		return EXIT_REFUSED;
 	}
-	if (!h->dry_run) {
-		tell_added(h, &add, change.added, !change.from);
-		tell_next(h, add.a.name);
-	}
-	byhand_tell(h, &change.after);
+	tell_done(h, &add, &change);
 	return pool_publish(h, &change.after);
 }

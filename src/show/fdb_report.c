@@ -30,12 +30,17 @@ void fdb_report_read(int root, const struct pool *pool, const struct pci_addr *p
 
 const char *fdb_report_text(const struct fdb_report *r, bool *bad, char *buf, size_t size)
 {
-	*bad = r->service == ANSWER_NO || r->refused;
+	*bad = r->service != ANSWER_YES || r->refused;
 	if (r->service == ANSWER_NO)
 		snprintf(buf, size,
 			 "vfhook-fdb.service does not run: new guests on bridges over this PF "
 			 "cannot be "
 			 "reached from its VFs: systemctl start vfhook-fdb");
+	else if (r->service == ANSWER_UNKNOWN)
+		snprintf(buf, size,
+			 "it cannot be told whether vfhook-fdb.service runs, without which new "
+			 "guests on bridges over this PF cannot be reached from its VFs: systemctl "
+			 "status vfhook-fdb");
 	else if (r->refused)
 		snprintf(
 			buf, size,

@@ -158,6 +158,8 @@ in_master() {
 	rm -f "$net/$1/master"
 	mkdir -p "$net/$2/$3"
 	[[ -z ${4:-} ]] || echo "$4" >"$net/$2/bonding/mode"
+	rm -f "$net/$1/"upper_*
+	ln -s "$net/$2" "$net/$1/upper_$2"
 	ln -s "$net/$2" "$net/$1/master"
 }
 pf_cfg 0000:06:00.0
@@ -165,13 +167,13 @@ is "$(found ' (pf-master|trust|veb) ')" "" "a PF of its own: no word"
 in_master enp6s0f0 bond0 bonding '802.3ad 4'
 like "$(found ' pf-master ')" '^WARN pf-master PF enp6s0f0: it is a port of bond0 .802.3ad.: the switch sends frames for its VFs to the other ports' "a PF in a bond that the switch knows of"
 in_master bond0 vmbr0 bridge
-like "$(found ' pf-master ' | tail -n 1)" 'it is a port of vmbr0: guests on it and guests with a VF of this PF cannot talk.*vfhook pool add wan --pf enp6s0f0 --fdb on' "whose bridge has more to tell"
-rm "$node_root/sys/class/net/bond0/master"
+like "$(found ' pf-master ' | tail -n 1)" 'it is below vmbr0 .over bond0.: guests there and guests with a VF of this PF cannot talk.*vfhook pool add wan --pf enp6s0f0 --fdb on' "whose bridge has more to tell"
+rm "$node_root/sys/class/net/bond0/"{master,upper_vmbr0}
 echo 'active-backup 1' >"$node_root/sys/class/net/bond0/bonding/mode"
 is "$(found ' pf-master ')" "" "active-backup is no trouble"
 like "$(vfhook check 2>&1)" 'PASS  PF enp6s0f0: a port of bond0 .active-backup.: VFs stay on' "and is told"
 in_master enp6s0f0 vmbr0 bridge
-like "$(found ' pf-master ')" '^WARN .*it is a port of vmbr0: ' "a PF in a bridge"
+like "$(found ' pf-master ')" '^WARN .*it is below vmbr0: ' "a PF in a bridge"
 sed -i 's/^pool: wan/&\n\tfdb 1/' "$node_root/etc/pve/vfhook.cfg"
 like "$(found ' pf-(master|fdb) ')" '^FAIL pf-fdb PF enp6s0f0: .*vfhook-fdb.service does not run.*systemctl enable --now vfhook-fdb.service' "whose filter is to be kept, and nobody does"
 mkdir -p "$node_root/run/vfhook/"{fdb,locks}
@@ -181,7 +183,7 @@ wait_for 30 sh -c "! flock -n '$node_root/run/vfhook/locks/fdb' true"
 is "$(found ' pf-(master|fdb) ')" "" "with vfhook fdb all is well"
 note() { printf '{"version":1,"pf":"0000:06:00.0","ifname":"enp6s0f0","most":2,"others":0,"macs":[{"mac":"02:00:00:00:00:01","port":"tap1","since":1}%s]}\n' "$1" >"$node_root/run/vfhook/fdb/0000:06:00.0"; }
 note ''
-like "$(vfhook check 2>&1)" 'PASS  PF enp6s0f0: it is a port of vmbr0: vfhook fdb lets in 1 addresses' "and is told"
+like "$(vfhook check 2>&1)" 'PASS  PF enp6s0f0: it is below vmbr0: vfhook fdb lets in 1 addresses' "and is told"
 note ',{"mac":"02:00:00:00:00:02","port":"tap2","since":1,"refused":true}'
 like "$(found ' pf-(master|fdb) ')" '^WARN pf-fdb PF enp6s0f0: its filter has room for 2 addresses: 1 of guests on vmbr0 are not in' "a filter that is full"
 pkill -P "$holder" sleep
@@ -190,7 +192,7 @@ wait "$holder" 2>/dev/null
 rm -r "$node_root/run/vfhook/fdb" "$node_root/run/vfhook/locks/fdb"
 sed -i '/^\tfdb 1/d' "$node_root/etc/pve/vfhook.cfg"
 in_master enp6s0f0 ovs-system none
-like "$(found ' pf-master ')" '^WARN .*it is a port of Open vSwitch: ' "in Open vSwitch"
+like "$(found ' pf-master ')" '^WARN .*it is below Open vSwitch: ' "in Open vSwitch"
 in_master enp6s0f0 team0 none
 like "$(found ' pf-master ')" '^WARN .*it is a port of team0: if that is a team' "in something else"
 pf_cfg 0000:07:00.1
