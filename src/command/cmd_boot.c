@@ -356,7 +356,7 @@ static int load(struct boot *b, struct error *err)
 	char path[160];
 
 	if (b->early)
-		return bootcfg_load(b->h, &b->config, err);
+		return bootcfg_load_makers(b->h, &b->config, err);
 	snprintf(path, sizeof(path), "etc/pve/nodes/%s", b->h->node);
 	if (!path_exists(b->h->root, path))
 		return fail(err, ENOENT, "/%s is not there: is pve-cluster running?", path);

@@ -18,7 +18,9 @@
 
 static void pool_text(const struct pool *p, const char *node, struct str *out)
 {
-	str_printf(out, "\npool: %s\n\tvfs %u\n", p->name, p->vfs);
+	str_printf(out, "\npool: %s\n", p->name);
+	if (p->vfs)
+		str_printf(out, "\tvfs %u\n", p->vfs);
 	for (size_t i = 0; i < p->n_pfs; i++) {
 		if (!strcmp(p->pfs[i].node, node))
 			pool_pf_text(node, &p->pfs[i].id, out);
@@ -33,17 +35,28 @@ static void pool_text(const struct pool *p, const char *node, struct str *out)
 	}
 }
 
-static bool is_for_boot(const struct pool *p, const char *node)
+static bool has_pf(const struct pool *p, const char *node)
 {
-	for (size_t i = 0; i < p->n_hosts && !p->bad; i++) {
-		if (!strcmp(p->hosts[i].node, node))
-			return true;
-	}
-	for (size_t i = 0; i < p->n_pfs && p->vfs && !p->bad; i++) {
+	for (size_t i = 0; i < p->n_pfs; i++) {
 		if (!strcmp(p->pfs[i].node, node))
 			return true;
 	}
 	return false;
+}
+
+static bool makes_vfs(const struct pool *p, const char *node)
+{
+	for (size_t i = 0; i < p->n_hosts; i++) {
+		if (!strcmp(p->hosts[i].node, node))
+			return true;
+	}
+	return p->vfs && has_pf(p, node);
+}
+
+/* For its VFs, or for vfhook fdb, which may begin before /etc/pve is there. */
+static bool is_for_boot(const struct pool *p, const char *node)
+{
+	return !p->bad && (makes_vfs(p, node) || (p->fdb && has_pf(p, node)));
 }
 
 int bootcfg_save(struct hook *h, const struct config *c, struct error *err)
@@ -89,4 +102,21 @@ int bootcfg_load(struct hook *h, struct config *out, struct error *err)
 		return 0;
 	}
 	return len < 0 ? (int)len : config_parse("/" BOOT_CFG, text, (size_t)len, out, err);
+}
+
+int bootcfg_load_makers(struct hook *h, struct config *out, struct error *err)
+{
+	size_t kept = 0;
+
+	if (bootcfg_load(h, out, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < out->n_pools; i++) {
+		/* One with a mistake is told by whoever asks. */
+		if (out->pools[i].bad || makes_vfs(&out->pools[i], h->node))
+			out->pools[kept++] = out->pools[i];
+		else
+			pool_free(&out->pools[i]);
+	}
+	out->n_pools = kept;
+	return 0;
 }

@@ -13,11 +13,13 @@
 #define BOOT_CFG "var/lib/vfhook/boot.cfg"
 
 /*
- * Write it anew from c if it has to change; without pools that want VFs here it goes. A dry run
- * only tells. 0 or a negative errno with err.
+ * Write it anew from c if it has to change; without pools that want VFs or fdb here it goes. A dry
+ * run only tells. 0 or a negative errno with err.
  */
 int bootcfg_save(struct hook *h, const struct config *c, struct error *err);
 /* A missing one is an empty one. config_free() *out. 0 or a negative errno with err. */
 int bootcfg_load(struct hook *h, struct config *out, struct error *err);
+/* The same without those that are there for fdb alone: an early boot has nothing to do for them. */
+int bootcfg_load_makers(struct hook *h, struct config *out, struct error *err);
 
 #endif

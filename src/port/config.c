@@ -6,13 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+void pool_free(struct pool *p)
+{
+	free(p->pfs);
+	free(p->hosts);
+	free(p->bad);
+}
+
 void config_free(struct config *c)
 {
-	for (size_t i = 0; i < c->n_pools; i++) {
-		free(c->pools[i].pfs);
-		free(c->pools[i].hosts);
-		free(c->pools[i].bad);
-	}
+	for (size_t i = 0; i < c->n_pools; i++)
+		pool_free(&c->pools[i]);
 	for (size_t i = 0; i < c->n_ports; i++)
 		free(c->ports[i].bad);
 	for (size_t i = 0; i < c->n_guests; i++)

@@ -84,6 +84,8 @@ struct config {
 	size_t n_guests;
 };
 
+/* Free what p owns; p itself is not touched. */
+void pool_free(struct pool *p);
 /* Free what c owns, and leave it empty. */
 void config_free(struct config *c);
 

@@ -49,7 +49,8 @@ service_down() {
 	holder=
 }
 
-node_up
+node_up 0000:06:00.0,driver=igb,ifname=enp6s0f0,vfs=7,numvfs=7,up=1,autoprobe=0 \
+	0000:06:00.1,driver=igb,ifname=enp6s0f1,vfs=7,numvfs=0,up=1,autoprobe=1
 net=$node_root/sys/class/net
 pve_up || exit 1
 mkdir -p "$node_root/$wants" "$node_root/lib/systemd/system"
@@ -140,5 +141,19 @@ rm -r "$node_root/proc"
 mv "$node_root/proc.away" "$node_root/proc"
 service_down
 like "$(findings ' pf-fdb ')" '^FAIL pf-fdb PF enp6s0f0: it is below vmbr0 .*vfhook-fdb.service does not run' "one that does not run"
+
+# --- the next boot, when /etc/pve is not there yet ---
+
+out=$(vfhook pool add lan --pf enp6s0f1 --fdb on 2>&1)
+like "$? $(cat "$node_root/var/lib/vfhook/boot.cfg")" $'^0 .*pool: lan\n\tpf node=pve1,path=0000:06:00.1[^\n]*\n\tfdb 1' "boot.cfg has a pool that has nothing but fdb on"
+out=$(vfhook boot 2>&1)
+like "$(cat "$node_root/var/lib/vfhook/boot.cfg")" $'pool: lan\n\tpf node=pve1,path=0000:06:00.1[^\n]*\n\tfdb 1' "after a boot as well"
+mv "$node_root/sys/bus/pci/devices/0000:06:00.1" "$node_root/away"
+out=$(vfhook boot --early --timeout 3 2>&1)
+is "$? $(grep -c "'lan'\|06:00.1" <<<"$out")" "0 0" "an early boot, which makes VFs, does not ask for its PF"
+mv "$node_root/away" "$node_root/sys/bus/pci/devices/0000:06:00.1"
+vfhook pool add wan --pf enp6s0f0 --vfs 7 --fdb off >/dev/null 2>&1
+vfhook pool remove lan >/dev/null 2>&1
+unlike "$(cat "$node_root/var/lib/vfhook/boot.cfg")" 'lan|fdb' "without fdb on it is no longer there"
 
 done_testing
