@@ -186,7 +186,14 @@ static int make_all(struct boot *b, struct error *err)
 	if (!b->early && inventory_read(b->h, false, &inv, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < b->n_where; i++) {
-		if (boot_is_found(&b->where[i]))
+		const struct pf_where *before = boot_same_pf_before(b, &b->where[i]);
+
+		if (boot_is_found(&b->where[i]) && before)
+			boot_give_up(b, &b->where[i],
+				     "pool '%s' has it as well, so it is left at what that says: "
+				     "take it out of one of them (/" VFHOOK_CFG ")",
+				     before->pool->name);
+		else if (boot_is_found(&b->where[i]))
 			make_vfs(b, &b->where[i], b->early ? NULL : &inv, b->n_where - i);
 		else
 			boot_tell_lost(b, &b->where[i]);
@@ -306,7 +313,7 @@ static void tidy(struct boot *b)
 	complain("%s", err.text);
 }
 
-/* Every VF that nobody has. */
+/* Every VF that nobody has. Of a pool with a mistake in it one may be the host's: left alone. */
 static int park_all(struct boot *b, struct error *err)
 {
 	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
@@ -314,7 +321,7 @@ static int park_all(struct boot *b, struct error *err)
 	if (inventory_read(b->h, false, &inv, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < inv.n_pools; i++) {
-		for (size_t k = 0; k < inv.pools[i].n_pfs; k++)
+		for (size_t k = 0; !inv.pools[i].pool->bad && k < inv.pools[i].n_pfs; k++)
 			park_pf(b, &inv.pools[i].pfs[k]);
 	}
 	return 0;

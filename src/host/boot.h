@@ -35,6 +35,8 @@ void boot_give_up(struct boot *b, const struct pf_where *w, const char *fmt, ...
 int boot_locate(struct boot *b, struct error *err);
 /* Can it be used? */
 bool boot_is_found(const struct pf_where *w);
+/* Another line of vfhook.cfg that means the same PF, and comes before it; NULL: there is none. */
+const struct pf_where *boot_same_pf_before(const struct boot *b, const struct pf_where *w);
 /* Why not, once the waiting is over. */
 void boot_tell_lost(struct boot *b, const struct pf_where *w);
 

@@ -77,6 +77,15 @@ bool boot_is_found(const struct pf_where *w)
 	return w->place == PF_HERE || w->place == PF_MOVED;
 }
 
+const struct pf_where *boot_same_pf_before(const struct boot *b, const struct pf_where *w)
+{
+	for (const struct pf_where *other = b->where; other < w; other++) {
+		if (boot_is_found(other) && other->nic == w->nic)
+			return other;
+	}
+	return NULL;
+}
+
 void boot_tell_lost(struct boot *b, const struct pf_where *w)
 {
 	char is[MAC_LEN];
@@ -172,7 +181,7 @@ int boot_follow_pfs(struct boot *b, struct error *err)
 		const struct pf_where *w = &b->where[i];
 		bool learns = w->place == PF_HERE && !w->id.has_mac && w->nic->has_mac;
 
-		if (w->place != PF_MOVED && !learns)
+		if ((w->place != PF_MOVED && !learns) || boot_same_pf_before(b, w))
 			continue;
 		tell_change(b, w);
 		changes[n] = (struct pf_change){.from = w->id.addr,

@@ -193,6 +193,94 @@ static int find_others_macs(const char *name, const struct section_file *f, stru
 	return 0;
 }
 
+/* All PFs of all pools, one after the other. */
+struct pf_line {
+	struct pool *pool;
+	const struct pool_pf *pf;
+};
+
+/*
+ * A line that names another card's MAC means another card: of the two, one is there no more, and
+ * the other has its address now (a start compares the MAC, src/vf/snapshot.c).
+ */
+static bool same_pf(size_t a, size_t b, const void *arg)
+{
+	const struct pf_line *lines = arg;
+	const struct pool_pf *x = lines[a].pf;
+	const struct pool_pf *y = lines[b].pf;
+
+	return !pci_addr_cmp(&x->id.addr, &y->id.addr) && !strcmp(x->node, y->node) &&
+	       (!x->id.has_mac || !y->id.has_mac || !memcmp(x->id.mac, y->id.mac, 6));
+}
+
+static int tell_double_pf(const char *name, const struct pool_pf *pf, struct pool *a,
+			  struct pool *b)
+{
+	char addr[PCI_ADDR_LEN];
+	int r = 0;
+
+	pci_addr_format(&pf->id.addr, addr);
+	for (int i = 0; i < 2 && r >= 0; i++) {
+		struct pool *p = i ? b : a;
+
+		if (p->bad)
+			continue;
+		if (a == b)
+			r = asprintf(&p->bad,
+				     "%s: PF %s of node %s is in pool '%s' twice: take one of the "
+				     "lines out",
+				     name, addr, pf->node, a->name);
+		else
+			r = asprintf(
+				&p->bad,
+				"%s: PF %s of node %s is in pools '%s' and '%s': a PF leads to "
+				"one network, so take it out of one of them",
+				name, addr, pf->node, a->name, b->name);
+	}
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static size_t list_pfs(struct config *c, struct pf_line *lines)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_pools; i++) {
+		for (size_t k = 0; k < c->pools[i].n_pfs; k++, n++) {
+			if (lines)
+				lines[n] = (struct pf_line){&c->pools[i], &c->pools[i].pfs[k]};
+		}
+	}
+	return n;
+}
+
+/* Two pools with one PF: no VM may start with either, which may be the wrong network. */
+static int find_double_pfs(const char *name, struct config *c)
+{
+	CLEANUP(seen_free) struct seen seen = {0};
+	AUTO_FREE struct pf_line *lines = NULL;
+	size_t n = list_pfs(c, NULL);
+
+	if (n < 2)
+		return 0;
+	lines = calloc(n, sizeof(*lines));
+	if (!lines || seen_init(&seen, n, same_pf, lines) < 0)
+		return -ENOMEM;
+	list_pfs(c, lines);
+	for (size_t i = 0; i < n; i++) {
+		const struct pool_pf *pf = lines[i].pf;
+		const struct pci_addr *a = &pf->id.addr;
+		uint64_t bdf = (uint64_t)a->domain << 16 | a->bus << 8 | a->dev << 3 | a->fn;
+		uint64_t hash = seen_hash(&seen, 0, pf->node, strlen(pf->node));
+		size_t first;
+
+		hash = seen_hash(&seen, hash, &bdf, sizeof(bdf));
+		first = seen_add(&seen, hash, i);
+		if (first != i && tell_double_pf(name, pf, lines[first].pool, lines[i].pool) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Those VMs whose sections are wanted. */
 struct concern {
 	const uint32_t *vmids;
@@ -256,7 +344,8 @@ static int parse_sections(const char *name, const struct section_file *f, struct
 		if (r < 0)
 			return r;
 	}
-	if (find_double_macs(name, &c) < 0 || find_others_macs(name, f, &c) < 0)
+	if (find_double_pfs(name, &c) < 0 || find_double_macs(name, &c) < 0 ||
+	    find_others_macs(name, f, &c) < 0)
 		return fail(err, ENOMEM, "read %s: out of memory", name);
 	*out = c;
 	c = (struct config){0};

@@ -322,9 +322,8 @@ int pool_check_edited(const struct edit *e, const char *name, const char *to, st
 	if (config_parse("/" VFHOOK_CFG, str_get(&e->out), e->out.len, &after, err) < 0)
 		return error_code(err);
 	p = config_pool(&after, name);
-	if (!p || p->bad)
-		return fail(err, EINVAL, "%s", p ? p->bad : "the pool is gone");
-	for (size_t i = 0; i < p->n_pfs; i++) {
+	/* A mistake too, but one with an error of its own. */
+	for (size_t i = 0; p && i < p->n_pfs; i++) {
 		const struct pool_pf *pf = &p->pfs[i];
 		const struct pool *first = config_pool_of_pf(&after, pf->node, &pf->id.addr);
 
@@ -332,5 +331,5 @@ int pool_check_edited(const struct edit *e, const char *name, const char *to, st
 			return fail(err, EEXIST, "PF %s is in pool '%s' of node %s already",
 				    pci_addr_format(&pf->id.addr, addr), first->name, pf->node);
 	}
-	return 0;
+	return !p || p->bad ? fail(err, EINVAL, "%s", p ? p->bad : "the pool is gone") : 0;
 }

@@ -416,8 +416,11 @@ int refresh_mappings(struct hook *h, const struct config *c, const struct publis
 	struct refresh r = {.h = h, .before = before, .n_before = n_before, .until = until};
 
 	for (size_t i = 0; i < c->n_pools; i++) {
-		CLEANUP(pool_vfs_free) struct pool_vfs p;
+		CLEANUP(pool_vfs_free) struct pool_vfs p = {0};
 
+		/* Its PFs are not known for certain: what mappings have of them stays. */
+		if (c->pools[i].bad)
+			continue;
 		if (read_pool(h, &c->pools[i], &p, err) < 0)
 			return error_code(err);
 		for (size_t k = 0; p.n && k < c->n_ports; k++) {

@@ -332,6 +332,34 @@ static void test_key_twice(void **state)
 	}
 }
 
+/* Which of two networks such a PF leads to, and how many VFs it gets, nobody can tell. */
+static void test_pf_in_two_pools(void **state)
+{
+	struct config c =
+		parse("pool: wan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:00:00:01\n"
+		      "\npool: lan\n\tpf node=pve1,path=0000:06:00.0\n"
+		      "\npool: dmz\n\tpf node=pve2,path=0000:06:00.0\n");
+
+	(void)state;
+	assert_non_null(c.pools[0].bad);
+	assert_has(c.pools[0].bad, "PF 0000:06:00.0 of node pve1 is in pools 'wan' and 'lan'");
+	assert_has(c.pools[0].bad, "take it out of one of them");
+	assert_string_equal(c.pools[0].bad, c.pools[1].bad);
+	assert_null(c.pools[2].bad);
+	config_free(&c);
+	/* A card that is there no more, and the one that has its address now. */
+	c = parse("pool: wan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:00:00:01\n"
+		  "\npool: lan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:00:00:02\n");
+	assert_null(c.pools[0].bad);
+	assert_null(c.pools[1].bad);
+	config_free(&c);
+	c = parse("pool: wan\n\tpf node=pve1,path=0000:06:00.0\n"
+		  "\tpf node=pve1,path=0000:06:00.0\n");
+	assert_non_null(c.pools[0].bad);
+	assert_has(c.pools[0].bad, "PF 0000:06:00.0 of node pve1 is in pool 'wan' twice");
+	config_free(&c);
+}
+
 static void test_double_macs(void **state)
 {
 	struct config c = parse(POOL "port: 100-0\n\tpool wan\n\tmac 02:00:00:00:00:01\n\n"
@@ -1057,6 +1085,7 @@ int main(void)
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_one_port_in_two_spellings),
 		cmocka_unit_test(test_key_twice),
+		cmocka_unit_test(test_pf_in_two_pools),
 		cmocka_unit_test(test_double_macs),
 		cmocka_unit_test(test_three_equal_macs),
 		cmocka_unit_test(test_large_files),
