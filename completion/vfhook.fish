@@ -92,7 +92,7 @@ complete -c vfhook -l help -d 'Tell how it is called'
 complete -c vfhook -n __vfhook_wants_phase -a 'pre-start post-start pre-stop post-stop'
 complete -c vfhook -n '__vfhook_wants_vm attach set detach release explain' -a '(__vfhook_vms)' -d VM
 complete -c vfhook -n '__vfhook_word host' -a 'prepare restore'
-complete -c vfhook -n '__vfhook_word fdb' -a list
+complete -c vfhook -n '__vfhook_word fdb' -a 'list clear'
 complete -c vfhook -n '__vfhook_word pool' -a 'add list remove'
 complete -c vfhook -n '__vfhook_word pool remove' -a '(__vfhook_pools)'
 

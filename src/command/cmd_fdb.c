@@ -13,6 +13,7 @@
 #include "src/base/json.h"
 #include "src/base/say.h"
 #include "src/command/command.h"
+#include "src/command/fdb_clear.h"
 #include "src/fdb/fdb_note.h"
 #include "src/fdb/fdb_service.h"
 #include "src/port/fdb_lock.h"
@@ -137,8 +138,14 @@ static int run(struct hook *h, int argc, char **argv)
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &verb, 1, &n) ||
 	    output_format_parse(format_text, &format))
 		return EXIT_USAGE;
-	if (n && strcmp(verb, "list") != 0) {
+	if (n && strcmp(verb, "list") != 0 && strcmp(verb, "clear") != 0) {
 		complain("fdb: no such thing to do: '%s'; see vfhook fdb --help", verb);
+		return EXIT_USAGE;
+	}
+	if (n && !strcmp(verb, "clear")) {
+		if (!once && !format_text)
+			return fdb_clear(h);
+		complain("fdb clear has no option but --dry-run; see vfhook fdb --help");
 		return EXIT_USAGE;
 	}
 	if (n && (once || h->dry_run)) {
@@ -158,6 +165,7 @@ const struct command cmd_fdb = {
 	.summary = "let guests on a bridge and on VFs of one NIC talk",
 	.help = "Usage: vfhook fdb [--once] [--dry-run]\n"
 		"       vfhook fdb list [--output-format text|json|json-pretty]\n"
+		"       vfhook fdb clear [--dry-run]\n"
 		"\n"
 		"A card delivers a frame from a VF to the PF only if its MAC is in the PF's own\n"
 		"filter, and MACs of guests on a bridge over the PF are not. This puts them\n"
@@ -167,6 +175,9 @@ const struct command cmd_fdb = {
 		"\n"
 		"  list       which MACs are in, of which guest, behind which port, since when,\n"
 		"             and for which there was no room\n"
+		"  clear      take out what vfhook has put in, while nobody keeps the filters: "
+		"what\n"
+		"             an uninstall does, since a service that is stopped leaves them\n"
 		"  --once     make the filters right, and end\n"
 		"  --dry-run  tell what would be done and why, and do nothing\n",
 	.run = run,

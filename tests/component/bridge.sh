@@ -156,4 +156,75 @@ vfhook pool add wan --pf enp6s0f0 --vfs 7 --fdb off >/dev/null 2>&1
 vfhook pool remove lan >/dev/null 2>&1
 unlike "$(cat "$node_root/var/lib/vfhook/boot.cfg")" 'lan|fdb' "without fdb on it is no longer there"
 
+# --- what is in a filter when vfhook goes; a tap is a PF with a filter, as far as the kernel is asked ---
+
+ip tuntap add dev enp6s0f0 mode tap || exit 1
+ip -o link show dev enp6s0f0 | cut -d: -f1 >"$net/enp6s0f0/ifindex"
+filter() { bridge fdb show dev enp6s0f0 | sed -n 's/^\(02:[^ ]*\).*/\1/p' | sort | xargs; }
+note() {
+	mkdir -p "$node_root/run/vfhook/fdb"
+	printf '{"version":1,"pf":"0000:06:00.0","ifname":"enp6s0f0","most":2,"others":1,"macs":[%s]}\n' \
+		'{"mac":"02:00:00:00:00:01","port":"tap1","since":1},{"mac":"02:00:00:00:00:02","port":"tap2","since":1},{"mac":"02:00:00:00:00:04","port":"tap4","since":1,"refused":true}' \
+		>"$node_root/run/vfhook/fdb/0000:06:00.0"
+}
+# The third is somebody else's. The second has gone without us.
+for m in 1 3; do bridge fdb add 02:00:00:00:00:0$m dev enp6s0f0 self permanent; done
+note
+service_up
+out=$(vfhook fdb clear 2>&1)
+like "$? $out" '^1 .*vfhook fdb runs, and would put all of it back: first systemctl stop vfhook-fdb' "fdb clear: not while somebody keeps the filters"
+service_down
+out=$(vfhook fdb clear --dry-run 2>&1)
+is "$? $out $(filter)" "0 vfhook: PF enp6s0f0: 2 addresses would be taken out of its filter 02:00:00:00:00:01 02:00:00:00:00:03" "it can be looked at first"
+out=$(vfhook fdb clear 2>&1)
+is "$? $out $(filter)" "0 vfhook: PF enp6s0f0: 1 address taken out of its filter 02:00:00:00:00:03" "what vfhook has put in is taken out, what others have stays"
+is "$(ls "$node_root/run/vfhook/fdb")" "" "and is noted no more"
+out=$(vfhook fdb clear 2>&1)
+is "$? $out" "0 vfhook: no PF's filter has anything of vfhook's" "a second time there is nothing to do"
+
+# The same by an uninstall.
+bridge fdb replace 02:00:00:00:00:01 dev enp6s0f0 self permanent
+note
+printf '#!/bin/sh\nexec %q "$@"\n' "$BUILD/tests/vfhook-fake" >"$node_root/usr/sbin/vfhook"
+chmod 755 "$node_root/usr/sbin/vfhook"
+export VFHOOK_ROOT=$node_root
+out=$("$top/packaging/setup" remove --dry-run 2>&1)
+like "$? $out $(filter)" '^0 .*PF enp6s0f0: 2 addresses would be taken out of its filter.* 02:00:00:00:00:01 02:00:00:00:00:03$' "an uninstall tells it in a dry run"
+out=$("$top/packaging/setup" remove 2>&1)
+like "$? $out $(filter)" '^0 .*PF enp6s0f0: 1 address taken out of its filter.* 02:00:00:00:00:03$' "and does it"
+
+# And the service with it, before that. This systemctl has one unit, which runs.
+mkdir -p "$node_root/run/systemd/system" "$node_root/tools"
+cat >"$node_root/tools/systemctl" <<'END'
+#!/bin/sh
+echo "$*" >>"$VFHOOK_ROOT/systemctl.log"
+case "$*" in
+*is-active*fdb*) exit 0 ;;
+*is-active*) exit 3 ;;
+*MainPID*) cat "$VFHOOK_ROOT/pid" ;;
+esac
+END
+chmod 755 "$node_root/tools/systemctl"
+setup() { PATH=$node_root/tools:$PATH "$top/packaging/setup" "$@" 2>&1; }
+bridge fdb replace 02:00:00:00:00:01 dev enp6s0f0 self permanent
+note
+out=$(setup remove --dry-run)
+is "$(grep -c ' stop' "$node_root/systemctl.log")" 0 "a dry run stops nothing"
+out=$(setup remove)
+like "$? $out" '^0 .*vfhook-fdb.service: running -> stopped.*PF enp6s0f0: 1 address taken out' "an uninstall stops the service, and then empties the filters"
+is "$(grep stop "$node_root/systemctl.log")" "stop vfhook-fdb.service" "once"
+# An upgrade has taken its program away.
+cp "$(command -v sleep)" "$node_root/tools/fdb"
+"$node_root/tools/fdb" 120 &
+service=$!
+echo "$service" >"$node_root/pid"
+out=$(setup configure)
+unlike "$(cat "$node_root/systemctl.log")" 'restart' "a service whose program is there goes on"
+rm "$node_root/tools/fdb"
+out=$(setup configure)
+like "$out $(cat "$node_root/systemctl.log")" 'vfhook-fdb.service: the program of before -> restarted.*try-restart vfhook-fdb.service' "one whose program was replaced is restarted"
+kill "$service"
+wait "$service" 2>/dev/null
+unset VFHOOK_ROOT
+
 done_testing
