@@ -10,7 +10,6 @@
 #include "src/show/by_hand.h"
 #include "src/show/unarmed.h"
 #include "src/vf/lease.h"
-#include "src/vf/plan_park.h"
 
 /* The VMs that have VFs of a PF now: "100, 101". */
 static const char *who_has_vfs(struct hook *h, const struct pci_addr *pf, char *buf, size_t size)
@@ -77,17 +76,17 @@ static void check_names_vfs(const struct byhand *b, struct report *r)
 }
 
 /* Somebody named it after boot. */
-static void check_parked(void *arg, const struct pf_report *pf, const struct vf_report *vf)
+static void check_parked(void *arg, const struct unarmed *u)
 {
 	struct report *r = arg;
 	char subject[32];
 	char addr[PCI_ADDR_LEN];
 
-	if (vf_is_parked(vf->vf))
-		report_add(r, CHECK_WARN, "by-hand", vm_subject(unarmed_vm(vf), subject),
+	if (u->parked)
+		report_add(r, CHECK_WARN, "by-hand", vm_subject(u->vmid, subject),
 			   "vfhook boot gives it one",
 			   "VF %s of %s, which it names by hand, is parked: it has no link",
-			   pci_addr_format(&vf->vf->info.addr, addr), pf->pf->info.ifname);
+			   pci_addr_format(&u->vf->vf->info.addr, addr), u->pf->pf->info.ifname);
 }
 
 void check_byhand(struct hook *h, const struct config *c, struct report *r)

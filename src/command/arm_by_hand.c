@@ -12,14 +12,13 @@
 #include "src/vf/lease.h"
 #include "src/vf/plan_park.h"
 
-int byhand_arm_one(struct hook *h, const struct owner *self, const struct pf_report *pf,
-		   const struct vf_report *r, struct error *err)
+int byhand_arm_one(struct hook *h, const struct owner *self, const struct unarmed *u,
+		   struct error *err)
 {
 	CLEANUP(plan_free) struct plan p;
 
 	plan_init(&p, PLAN_START, LEASE_SELF);
-	return plan_ready_for_pve(pf->pf, r->vf, unarmed_keeps_driver(h, r), time(NULL), &p, err) <
-			       0
+	return plan_ready_for_pve(u->pf->pf, u->vf->vf, u->keeps_driver, time(NULL), &p, err) < 0
 		       ? error_code(err)
 		       : apply_plan(h, self, &p, err);
 }
@@ -30,18 +29,18 @@ struct arming {
 	unsigned failed;
 };
 
-static void arm_one(void *arg, const struct pf_report *pf, const struct vf_report *r)
+static void arm_one(void *arg, const struct unarmed *u)
 {
 	struct arming *a = arg;
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
-	int done = byhand_arm_one(a->h, a->self, pf, r, &err);
+	int done = byhand_arm_one(a->h, a->self, u, &err);
 
 	if (!done || done == -EEXIST)
 		return;
 	a->failed++;
 	complain("VF %s, which VM %u names by hand: PVE may not be able to bind it: %s",
-		 pci_addr_format(&r->vf->info.addr, addr), unarmed_vm(r), err.text);
+		 pci_addr_format(&u->vf->vf->info.addr, addr), u->vmid, err.text);
 }
 
 unsigned byhand_arm(struct hook *h, const struct owner *self)

@@ -7,7 +7,7 @@
 #define VFHOOK_COMMAND_ARM_BY_HAND_H
 
 #include "src/port/context.h"
-#include "src/show/inventory.h"
+#include "src/show/unarmed.h"
 
 /*
  * Let vfio-pci have the VFs that such VMs name, so that PVE can bind them although VFs come without
@@ -18,7 +18,7 @@
 unsigned byhand_arm(struct hook *h, const struct owner *self);
 
 /* One of them: 0, or a negative errno with err; -EEXIST: a start was faster, or somebody's run. */
-int byhand_arm_one(struct hook *h, const struct owner *self, const struct pf_report *pf,
-		   const struct vf_report *r, struct error *err);
+int byhand_arm_one(struct hook *h, const struct owner *self, const struct unarmed *u,
+		   struct error *err);
 
 #endif

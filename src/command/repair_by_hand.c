@@ -5,23 +5,21 @@
 #include "src/command/arm_by_hand.h"
 #include "src/command/repair.h"
 #include "src/show/unarmed.h"
-#include "src/vf/plan_park.h"
 
-static void repair_one(void *arg, const struct pf_report *pf, const struct vf_report *vf)
+static void repair_one(void *arg, const struct unarmed *u)
 {
 	struct repair *r = arg;
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 	int done;
 
-	pci_addr_format(&vf->vf->info.addr, addr);
-	repair_announce(r, unarmed_vm(vf), "VF %s, which VM %u names by hand, %s", addr,
-			unarmed_vm(vf),
-			vf_is_parked(vf->vf)
+	pci_addr_format(&u->vf->vf->info.addr, addr);
+	repair_announce(r, u->vmid, "VF %s, which VM %u names by hand, %s", addr, u->vmid,
+			u->parked
 				? "is parked, without a link: it gets one, and vfio-pci may bind it"
 				: "has no driver_override, so that PVE may not be able to bind it: "
 				  "vfio-pci");
-	done = byhand_arm_one(r->h, r->self, pf, vf, &err);
+	done = byhand_arm_one(r->h, r->self, u, &err);
 	if (done == -EEXIST)
 		r->done--;
 	else if (done < 0)

@@ -12,17 +12,20 @@
 #include "src/port/context.h"
 #include "src/show/inventory.h"
 
+/* Points into what unarmed_each() has read, until fn returns. */
+struct unarmed {
+	const struct pf_report *pf;
+	const struct vf_report *vf;
+	uint32_t vmid;	   /* the VM that names it */
+	bool keeps_driver; /* its hostpciN has driver=keep, or its config cannot be read */
+	bool parked;	   /* it has no link */
+};
+
 /*
  * fn is called for each such VF of this node's pools, one at a time; not for those that this host
  * or a container uses. 0, or a negative errno with err: what there is cannot be told.
  */
-int unarmed_each(struct hook *h,
-		 void (*fn)(void *arg, const struct pf_report *pf, const struct vf_report *r),
-		 void *arg, struct error *err);
-
-/* Which VM names it. */
-uint32_t unarmed_vm(const struct vf_report *r);
-/* Does that VM's hostpciN have driver=keep? Yes, too, if its config cannot be read. */
-bool unarmed_keeps_driver(const struct hook *h, const struct vf_report *r);
+int unarmed_each(struct hook *h, void (*fn)(void *arg, const struct unarmed *u), void *arg,
+		 struct error *err);
 
 #endif
