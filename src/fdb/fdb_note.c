@@ -226,3 +226,12 @@ void fdb_notes_free(struct fdb_note *list, size_t n)
 		fdb_note_free(&list[i]);
 	free(list);
 }
+
+size_t fdb_note_count(const struct fdb_note *n, enum fdb_place place)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n->n; i++)
+		found += n->macs[i].place == place;
+	return found;
+}

@@ -61,4 +61,7 @@ int fdb_note_write(int root, const struct fdb_note *n, struct error *err);
 int fdb_notes_read(int root, struct fdb_note **list, size_t *n, struct error *err);
 void fdb_notes_free(struct fdb_note *list, size_t n);
 
+/* How many of them are in that place? */
+size_t fdb_note_count(const struct fdb_note *n, enum fdb_place place);
+
 #endif

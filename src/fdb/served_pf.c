@@ -19,15 +19,6 @@
 #define AGAIN_MS     5000LL
 #define AGAIN_DOUBLE 4
 
-static size_t count_refused(const struct fdb_note *n)
-{
-	size_t refused = 0;
-
-	for (size_t i = 0; i < n->n; i++)
-		refused += n->macs[i].place == FDB_REFUSED;
-	return refused;
-}
-
 int served_pf_init(struct hook *h, const struct pci_addr *addr, struct served_pf *pf,
 		   struct error *err)
 {
@@ -45,7 +36,7 @@ int served_pf_init(struct hook *h, const struct pci_addr *addr, struct served_pf
 		return 0;
 	}
 	pf->most = pf->note.most;
-	pf->told_full = count_refused(&pf->note) > 0;
+	pf->told_full = fdb_note_count(&pf->note, FDB_REFUSED) > 0;
 	return r;
 }
 

@@ -22,10 +22,8 @@ void fdb_report_read(int root, const struct pool *pool, const struct pci_addr *p
 	out->known = true;
 	out->others = n.others;
 	out->room = n.most;
-	for (size_t i = 0; i < n.n; i++) {
-		out->in += n.macs[i].place == FDB_IN;
-		out->refused += n.macs[i].place == FDB_REFUSED;
-	}
+	out->in = fdb_note_count(&n, FDB_IN);
+	out->refused = fdb_note_count(&n, FDB_REFUSED);
 }
 
 const char *fdb_report_text(const struct fdb_report *r, bool *bad, char *buf, size_t size)
