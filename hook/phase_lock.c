@@ -15,9 +15,9 @@
 #include "pveapi/vm_lock.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
+#include "src/base/locks.h"
 
-#define PROC_LOCKS_MAX (4UL * 1024 * 1024)
-#define MAX_ANCESTORS  64
+#define MAX_ANCESTORS 64
 
 enum holder { HOLDER_NONE, HOLDER_CALLER, HOLDER_OTHER, HOLDER_UNKNOWN };
 
@@ -75,10 +75,10 @@ static bool is_lock_of(const char *line, ino_t inode, pid_t *pid)
 
 static enum holder look(int root, const struct stat *lock, pid_t *pid)
 {
-	AUTO_FREE char *locks = NULL;
+	AUTO_FREE char *locks = locks_read(root);
 	enum holder found = HOLDER_NONE;
 
-	if (file_read(root, "proc/locks", PROC_LOCKS_MAX, &locks, NULL) < 0)
+	if (!locks)
 		return HOLDER_UNKNOWN;
 	for (const char *line = locks; *line;) {
 		const char *end = strchrnul(line, '\n');

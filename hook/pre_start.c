@@ -451,8 +451,7 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 			say("VM %u: nothing to do: it has no port, or is a template", vmid);
 		return 0;
 	}
-	if (hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err) < 0 || recover_own(h, o, &err) < 0 ||
-	    recover_others(h, vmid, &err) < 0)
+	if (hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err) < 0 || recover_all(h, o, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
 	slot = vm_ports_first(&v, ENTRY_REFUSE);
 	if (slot >= 0)

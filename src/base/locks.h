@@ -11,7 +11,8 @@
 
 #include "src/base/answer.h"
 
-/* The whole of /proc/locks below the root. malloc'd; NULL if it cannot be read. */
+/* The whole of /proc/locks below the root. malloc'd; NULL if it cannot be read, or not all of it.
+ */
 char *locks_read(int root);
 
 /*

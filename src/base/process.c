@@ -3,6 +3,7 @@
 #include "src/base/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -23,9 +24,29 @@ static bool keep_output_facts(bool no_colour, bool dumb)
 }
 
 /*
+ * Standard descriptors must exist, or a file that we open would become one of them. poll(2) tells
+ * of all three in one call: POLLNVAL for one that is not open, and then, or should there be
+ * anything else to tell, /dev/null goes where there is none.
+ */
+static bool fill_standard_fds(void)
+{
+	struct pollfd fds[] = {{.fd = STDIN_FILENO}, {.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
+	int fd;
+
+	if (!poll(fds, ARRAY_SIZE(fds), 0))
+		return true;
+	do {
+		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+		if (fd < 0)
+			return false;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return true;
+}
+
+/*
  * PVE's daemons hand us their environment and we run as root: nothing of it is
- * needed but the source node of a migration. Standard descriptors must exist,
- * or a file that we open would become one of them.
+ * needed but the source node of a migration.
  */
 bool process_clean(void)
 {
@@ -35,14 +56,9 @@ bool process_clean(void)
 	const char *term = getenv("TERM");
 	bool plain = no_colour && no_colour[0];
 	bool dumb = !term || !term[0] || !strcmp(term, "dumb");
-	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDWR | O_NOCTTY);
-		if (fd < 0)
-			return false;
-	} while (fd <= 2);
-	close(fd);
+	if (!fill_standard_fds())
+		return false;
 	if (clearenv() || setenv("PATH", "/sbin:/bin:/usr/sbin:/usr/bin", 1) ||
 	    setenv("LC_ALL", "C", 1) || (kept && setenv("PVE_MIGRATED_FROM", kept, 1)) ||
 	    !keep_output_facts(plain, dumb))

@@ -295,10 +295,8 @@ static void park_pf(struct boot *b, const struct pf_report *pf)
 static void tidy(struct boot *b)
 {
 	struct error err = ERROR_INIT;
-	int r = recover_own(b->h, b->self, &err);
+	int r = b->early ? recover_own(b->h, b->self, &err) : recover_all(b->h, b->self, &err);
 
-	if (!r && !b->early)
-		r = recover_others(b->h, LEASE_SELF, &err);
 	if (!r && !b->early)
 		r = recover_configs(b->h, &err);
 	if (r > 0)

@@ -32,33 +32,45 @@
 #define BUSY_WAIT_MS 3000
 #define BUSY_NAP_MS  20
 
-int recover_own(struct hook *h, const struct owner *o, struct error *err)
+static int recover_journal(struct hook *h, const struct owner *o, struct error *err)
 {
-	int r;
+	int r = hook_kernel(h, err);
 
-	if (!journal_exists(h->root, JOURNAL_VFS, owner_vmid(o)))
-		return 0;
-	r = hook_kernel(h, err);
 	if (!r)
 		r = apply_recovery(h, o, err);
 	return r < 0 ? r : 0;
 }
 
-int recover_others(struct hook *h, uint32_t own_vmid, struct error *err)
+int recover_own(struct hook *h, const struct owner *o, struct error *err)
+{
+	return journal_exists(h->root, JOURNAL_VFS, owner_vmid(o)) ? recover_journal(h, o, err) : 0;
+}
+
+static void recover_other(struct hook *h, uint32_t vmid)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+	struct error why = ERROR_INIT;
+
+	if (try_vm_locks(h, vmid, &locks) && recover_own(h, locks.ours, &why) < 0)
+		complain("%s", why.text);
+}
+
+int recover_all(struct hook *h, const struct owner *o, struct error *err)
 {
 	AUTO_FREE uint32_t *vms = NULL;
 	size_t n;
 
 	if (journal_list(h->root, JOURNAL_VFS, &vms, &n, err) < 0)
 		return error_code(err);
+	/* The owner's first. It is there or not since before the list was read: we have its lock.
+	 */
 	for (size_t i = 0; i < n; i++) {
-		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-		struct error why = ERROR_INIT;
-
-		if (vms[i] == own_vmid || !try_vm_locks(h, vms[i], &locks))
-			continue;
-		if (recover_own(h, locks.ours, &why) < 0)
-			complain("%s", why.text);
+		if (vms[i] == owner_vmid(o) && recover_journal(h, o, err) < 0)
+			return error_code(err);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (vms[i] != owner_vmid(o))
+			recover_other(h, vms[i]);
 	}
 	return 0;
 }

@@ -19,15 +19,16 @@
 
 /*
  * Put right what a crashed run left for the owner's VM. 0 or a negative errno with err. Other VMs'
- * journals are left to starts, boot and repair (recover_others()): a stop must not wait for them.
+ * journals are left to starts, boot and repair (recover_all()): a stop must not wait for them.
  */
 int recover_own(struct hook *h, const struct owner *o, struct error *err);
 
 /*
- * The same for all VMs but this one; a VM that somebody else holds a lock of is left to him. What
- * cannot be put right is told.
+ * The same, and then for all other VMs; a VM that somebody else holds a lock of is left to him. 0,
+ * or a negative errno with err if it is the owner's that could not be put right, or nobody can tell
+ * what there is; of the others' that is told.
  */
-int recover_others(struct hook *h, uint32_t own_vmid, struct error *err);
+int recover_all(struct hook *h, const struct owner *o, struct error *err);
 
 /*
  * What commands and the job left on PVE's side of any VM. Not for a phase

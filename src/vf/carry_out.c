@@ -106,8 +106,10 @@ static int take_lease(struct run *run, const struct step *s, struct error *err)
 	if (r < 0)
 		return r;
 	lease_stamp_read(x->root, &s->vf, &run->seen);
-	if (is_clean(&s->vf, seen))
+	if (is_clean(&s->vf, seen)) {
+		run->just_taken = run->seen.known;
 		return 0;
+	}
 	r = step_read_now(x, s, &now, err);
 	if (!r && !same_settings(seen, &now))
 		r = fail(err, EEXIST, "its settings were changed while it was looked at");

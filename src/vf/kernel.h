@@ -21,8 +21,9 @@ struct kernel;
 struct pf_link {
 	int ifindex;
 	char ifname[16];
-	bool up;      /* IFF_UP: administratively */
-	bool carrier; /* IFF_LOWER_UP */
+	bool up;	  /* IFF_UP: administratively */
+	bool carrier;	  /* IFF_LOWER_UP */
+	bool representor; /* of a VF, in switchdev mode: not the PF's own interface */
 	unsigned mtu;
 	bool has_mac; /* the address it has now: an administrator, or a bond, may have changed it */
 	uint8_t mac[6];

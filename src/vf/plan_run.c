@@ -18,6 +18,11 @@ int run_may_do(struct run *r, const struct step *s, struct error *err)
 	/* The one exception: its VM runs on a VF that is another's. */
 	if (!step_touches_vf(s) || r->p->kind == PLAN_CUT_OFF)
 		return 0;
+	/* Taking it has looked at it a moment ago: the next step need not look again. */
+	if (r->just_taken && !pci_addr_cmp(&r->seen.vf, &s->vf)) {
+		r->just_taken = false;
+		return 0;
+	}
 	switch (run_owns_vf(r, &s->vf, &why)) {
 	case ANSWER_YES:
 		return 0;

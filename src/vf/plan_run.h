@@ -22,8 +22,9 @@ struct run {
 	const struct owner *owner;
 	const struct plan *p;
 	struct lease_stamp seen;
-	bool undone;   /* nothing of it is left, if it failed */
-	bool not_ours; /* undoing stopped at what this program's run may not do (-ECANCELED) */
+	bool just_taken; /* `seen` is of this moment: nothing was done since the lease was taken */
+	bool undone;	 /* nothing of it is left, if it failed */
+	bool not_ours;	 /* undoing stopped at what this program's run may not do (-ECANCELED) */
 };
 
 /*

@@ -138,6 +138,19 @@ static int read_some_vfs(const struct observer *o, struct pf_state *pf, const st
 	return 0;
 }
 
+/* The one interface that a glance found may stand for a VF, with the PF's own somewhere else. */
+static int check_interface(const struct pf_state *pf, struct error *err)
+{
+	char addr[PCI_ADDR_LEN];
+
+	if (!pf->link.representor)
+		return 0;
+	return fail(err, ENODEV,
+		    "PF %s has no network interface of its own here: %s stands for one of its VFs "
+		    "(switchdev mode)",
+		    pci_addr_format(&pf->info.addr, addr), pf->info.ifname);
+}
+
 /* Another card in that slot leads to another network: nobody gets its VFs unasked. */
 static int check_identity(const struct pf_id *id, const struct pf_state *pf, struct error *err)
 {
@@ -198,7 +211,7 @@ static int read_link(const struct observer *o, const struct pf_id *id, const str
 	size_t n = list_wanted(o, pf, only, n_only, wanted);
 
 	if (kernel_pf_read_for(o->kernel, pf->info.ifindex, wanted, n, &pf->link, err) < 0 ||
-	    check_identity(id, pf, err) < 0)
+	    check_interface(pf, err) < 0 || check_identity(id, pf, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < pf->n_vfs; i++) {
 		struct vf_state *v = &pf->vfs[i];

@@ -15,6 +15,7 @@
 #include "src/base/file.h"
 #include "src/base/names.h"
 #include "src/vf/sysfs_impl.h"
+#include "src/vf/vf.h"
 
 bool dev_path(char path[PATH_MAX], const struct pci_addr *a, const char *name)
 {
@@ -87,7 +88,7 @@ static bool is_representor(int root, const char *net_dir, const char *ifname)
 	if (snprintf(path, sizeof(path), "%s/%s/phys_port_name", net_dir, ifname) >=
 	    (int)sizeof(path))
 		return false;
-	return attr_read(root, path, name, sizeof(name)) > 0 && strstr(name, "vf");
+	return attr_read(root, path, name, sizeof(name)) > 0 && vf_is_representor(name);
 }
 
 /* The function's own network interface: the one with the lowest index. False if it has none. */
@@ -124,6 +125,34 @@ static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_L
 		}
 	}
 	return *ifindex > 0;
+}
+
+/*
+ * The function's only network interface, whose port is not asked for: false if it has none, or
+ * several.
+ */
+static bool find_only_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_LEN],
+			     int *ifindex)
+{
+	unsigned long long index = 0;
+	AUTO_NAMES struct names d = NAMES_INIT;
+	char net[PATH_MAX];
+	char path[PATH_MAX];
+	const char *name;
+
+	if (!dev_path(net, a, "net"))
+		return false;
+	names_open(root, net, &d);
+	name = names_next(&d);
+	if (!name || strlen(name) >= IFNAME_LEN)
+		return false;
+	memcpy(ifname, name, strlen(name) + 1);
+	if (names_next(&d) || d.error ||
+	    snprintf(path, sizeof(path), "%s/%s/ifindex", net, ifname) >= (int)sizeof(path) ||
+	    attr_read_u64(root, path, INT_MAX, &index) < 0)
+		return false;
+	*ifindex = (int)index;
+	return index;
 }
 
 /*
@@ -236,7 +265,10 @@ int sysfs_pf_glance(int root, const struct pci_addr *addr, struct pf_info *out, 
 
 	*out = (struct pf_info){.addr = *addr, .numa_node = -1};
 	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
-	if (find_netdev(root, addr, out->ifname, &out->ifindex, &bad) && !bad)
+	if (!bad &&
+	    (find_only_netdev(root, addr, out->ifname, &out->ifindex) ||
+	     find_netdev(root, addr, out->ifname, &out->ifindex, &bad)) &&
+	    !bad)
 		return 0;
 	return sysfs_pf_read(root, addr, out, err); /* which says what is amiss */
 }

@@ -85,8 +85,9 @@ struct vf_info {
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
 
 /*
- * The same for who knows already that it is a PF, by a VF of its: driver, ifname and ifindex alone.
- * The VFs are not counted, which is half of the work.
+ * The same for who knows already that it is a PF, by a VF of its, and reads its link next: driver,
+ * ifname and ifindex alone. The VFs are not counted, which is half of the work. An interface that
+ * is its only one is taken as it is: that it is a VF's representor, the link tells (pf_link).
  */
 int sysfs_pf_glance(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
 

@@ -205,3 +205,8 @@ void vf_parking_mac(const struct pci_addr *vf, uint8_t mac[6])
 	mac[4] = vf->bus;
 	mac[5] = (uint8_t)(vf->dev << 3 | vf->fn);
 }
+
+bool vf_is_representor(const char *phys_port_name)
+{
+	return strstr(phys_port_name, "vf");
+}

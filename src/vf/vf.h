@@ -101,4 +101,8 @@ int vf_mac_check(const uint8_t mac[6], struct error *err);
  */
 void vf_parking_mac(const struct pci_addr *vf, uint8_t mac[6]);
 
+/* Is an interface of that phys_port_name ("pf0vf3") a VF's representor, in switchdev mode? A PF's
+ * own is "p0", or has none. */
+bool vf_is_representor(const char *phys_port_name);
+
 #endif

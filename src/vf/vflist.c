@@ -214,6 +214,12 @@ int read_link(struct nlmsghdr *h, void *arg)
 		nla_strlcpy(l->ifname, tb[IFLA_IFNAME], sizeof(l->ifname));
 	if (tb[IFLA_MTU] && nla_len(tb[IFLA_MTU]) >= 4)
 		l->mtu = nla_get_u32(tb[IFLA_MTU]);
+	if (tb[IFLA_PHYS_PORT_NAME]) {
+		char port[32];
+
+		nla_strlcpy(port, tb[IFLA_PHYS_PORT_NAME], sizeof(port));
+		l->representor = vf_is_representor(port);
+	}
 	num = vf_count(tb);
 	if (num > PF_VFS_MAX)
 		return -EBADMSG;

@@ -71,7 +71,7 @@ qm stop 100 >/dev/null 2>&1
 calls=$(awk -v root="$node_root/" 'index($4, root) == 1 && $3 !~ /k/ && $4 !~ /\/(fake-kernel|sys\/class\/net)/' \
 	"$node_root/calls" | wc -l)
 like "$(cat "$node_root/kept")" 'VF 0000:06:10.0 .* kept' "a start whose VF stays"
-try "makes $calls calls for files of the node, no more than 82" test "$calls" -gt 40 -a "$calls" -le 82
+try "makes $calls calls for files of the node, no more than 79" test "$calls" -gt 40 -a "$calls" -le 79
 vfhook 100 post-stop >/dev/null
 # Guests on bridges over the PF: told if nobody keeps its filter, and no reason to refuse.
 sed -i 's/^pool: wan/&\n\tfdb 1/' "$node_root/etc/pve/vfhook.cfg"

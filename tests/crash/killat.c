@@ -5,9 +5,9 @@
  * SECONDS]
  * -- PROGRAM [ARG]...
  *
- * Runs a program under ptrace(2) and counts its system calls, from the first thing that its main()
- * does (it opens /dev/null; the loader before that changes nothing) and with those of children that
- * have not become another program yet. Then one of:
+ * Runs a program under ptrace(2) and counts its system calls, from the first that its main() makes
+ * for more than itself (umask(2), in process_clean(); the loader before that changes nothing) and
+ * with those of children that have not become another program yet. Then one of:
  *
  *   -k N   SIGKILL before call N, to it and all that it has started
  *   -t N   SIGTERM at call N, to the program alone
@@ -402,7 +402,7 @@ static void call_begins(struct run *r, struct task *t)
 		return;
 	nr = (long)regs.orig_rax;
 	read_path(t->pid, nr, &regs, path, sizeof(path));
-	if (!r->begun && !(is_open(nr) && !strcmp(path, "/dev/null")))
+	if (!r->begun && nr != SYS_umask)
 		return;
 	r->begun = true;
 	fake = is_fake(r, nr, &regs, path);

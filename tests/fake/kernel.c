@@ -325,6 +325,16 @@ static void read_perm_mac(struct kernel *k, const struct page *p, int ifindex, s
 	out->has_perm_mac = text && !mac_parse(text, out->perm_mac);
 }
 
+static void read_port_name(const struct kernel *k, struct pf_link *out)
+{
+	char path[128];
+	char name[32];
+
+	snprintf(path, sizeof(path), "sys/class/net/%s/phys_port_name", k->ifname);
+	out->representor =
+		attr_read(k->root, path, name, sizeof(name)) > 0 && vf_is_representor(name);
+}
+
 int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
 {
 	CLEANUP(page_close) struct page p;
@@ -365,6 +375,7 @@ int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct er
 		return -EMSGSIZE;
 	}
 	read_perm_mac(k, &p, ifindex, out);
+	read_port_name(k, out);
 	out->has_list = !quirk(&p, "no-list");
 	out->vfs = calloc(out->n_vfs + 1, sizeof(*out->vfs));
 	for (size_t i = 0; out->has_list && i < out->n_listed; i++) {

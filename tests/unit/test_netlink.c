@@ -304,6 +304,28 @@ static void test_list_capped(void **state)
 	pf_link_free(&l);
 }
 
+/* The name of its port tells a VF's representor from a PF's own interface. */
+static void test_port_name(void **state)
+{
+	static const struct {
+		const char *port;
+		bool representor;
+	} ports[] = {{"p0", false}, {"pf0vf3", true}, {"c1pf0vf12", true}, {NULL, false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		AUTO_MSG struct nl_msg *msg = link_message(4096);
+		struct pf_link l = {.ifindex = 2};
+
+		if (ports[i].port)
+			assert_int_equal(nla_put_string(msg, IFLA_PHYS_PORT_NAME, ports[i].port),
+					 0);
+		assert_int_equal(read_link(nlmsg_hdr(msg), &l), 0);
+		assert_int_equal(l.representor, ports[i].representor);
+		pf_link_free(&l);
+	}
+}
+
 /* A list that wrapped is garbage wherever it seems to end. */
 static void test_list_wraps_anywhere(void **state)
 {
@@ -1116,6 +1138,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_listed),
 		cmocka_unit_test(test_list_capped),
 		cmocka_unit_test(test_list_wraps_anywhere),
+		cmocka_unit_test(test_port_name),
 		cmocka_unit_test(test_first_counts),
 		cmocka_unit_test(test_stats_capped),
 		cmocka_unit_test(test_list_lies),

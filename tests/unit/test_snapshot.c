@@ -104,6 +104,31 @@ static void test_another_card(void **state)
 	kernel_close(o.kernel);
 }
 
+/*
+ * A PF whose own interface is in another network namespace: the one that is left stands for a VF,
+ * and nothing that is set through it is what was asked for.
+ */
+static void test_only_representor(void **state)
+{
+	const struct tree *t = *state;
+	struct view v;
+
+	sys_write(t->root, DEV PF0 "/net/enp6s0f0/phys_port_name", "p0\n");
+	look(t, &v, NULL, 0, VF1);
+	assert_false(v.s.pfs[0].broken);
+	assert_int_equal(v.s.pfs[0].n_vfs, 1);
+	done(&v);
+	sys_write(t->root, DEV PF0 "/net/enp6s0f0/phys_port_name", "pf0vf3\n");
+	look(t, &v, NULL, 0, VF1);
+	assert_true(v.s.pfs[0].broken);
+	assert_has(v.s.pfs[0].why, "has no network interface of its own here: enp6s0f0");
+	assert_int_equal(v.s.pfs[0].n_vfs, 0);
+	done(&v);
+	look(t, &v, NULL, 0, NULL);
+	assert_true(v.s.pfs[0].broken);
+	done(&v);
+}
+
 static void test_one(void **state)
 {
 	struct view v;
@@ -333,6 +358,7 @@ int main(void)
 		nic_test(test_one),
 		nic_test(test_another_card),
 		nic_test(test_bad_pf_hides_no_other),
+		nic_test(test_only_representor),
 		nic_test(test_leases),
 		nic_test(test_claims),
 		nic_test(test_address),
