@@ -38,7 +38,7 @@ static int do_step(struct run *r, const struct step *s, struct error *err)
 	case STEP_LEASE_WRITE:
 		return lease_write(x->root, r->owner, &s->lease, err);
 	case STEP_LEASE_DROP:
-		return lease_drop(x->root, r->owner, &s->vf, err);
+		return lease_drop(x->root, r->owner, &s->vf, &r->seen, err);
 	case STEP_LEASE_SEIZE:
 		return lease_replace_broken(x->root, r->owner, &s->lease, err);
 	case STEP_OVERRIDE:
@@ -114,7 +114,7 @@ static int take_lease(struct run *run, const struct step *s, struct error *err)
 	if (!r && !same_settings(seen, &now))
 		r = fail(err, EEXIST, "its settings were changed while it was looked at");
 	if (r < 0)
-		lease_drop(x->root, run->owner, &s->vf, NULL);
+		lease_drop(x->root, run->owner, &s->vf, NULL, NULL);
 	return r;
 }
 

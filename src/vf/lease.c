@@ -13,6 +13,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/json.h"
+#include "src/base/names.h"
 #include "src/base/run_dir.h"
 #include "src/vf/owner.h"
 #include "src/vf/vf_keys.h"
@@ -200,24 +201,6 @@ int lease_write(int root, const struct owner *o, const struct lease *l, struct e
 	return replace_lease(root, l, err);
 }
 
-int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struct error *err)
-{
-	char path[128];
-	int r = check_owner(o, NULL, err);
-
-	if (!r)
-		r = check_whose(root, o, vf, err);
-	if (r == -ENOENT)
-		error_clear(err);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	lease_path(path, vf);
-	file_sweep(root, path);
-	if (unlinkat(root, path, 0) < 0 && errno != ENOENT)
-		return fail_errno(err, errno, "remove /%s", path);
-	return 0;
-}
-
 /* False: there is no such file, or it cannot be looked at. */
 static bool stamp_of(int root, const struct pci_addr *vf, struct lease_stamp *out)
 {
@@ -267,6 +250,28 @@ enum answer lease_owned(int root, const struct owner *o, const struct pci_addr *
 	return r == -ENOENT || r == -EEXIST ? ANSWER_NO : ANSWER_UNKNOWN;
 }
 
+int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struct lease_stamp *seen,
+	       struct error *err)
+{
+	struct lease_stamp now;
+	char path[128];
+	int r = check_owner(o, NULL, err);
+
+	if (!r && !(seen && stamp_of(root, vf, &now) && same_stamp(seen, &now)))
+		r = check_whose(root, o, vf, err);
+	if (r == -ENOENT)
+		error_clear(err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	lease_path(path, vf);
+	/* vfhook's own are written under a journal alone, and recover() sweeps what that names. */
+	if (owner_vmid(o) != LEASE_SELF)
+		file_sweep(root, path);
+	if (unlinkat(root, path, 0) < 0 && errno != ENOENT)
+		return fail_errno(err, errno, "remove /%s", path);
+	return 0;
+}
+
 int lease_replace_broken(int root, const struct owner *o, const struct lease *l, struct error *err)
 {
 	struct lease now;
@@ -310,66 +315,79 @@ int lease_read(int root, const struct pci_addr *vf, struct lease *out, struct er
 	return 0;
 }
 
-static int entry_cmp(const void *a, const void *b)
+static int addr_cmp(const void *a, const void *b)
 {
-	return pci_addr_cmp(&((const struct lease_entry *)a)->vf,
-			    &((const struct lease_entry *)b)->vf);
+	return pci_addr_cmp(a, b);
 }
 
-int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err)
+int lease_vfs(int root, struct pci_addr **list, size_t *n, struct error *err)
 {
-	AUTO_CLOSE int fd =
-		openat(root, LEASE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	AUTO_FREE struct lease_entry *all = NULL;
-	AUTO_CLOSEDIR DIR *d = NULL;
-	const struct dirent *e;
+	AUTO_NAMES struct names d = NAMES_INIT;
+	AUTO_FREE struct pci_addr *all = NULL;
+	const char *name;
 	size_t used = 0;
 	size_t cap = 0;
 
 	*list = NULL;
 	*n = 0;
-	if (fd < 0 && errno == ENOENT)
+	if (names_open_own(root, LEASE_DIR, &d) == -ENOENT)
 		return 0;
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return fail_errno(err, errno, "read /" LEASE_DIR);
-	fd = -1;
-	for (errno = 0; (e = readdir(d)); errno = 0) {
-		struct lease_entry *entry;
-		struct error why = ERROR_INIT;
+	while ((name = names_next(&d))) {
 		struct pci_addr vf;
 
-		if (pci_addr_parse(e->d_name, &vf) < 0)
+		if (pci_addr_parse(name, &vf) < 0)
 			continue;
 		if (used == cap) {
 			size_t grown = cap ? cap * 2 : 32;
-			struct lease_entry *more = realloc(all, grown * sizeof(*all));
+			struct pci_addr *more = reallocarray(all, grown, sizeof(*all));
 
 			if (!more)
 				return fail(err, ENOMEM, "read /" LEASE_DIR ": out of memory");
 			all = more;
 			cap = grown;
 		}
-		entry = &all[used];
-		*entry = (struct lease_entry){.vf = vf};
-		switch (lease_read(root, &vf, &entry->lease, &why)) {
-		case 0:
-			break;
-		case -ENOENT: /* dropped since readdir() */
+		all[used++] = vf;
+	}
+	if (d.error)
+		return fail_errno(err, -d.error, "read /" LEASE_DIR);
+	if (used)
+		qsort(all, used, sizeof(*all), addr_cmp);
+	*list = STEAL(all);
+	*n = used;
+	return 0;
+}
+
+int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	AUTO_FREE struct pci_addr *vfs = NULL;
+	size_t n_vfs;
+	size_t used = 0;
+	int r = lease_vfs(root, &vfs, &n_vfs, err);
+
+	*list = NULL;
+	*n = 0;
+	if (r < 0 || !n_vfs)
+		return r;
+	all = calloc(n_vfs, sizeof(*all));
+	if (!all)
+		return fail(err, ENOMEM, "read /" LEASE_DIR ": out of memory");
+	for (size_t i = 0; i < n_vfs; i++) {
+		struct lease_entry *entry = &all[used];
+		struct error why = ERROR_INIT;
+
+		*entry = (struct lease_entry){.vf = vfs[i]};
+		r = lease_read(root, &vfs[i], &entry->lease, &why);
+		if (r == -ENOENT) /* dropped since then */
 			continue;
-		case -EINVAL:
-			entry->broken = true;
-			snprintf(entry->why, sizeof(entry->why), "%.255s", why.text);
-			break;
-		default: /* one that cannot be read may be good, and its VM starting with it */
+		/* One that cannot be read may be good, and its VM starting with it. */
+		if (r < 0 && r != -EINVAL)
 			return fail(err, why.code, "%s", why.text);
-		}
+		entry->broken = r < 0;
+		if (entry->broken)
+			snprintf(entry->why, sizeof(entry->why), "%.255s", why.text);
 		used++;
 	}
-	if (errno)
-		return fail_errno(err, errno, "read /" LEASE_DIR);
-	if (used)
-		qsort(all, used, sizeof(*all), entry_cmp);
 	*list = STEAL(all);
 	*n = used;
 	return 0;

@@ -67,8 +67,6 @@ int lease_take(int root, const struct owner *o, const struct lease *l, struct er
  * tell whose; -ENOENT: it is not leased any more; -EPERM as above; others: that cannot be read now.
  */
 int lease_write(int root, const struct owner *o, const struct lease *l, struct error *err);
-/* Drop the owner's lease on a VF, as above; one that is not there is fine. */
-int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struct error *err);
 
 /* A lease file as it was looked at: another one in its place has another number or time. */
 struct lease_stamp {
@@ -78,6 +76,13 @@ struct lease_stamp {
 	int64_t sec;
 	int64_t nsec;
 };
+
+/*
+ * Drop the owner's lease on a VF, as above; one that is not there is fine. seen: as in
+ * lease_owned(), or NULL.
+ */
+int lease_drop(int root, const struct owner *o, const struct pci_addr *vf, struct lease_stamp *seen,
+	       struct error *err);
 
 /* Look at a lease that was just taken, so that lease_owned() need not read it. */
 void lease_stamp_read(int root, const struct pci_addr *vf, struct lease_stamp *out);
@@ -108,6 +113,12 @@ struct lease_entry {
 	char why[256];
 	struct lease lease; /* unless broken */
 };
+
+/*
+ * Which VFs have a lease file, sorted by address, without a look into it; *list is the caller's to
+ * free(). No directory: none.
+ */
+int lease_vfs(int root, struct pci_addr **list, size_t *n, struct error *err);
 
 /* All of them, sorted by address; *list is the caller's to free(). No directory: none. */
 int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err);

@@ -13,16 +13,16 @@ enum answer run_owns_vf(struct run *r, const struct pci_addr *vf, struct error *
 
 int run_may_do(struct run *r, const struct step *s, struct error *err)
 {
+	bool fresh = r->just_taken && !pci_addr_cmp(&r->seen.vf, &s->vf);
 	struct error why = ERROR_INIT;
 
+	r->just_taken = false;
 	/* The one exception: its VM runs on a VF that is another's. */
 	if (!step_touches_vf(s) || r->p->kind == PLAN_CUT_OFF)
 		return 0;
-	/* Taking it has looked at it a moment ago: the next step need not look again. */
-	if (r->just_taken && !pci_addr_cmp(&r->seen.vf, &s->vf)) {
-		r->just_taken = false;
+	/* Taking it has looked at it a moment ago. */
+	if (fresh)
 		return 0;
-	}
 	switch (run_owns_vf(r, &s->vf, &why)) {
 	case ANSWER_YES:
 		return 0;

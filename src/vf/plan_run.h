@@ -22,7 +22,7 @@ struct run {
 	const struct owner *owner;
 	const struct plan *p;
 	struct lease_stamp seen;
-	bool just_taken; /* `seen` is of this moment: nothing was done since the lease was taken */
+	bool just_taken; /* the last step took the lease that `seen` is of */
 	bool undone;	 /* nothing of it is left, if it failed */
 	bool not_ours;	 /* undoing stopped at what this program's run may not do (-ECANCELED) */
 };

@@ -29,10 +29,45 @@ static const struct vf_claim *find_claim(const struct observer *o, const struct 
 	return found;
 }
 
-static int read_lease(const struct observer *o, struct vf_state *v, struct error *err)
+/* Which VFs had a lease when the folder was listed, for who only looks. */
+struct leased_vfs {
+	bool known;
+	struct pci_addr *list;
+	size_t n;
+};
+
+static void leased_vfs_free(struct leased_vfs *l)
+{
+	free(l->list);
+}
+
+static int addr_cmp(const void *a, const void *b)
+{
+	return pci_addr_cmp(a, b);
+}
+
+static bool has_none(const struct leased_vfs *l, const struct pci_addr *vf)
+{
+	return l->known && (!l->n || !bsearch(vf, l->list, l->n, sizeof(*l->list), addr_cmp));
+}
+
+/*
+ * For who opens no VFIO groups, one look at the folder will do for all VFs that have no lease: who
+ * then takes one finds out by its lease. Who opens them asks for each VF's lease at that moment,
+ * and so does everybody if the folder cannot be listed.
+ */
+static void list_leased(const struct observer *o, bool all, struct leased_vfs *out)
+{
+	out->known = all && o->look_only && !lease_vfs(o->root, &out->list, &out->n, NULL);
+}
+
+static int read_lease(const struct observer *o, const struct leased_vfs *leased, struct vf_state *v,
+		      struct error *err)
 {
 	struct error why = ERROR_INIT;
-	int r = lease_read(o->root, &v->info.addr, &v->lease, NULL);
+	int r = has_none(leased, &v->info.addr)
+			? -ENOENT
+			: lease_read(o->root, &v->info.addr, &v->lease, NULL);
 
 	/* Most have none, and need no words. */
 	if (r < 0 && r != -ENOENT)
@@ -63,11 +98,12 @@ static bool may_probe_group(const struct observer *o, const struct vf_state *v)
 }
 
 /* What there is to know of a VF beside sysfs and the kernel's list. */
-static int read_users(const struct observer *o, struct vf_state *v, struct error *err)
+static int read_users(const struct observer *o, const struct leased_vfs *leased, struct vf_state *v,
+		      struct error *err)
 {
 	int r;
 
-	if (read_lease(o, v, err) < 0)
+	if (read_lease(o, leased, v, err) < 0)
 		return error_code(err);
 	v->claim = find_claim(o, &v->info.addr);
 	/* Another's, and a driver has it: then it is of no use, and asking may never end. */
@@ -84,7 +120,7 @@ static int read_users(const struct observer *o, struct vf_state *v, struct error
 }
 
 static int read_all_vfs(const struct observer *o, const struct group_map *groups,
-			struct pf_state *pf, struct error *err)
+			const struct leased_vfs *leased, struct pf_state *pf, struct error *err)
 {
 	struct vf_walk walk = {
 		.root = o->root, .pf = &pf->info, .unread = VF_UNREAD_COUNT, .groups = groups};
@@ -95,7 +131,7 @@ static int read_all_vfs(const struct observer *o, const struct group_map *groups
 		return fail(err, ENOMEM, "out of memory");
 	while (vf_walk_next(&walk, &pf->vfs[pf->n_vfs].info, NULL) > 0) {
 		struct error why = ERROR_INIT;
-		int r = read_users(o, &pf->vfs[pf->n_vfs], &why);
+		int r = read_users(o, leased, &pf->vfs[pf->n_vfs], &why);
 
 		if (!r)
 			pf->n_vfs++;
@@ -121,6 +157,8 @@ static int number_of(const struct observer *o, const struct pci_addr *vf, const 
 static int read_some_vfs(const struct observer *o, struct pf_state *pf, const struct pci_addr *only,
 			 size_t n_only, struct error *err)
 {
+	const struct leased_vfs leased = {0};
+
 	pf->vfs = calloc(n_only ? n_only : 1, sizeof(*pf->vfs));
 	if (!pf->vfs)
 		return fail(err, ENOMEM, "out of memory");
@@ -132,7 +170,7 @@ static int read_some_vfs(const struct observer *o, struct pf_state *pf, const st
 		if (!number_of(o, &only[i], &pf->info.addr, &index) &&
 		    !sysfs_vf_read(o->root, NULL, &only[i], &pf->info.addr, index, &v->info,
 				   NULL) &&
-		    !read_users(o, v, &why))
+		    !read_users(o, &leased, v, &why))
 			pf->n_vfs++;
 	}
 	return 0;
@@ -243,11 +281,13 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		  struct error *err)
 {
 	CLEANUP(free_groups) struct group_map *groups = all ? group_map_read(o->root) : NULL;
+	CLEANUP(leased_vfs_free) struct leased_vfs leased = {0};
 
 	*out = (struct snapshot){.complete = all};
 	out->pfs = calloc(n_pfs ? n_pfs : 1, sizeof(*out->pfs));
 	if (!out->pfs)
 		return fail(err, ENOMEM, "out of memory");
+	list_leased(o, all, &leased);
 	for (size_t i = 0; i < n_pfs; i++) {
 		struct pf_state *pf = &out->pfs[out->n_pfs++];
 		struct error why = ERROR_INIT;
@@ -259,7 +299,7 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 			set_broken(pf, &why);
 			continue;
 		}
-		r = all ? read_all_vfs(o, groups, pf, err)
+		r = all ? read_all_vfs(o, groups, &leased, pf, err)
 			: read_some_vfs(o, pf, only, n_only, err);
 		if (r < 0) {
 			snapshot_free(out);

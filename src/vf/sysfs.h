@@ -119,6 +119,9 @@ int sysfs_vf_number(int root, const struct pci_addr *vf, const struct pci_addr *
  */
 int sysfs_vf_identify(int root, const struct pci_addr *vf, struct pci_addr *pf, unsigned *index);
 
+/* The number of its IOMMU group alone, -1 if it has none. Errors as sysfs_vf_read(). */
+int sysfs_vf_group(int root, const struct pci_addr *vf, int *group, struct error *err);
+
 /* Which function is in which IOMMU group, of the whole machine; see group_map_read(). */
 struct group_map;
 

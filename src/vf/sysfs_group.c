@@ -44,6 +44,19 @@ static int group_of(int root, const struct pci_addr *a, int *bad)
 	return parse_u32(name, INT_MAX, &group) < 0 ? -1 : (int)group;
 }
 
+int sysfs_vf_group(int root, const struct pci_addr *vf, int *group, struct error *err)
+{
+	char text[PCI_ADDR_LEN];
+	int bad = 0;
+
+	*group = group_of(root, vf, &bad);
+	if (bad)
+		return fail_errno(err, -bad, "read VF %s in sysfs", pci_addr_format(vf, text));
+	if (*group < 0 && dev_has(root, vf, "physfn") == -ENOENT)
+		return fail(err, ENODEV, "VF %s has gone from sysfs", pci_addr_format(vf, text));
+	return 0;
+}
+
 /* --- All groups at once --- */
 
 /* A function, its group, and where in `members` those of the group are. */

@@ -23,7 +23,7 @@ static int undo_lease(struct run *r, const struct step *s, bool clean, struct er
 		return run_mark_dirty(r, &s->lease, err);
 	if (s->kind == STEP_LEASE_WRITE && s->has_old_lease)
 		return lease_write(r->x->root, r->owner, &s->old_lease, err);
-	return lease_drop(r->x->root, r->owner, &s->vf, err);
+	return lease_drop(r->x->root, r->owner, &s->vf, &r->seen, err);
 }
 
 static bool same_vf_failed(const struct plan *p, const bool *failed, size_t i)

@@ -124,19 +124,17 @@ int step_verify(const struct executor *x, const struct step *s, struct error *er
 
 int step_unused(const struct executor *x, const struct step *s, struct error *err)
 {
-	struct vf_info now;
 	enum answer busy;
-	int r = sysfs_vf_read(x->root, NULL, &s->vf, &s->pf, s->index, &now, err);
+	int group;
+	int r = sysfs_vf_group(x->root, &s->vf, &group, err);
 
 	if (r < 0)
 		return r;
-	busy = vfio_group_busy(x->root, now.iommu_group);
+	busy = group < 0 ? ANSWER_NO : vfio_group_busy(x->root, group);
 	if (busy == ANSWER_UNKNOWN)
 		return fail(err, EIO, "whether a process has /dev/vfio/%d open cannot be told",
-			    now.iommu_group);
-	return busy == ANSWER_NO
-		       ? 0
-		       : fail(err, EEXIST, "a process has /dev/vfio/%d open", now.iommu_group);
+			    group);
+	return busy == ANSWER_NO ? 0 : fail(err, EEXIST, "a process has /dev/vfio/%d open", group);
 }
 
 /* MAC back to zero; the way there may have led over spoofchk off. */

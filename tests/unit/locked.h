@@ -51,7 +51,7 @@ static inline int locked_drop(int root, uint32_t vmid, const struct pci_addr *vf
 {
 	AUTO_OWNER struct owner *o = owner_of(root, vmid);
 
-	return lease_drop(root, o, vf, err);
+	return lease_drop(root, o, vf, NULL, err);
 }
 
 /* A lease file taken away as a person would, whoever it is of. */

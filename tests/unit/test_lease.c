@@ -413,7 +413,7 @@ static void test_only_the_owner(void **state)
 	assert_int_equal(lease_owned(t->root, mine, &l.vf, &seen, &err), ANSWER_YES);
 	assert_int_equal(lease_owned(t->root, his, &l.vf, NULL, &err), ANSWER_NO);
 	assert_has(err.text, "VM 100");
-	assert_int_equal(lease_drop(t->root, his, &l.vf, &err), -EEXIST);
+	assert_int_equal(lease_drop(t->root, his, &l.vf, NULL, &err), -EEXIST);
 	l.vmid = 105;
 	assert_int_equal(lease_write(t->root, his, &l, &err), -EEXIST);
 	assert_int_equal(lease_write(t->root, mine, &l, &err), -EPERM);
@@ -421,7 +421,7 @@ static void test_only_the_owner(void **state)
 	wipe_lease(t->root, &l.vf);
 	assert_int_equal(lease_take(t->root, his, &l, &err), 0);
 	assert_int_equal(lease_owned(t->root, mine, &l.vf, &seen, &err), ANSWER_NO);
-	assert_int_equal(lease_drop(t->root, dry, &l.vf, &err), -EPERM);
+	assert_int_equal(lease_drop(t->root, dry, &l.vf, NULL, &err), -EPERM);
 	assert_int_equal(lease_read(t->root, &l.vf, &back, &err), 0);
 	assert_int_equal(back.vmid, 105);
 	l.vmid = 100;

@@ -284,7 +284,7 @@ static void test_vfs(void **state)
 	w.answer = EINPROGRESS;
 	assert_int_equal(execute(&w.x, self, &p, &err), -EINPROGRESS);
 	left_are(&w, 1, 0);
-	assert_int_equal(lease_drop(t->root, self, &l.vf, &err), 0);
+	assert_int_equal(lease_drop(t->root, self, &l.vf, NULL, &err), 0);
 	w.answer = 0;
 	/* More cannot be made: as many as there were. */
 	w.refuses = 1;
