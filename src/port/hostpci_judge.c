@@ -40,6 +40,23 @@ refuse(struct entry *e, const char *command, uint32_t vmid, unsigned slot, const
 	verdict(e, ENTRY_REFUSE, "%s: %s", why, e->mend);
 }
 
+/* It names what is none of ours, and the port is still there. */
+__attribute__((format(printf, 4, 5))) static void refuse_beside_port(const struct guest_config *g,
+								     unsigned slot, struct entry *e,
+								     const char *fmt, ...)
+{
+	char what[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	refuse(e, "detach", g->vmid, slot,
+	       "it names %s, but /" VFHOOK_CFG
+	       " has a port %u-%u (a rollback?); to give up the port and keep hostpci%u",
+	       what, g->vmid, slot, slot);
+}
+
 char *entry_value(const struct guest_config *g, unsigned slot)
 {
 	const struct hostpci *h = &g->hostpci[slot];
@@ -129,10 +146,7 @@ static void judge_mapping(const struct config *c, const struct guest_config *g, 
 		start_adopting(g, slot, e);
 		adopt_from_pool(pool, e);
 	} else if (port) {
-		refuse(e, "detach", g->vmid, slot,
-		       "it names mapping '%.64s', which is not ours, but /" VFHOOK_CFG
-		       " has a port %u-%u (a rollback?); to give up the port and keep hostpci%u",
-		       mapping, g->vmid, slot, slot);
+		refuse_beside_port(g, slot, e, "mapping '%.64s', which is not ours", mapping);
 	}
 }
 
@@ -176,10 +190,8 @@ static void judge_raw(const struct config *c, const char *node, const struct gue
 		start_adopting(g, slot, e);
 		adopt_from_pool(pool, e);
 	} else if (port) {
-		refuse(e, "detach", g->vmid, slot,
-		       "it names %.64s, which is no VF of any pool on this node, but /" VFHOOK_CFG
-		       " has a port %u-%u (a rollback?); to give up the port and keep hostpci%u",
-		       host, g->vmid, slot, slot);
+		refuse_beside_port(g, slot, e, "%.64s, which is no VF of any pool on this node",
+				   host);
 	}
 }
 

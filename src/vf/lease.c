@@ -357,6 +357,11 @@ int lease_vfs(int root, struct pci_addr **list, size_t *n, struct error *err)
 	return 0;
 }
 
+bool lease_vfs_have(const struct pci_addr *list, size_t n, const struct pci_addr *vf)
+{
+	return n && bsearch(vf, list, n, sizeof(*list), addr_cmp);
+}
+
 int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;

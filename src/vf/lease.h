@@ -119,6 +119,8 @@ struct lease_entry {
  * free(). No directory: none.
  */
 int lease_vfs(int root, struct pci_addr **list, size_t *n, struct error *err);
+/* Is it in that list? */
+bool lease_vfs_have(const struct pci_addr *list, size_t n, const struct pci_addr *vf);
 
 /* All of them, sorted by address; *list is the caller's to free(). No directory: none. */
 int lease_list(int root, struct lease_entry **list, size_t *n, struct error *err);

@@ -41,14 +41,9 @@ static void leased_vfs_free(struct leased_vfs *l)
 	free(l->list);
 }
 
-static int addr_cmp(const void *a, const void *b)
-{
-	return pci_addr_cmp(a, b);
-}
-
 static bool has_none(const struct leased_vfs *l, const struct pci_addr *vf)
 {
-	return l->known && (!l->n || !bsearch(vf, l->list, l->n, sizeof(*l->list), addr_cmp));
+	return l->known && !lease_vfs_have(l->list, l->n, vf);
 }
 
 /*
