@@ -26,7 +26,7 @@
 #include "src/port/give_back.h"
 #include "src/port/reclaim.h"
 #include "src/port/running_vf.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/port/vm_ports.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
@@ -170,7 +170,7 @@ static int mend(struct started *st, const struct port_wish *w, const struct leas
 		st->cut = cut > st->cut ? cut : st->cut;
 		return 1;
 	}
-	if (seen_lease(h, actual, &lease, &err) < 0 ||
+	if (foreseen_lease(h, actual, &lease, &err) < 0 ||
 	    mark_running(h, st->o, &lease, &st->qemu, &err) < 0) {
 		complain("VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return 1;

@@ -33,7 +33,7 @@
 #include "src/port/mapping_plan.h"
 #include "src/port/plan_print.h"
 #include "src/port/reclaim.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/port/vf_advice.h"
 #include "src/port/vm_ports.h"
 #include "src/vf/kernel.h"
@@ -350,7 +350,7 @@ static void wait_for_others(struct hook *h, uint32_t own_vmid)
 	AUTO_FREE struct lease_entry *all = NULL;
 	size_t n;
 
-	if (seen_leases(h, &all, &n, NULL) < 0)
+	if (foreseen_leases(h, &all, &n, NULL) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid == own_vmid ||

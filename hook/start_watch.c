@@ -24,7 +24,7 @@
 #include "src/base/say.h"
 #include "src/base/text.h"
 #include "src/port/events.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/vf/lease.h"
 
 #define TASKS "var/log/pve/tasks"
@@ -141,7 +141,7 @@ static bool left_starting(struct hook *h, uint32_t vmid, int64_t *taken)
 	size_t n = 0;
 	bool found = false;
 
-	if (seen_leases(h, &all, &n, NULL) < 0)
+	if (foreseen_leases(h, &all, &n, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid != vmid)

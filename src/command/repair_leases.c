@@ -12,7 +12,7 @@
 #include "src/port/apply.h"
 #include "src/port/give_back.h"
 #include "src/port/reclaim.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/port/vm_locks.h"
 #include "src/show/inventory.h"
 #include "src/vf/lease.h"
@@ -48,7 +48,7 @@ static bool is_broken(struct repair *r, const struct pci_addr *vf)
 {
 	struct error err = ERROR_INIT;
 	struct lease l;
-	int found = seen_lease(r->h, vf, &l, &err);
+	int found = foreseen_lease(r->h, vf, &l, &err);
 
 	if (found < 0 && found != -EINVAL && found != -ENOENT)
 		repair_leave(r, "%s", err.text);
@@ -102,7 +102,7 @@ void repair_broken(struct repair *r)
 	struct error err = ERROR_INIT;
 	size_t n;
 
-	if (seen_leases(r->h, &all, &n, &err) < 0) {
+	if (foreseen_leases(r->h, &all, &n, &err) < 0) {
 		repair_leave(r, "%s", err.text);
 		return;
 	}
@@ -125,7 +125,7 @@ static void check_over(struct repair *r, const struct lease *seen)
 	if (lease_is_live(r->h, seen) != ANSWER_NO || !repair_lock_vm(r, seen->vmid, &locks))
 		return;
 	/* A start or stop that was under way then is over now, and may have used it or not. */
-	if (seen_lease(r->h, &seen->vf, &l, NULL) < 0 || l.vmid != seen->vmid ||
+	if (foreseen_lease(r->h, &seen->vf, &l, NULL) < 0 || l.vmid != seen->vmid ||
 	    lease_is_live(r->h, &l) != ANSWER_NO)
 		return;
 	pci_addr_format(&l.vf, addr);
@@ -161,7 +161,7 @@ void repair_stale(struct repair *r)
 
 	if (released > 0)
 		r->done += (unsigned)released;
-	if (released < 0 || seen_leases(r->h, &all, &n, &err) < 0) {
+	if (released < 0 || foreseen_leases(r->h, &all, &n, &err) < 0) {
 		repair_leave(r, "%s", err.text);
 		return;
 	}

@@ -18,7 +18,7 @@
 #include "src/port/give_back.h"
 #include "src/port/reclaim.h"
 #include "src/port/running_vf.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/port/vm_locks.h"
 #include "src/port/vm_ports.h"
 #include "src/vf/lease.h"
@@ -64,7 +64,7 @@ static enum answer foreign_is_live(struct repair *r, uint32_t vmid, const struct
 	struct error err = ERROR_INIT;
 	enum answer live = ANSWER_UNKNOWN;
 	char addr[PCI_ADDR_LEN];
-	int found = seen_lease(r->h, &seen->vf, l, &err);
+	int found = foreseen_lease(r->h, &seen->vf, l, &err);
 
 	pci_addr_format(&seen->vf, addr);
 	if (found == -ENOENT) {
@@ -167,7 +167,7 @@ static bool clear_lease(struct repair *r, const struct owner *o, const struct pc
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 	struct lease l;
-	int found = seen_lease(r->h, vf, &l, &err);
+	int found = foreseen_lease(r->h, vf, &l, &err);
 
 	if (found == -ENOENT || (!found && l.vmid == owner_vmid(o)))
 		return true;
@@ -194,7 +194,7 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 	pci_addr_format(vf, addr);
 	if (!clear_lease(r, o, vf))
 		return;
-	leased = !seen_lease(r->h, vf, &l, NULL);
+	leased = !foreseen_lease(r->h, vf, &l, NULL);
 	if (plan_take_over(r->h, v, w, vf, &p, &err) < 0) {
 		repair_leave(r, "VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return;
@@ -210,7 +210,7 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 				: ", whose lease is out of date: written again");
 	if (!r->h->dry_run)
 		plan_print(r->h, &p);
-	if (apply_plan(r->h, o, &p, &err) < 0 || seen_lease(r->h, vf, &l, &err) < 0 ||
+	if (apply_plan(r->h, o, &p, &err) < 0 || foreseen_lease(r->h, vf, &l, &err) < 0 ||
 	    mark_running(r->h, o, &l, qemu, &err) < 0)
 		repair_undone(r, &err);
 }
@@ -226,7 +226,7 @@ static void drop_others(struct repair *r, const struct owner *o, const struct pc
 	char addr[PCI_ADDR_LEN];
 	size_t n;
 
-	if (seen_leases(r->h, &all, &n, &err) < 0) {
+	if (foreseen_leases(r->h, &all, &n, &err) < 0) {
 		repair_leave(r, "%s", err.text);
 		return;
 	}

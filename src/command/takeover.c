@@ -21,7 +21,7 @@
 #include "src/port/object_lease.h"
 #include "src/port/objects.h"
 #include "src/port/reclaim.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/port/vm_locks.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
@@ -223,7 +223,7 @@ static int read_vf(struct hook *h, const struct pool *pool, const struct guest_c
 	if (gather_claims(h, g->vmid, vf, 1, false, &claims, &o.n_claims, err) < 0)
 		return error_code(err);
 	o.claims = claims;
-	if (seen_snapshot(h, &o, &id, 1, vf, 1, false, &s, err) < 0)
+	if (foreseen_snapshot(h, &o, &id, 1, vf, 1, false, &s, err) < 0)
 		return error_code(err);
 	v = snapshot_find(&s, vf, &pf);
 	if (!v)

@@ -12,7 +12,7 @@
 #include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/port/objects.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/sysfs.h"
@@ -67,7 +67,7 @@ static int read_pf(struct hook *h, const struct pf_id *pf, const struct vf_claim
 				   .look_only = look_only};
 	const struct pf_state *p;
 
-	if (seen_snapshot(h, &o, pf, 1, NULL, 0, true, s, err) < 0)
+	if (foreseen_snapshot(h, &o, pf, 1, NULL, 0, true, s, err) < 0)
 		return error_code(err);
 	p = &s->pfs[0];
 	if (p->broken || p->n_unread || p->n_vfs != p->info.num_vfs)

@@ -15,7 +15,7 @@
 #include "src/port/events.h"
 #include "src/port/objects.h"
 #include "src/port/plan_print.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/port/vm_locks.h"
 #include "src/vf/execute.h"
 #include "src/vf/journal.h"
@@ -57,7 +57,7 @@ static bool is_leased_to(struct hook *h, const struct pci_addr *vf, uint32_t vmi
 {
 	struct lease l;
 
-	return !seen_lease(h, vf, &l, NULL) && l.vmid == vmid;
+	return !foreseen_lease(h, vf, &l, NULL) && l.vmid == vmid;
 }
 
 /* Would a recovery do this step of what it undoes or finishes? As recover(). */
@@ -171,8 +171,8 @@ int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, st
 
 	if (!h->dry_run)
 		return lease_write(h->root, o, l, err);
-	if (seen_lease(h, &l->vf, &s.old_lease, NULL) < 0 || s.old_lease.qemu_pid != l->qemu_pid ||
-	    s.old_lease.phase != l->phase)
+	if (foreseen_lease(h, &l->vf, &s.old_lease, NULL) < 0 ||
+	    s.old_lease.qemu_pid != l->qemu_pid || s.old_lease.phase != l->phase)
 		say("  VF %s: lease of VM %u hostpci%u -> %s, QEMU process %d",
 		    pci_addr_format(&l->vf, addr), l->vmid, l->slot, lease_phase_name(l->phase),
 		    (int)l->qemu_pid);

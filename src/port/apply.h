@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where phases and commands change the world: every change goes out through apply_*(). In a dry
- * run these tell instead of doing (and seen_*() shows things as they would be then, see seen.h).
+ * run these tell instead of doing (and foreseen_*() shows things as they would be then, see
+ * foreseen.h).
  */
 #ifndef VFHOOK_PORT_APPLY_H
 #define VFHOOK_PORT_APPLY_H

@@ -12,7 +12,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/say.h"
 #include "src/port/mapping_id.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/vf/lease.h"
 
 /* Naming a VF in the mapping of a port whose VM is on this node, or is not. */
@@ -250,7 +250,7 @@ int mapped_functions(struct hook *h, const struct mapping_file *f, const struct 
 
 	/* Without them nobody knows how many of a mapping's VFs are left: then none is to be had.
 	 */
-	t.unknown = seen_leases(h, &leases, &t.n_leases, NULL) < 0;
+	t.unknown = foreseen_leases(h, &leases, &t.n_leases, NULL) < 0;
 	t.leases = leases;
 	for (size_t i = 0; i < names->n_mapped; i++) {
 		const char *id = names->mapped[i].mapping;

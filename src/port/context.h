@@ -37,9 +37,10 @@ struct hook {
 	const struct vfs_maker *maker;
 	/* Of a VM that is off, and kept so (OBJECT_OFF) while what it needs is taken away. */
 	struct vm_locks off;
-	bool new_mapping;     /* the last plan of a start changes a mapping */
-	struct plan foreseen; /* a dry run's: what would have been done by now (src/port/seen.h) */
-	char detail[800];     /* for a refusal's event: what was told in lines of their own */
+	bool new_mapping; /* the last plan of a start changes a mapping */
+	struct plan
+		foreseen; /* a dry run's: what would have been done by now (src/port/foreseen.h) */
+	char detail[800]; /* for a refusal's event: what was told in lines of their own */
 };
 
 #define HOOK_INIT ((struct hook){.root = -1, .off = VM_LOCKS_INIT})

@@ -17,7 +17,7 @@
 #include "src/port/apply.h"
 #include "src/port/events.h"
 #include "src/port/hook_lock.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/port/vm_locks.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
@@ -135,7 +135,8 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 	char addr[PCI_ADDR_LEN];
 
 	pci_addr_format(&l->vf, addr);
-	if (seen_snapshot(h, &o, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, s, err) < 0)
+	if (foreseen_snapshot(h, &o, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, s, err) <
+	    0)
 		return error_code(err);
 	v = snapshot_find(s, &l->vf, &pf);
 	if (v && h->thought_stopped != l->vmid)
@@ -214,7 +215,7 @@ int foresee_stop(struct hook *h, uint32_t vmid, struct error *err)
 	size_t n;
 
 	h->thought_stopped = vmid;
-	if (seen_leases(h, &all, &n, err) < 0 || hook_kernel(h, err) < 0)
+	if (foreseen_leases(h, &all, &n, err) < 0 || hook_kernel(h, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(snapshot_free) struct snapshot s = {0};
@@ -249,7 +250,7 @@ static int release_leases(struct hook *h, const struct owner *o, const struct pc
 
 	if (found)
 		*found = 0;
-	if (seen_leases(h, &all, &n, err) < 0)
+	if (foreseen_leases(h, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid != vmid || is_kept(&all[i].vf, keep, n_keep))
@@ -370,7 +371,7 @@ static int take_back_vm(struct hook *h, const struct owner *o)
 	int r = recover_own(h, o, &why);
 
 	if (!r)
-		r = seen_leases(h, &now, &n, &why);
+		r = foreseen_leases(h, &now, &n, &why);
 	for (size_t i = 0; !r && i < n; i++) {
 		if (now[i].broken || now[i].lease.vmid != vmid)
 			continue;
@@ -419,7 +420,7 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err)
 	int released = 0;
 	size_t n;
 
-	if (seen_leases(h, &all, &n, err) < 0)
+	if (foreseen_leases(h, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;

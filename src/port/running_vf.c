@@ -10,7 +10,7 @@
 #include "src/port/apply.h"
 #include "src/port/claims.h"
 #include "src/port/mapping_plan.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/snapshot.h"
@@ -21,10 +21,10 @@ enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *
 	AUTO_FREE struct lease_entry *all = NULL;
 	size_t n;
 
-	if (w->has_last && !seen_lease(h, &w->last, out, NULL) && out->vmid == w->vmid &&
+	if (w->has_last && !foreseen_lease(h, &w->last, out, NULL) && out->vmid == w->vmid &&
 	    out->slot == w->slot)
 		return ANSWER_YES;
-	if (seen_leases(h, &all, &n, err) < 0)
+	if (foreseen_leases(h, &all, &n, err) < 0)
 		return ANSWER_UNKNOWN;
 	for (size_t i = 0; i < n; i++) {
 		if (!all[i].broken && all[i].lease.vmid == w->vmid &&
@@ -58,7 +58,7 @@ int plan_take_over(struct hook *h, const struct vm_ports *v, const struct port_w
 	if (gather_claims(h, w->vmid, actual, 1, false, &claims, &o.n_claims, err) < 0)
 		return error_code(err);
 	o.claims = claims;
-	if (seen_snapshot(h, &o, w->pfs, w->n_pfs, NULL, 0, true, &s, err) < 0 ||
+	if (foreseen_snapshot(h, &o, w->pfs, w->n_pfs, NULL, 0, true, &s, err) < 0 ||
 	    plan_port_on(&s, w, actual, time(NULL), p, err) < 0)
 		return error_code(err);
 	vf = snapshot_find(&s, actual, NULL);

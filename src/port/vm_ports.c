@@ -15,7 +15,7 @@
 #include "src/port/config_load.h"
 #include "src/port/host_mac.h"
 #include "src/port/mapping_id.h"
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 
 void vm_ports_free(struct vm_ports *v)
 {
@@ -285,5 +285,5 @@ int observe_wishes(struct hook *h, struct vm_ports *v, bool all, struct vf_claim
 			return error_code(err);
 		o.claims = *claims;
 	}
-	return seen_snapshot(h, &o, pfs, n_pfs, last, n_last, all, s, err);
+	return foreseen_snapshot(h, &o, pfs, n_pfs, last, n_last, all, s, err);
 }

@@ -3,8 +3,8 @@
  * What leases and VFs look like to a plan. In a dry run that is how they would be by now: what was
  * told to be done counts as done (h->foreseen), so that a phase is the same code in both.
  */
-#ifndef VFHOOK_PORT_SEEN_H
-#define VFHOOK_PORT_SEEN_H
+#ifndef VFHOOK_PORT_FORESEEN_H
+#define VFHOOK_PORT_FORESEEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,11 +19,11 @@
 
 /* lease_list(), lease_read() and snapshot_read(): what they give, whose it is, and how they fail.
  */
-int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err);
-int seen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err);
-int seen_snapshot(struct hook *h, const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
-		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
-		  struct error *err);
+int foreseen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err);
+int foreseen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err);
+int foreseen_snapshot(struct hook *h, const struct observer *o, const struct pf_id *pfs,
+		      size_t n_pfs, const struct pci_addr *only, size_t n_only, bool all,
+		      struct snapshot *out, struct error *err);
 
 /* In a dry run, take a plan for carried out without a word. -ENOMEM. */
 int foresee(struct hook *h, const struct plan *p, struct error *err);

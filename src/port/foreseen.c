@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The real thing, and what a dry run has foreseen of it. */
-#include "src/port/seen.h"
+#include "src/port/foreseen.h"
 
 #include <errno.h>
 
@@ -12,7 +12,7 @@ int foresee(struct hook *h, const struct plan *p, struct error *err)
 }
 
 /* What the foreseen steps make of the lease on a VF: 1 it has *out, -1 none, 0 they say nothing. */
-static int foreseen_lease(const struct hook *h, const struct pci_addr *vf, struct lease *out)
+static int told_lease(const struct hook *h, const struct pci_addr *vf, struct lease *out)
 {
 	int what = 0;
 
@@ -32,9 +32,9 @@ static int foreseen_lease(const struct hook *h, const struct pci_addr *vf, struc
 	return what;
 }
 
-int seen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err)
+int foreseen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, struct error *err)
 {
-	switch (foreseen_lease(h, vf, out)) {
+	switch (told_lease(h, vf, out)) {
 	case 1:
 		return 0;
 	case -1:
@@ -44,14 +44,14 @@ int seen_lease(struct hook *h, const struct pci_addr *vf, struct lease *out, str
 	}
 }
 
-int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err)
+int foreseen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct error *err)
 {
 	size_t kept = 0;
 	int r = lease_list(h->root, list, n, err);
 
 	for (size_t i = 0; !r && i < *n; i++) {
 		struct lease_entry e = (*list)[i];
-		int what = foreseen_lease(h, &e.vf, &e.lease);
+		int what = told_lease(h, &e.vf, &e.lease);
 
 		e.broken = e.broken && !what;
 		if (what >= 0)
@@ -62,9 +62,9 @@ int seen_leases(struct hook *h, struct lease_entry **list, size_t *n, struct err
 	return r;
 }
 
-int seen_snapshot(struct hook *h, const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
-		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,
-		  struct error *err)
+int foreseen_snapshot(struct hook *h, const struct observer *o, const struct pf_id *pfs,
+		      size_t n_pfs, const struct pci_addr *only, size_t n_only, bool all,
+		      struct snapshot *out, struct error *err)
 {
 	int r = snapshot_read(o, pfs, n_pfs, only, n_only, all, out, err);
 
