@@ -7,6 +7,7 @@
 
 #include "src/check/pf_facts.h"
 #include "src/port/config.h"
+#include "src/vf/drivers.h"
 
 /* Modes in which the switch sends a MAC's frames to any port of the bond, and not to the one that
  * the MAC was heard on: Documentation/networking/bonding.rst, "Switch Configuration". */
@@ -39,6 +40,20 @@ static void judge_bond(const struct pf_facts *f, const char *subject, struct rep
 			"a port of %s (%s): VFs stay on this PF's own link, and do not fail over "
 			"with the bond; a VM with a VF of each PF can bond them itself",
 			m->name, m->mode[0] ? m->mode : "mode not known");
+}
+
+/* A card that is full and does not say so: which addresses it left out nobody can tell. */
+static void judge_quiet_room(const struct pf_facts *f, const char *subject, struct report *r)
+{
+	const struct nic_driver *d = nic_driver(f->info.driver);
+
+	if (d && d->quiet_room && f->fdb.in + f->fdb.others > d->quiet_room)
+		report_add(r, CHECK_WARN, "pf-fdb", subject,
+			   "dmesg; if guests with a VF cannot reach some of those on the bridge: "
+			   "give guests that talk to each other VFs",
+			   "%zu addresses are in its filter, of which some cards of %s take %u, "
+			   "and do not say which ones they leave out",
+			   f->fdb.in + f->fdb.others, d->name, d->quiet_room);
 }
 
 /* Its pool says `fdb on`. bridges: those above it, in words. */
@@ -74,6 +89,7 @@ static void judge_kept_filter(const struct pf_facts *f, const char *bridges, con
 		report_add(r, CHECK_PASS, "pf-fdb", subject, "",
 			   "it is below %s: vfhook fdb lets in %zu addresses behind it", bridges,
 			   f->fdb.in);
+	judge_quiet_room(f, subject, r);
 	if (f->mac_sync)
 		report_add(r, CHECK_WARN, "pf-fdb", subject,
 			   "systemctl disable --now sriov-mac-sync.service, since vfhook-fdb does "

@@ -475,6 +475,8 @@ static int run(struct service *s, struct error *err)
 {
 	if (locate(s, err) < 0)
 		return error_code(err);
+	if (s->once && !s->pfs.n)
+		say("no pool of this node says fdb on: nothing to do");
 	s->blind = true;
 	while (true) {
 		int r = catch_up(s, err);

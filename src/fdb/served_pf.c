@@ -214,6 +214,8 @@ static void tell_all(const struct served_pf *pf, const struct surroundings *arou
 		if (dry || p->n_changes <= TELL_EACH)
 			tell(pf, around, c, dry);
 	}
+	if (dry && !p->n_changes)
+		say("PF %s: nothing to do", pf->name);
 	if (!dry && p->n_changes > TELL_EACH && added + taken)
 		say("PF %s: %zu addresses let in, %zu taken out: vfhook fdb list", pf->name, added,
 		    taken);

@@ -53,7 +53,9 @@ static const struct nic_driver drivers[] = {
 	{.name = "mlx5_core",
 	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_LINK,
 	 .maybe = CAN_MIN_RATE | CAN_MAX_RATE,
-	 .note = "min-rate, max-rate: only cards with eswitch QoS"},
+	 .note = "min-rate, max-rate: only cards with eswitch QoS",
+	 /* en_fs.c: mlx5e_vport_context_update_addr_list: 1 << log_max_current_uc_list. */
+	 .quiet_room = 127},
 	/*
 	 * bnxt_sriov.c: bnxt_set_vf_vlan: 802.1ad needs BNXT_FW_CAP_DFLT_VLAN_TPID_PCP;
 	 * bnxt_set_vf_bw: neither above the link's speed; no ndo_set_vf_rss_query_en.
@@ -62,6 +64,7 @@ static const struct nic_driver drivers[] = {
 	 .can = CAN_SPOOFCHK | CAN_TRUST | CAN_MIN_RATE | CAN_MAX_RATE | CAN_LINK,
 	 .maybe = CAN_8021AD,
 	 .pf_up_first = true, /* bnxt_sriov_configure: !netif_running() */
+	 .quiet_room = 3,     /* bnxt_cfg_rx_mode: BNXT_MAX_UC_ADDRS, then promiscuous */
 	 .note = "vlan-proto 802.1ad: only with firmware that can insert that tag"},
 };
 

@@ -26,6 +26,9 @@ struct nic_driver {
 	uint32_t maybe; /* depends on the card, its firmware or its mode: note says on what */
 	const char *note;
 	bool pf_up_first; /* makes no VFs while its PF is down */
+	/* So many addresses beside the PF's own the filter of its smallest cards takes, if the
+	 * driver takes more without a word; 0: it says when it is full, or it is not known. */
+	unsigned quiet_room;
 };
 
 /* NULL: a driver that is not known here. */

@@ -126,6 +126,19 @@ out=$(vfhook pool add wan --pf enp6s0f0 --fdb on 2>&1)
 like "$? $out" "^0 .*pool 'wan': fdb is on; vfhook fdb runs" "a service that runs"
 unlike "$out" "systemctl" "and needs nothing"
 like "$(findings ' pf-(master|fdb) ')" '^PASS pf-fdb PF enp6s0f0: it is below vmbr0: vfhook fdb lets in 0 addresses' "check: all is well"
+mkdir -p "$node_root/run/vfhook/fdb"
+{
+	printf '{"version":1,"pf":"0000:06:00.0","ifname":"enp6s0f0","most":0,"others":0,"macs":['
+	for n in {10..13}; do printf '%s{"mac":"02:00:00:00:00:%s","port":"tap1","since":1}' "${comma:-}" "$n" && comma=,; done
+	echo ']}'
+} >"$node_root/run/vfhook/fdb/0000:06:00.0"
+mkdir -p "$node_root/sys/bus/pci/drivers/bnxt_en"
+driver=$(readlink "$node_root/sys/bus/pci/devices/0000:06:00.0/driver")
+ln -sfn ../../../bus/pci/drivers/bnxt_en "$node_root/sys/bus/pci/devices/0000:06:00.0/driver"
+like "$(findings ' pf-fdb ')" 'WARN pf-fdb PF enp6s0f0: 4 addresses are in its filter, of which some cards of bnxt_en take 3' "a card that does not say when it is full"
+ln -sfn "$driver" "$node_root/sys/bus/pci/devices/0000:06:00.0/driver"
+unlike "$(findings ' pf-fdb ')" 'WARN' "one that does, and is not"
+rm "$node_root/run/vfhook/fdb/0000:06:00.0"
 mkdir -p "$node_root/sys/fs/cgroup/system.slice/sriov-mac-sync.service"
 like "$(findings ' pf-fdb ')" 'WARN pf-fdb PF enp6s0f0: sriov-mac-sync.service runs as well.*-> systemctl disable --now sriov-mac-sync.service' "another tool that does the same is named"
 rmdir "$node_root/sys/fs/cgroup/system.slice/sriov-mac-sync.service"
