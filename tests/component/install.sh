@@ -306,4 +306,10 @@ is "$? $(find "$node_root/usr" "$node_root/lib" -name 'vfhook*')" "0 " "and back
 out=$(installer --unknown)
 like "$? $out" '^2 .*Usage: ./install.sh' "an unknown option"
 try "--help" installer --help
+# --- A run that is bounded ends before systemd ends it ---
+
+limit() { sed -n "s/^#define $1[[:space:]]*\([0-9]*\)$/\1/p" "$top/src/command/cmd_boot.c"; }
+timeout_of() { sed -n 's/^TimeoutStartSec=//p' "$top/packaging/$1.service"; }
+try "vfhook-vfs: its own limit comes first" test "$(limit LIMIT_EARLY_S)" -lt "$(timeout_of vfhook-vfs)"
+try "vfhook-boot: likewise" test "$(limit LIMIT_S)" -lt "$(timeout_of vfhook-boot)"
 done_testing

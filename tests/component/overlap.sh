@@ -193,6 +193,51 @@ out=$(plain 100 post-start 2>&1; qm stop 100 2>&1)
 is "$(journals)" "101 " "a VM's post-start and stop leave another VM's journal alone"
 out=$(plain 100 pre-start 2>&1)
 is "$? $(journals)" "0 " "the next start of any VM recovers it"
+
+# --- VMs that are over, and their leases in turn ---
+
+node_up
+pve_up || exit 1
+{
+	for id in 101 102; do
+		for slot in 0 1; do printf 'port: %d-%d\n\tpool wan\n\tmac bc:24:11:00:%02x:%02x\n\n' "$id" $slot $((id - 100)) $slot; done
+	done
+	printf 'port: 103-0\n\tpool wan\n\tmac bc:24:11:00:03:00\n\n'
+} | wan_cfg
+for id in 101 102 103; do vm $id; done
+for id in 101 102; do plain job $id >/dev/null 2>&1 && qm stop $id >/dev/null 2>&1; done
+qm set 103 --hostpci0 mapping=vf-103-0 >/dev/null
+for id in 101 102; do plain $id pre-start >/dev/null 2>&1; done
+# In the order of the leases 101, 102, 101, 102.
+plain 101 post-stop >/dev/null 2>&1
+plain 102 post-stop >/dev/null 2>&1
+sed -i '/^vf-101-1$/,/^$/s/06:10\.2/06:10.9/; /^vf-102-0$/,/^$/s/06:10\.4/06:10.2/; /^vf-101-1$/,/^$/s/06:10\.9/06:10.4/' "$node_root/etc/pve/mapping/pci.cfg"
+for id in 101 102; do plain $id pre-start >/dev/null 2>&1; done
+is "$(for vf in 0 2 4 6; do lease_of 0000:06:10.$vf | cut -d' ' -f1; done | xargs)" "101 102 101 102" "two starts that failed, and their leases in turn"
+out=$(plain 103 pre-start 2>&1)
+is "$? $(grep -c 'is not running but holds VFs' <<<"$out") $(lease_count)" "0 2 1" "a start takes all four back, and tells of each VM once"
+
+# --- A VM that lives, and whose devices cannot be read ---
+
+node_up
+pve_up || exit 1
+ports 100 101
+plain job 100 >/dev/null 2>&1
+qm set 101 --hostpci0 mapping=vf-101-0 >/dev/null
+pid=$(<"$node_root/run/qemu-server/100.pid")
+before=$(settings 0)
+# The same pid and command line but for the device's address, which nobody understands.
+rm -f "$node_root/proc"
+mkdir -p "$node_root/proc/$pid"
+for name in stat comm; do cp "/proc/$pid/$name" "$node_root/proc/$pid/"; done
+tr '\0' '\n' <"/proc/$pid/cmdline" | sed 's/host=0000:06:10\.0/host=what/' | tr '\n' '\0' >"$node_root/proc/$pid/cmdline"
+cp /proc/locks "$node_root/proc/"
+out=$(plain 101 pre-start 2>&1; plain repair 2>&1)
+is "$(lease_of 0000:06:10.0) $(settings 0)" "100 running $before" "it loses no VF, to a start or to repair"
+rm -r "$node_root/proc"
+ln -s /proc "$node_root/proc"
+qm stop 100 >/dev/null 2>&1
+
 # --- A VF that a container or a program has ---
 
 node_up
