@@ -238,6 +238,31 @@ rm -r "$node_root/proc"
 ln -s /proc "$node_root/proc"
 qm stop 100 >/dev/null 2>&1
 
+# --- A start follows a stop at once: `qm cleanup` of the QEMU that is gone has the VM's lock for long ---
+
+node_up
+pve_up || exit 1
+ports 100
+plain job 100 >/dev/null 2>&1
+lock=var/lock/qemu-server/lock-100.conf
+for knob in "cleanup-race 1" "cleanup-wait 4" "cleanup-delay 1"; do
+	# shellcheck disable=SC2086 # name and value
+	sim config set $knob >/dev/null
+done
+before=$(settings 0)
+qm stop 100 >/dev/null 2>&1
+out=$(qm start 100 2>&1)
+is "$? $(vm_runs 100 && lease_of 0000:06:10.0)" "0 100 running" "the VM is started again before that"
+wait_for 20 is_locked "$node_root/$lock"
+out=$(plain release 100 2>&1; plain repair 2>&1)
+is "$(lease_of 0000:06:10.0) $(settings 0)" "100 running $before" "while cleanup waits with the lock, neither release nor repair takes its VF"
+wait_for 20 flock -n "$node_root/$lock" true
+is "$(vm_runs 100 && lease_of 0000:06:10.0) $(settings 0)" "100 running $before" "nor does anybody once that has given up"
+out=$(plain set 100 --vlan 77 2>&1)
+is "$? $(vf_get enp6s0f0 0 vlan)" "0 77" "and the VM's VF can be set"
+qm stop 100 >/dev/null 2>&1
+is "$(lease_count)" 0 "and is given back when it stops"
+
 # --- A VF that a container or a program has ---
 
 node_up
