@@ -218,11 +218,48 @@ static int unhooked_slot(const struct facts *f)
 	return -1;
 }
 
+/* It does not run, and nothing stands against it but what an earlier run has left. */
+static void advise_off(const struct hook *h, const struct facts *f, char *buf, size_t size)
+{
+	char stale[300];
+
+	if (has_dirty_lease(f))
+		snprintf(buf, size, "a VF of it could not be cleaned: vfhook release %u", f->vmid);
+	else if (f->n_leases && f->leases[0].lease.phase == LEASE_STARTING &&
+		 start_was_stale(h->root, f->vmid, f->leases[0].lease.taken, stale, sizeof(stale)))
+		snprintf(buf, size,
+			 "PVE refused its last start after vfhook was done, with an old mapping "
+			 "from a "
+			 "worker's cache (%s): qm start %u",
+			 stale, f->vmid);
+	else if (f->n_leases)
+		snprintf(
+			buf, size,
+			"it holds VFs without running (a start under way, or one that failed): the "
+			"next start takes them back, or vfhook release %u",
+			f->vmid);
+	else if (f->job == JOB_KILLED && is_refused(f))
+		snprintf(buf, size,
+			 "the job that was to write hostpci was ended before it was done (%s): qm "
+			 "start %u begins anew",
+			 f->job_log, f->vmid);
+	else if (is_refused(f) && refused_by_chain(f))
+		snprintf(buf, size,
+			 "set right what %s objects to, or take it out (`guest: %u` in /" VFHOOK_CFG
+			 "), then: qm start %u",
+			 config_guest(&f->ports.config, f->vmid)->chain, f->vmid, f->vmid);
+	else if (is_refused(f))
+		snprintf(buf, size,
+			 "see whether the reason still holds: vfhook --dry-run %u pre-start",
+			 f->vmid);
+	else
+		snprintf(buf, size, "nothing: qm start %u", f->vmid);
+}
+
 static void advise(const struct hook *h, const struct facts *f, char *buf, size_t size)
 {
 	int slot = f->ours ? vm_ports_first(&f->ports, ENTRY_REFUSE) : -1;
 	int unhooked = unhooked_slot(f);
-	char stale[300];
 
 	if (!f->known)
 		snprintf(buf, size, "%s", f->why.text);
@@ -258,37 +295,8 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 		snprintf(buf, size, "QEMU has another VF than is leased: vfhook repair");
 	else if (f->running)
 		snprintf(buf, size, "nothing: it runs");
-	else if (has_dirty_lease(f))
-		snprintf(buf, size, "a VF of it could not be cleaned: vfhook release %u", f->vmid);
-	else if (f->n_leases && f->leases[0].lease.phase == LEASE_STARTING &&
-		 start_was_stale(h->root, f->vmid, f->leases[0].lease.taken, stale, sizeof(stale)))
-		snprintf(buf, size,
-			 "PVE refused its last start after vfhook was done, with an old mapping "
-			 "from a "
-			 "worker's cache (%s): qm start %u",
-			 stale, f->vmid);
-	else if (f->n_leases)
-		snprintf(
-			buf, size,
-			"it holds VFs without running (a start under way, or one that failed): the "
-			"next start takes them back, or vfhook release %u",
-			f->vmid);
-	else if (f->job == JOB_KILLED && is_refused(f))
-		snprintf(buf, size,
-			 "the job that was to write hostpci was ended before it was done (%s): qm "
-			 "start %u begins anew",
-			 f->job_log, f->vmid);
-	else if (is_refused(f) && refused_by_chain(f))
-		snprintf(buf, size,
-			 "set right what %s objects to, or take it out (`guest: %u` in /" VFHOOK_CFG
-			 "), then: qm start %u",
-			 config_guest(&f->ports.config, f->vmid)->chain, f->vmid, f->vmid);
-	else if (is_refused(f))
-		snprintf(buf, size,
-			 "see whether the reason still holds: vfhook --dry-run %u pre-start",
-			 f->vmid);
 	else
-		snprintf(buf, size, "nothing: qm start %u", f->vmid);
+		advise_off(h, f, buf, size);
 }
 
 /* --- As text --- */

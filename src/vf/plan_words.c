@@ -34,14 +34,10 @@ static const char *holder(const struct lease *l, bool slot, char buf[48])
 	return buf;
 }
 
-const char *step_describe(const struct step *s, char *buf, size_t size)
+static void describe_lease_step(const struct step *s, const char *vf, char *buf, size_t size)
 {
-	char vf[PCI_ADDR_LEN];
 	char who[48];
-	char from[64];
-	char to[128];
 
-	pci_addr_format(&s->vf, vf);
 	switch (s->kind) {
 	case STEP_LEASE_TAKE:
 		snprintf(buf, size, "VF %s (VF %u of %s): lease to %s", vf, s->index, s->pf_name,
@@ -61,6 +57,25 @@ const char *step_describe(const struct step *s, char *buf, size_t size)
 	case STEP_LEASE_DROP:
 		snprintf(buf, size, "VF %s: drop the lease of %s", vf,
 			 holder(&s->old_lease, false, who));
+		break;
+	default:
+		break;
+	}
+}
+
+const char *step_describe(const struct step *s, char *buf, size_t size)
+{
+	char vf[PCI_ADDR_LEN];
+	char from[64];
+	char to[128];
+
+	pci_addr_format(&s->vf, vf);
+	switch (s->kind) {
+	case STEP_LEASE_TAKE:
+	case STEP_LEASE_WRITE:
+	case STEP_LEASE_SEIZE:
+	case STEP_LEASE_DROP:
+		describe_lease_step(s, vf, buf, size);
 		break;
 	case STEP_OVERRIDE:
 		snprintf(buf, size, "VF %s: driver_override %s -> %s", vf,
