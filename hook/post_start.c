@@ -228,8 +228,9 @@ static int give_others_back(const struct started *st)
 	}
 	r = give_back_vm(st->h, st->o, keep, n, NULL, &err);
 	if (r == -ETIMEDOUT)
-		complain("%s until vfhook repair, or a start that needs a VF, has cleaned it",
-			 err.text);
+		fail_context(&err, "VM %u", owner_vmid(st->o));
+	if (r < 0)
+		complain("%s; vfhook repair, or a start that needs a VF, cleans it", err.text);
 	return r < 0;
 }
 

@@ -73,9 +73,10 @@ int phase_post_stop(struct hook *h, uint32_t vmid)
 		return 1;
 	r = give_back_vm(h, o, NULL, 0, &found, &err);
 	if (r == -ETIMEDOUT)
-		complain("%s; the stop goes on; clean it with vfhook release %u, or the next start "
-			 "that needs a VF does",
-			 err.text, vmid);
+		complain(
+			"VM %u: %s; the stop goes on; clean it with vfhook release %u, or the next "
+			"start that needs a VF does",
+			vmid, err.text, vmid);
 	else if (r < 0)
 		return complain_not_released(vmid, &err);
 	if (h->dry_run && !found)

@@ -62,9 +62,11 @@ static int release(struct hook *h, uint32_t vmid)
 	r = runs == ANSWER_NO ? give_back_vm(h, locks.ours, NULL, 0, &found, &err)
 			      : error_code(&err);
 	if (r < 0) {
-		complain(r == -ETIMEDOUT ? "%s: dmesg; once the driver answers: vfhook release %u"
-					 : "%s",
-			 err.text, vmid);
+		if (r == -ETIMEDOUT)
+			complain("VM %u: %s: dmesg; once the driver answers: vfhook release %u",
+				 vmid, err.text, vmid);
+		else
+			complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
 	if (!found)

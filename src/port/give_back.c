@@ -85,9 +85,9 @@ static int run(int (*fn)(void *arg), struct giving_back *g, struct error *err)
 	}
 	if (r == -ETIMEDOUT)
 		return fail(err, ETIMEDOUT,
-			    "VM %u: the driver of a VF that is to be given back has not answered "
-			    "for %d s: it is given up, and the VF stays out of use",
-			    owner_vmid(g->o), limit_ms / 1000);
+			    "the driver of a VF that is to be given back has not answered for %d "
+			    "s: it is given up, and the VF stays out of use",
+			    limit_ms / 1000);
 	return r < 0 ? r : 0;
 }
 

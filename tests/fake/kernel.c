@@ -66,7 +66,7 @@
 #include "src/vf/vf_keys.h"
 
 #define PATIENCE_MS	 1000
-#define RELEASE_LIMIT_MS 3000
+#define RELEASE_LIMIT_MS 6000
 #define STUCK_S		 60
 
 /* What fits into a list up to Linux 7.2. */
