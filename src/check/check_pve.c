@@ -171,6 +171,9 @@ void judge_config(const struct config *c, struct report *r)
 		snprintf(subject, sizeof(subject), "pool %.50s", c->pools[i].name);
 		if (c->pools[i].bad)
 			report_add(r, CHECK_FAIL, "config", subject, remedy, "%s", c->pools[i].bad);
+		else if (c->pools[i].shared)
+			report_add(r, CHECK_WARN, "config", subject, remedy, "%s",
+				   c->pools[i].shared);
 	}
 	for (size_t i = 0; i < c->n_ports; i++) {
 		snprintf(subject, sizeof(subject), "port %u-%u", c->ports[i].vmid,

@@ -11,6 +11,7 @@ void pool_free(struct pool *p)
 	free(p->pfs);
 	free(p->hosts);
 	free(p->bad);
+	free(p->shared);
 }
 
 void config_free(struct config *c)

@@ -56,6 +56,9 @@ struct pool {
 	bool fdb;     /* the filters of its PFs let in what is behind a bridge (vfhook fdb) */
 	unsigned vfs; /* how many each PF is to have after a boot, 0: not our business */
 	char *bad;    /* what is wrong with this section, "<file>:<line>: ...", or NULL */
+	/* A PF of it stands in another pool, or here twice: which, in words, or NULL. To be told;
+	 * no reason to keep a VM from starting. */
+	char *shared;
 };
 
 struct port {

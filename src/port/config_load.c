@@ -223,18 +223,19 @@ static int tell_double_pf(const char *name, const struct pool_pf *pf, struct poo
 	for (int i = 0; i < 2 && r >= 0; i++) {
 		struct pool *p = i ? b : a;
 
-		if (p->bad)
+		if (p->shared)
 			continue;
 		if (a == b)
-			r = asprintf(&p->bad,
+			r = asprintf(&p->shared,
 				     "%s: PF %s of node %s is in pool '%s' twice: take one of the "
 				     "lines out",
 				     name, addr, pf->node, a->name);
 		else
 			r = asprintf(
-				&p->bad,
+				&p->shared,
 				"%s: PF %s of node %s is in pools '%s' and '%s': a PF leads to "
-				"one network, so take it out of one of them",
+				"one network, and has one number of VFs: take it out of one of "
+				"them",
 				name, addr, pf->node, a->name, b->name);
 	}
 	return r < 0 ? -ENOMEM : 0;
@@ -253,7 +254,7 @@ static size_t list_pfs(struct config *c, struct pf_line *lines)
 	return n;
 }
 
-/* Two pools with one PF: no VM may start with either, which may be the wrong network. */
+/* Two pools with one PF: written by hand, since pool add makes none such. */
 static int find_double_pfs(const char *name, struct config *c)
 {
 	CLEANUP(seen_free) struct seen seen = {0};

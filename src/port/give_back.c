@@ -70,7 +70,7 @@ static struct giving_back *share(const struct giving_back *g)
 
 static int run(int (*fn)(void *arg), struct giving_back *g, struct error *err)
 {
-	const int limit_ms = kernel_release_limit_ms();
+	const int limit_ms = kernel_release_limit_ms(g->h->root);
 	struct giving_back *room = NULL;
 	int r;
 

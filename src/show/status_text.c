@@ -296,6 +296,8 @@ static void pool_text(const struct status_view *v, const struct pool_report *p, 
 		line(v, out, STYLE_HEAD, 4, "Pool %s has no PF on node %s", p->pool->name, v->node);
 	if (p->pool->bad)
 		line(v, out, STYLE_BAD, 4, "  Not used: %s", p->pool->bad);
+	else if (p->pool->shared)
+		line(v, out, STYLE_BAD, 4, "  %s", p->pool->shared);
 	for (size_t i = 0; i < p->n_pfs; i++) {
 		CLEANUP(table_free) struct table t;
 		const struct pf_report *pf = &p->pfs[i];

@@ -62,9 +62,10 @@ void kernel_set_patience(struct kernel *k, int ms);
 
 /*
  * So many milliseconds are waited for a process that gives VFs back (src/port/give_back.h): for
- * cleaning some VFs, and one run's patience with a driver that is resetting.
+ * cleaning some VFs, and one run's patience with a driver that is resetting. root is for the tests'
+ * stand-in, as in kernel_open().
  */
-int kernel_release_limit_ms(void);
+int kernel_release_limit_ms(int root);
 
 /*
  * The most VFs of a PF that every kernel lists, and so the most that are made. There is no other

@@ -85,8 +85,9 @@ void kernel_close(struct kernel *k)
 	free(k);
 }
 
-int kernel_release_limit_ms(void)
+int kernel_release_limit_ms(int root)
 {
+	(void)root;
 	return RELEASE_LIMIT_MS;
 }
 

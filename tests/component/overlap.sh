@@ -290,6 +290,7 @@ pve_up || exit 1
 ports 100
 plain job 100 >/dev/null 2>&1
 fake_set enp6s0f0 'p["quirks"]=["slow:300000"]'
+touch "$node_root/fake-kernel/hurry"
 qm stop 100 >"$node_root/stop.out" 2>&1
 like "$(cat "$node_root/stop.out")" "VM 100: the driver of a VF .*has not answered.*vfhook release 100" \
 	"the driver hangs: the stop goes on without, and says so"

@@ -202,6 +202,7 @@ is "$? $(lease_count)" "137 1" "a post-stop that the kernel holds is ended from 
 fake_set enp6s0f0 'p["quirks"] = []'
 out=$(vfhook repair 2>&1)
 is "$? $(lease_count)" '0 0' "repair finishes it"
+touch "$node_root/fake-kernel/hurry"
 vfhook 100 pre-start >/dev/null
 fake_set enp6s0f0 'p["quirks"] = ["stuck"]'
 out=$(vfhook 100 post-stop 2>&1)

@@ -35,8 +35,8 @@
  * address; without it the one its sysfs shows. "stats": [{"rx-packets": 1, "rx-bytes": 64, ...},
  * ...] is what its VFs have counted. Without "cap-list" more than 334 VFs are too many for a list,
  * and 221 for one with statistics, as up to Linux 7.2. "sets-refused" is how many sets were refused
- * so far, each try counted. A run's patience is PATIENCE_MS, not ten seconds, and a
- * release is given up after RELEASE_LIMIT_MS, not thirty.
+ * so far, each try counted. A run's patience is PATIENCE_MS, not ten seconds; a
+ * release is given up after thirty, or with a file fake-kernel/hurry after HURRY_MS.
  *
  * A file fake-kernel/address-<ifindex> gives an interface an address; with text in it, an errno, it
  * cannot be told. fake-kernel/vfio-<group> holds the errno that opening /dev/vfio/<group> answers
@@ -66,7 +66,8 @@
 #include "src/vf/vf_keys.h"
 
 #define PATIENCE_MS	 1000
-#define RELEASE_LIMIT_MS 6000
+#define RELEASE_LIMIT_MS 30000
+#define HURRY_MS	 6000
 #define STUCK_S		 60
 
 /* What fits into a list up to Linux 7.2. */
@@ -110,9 +111,9 @@ void kernel_close(struct kernel *k)
 	free(k);
 }
 
-int kernel_release_limit_ms(void)
+int kernel_release_limit_ms(int root)
 {
-	return RELEASE_LIMIT_MS;
+	return path_exists(root, "fake-kernel/hurry") ? HURRY_MS : RELEASE_LIMIT_MS;
 }
 
 struct patience *kernel_patience(struct kernel *k)

@@ -341,22 +341,25 @@ static void test_pf_in_two_pools(void **state)
 		      "\npool: dmz\n\tpf node=pve2,path=0000:06:00.0\n");
 
 	(void)state;
-	assert_non_null(c.pools[0].bad);
-	assert_has(c.pools[0].bad, "PF 0000:06:00.0 of node pve1 is in pools 'wan' and 'lan'");
-	assert_has(c.pools[0].bad, "take it out of one of them");
-	assert_string_equal(c.pools[0].bad, c.pools[1].bad);
-	assert_null(c.pools[2].bad);
+	assert_non_null(c.pools[0].shared);
+	assert_has(c.pools[0].shared, "PF 0000:06:00.0 of node pve1 is in pools 'wan' and 'lan'");
+	assert_has(c.pools[0].shared, "take it out of one of them");
+	assert_string_equal(c.pools[0].shared, c.pools[1].shared);
+	assert_null(c.pools[2].shared);
+	/* No VM is kept off by that. */
+	assert_null(c.pools[0].bad);
+	assert_null(c.pools[1].bad);
 	config_free(&c);
 	/* A card that is there no more, and the one that has its address now. */
 	c = parse("pool: wan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:00:00:01\n"
 		  "\npool: lan\n\tpf node=pve1,path=0000:06:00.0,mac=52:54:00:00:00:02\n");
-	assert_null(c.pools[0].bad);
-	assert_null(c.pools[1].bad);
+	assert_null(c.pools[0].shared);
+	assert_null(c.pools[1].shared);
 	config_free(&c);
 	c = parse("pool: wan\n\tpf node=pve1,path=0000:06:00.0\n"
 		  "\tpf node=pve1,path=0000:06:00.0\n");
-	assert_non_null(c.pools[0].bad);
-	assert_has(c.pools[0].bad, "PF 0000:06:00.0 of node pve1 is in pool 'wan' twice");
+	assert_non_null(c.pools[0].shared);
+	assert_has(c.pools[0].shared, "PF 0000:06:00.0 of node pve1 is in pool 'wan' twice");
 	config_free(&c);
 }
 
