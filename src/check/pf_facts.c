@@ -14,6 +14,7 @@
 #include "src/host/pf_name.h"
 #include "src/port/config.h"
 #include "src/vf/kernel.h"
+#include "src/vf/sysfs.h"
 #include "src/vf/vf_walk.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
@@ -176,31 +177,6 @@ static void read_bars(int root, struct pf_facts *f)
 		f->bars_known = iov_bars_parse(text, &f->bars, &f->bars_lost);
 }
 
-/*
- * phys_switch_id alone says nothing: mlx5_core shows one in legacy mode as well (en/devlink:
- * mlx5e_devlink_get_port_parent_id).
- */
-bool pf_is_switchdev(int root, const char *addr)
-{
-	char path[PATH_MAX];
-	AUTO_CLOSEDIR DIR *d = NULL;
-	const struct dirent *e;
-
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/net", addr);
-	d = dir_open(root, path);
-	while (d && (e = readdir(d))) {
-		char port[32];
-
-		if (e->d_name[0] == '.' || strlen(e->d_name) >= IFNAME_LEN)
-			continue;
-		snprintf(path, sizeof(path), PCI_DEVICES "%s/net/%s/phys_port_name", addr,
-			 e->d_name);
-		if (attr_read(root, path, port, sizeof(port)) > 0 && strstr(port, "vf"))
-			return true;
-	}
-	return false;
-}
-
 static enum master_kind kind_of(int root, const char *name)
 {
 	char path[PATH_MAX];
@@ -295,7 +271,7 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 	read_vfs(h->root, id, f);
 	read_buses(h->root, &id->addr, f);
 	read_bars(h->root, f);
-	f->switchdev = pf_is_switchdev(h->root, f->addr);
+	f->switchdev = sysfs_pf_is_switchdev(h->root, &id->addr);
 	if (pool)
 		fdb_report_read(h->root, pool, &id->addr, &f->fdb);
 	/* A unit has a cgroup while it runs. */

@@ -96,12 +96,6 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 		   struct pf_facts *f);
 
 /*
- * Is it in switchdev mode? Then it has a representor for each VF, "pf0vf3" by its phys_port_name.
- * addr: its PCI address.
- */
-bool pf_is_switchdev(int root, const char *addr);
-
-/*
  * The VFs of /sys/bus/pci/devices/X/resource, a line for each region: "start end
  * flags", of which the 7th to the 12th are a VF's BARs (include/linux/pci.h:
  * PCI_IOV_RESOURCES behind six BARs and the ROM). False if there are no such lines.

@@ -3,10 +3,10 @@
 #include "src/command/pool_fdb.h"
 
 #include "src/base/say.h"
-#include "src/check/pf_facts.h"
 #include "src/host/bridges_above.h"
 #include "src/host/unit_file.h"
 #include "src/port/fdb_lock.h"
+#include "src/vf/sysfs.h"
 
 /* Nobody has said yet what is to become of it. */
 static void propose(const struct pool *p, const struct pf_info *pf, const struct bridges_above *b)
@@ -25,13 +25,12 @@ static void tell_pf(struct hook *h, const struct pool *p, const char *said,
 {
 	struct bridges_above bridges;
 	struct bridge_above ovs;
-	char addr[PCI_ADDR_LEN];
 	char text[64];
 
+	if (sysfs_pf_is_switchdev(h->root, &pf->addr))
+		return;
 	/* Where something cannot be read, what was found is true all the same. */
 	bridges_above(h->root, pf->ifname, &bridges, &ovs);
-	if (pf_is_switchdev(h->root, pci_addr_format(&pf->addr, addr)))
-		return;
 	if (bridges.n && !p->fdb && !said)
 		propose(p, pf, &bridges);
 	if (ovs.name[0])

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "src/vf/vf.h"
+
 static bool parse(const struct nlmsghdr *h, size_t head, struct nlattr **tb, int max)
 {
 	if (h->nlmsg_len < NLMSG_HDRLEN + head)
@@ -47,7 +49,7 @@ static void read_device(struct nlattr **tb, struct link_info *out)
 
 	if (tb[IFLA_PHYS_PORT_NAME])
 		nla_strlcpy(port, tb[IFLA_PHYS_PORT_NAME], sizeof(port));
-	out->represents_vf = strstr(port, "vf");
+	out->represents_vf = vf_is_representor(port);
 	if (!tb[IFLA_PARENT_DEV_NAME] || nla_len(tb[IFLA_PARENT_DEV_NAME]) > PCI_ADDR_LEN)
 		return;
 	nla_strlcpy(name, tb[IFLA_PARENT_DEV_NAME], sizeof(name));

@@ -9,20 +9,6 @@
 #include "src/base/cleanup.h"
 #include "src/port/cluster_vfs.h"
 
-/* Was that node's file read already, for another PF? */
-static bool seen_before(const struct config *c, size_t pool, size_t pf)
-{
-	const char *node = c->pools[pool].pfs[pf].node;
-
-	for (size_t i = 0; i <= pool; i++) {
-		for (size_t k = 0; k < (i == pool ? pf : c->pools[i].n_pfs); k++) {
-			if (!strcmp(c->pools[i].pfs[k].node, node))
-				return true;
-		}
-	}
-	return false;
-}
-
 static int add_published(struct hook *h, const char *node, struct mac_list *l)
 {
 	AUTO_FREE struct published_mac *macs = NULL;
@@ -42,7 +28,8 @@ static int add_nodes(struct hook *h, const struct config *c, struct mac_list *l)
 		for (size_t k = 0; !r && k < c->pools[i].n_pfs; k++) {
 			const struct pool_pf *pf = &c->pools[i].pfs[k];
 
-			if (strcmp(pf->node, h->node) != 0 && !seen_before(c, i, k))
+			/* That node's file is read once, not for each PF. */
+			if (strcmp(pf->node, h->node) != 0 && !config_pf_before(c, i, k, false))
 				r = add_published(h, pf->node, l);
 			if (!r && pf->id.has_mac)
 				r = mac_list_add(l, pf->id.mac, "", pf->node);

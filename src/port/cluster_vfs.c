@@ -101,21 +101,6 @@ static int add_macs(struct hook *h, json_t *macs, struct error *err)
 	return 0;
 }
 
-/* Is the PF of that line told of by one before it? vfhook.cfg is written by hand, too. */
-static bool is_told(const struct config *c, size_t pool, size_t pf)
-{
-	const struct pool_pf *that = &c->pools[pool].pfs[pf];
-
-	for (size_t i = 0; i <= pool; i++) {
-		for (size_t k = 0; k < (i == pool ? pf : c->pools[i].n_pfs); k++) {
-			if (!strcmp(c->pools[i].pfs[k].node, that->node) &&
-			    !pci_addr_cmp(&c->pools[i].pfs[k].id.addr, &that->id.addr))
-				return true;
-		}
-	}
-	return false;
-}
-
 int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 {
 	AUTO_JSON json_t *j =
@@ -133,7 +118,8 @@ int publish_vfs(struct hook *h, const struct config *c, struct error *err)
 			if (strcmp(c->pools[i].pfs[k].node, h->node) != 0)
 				continue;
 			has_pool = true;
-			if (is_told(c, i, k))
+			/* vfhook.cfg is written by hand, too. */
+			if (config_pf_before(c, i, k, true))
 				continue;
 			if (add_pf(h, &c->pools[i].pfs[k].id, vfs, err) < 0)
 				return error_code(err);

@@ -69,6 +69,22 @@ const struct pool *config_pool_of_pf(const struct config *c, const char *node,
 	return NULL;
 }
 
+bool config_pf_before(const struct config *c, size_t pool, size_t pf, bool same)
+{
+	const struct pool_pf *that = &c->pools[pool].pfs[pf];
+
+	for (size_t i = 0; i <= pool; i++) {
+		for (size_t k = 0; k < (i == pool ? pf : c->pools[i].n_pfs); k++) {
+			const struct pool_pf *p = &c->pools[i].pfs[k];
+
+			if (!strcmp(p->node, that->node) &&
+			    (!same || !pci_addr_cmp(&p->id.addr, &that->id.addr)))
+				return true;
+		}
+	}
+	return false;
+}
+
 int pool_node_pfs(const struct pool *p, const char *node, struct pf_id **out)
 {
 	int n = 0;

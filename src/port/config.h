@@ -100,6 +100,12 @@ const struct guest_note *config_guest(const struct config *c, uint32_t vmid);
 const struct pool *config_pool_of_pf(const struct config *c, const char *node,
 				     const struct pci_addr *pf);
 
+/*
+ * Does a line before that of c->pools[pool].pfs[pf] name a PF of the same node; with same, the same
+ * PF by its address?
+ */
+bool config_pf_before(const struct config *c, size_t pool, size_t pf, bool same);
+
 /* The PFs of a pool on one node; *out is the caller's to free(). Returns how many, or -ENOMEM. */
 int pool_node_pfs(const struct pool *p, const char *node, struct pf_id **out);
 

@@ -91,6 +91,22 @@ static bool is_representor(int root, const char *net_dir, const char *ifname)
 	return attr_read(root, path, name, sizeof(name)) > 0 && vf_is_representor(name);
 }
 
+bool sysfs_pf_is_switchdev(int root, const struct pci_addr *pf)
+{
+	AUTO_NAMES struct names d = NAMES_INIT;
+	char net[PATH_MAX];
+	const char *name;
+
+	if (!dev_path(net, pf, "net"))
+		return false;
+	names_open(root, net, &d);
+	while ((name = names_next(&d))) {
+		if (is_representor(root, net, name))
+			return true;
+	}
+	return false;
+}
+
 /* The function's own network interface: the one with the lowest index. False if it has none. */
 static bool find_netdev(int root, const struct pci_addr *a, char ifname[IFNAME_LEN], int *ifindex,
 			int *bad)

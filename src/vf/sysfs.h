@@ -92,6 +92,13 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
 int sysfs_pf_glance(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
 
 /*
+ * Is the PF in switchdev mode? Then it has a representor for each VF (vf_is_representor()). A
+ * phys_switch_id alone says nothing: mlx5_core shows one in legacy mode as well (en/devlink:
+ * mlx5e_devlink_get_port_parent_id). False too if its interfaces cannot be read.
+ */
+bool sysfs_pf_is_switchdev(int root, const struct pci_addr *pf);
+
+/*
  * What sriov_numvfs says. Only for who has just written it: a write by somebody else that does not
  * end would never let this return. 0 or a negative errno.
  */
