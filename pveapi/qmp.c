@@ -14,6 +14,7 @@
 
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
+#include "src/base/json.h"
 #include "src/base/text.h"
 
 /* The longest line that is read; a greeting has some hundred bytes. */
@@ -55,11 +56,22 @@ static int connect_to(int root, uint32_t vmid, struct error *err)
 	return STEAL_FD(fd);
 }
 
-static int send_line(struct qmp *q, const char *command, struct error *err)
+/* "execute" and what belongs to it, as one line; arguments may be NULL. */
+static int send_line(struct qmp *q, const char *command, json_t *arguments, struct error *err)
 {
-	char line[128];
-	size_t len = (size_t)snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\r\n", command);
+	AUTO_JSON json_t *j = arguments ? json_pack("{s:s, s:O}", "execute", command, "arguments",
+						    arguments)
+					: json_pack("{s:s}", "execute", command);
+	AUTO_FREE char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	CLEANUP(str_free) struct str whole = STR_INIT;
+	const char *line;
+	size_t len;
 
+	str_printf(&whole, "%s\r\n", text ? text : "");
+	if (!text || !str_ok(&whole))
+		return fail(err, ENOMEM, "out of memory");
+	line = str_get(&whole);
+	len = whole.len;
 	for (size_t done = 0; done < len;) {
 		ssize_t n = send(q->fd, line + done, len - done, MSG_NOSIGNAL);
 
@@ -102,20 +114,24 @@ static int judge(const json_t *j, struct error *err)
 {
 	const json_t *refused = json_object_get(j, "error");
 	const char *why = json_string_value(json_object_get(refused, "desc"));
+	const char *class = json_string_value(json_object_get(refused, "class"));
 	char clean[200];
 
 	if (json_object_get(j, "return"))
 		return 1;
 	if (!refused)
 		return 0;
+	if (class && !strcmp(class, "DeviceNotFound"))
+		return fail(err, ENODEV, "QEMU has no such device");
 	return fail(err, EREMOTEIO, "QEMU refuses: %s",
 		    text_clean(why ? why : "no reason given", clean, sizeof(clean)));
 }
 
 /* command NULL: only the greeting. *reply, if not NULL, becomes the answer: a new reference. */
-static int talk(struct qmp *q, const char *command, json_t **reply, struct error *err)
+static int talk(struct qmp *q, const char *command, json_t *arguments, json_t **reply,
+		struct error *err)
 {
-	if (command && send_line(q, command, err) < 0)
+	if (command && send_line(q, command, arguments, err) < 0)
 		return error_code(err);
 	for (int i = 0; i < MAX_LINES; i++) {
 		json_t *j = NULL;
@@ -136,9 +152,11 @@ static int talk(struct qmp *q, const char *command, json_t **reply, struct error
 	return fail(err, EBADMSG, "QEMU tells much, and no answer");
 }
 
-static int run_command(int root, uint32_t vmid, const char *command, int timeout_ms, json_t **reply,
-		       struct error *err)
+/* arguments: NULL, or a reference that is taken. */
+static int run_command(int root, uint32_t vmid, const char *command, json_t *arguments,
+		       int timeout_ms, json_t **reply, struct error *err)
 {
+	AUTO_JSON json_t *owned = arguments;
 	AUTO_CLOSE int fd = connect_to(root, vmid, err);
 	struct qmp state = {.fd = fd, .end = deadline_in(timeout_ms)};
 	struct qmp *q = &state;
@@ -146,31 +164,148 @@ static int run_command(int root, uint32_t vmid, const char *command, int timeout
 
 	if (fd < 0)
 		return fd;
-	r = talk(q, NULL, NULL, err);
+	r = talk(q, NULL, NULL, NULL, err);
 	if (!r)
-		r = talk(q, "qmp_capabilities", NULL, err);
+		r = talk(q, "qmp_capabilities", NULL, NULL, err);
 	if (!r)
-		r = talk(q, command, reply, err);
+		r = talk(q, command, owned, reply, err);
 	return r < 0 ? fail_context(err, "VM %u: QMP %s", vmid, command) : 0;
 }
 
 int qmp_run(int root, uint32_t vmid, const char *command, int timeout_ms, struct error *err)
 {
-	return run_command(root, vmid, command, timeout_ms, NULL, err);
+	return run_command(root, vmid, command, NULL, timeout_ms, NULL, err);
+}
+
+/* A command that answers with a status; none: what it is if the answer has none, or NULL. */
+static int query_status(int root, uint32_t vmid, const char *command, const char *none,
+			int timeout_ms, char status[QMP_STATUS_LEN], struct error *err)
+{
+	AUTO_JSON json_t *reply = NULL;
+	const json_t *answer;
+	const char *text;
+
+	if (run_command(root, vmid, command, NULL, timeout_ms, &reply, err) < 0)
+		return error_code(err);
+	answer = json_object_get(reply, "return");
+	text = json_string_value(json_object_get(answer, "status"));
+	if (!text && json_is_object(answer) && !json_object_get(answer, "status"))
+		text = none;
+	if (!text)
+		return fail(err, EBADMSG, "VM %u: QMP %s: no status in the answer", vmid, command);
+	text_clean(text, status, QMP_STATUS_LEN);
+	return 0;
 }
 
 int qmp_status(int root, uint32_t vmid, int timeout_ms, char status[QMP_STATUS_LEN],
 	       struct error *err)
 {
-	json_t *reply = NULL;
-	int r = run_command(root, vmid, "query-status", timeout_ms, &reply, err);
-	const char *text =
-		json_string_value(json_object_get(json_object_get(reply, "return"), "status"));
+	return query_status(root, vmid, "query-status", NULL, timeout_ms, status, err);
+}
 
-	if (!r && !text)
-		r = fail(err, EBADMSG, "VM %u: QMP query-status: no status in the answer", vmid);
-	if (!r)
-		text_clean(text, status, QMP_STATUS_LEN);
-	json_decref(reply);
+int qmp_migration(int root, uint32_t vmid, int timeout_ms, char status[QMP_STATUS_LEN],
+		  struct error *err)
+{
+	/* Without a migration ever the answer is an empty object. */
+	return query_status(root, vmid, "query-migrate", "none", timeout_ms, status, err);
+}
+
+/* --- Devices --- */
+
+#define PERIPHERAL "/machine/peripheral"
+
+enum answer qmp_has_device(int root, uint32_t vmid, const char *id, int timeout_ms,
+			   struct error *err)
+{
+	AUTO_JSON json_t *reply = NULL;
+	const json_t *list;
+	const json_t *entry;
+	size_t i;
+
+	if (run_command(root, vmid, "qom-list", json_pack("{s:s}", "path", PERIPHERAL), timeout_ms,
+			&reply, err) < 0)
+		return ANSWER_UNKNOWN;
+	list = json_object_get(reply, "return");
+	if (!json_is_array(list)) {
+		fail(err, EBADMSG, "VM %u: QMP qom-list: no list in the answer", vmid);
+		return ANSWER_UNKNOWN;
+	}
+	json_array_foreach(list, i, entry) {
+		const char *name = json_string_value(json_object_get(entry, "name"));
+
+		if (name && !strcmp(name, id))
+			return ANSWER_YES;
+	}
+	return ANSWER_NO;
+}
+
+int qmp_device_del(int root, uint32_t vmid, const char *id, int timeout_ms, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int r = run_command(root, vmid, "device_del", json_pack("{s:s}", "id", id), timeout_ms,
+			    NULL, &why);
+
+	if (r == -EREMOTEIO && strstr(why.text, "already in the process of unplug"))
+		return 0;
+	if (r < 0)
+		*err = why;
 	return r;
+}
+
+/* What a command line may have that PVE makes; no quote, no blank, no line break. */
+static bool are_words(const char *words)
+{
+	for (const char *c = words; *c; c++) {
+		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\'' || *c == '\\')
+			return false;
+	}
+	return words[0];
+}
+
+int qmp_device_add(int root, uint32_t vmid, const char *words, int timeout_ms, struct error *err)
+{
+	CLEANUP(str_free) struct str line = STR_INIT;
+	AUTO_JSON json_t *reply = NULL;
+	const char *answer;
+	char clean[200];
+	int r;
+
+	if (!are_words(words))
+		return fail(err, EINVAL, "VM %u: this is no device: '%s'", vmid,
+			    text_clean(words, clean, sizeof(clean)));
+	str_printf(&line, "device_add %s", words);
+	r = run_command(root, vmid, "human-monitor-command",
+			json_pack("{s:s}", "command-line", str_get(&line)), timeout_ms, &reply,
+			err);
+	if (r < 0)
+		return r;
+	answer = json_string_value(json_object_get(reply, "return"));
+	if (!answer)
+		return fail(err, EBADMSG, "VM %u: QMP device_add: no text in the answer", vmid);
+	/* It has nothing to say of what it has done. */
+	return answer[0] ? fail(err, EREMOTEIO, "VM %u: QMP device_add: QEMU refuses: %s", vmid,
+				text_clean(answer, clean, sizeof(clean)))
+			 : 0;
+}
+
+int qmp_device_host(int root, uint32_t vmid, const char *id, int timeout_ms, struct pci_addr *out,
+		    struct error *err)
+{
+	enum answer has = qmp_has_device(root, vmid, id, timeout_ms, err);
+	AUTO_JSON json_t *reply = NULL;
+	const char *text;
+	char path[64];
+	char clean[64];
+
+	if (has != ANSWER_YES)
+		return has == ANSWER_NO ? 0 : error_code(err);
+	snprintf(path, sizeof(path), PERIPHERAL "/%.32s", id);
+	if (run_command(root, vmid, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "host"),
+			timeout_ms, &reply, err) < 0)
+		return error_code(err);
+	text = json_string_value(json_object_get(reply, "return"));
+	if (!text || pci_addr_parse(text, out) < 0)
+		return fail(err, EBADMSG, "VM %u: QMP qom-get: '%s' is no PCI address", vmid,
+			    text_clean(text ? text : "", clean, sizeof(clean)));
+	return 1;
 }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One command on another node, by ssh, in a child that can be given up. */
+#include "pveapi/peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pveapi/node.h"
+#include "src/base/bounded.h"
+#include "src/base/cleanup.h"
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/say.h"
+
+#define MEMBERS	    "etc/pve/.members"
+#define MEMBERS_MAX 1048576
+#define WORDS_MAX   48
+#define WORD_LEN    256
+
+static bool is_address(const char *text)
+{
+	unsigned char buf[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, text, buf) == 1 || inet_pton(AF_INET6, text, buf) == 1;
+}
+
+int peer_address(int root, const char *node, char ip[PEER_IP_LEN], struct error *err)
+{
+	AUTO_JSON json_t *j = NULL;
+	AUTO_FREE char *text = NULL;
+	const char *found;
+	ssize_t n;
+
+	if (pve_node_check(node, err) < 0)
+		return error_code(err);
+	n = file_read(root, MEMBERS, MEMBERS_MAX, &text, err);
+	if (n < 0)
+		return (int)n;
+	j = json_loadb(text, (size_t)n, 0, NULL);
+	found = json_string_value(json_object_get(
+		json_object_get(json_object_get(j, "nodelist"), node), "ip"));
+	if (!j)
+		return fail(err, EBADMSG, "/" MEMBERS " is no JSON");
+	if (!found || strlen(found) >= PEER_IP_LEN || !is_address(found))
+		return fail(err, ENOENT, "/" MEMBERS " has no address of node %s", node);
+	snprintf(ip, PEER_IP_LEN, "%s", found);
+	return 0;
+}
+
+/* A command line under construction: its words are its own. */
+struct words {
+	char text[WORDS_MAX][WORD_LEN];
+	char *argv[WORDS_MAX + 1];
+	size_t n;
+	bool full; /* a word did not fit */
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct words *w, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+
+	if (w->n == WORDS_MAX) {
+		w->full = true;
+		return;
+	}
+	va_start(ap, fmt);
+	len = vsnprintf(w->text[w->n], WORD_LEN, fmt, ap);
+	va_end(ap);
+	w->full = w->full || len < 0 || len >= WORD_LEN;
+	w->argv[w->n] = w->text[w->n];
+	w->argv[++w->n] = NULL;
+}
+
+static bool is_harmless(const char *word)
+{
+	return word[0] && word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
+					    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=-")] == '\0';
+}
+
+static void add_option(struct words *w, const char *text)
+{
+	add(w, "-o");
+	add(w, "%s", text);
+}
+
+/* As PVE's own has it, and in addition it gives up: nobody is there to press a key. */
+static void add_ssh(int root, const char *node, const char *ip, struct words *w)
+{
+	char hosts[WORD_LEN - 32];
+
+	snprintf(hosts, sizeof(hosts), "etc/pve/nodes/%s/ssh_known_hosts", node);
+	add(w, "ssh");
+	add(w, "-e");
+	add(w, "none");
+	add_option(w, "BatchMode=yes");
+	add(w, "-o");
+	add(w, "HostKeyAlias=%s", node);
+	if (path_exists(root, hosts)) {
+		add(w, "-o");
+		add(w, "UserKnownHostsFile=/%s", hosts);
+		add_option(w, "GlobalKnownHostsFile=none");
+	}
+	add_option(w, "ConnectTimeout=10");
+	add_option(w, "ServerAliveInterval=5");
+	add_option(w, "ServerAliveCountMax=3");
+	add(w, "root@%s", ip);
+	add(w, "--");
+}
+
+struct call {
+	const char *ssh;
+	char **argv;
+};
+
+/* The child's side: nothing of ours stays open but where its words go. */
+static int exec_ssh(void *arg)
+{
+	const struct call *c = arg;
+	int null = open("/dev/null", O_RDWR | O_NOCTTY);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return 255;
+	close_range(3, UINT_MAX, 0);
+	say_child();
+	execv(c->ssh, c->argv);
+	complain("%s: %s", c->ssh, strerror(errno));
+	return 255;
+}
+
+int peer_run(int root, const char *ssh, const char *node, const char *const argv[], int timeout_ms,
+	     struct error *err)
+{
+	AUTO_FREE struct words *w = calloc(1, sizeof(*w));
+	char ip[PEER_IP_LEN];
+	struct call c;
+	int r = w ? peer_address(root, node, ip, err) : fail(err, ENOMEM, "out of memory");
+
+	if (r < 0)
+		return r;
+	add_ssh(root, node, ip, w);
+	for (size_t i = 0; argv[i]; i++) {
+		if (!is_harmless(argv[i]))
+			return fail(err, EINVAL, "a word that a shell would change");
+		add(w, "%s", argv[i]);
+	}
+	if (w->full)
+		return fail(err, E2BIG, "the command for node %s is too long", node);
+	c = (struct call){ssh, w->argv};
+	return run_bounded(exec_ssh, &c, timeout_ms, err);
+}
