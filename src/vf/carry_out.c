@@ -26,6 +26,12 @@ static const char *vf_name(const struct step *s, char *buf, size_t size)
 	return buf;
 }
 
+/* All or nothing: a set that is refused is refused. */
+static bool is_whole(enum plan_kind kind)
+{
+	return plan_kind_is_undone(kind) || kind == PLAN_PLUG;
+}
+
 static int do_step(struct run *r, const struct step *s, struct error *err)
 {
 	const struct executor *x = r->x;
@@ -44,8 +50,7 @@ static int do_step(struct run *r, const struct step *s, struct error *err)
 	case STEP_OVERRIDE:
 		return sysfs_set_driver_override(x->root, &s->vf, s->to_text, err);
 	case STEP_SET:
-		return plan_kind_is_undone(r->p->kind) ? step_set(x, s, err)
-						       : step_set_surely(x, s, err);
+		return is_whole(r->p->kind) ? step_set(x, s, err) : step_set_surely(x, s, err);
 	case STEP_CLEAR_MAC:
 		return step_clear_mac(x, s, err);
 	case STEP_GUARD:
@@ -141,6 +146,9 @@ static void tell_not_undone(const struct run *r, unsigned bad)
 		executor_say(r->x,
 			     "%u step%s could not be undone: the next `vfhook boot` tries again",
 			     bad, bad == 1 ? "" : "s");
+	else if (r->p->kind == PLAN_UNPLUG || r->p->kind == PLAN_PLUG)
+		executor_say(r->x, "%u step%s could not be undone: vfhook repair", bad,
+			     bad == 1 ? "" : "s");
 	else
 		executor_say(r->x,
 			     "%u step%s could not be undone: the VF stays out of use until `vfhook "
@@ -180,12 +188,23 @@ static int undo_from(struct run *r, size_t i, struct error *err)
 	return -code;
 }
 
+/* Plugging that is finished after a crash finds its own lease. */
+static bool is_own_lease(struct run *r, const struct step *s, int done)
+{
+	return done == -EEXIST && s->kind == STEP_LEASE_TAKE && r->p->kind == PLAN_PLUG &&
+	       run_owns_vf(r, &s->vf, NULL) == ANSWER_YES;
+}
+
 static int execute_start(struct run *r, struct error *err)
 {
 	for (size_t i = 0; i < r->p->n_steps; i++) {
 		const struct step *s = &r->p->steps[i];
 		int done = s->kind == STEP_LEASE_TAKE ? take_lease(r, s, err) : do_step(r, s, err);
 
+		if (done < 0 && is_own_lease(r, s, done)) {
+			error_clear(err);
+			continue;
+		}
 		if (done < 0)
 			return undo_from(r, i, err);
 	}
@@ -278,6 +297,8 @@ int run_carry_out(struct run *r, struct error *err)
 	case PLAN_CHANGE:
 	case PLAN_CONFIG:
 	case PLAN_VFS:
+	case PLAN_UNPLUG:
+	case PLAN_PLUG:
 		return execute_start(r, err);
 	case PLAN_RELEASE:
 		return execute_release(r, err);

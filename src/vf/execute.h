@@ -36,6 +36,8 @@
  * PLAN_SWAP: one object, compared and set in one stroke by who sets it. No journal, since a crash
  * leaves it done or not done; no owner (NULL), since it is no VM's.
  *
+ * PLAN_UNPLUG, PLAN_PLUG: as PLAN_START. A device that cannot be undone is left as it is, and told.
+ *
  * PLAN_CUT_OFF: as PLAN_REMOVE, but whoever has the lease of its VFs, and without a journal: a
  * crash leaves nothing that another run could put right without knowing whose the VF is by then.
  *

@@ -40,7 +40,7 @@ static const char *const kinds[] = {
 static const char *const plan_kinds[] = {
 	[PLAN_START] = "start",	  [PLAN_RELEASE] = "release", [PLAN_MEND] = "mend",
 	[PLAN_CHANGE] = "change", [PLAN_CONFIG] = "config",   [PLAN_REMOVE] = "remove",
-	[PLAN_VFS] = "vfs",
+	[PLAN_VFS] = "vfs",	  [PLAN_UNPLUG] = "unplug",   [PLAN_PLUG] = "plug",
 };
 
 static void journal_path(char path[64], enum journal which, uint32_t vmid)
@@ -166,7 +166,8 @@ static int kind_from_json(const json_t *j, const char *const *names, size_t n, s
 	const char *name = json_need_string(j, "kind", err);
 
 	for (size_t i = 0; name && i < n; i++) {
-		if (!strcmp(name, names[i]))
+		/* Plans without a journal have no name there. */
+		if (names[i] && !strcmp(name, names[i]))
 			return (int)i;
 	}
 	return name ? fail(err, EINVAL, "'kind' has an unknown value") : -EINVAL;

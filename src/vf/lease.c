@@ -28,11 +28,18 @@
 #define LEASE_VERSION 1
 
 static const char *const phases[] = {
-	[LEASE_STARTING] = "starting", [LEASE_RUNNING] = "running", [LEASE_DIRTY] = "dirty"};
+	[LEASE_STARTING] = "starting",	 [LEASE_RUNNING] = "running",	[LEASE_DIRTY] = "dirty",
+	[LEASE_UNPLUGGED] = "unplugged", [LEASE_ARRIVING] = "arriving",
+};
 
 const char *lease_phase_name(enum lease_phase phase)
 {
 	return (size_t)phase < ARRAY_SIZE(phases) ? phases[phase] : "?";
+}
+
+bool lease_phase_is_live(enum lease_phase phase)
+{
+	return phase == LEASE_RUNNING || phase == LEASE_UNPLUGGED || phase == LEASE_ARRIVING;
 }
 
 static int phase_parse(const char *s, enum lease_phase *out)
@@ -63,6 +70,13 @@ void lease_print(const struct lease *l, const char *key, struct json_out *o)
 	json_out_int(o, "taken", l->taken);
 	json_out_int(o, "qemu-pid", l->qemu_pid);
 	json_out_int(o, "qemu-start", (int64_t)l->qemu_start);
+	/* Of leases that a person's or a migration's unplugging has to do with, and no others. */
+	if (l->hot)
+		json_out_int(o, "hot", 1);
+	if (l->peer[0])
+		json_out_text(o, "peer", l->peer);
+	if (l->why[0])
+		json_out_text(o, "why", l->why);
 	vf_settings_print(&l->before, "before", o);
 	vf_settings_print(&l->want, "want", o);
 	json_out_end(o, '}');
@@ -74,6 +88,22 @@ json_t *lease_to_json(const struct lease *l)
 
 	lease_print(l, NULL, &o);
 	return json_out_parse(&o);
+}
+
+/* What most leases have not. */
+static int plugging_from_json(const json_t *j, struct lease *l, struct error *err)
+{
+	const char *peer = json_string_value(json_object_get(j, "peer"));
+	const char *why = json_string_value(json_object_get(j, "why"));
+
+	l->hot = json_integer_value(json_object_get(j, "hot")) == 1;
+	if (peer && !is_plain_name(peer, sizeof(l->peer) - 1))
+		return fail(err, EINVAL, "'peer' is no node's name");
+	if (peer)
+		snprintf(l->peer, sizeof(l->peer), "%s", peer);
+	if (why)
+		text_clean(why, l->why, sizeof(l->why));
+	return 0;
 }
 
 int lease_from_json(const json_t *j, struct lease *out, struct error *err)
@@ -118,6 +148,8 @@ int lease_from_json(const json_t *j, struct lease *out, struct error *err)
 		return fail(err, EINVAL, "'pool' is no pool name");
 	snprintf(l.pool, sizeof(l.pool), "%s", pool);
 	text_clean(name, l.name, sizeof(l.name));
+	if (plugging_from_json(j, &l, err) < 0)
+		return -EINVAL;
 	if (vf_settings_from_json(json_object_get(j, "before"), &l.before, err) < 0)
 		return fail_context(err, "'before'");
 	if (vf_settings_from_json(json_object_get(j, "want"), &l.want, err) < 0)

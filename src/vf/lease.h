@@ -9,6 +9,7 @@
 #define VFHOOK_VF_LEASE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,7 +31,16 @@ enum lease_phase {
 	LEASE_STARTING, /* pre-start took it; QEMU is not known yet */
 	LEASE_RUNNING,	/* post-start saw QEMU with it */
 	LEASE_DIRTY,	/* its VM is gone, but the VF could not be cleaned: nobody may have it */
+	/*
+	 * The VM runs, and the device is not in its QEMU any more: taken away while it ran. The VF
+	 * is parked, and kept for the VM.
+	 */
+	LEASE_UNPLUGGED,
+	/* The VM has come from another node: its QEMU has the device, its guest has not seen it. */
+	LEASE_ARRIVING,
 };
+
+#define LEASE_WHY_LEN 64
 
 struct lease {
 	struct pci_addr vf;
@@ -42,14 +52,24 @@ struct lease {
 	int64_t taken;		       /* epoch seconds */
 	pid_t qemu_pid;		       /* 0 until known */
 	unsigned long long qemu_start; /* its start time, in clock ticks after boot */
+	/* Plugged in while QEMU ran: what its command line says of that slot is over. */
+	bool hot;
+	/*
+	 * UNPLUGGED: for a migration to that node, until it is over. ARRIVING: from that node. Else
+	 * "", and an unplugged one stays so until a person has it plugged in again.
+	 */
+	char peer[NAME_LEN];
+	char why[LEASE_WHY_LEN]; /* UNPLUGGED: in words, "by hand"; else "" */
 	char pool[NAME_LEN];	       /* "" where it is no port's */
 	char name[NAME_LEN];	       /* the VM's, for messages; may be "" */
 	struct vf_settings before;     /* what the VF looked like before it was taken */
 	struct vf_settings want;       /* what the port asked for */
 };
 
-/* "starting", "running", "dirty": as in the file; "?" for any other value. */
+/* "starting", "running", "dirty", ...: as in the file; "?" for any other value. */
 const char *lease_phase_name(enum lease_phase phase);
+/* Is it of a VM that runs, and has or is to have the VF again: running, arriving or unplugged? */
+bool lease_phase_is_live(enum lease_phase phase);
 
 /* As a member of something larger, and on its own: a new reference, NULL when memory ran out. */
 void lease_print(const struct lease *l, const char *key, struct json_out *o);

@@ -27,7 +27,8 @@ static const struct {
 	[PLAN_MEND] = {"mending", false, false},     [PLAN_CHANGE] = {"change", true, false},
 	[PLAN_CONFIG] = {"attach", true, true},	     [PLAN_REMOVE] = {"detach", false, true},
 	[PLAN_VFS] = {"making of VFs", true, false}, [PLAN_CUT_OFF] = {"cut-off", false, false},
-	[PLAN_SWAP] = {"change", true, false},
+	[PLAN_SWAP] = {"change", true, false},	     [PLAN_UNPLUG] = {"unplugging", true, false},
+	[PLAN_PLUG] = {"plugging", false, false},
 };
 
 bool plan_kind_is_undone(enum plan_kind kind)

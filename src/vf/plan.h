@@ -83,6 +83,8 @@ enum plan_kind {
 	PLAN_VFS,     /* undo it: a PF is given its VFs */
 	PLAN_CUT_OFF, /* forget it: the one kind that touches VFs of others (plan_cut_off()) */
 	PLAN_SWAP,    /* nothing: one object that is set in one stroke, done or not done */
+	PLAN_UNPLUG,  /* undo it: a running VM loses a VF */
+	PLAN_PLUG,    /* finish it, all of it or nothing: a running VM gets a VF */
 };
 
 /* Is a crashed plan of that kind undone? Otherwise it is finished. */

@@ -14,12 +14,12 @@
 
 static int undo_lease(struct run *r, const struct step *s, bool clean, struct error *err)
 {
-	bool was_running = s->kind == STEP_LEASE_WRITE && s->has_old_lease &&
-			   s->old_lease.phase == LEASE_RUNNING;
+	bool was_live = s->kind == STEP_LEASE_WRITE && s->has_old_lease &&
+			lease_phase_is_live(s->old_lease.phase);
 
-	/* A VM that runs on it has it, however it is set: nobody else gets it, and repair sets it.
-	 */
-	if (!clean && !was_running && !run_vf_is_gone(r, &s->vf))
+	/* A VM that runs on it, or is to have it again, has it, however it is set: nobody else gets
+	 * it, and repair sets it. */
+	if (!clean && !was_live && !run_vf_is_gone(r, &s->vf))
 		return run_mark_dirty(r, &s->lease, err);
 	if (s->kind == STEP_LEASE_WRITE && s->has_old_lease)
 		return lease_write(r->x->root, r->owner, &s->old_lease, err);
