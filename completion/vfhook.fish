@@ -75,22 +75,25 @@ complete -c vfhook -n __vfhook_first -a attach -d 'Give a VM a port: a VF of its
 complete -c vfhook -n __vfhook_first -a boot -d 'Make and park this node\'s VFs; systemd runs it at boot'
 complete -c vfhook -n __vfhook_first -a check -d 'Is everything there that a VM with a VF needs?'
 complete -c vfhook -n __vfhook_first -a detach -d 'Take a port from a VM, and all that attach made for it'
+complete -c vfhook -n __vfhook_first -a evacuate -d 'Unplug every VM from the VFs of a PF'
 complete -c vfhook -n __vfhook_first -a explain -d 'Why the last start was refused, or what the VM got'
 complete -c vfhook -n __vfhook_first -a fdb -d 'Let guests on a bridge and on VFs of one NIC talk'
 complete -c vfhook -n __vfhook_first -a host -d 'Kernel command line and modules'
 complete -c vfhook -n __vfhook_first -a metrics -d 'All of that as OpenMetrics text, for node_exporter'
+complete -c vfhook -n __vfhook_first -a plug -d 'Give a running VM the VFs that it lacks'
 complete -c vfhook -n __vfhook_first -a pool -d 'Which PFs lead to which network'
 complete -c vfhook -n __vfhook_first -a release -d 'Give back the VFs of a VM that is not running'
 complete -c vfhook -n __vfhook_first -a repair -d 'Compare what is written down with what is true, and mend it'
 complete -c vfhook -n __vfhook_first -a set -d 'Change the settings of a port, on a running VM at once'
 complete -c vfhook -n __vfhook_first -a status -d 'Every VF of the pools: who has it, how it is set, what is wrong'
+complete -c vfhook -n __vfhook_first -a unplug -d 'Take the VFs from a running VM, and keep them for it'
 complete -c vfhook -n __vfhook_first -a '(__vfhook_vms)' -d VM
 complete -c vfhook -n __vfhook_first -l root -x -a '(__fish_complete_directories)' -d 'Take every file below DIR'
 complete -c vfhook -n __vfhook_first -l version -d 'Tell the version'
 complete -c vfhook -l help -d 'Tell how it is called'
 
 complete -c vfhook -n __vfhook_wants_phase -a 'pre-start post-start pre-stop post-stop'
-complete -c vfhook -n '__vfhook_wants_vm attach set detach release explain' -a '(__vfhook_vms)' -d VM
+complete -c vfhook -n '__vfhook_wants_vm attach set detach release explain unplug plug' -a '(__vfhook_vms)' -d VM
 complete -c vfhook -n '__vfhook_word host' -a 'prepare restore'
 complete -c vfhook -n '__vfhook_word fdb' -a 'list clear'
 complete -c vfhook -n '__vfhook_word pool' -a 'add list remove'
@@ -107,7 +110,9 @@ complete -c vfhook -n $wishes -l min-rate -x -d 'Guaranteed Mbit/s, 0: none'
 complete -c vfhook -n $wishes -l max-rate -x -d 'Limit in Mbit/s, 0: none'
 complete -c vfhook -n $wishes -l link-state -x -a 'auto enable disable' -d 'The link that the guest sees'
 complete -c vfhook -n $wishes -l query-rss -x -a 'on off' -d 'Let the guest read its RSS configuration'
-complete -c vfhook -n '__vfhook_is attach set detach' -l slot -x -a '(__vfhook_slots)' -d 'The N of hostpciN'
+complete -c vfhook -n '__vfhook_is evacuate' -a '(__vfhook_pfs)' -d PF
+complete -c vfhook -n '__vfhook_is unplug evacuate' -l wait -x -d 'How long a guest may take, in seconds'
+complete -c vfhook -n '__vfhook_is attach set detach unplug plug' -l slot -x -a '(__vfhook_slots)' -d 'The N of hostpciN'
 complete -c vfhook -n '__vfhook_is attach status' -l pool -x -a '(__vfhook_pools)' -d 'The pool'
 complete -c vfhook -n '__vfhook_is attach' -l take-over -d 'Of the VF that hostpciN names by hand, set as it is now'
 
@@ -117,7 +122,7 @@ complete -c vfhook -n '__vfhook_word pool add' -l host-vfs -x -d 'VFs that are t
 complete -c vfhook -n '__vfhook_word pool add' -l allow-pf-down -d 'Start VMs even while the PF is down'
 complete -c vfhook -n '__vfhook_word pool add' -l fdb -x -a 'on off' -d 'Let guests on bridges over the PFs and on their VFs talk'
 
-complete -c vfhook -n '__vfhook_first; or __vfhook_is attach set detach release repair boot host fdb; or __vfhook_word pool add; or __vfhook_word pool remove' -l dry-run -d 'Tell what would be done, and do nothing'
+complete -c vfhook -n '__vfhook_first; or __vfhook_is attach set detach release repair boot host fdb unplug plug evacuate; or __vfhook_word pool add; or __vfhook_word pool remove' -l dry-run -d 'Tell what would be done, and do nothing'
 complete -c vfhook -n '__vfhook_is status explain check fdb; or __vfhook_word pool list' -l output-format -x -a 'text json json-pretty' -d 'Text, or JSON for programs'
 complete -c vfhook -n '__vfhook_is repair' -l check -d 'Only tell what is wrong'
 complete -c vfhook -n '__vfhook_is status' -l watch -d 'Again and again until Ctrl-C'

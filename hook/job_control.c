@@ -30,10 +30,12 @@ static const char *const states[] = {[JOB_WAITING] = "waiting\n",
 
 static const char *const unit_names[] = {[JOB_START] = "vfhook-start",
 					 [JOB_WRITE] = "vfhook-write",
-					 [JOB_RESTART] = "vfhook-restart"};
+					 [JOB_RESTART] = "vfhook-restart",
+					 [JOB_LIVE] = "vfhook-live"};
 
 static const char *const commands[] = {
-	[JOB_START] = "job", [JOB_WRITE] = "write-job", [JOB_RESTART] = "restart-job"};
+	[JOB_START] = "job", [JOB_WRITE] = "write-job", [JOB_RESTART] = "restart-job",
+	[JOB_LIVE] = "live-job"};
 
 /* How a job begins. */
 static const enum job_state begins[] = {
@@ -79,6 +81,31 @@ enum job_state job_state(struct hook *h, uint32_t vmid)
 	}
 	/* No job has its lock for so long without a word. */
 	return JOB_NONE;
+}
+
+#define LIVE_LOCK_WAIT_MS 20000
+
+static void live_lock_path(char path[64], uint32_t vmid)
+{
+	snprintf(path, 64, LOCKS_DIR "/live-%u", vmid);
+}
+
+int live_job_lock(struct hook *h, uint32_t vmid, struct error *err)
+{
+	char path[64];
+
+	if (run_dirs_make(h->root, err) < 0)
+		return error_code(err);
+	live_lock_path(path, vmid);
+	return lock_take(h->root, path, LIVE_LOCK_WAIT_MS, err);
+}
+
+enum answer live_job_runs(struct hook *h, uint32_t vmid)
+{
+	char path[64];
+
+	live_lock_path(path, vmid);
+	return lock_look(h->root, path);
 }
 
 enum job_kind job_kind_of(enum job_state state)
@@ -216,7 +243,10 @@ static bool spawn_unit(struct hook *h, const struct order *o)
 		return false;
 	snprintf(unit, sizeof(unit), "--unit=%s-%s", unit_names[o->kind], o->vmid);
 	snprintf(description, sizeof(description), "--description=vfhook: %s VM %s",
-		 o->kind == JOB_RESTART ? "stop and start" : "write hostpci of", o->vmid);
+		 o->kind == JOB_RESTART ? "stop and start"
+		 : o->kind == JOB_LIVE	? "live migration of"
+					: "write hostpci of",
+		 o->vmid);
 	argv[n++] = (char *)"/usr/bin/systemd-run";
 	argv[n++] = (char *)"--quiet";
 	argv[n++] = (char *)"--collect";
@@ -257,16 +287,40 @@ static int spawn_process(struct hook *h, const struct order *o, const char *log,
 	return 0;
 }
 
+/*
+ * Our own program; for a live job a person's, which PVE's own calls (hook) stand beside:
+ * .../lib/vfhook/hook and .../sbin/vfhook, or where they are built, both in one folder.
+ */
+static int find_program(enum job_kind kind, char self[PATH_MAX], struct error *err)
+{
+	ssize_t n = readlink("/proc/self/exe", self, PATH_MAX - 1);
+	char *name;
+
+	if (n < 0)
+		return fail_errno(err, errno, "find our own program file");
+	self[n] = '\0';
+	name = strrchr(self, '/');
+	if (kind != JOB_LIVE || !name || strncmp(name, "/hook", 5) != 0)
+		return 0;
+	if ((size_t)n + sizeof("/../../sbin/vfhook") > PATH_MAX)
+		return fail(err, ENAMETOOLONG, "find the program vfhook");
+	/* "/hook-plain" is a test's: "/vfhook-plain". */
+	memmove(name + 3, name + 1, strlen(name + 1) + 1);
+	memcpy(name, "/vf", 3);
+	if (!access(self, X_OK))
+		return 0;
+	strcpy(name, "/../../sbin/vfhook");
+	return access(self, X_OK) ? fail_errno(err, errno, "find the program %s", self) : 0;
+}
+
 int job_spawn(struct hook *h, uint32_t vmid, enum job_kind kind, const char *word, char *where,
 	      size_t size, struct error *err)
 {
 	struct order o = {.kind = kind, .word = word};
 	char log[64];
-	ssize_t n = readlink("/proc/self/exe", o.self, sizeof(o.self) - 1);
 
-	if (n < 0)
-		return fail_errno(err, errno, "find our own program file");
-	o.self[n] = '\0';
+	if (find_program(kind, o.self, err) < 0)
+		return error_code(err);
 	if (run_dirs_make(h->root, err) < 0)
 		return error_code(err);
 	snprintf(o.vmid, sizeof(o.vmid), "%u", vmid);

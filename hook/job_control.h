@@ -28,6 +28,11 @@ enum job_kind {
 	 * and start it (hook/restart_job.h).
 	 */
 	JOB_RESTART,
+	/*
+	 * `vfhook live-job <vmid>`: see a VM through a live migration (src/command/cmd_live_job.c).
+	 * It has a lock of its own, and no state.
+	 */
+	JOB_LIVE,
 };
 
 enum job_state {
@@ -73,6 +78,14 @@ const char *job_log(const struct hook *h, uint32_t vmid, enum job_kind kind, cha
 
 /* In words, what the job would do; for a dry run. */
 int job_preview(struct hook *h, uint32_t vmid, enum job_kind kind, struct error *err);
+
+/*
+ * For a live job: be the one of that VM, which is waited for some seconds. Returns a descriptor to
+ * keep open; -EWOULDBLOCK: there is one.
+ */
+int live_job_lock(struct hook *h, uint32_t vmid, struct error *err);
+/* Is there one? */
+enum answer live_job_runs(struct hook *h, uint32_t vmid);
 
 /*
  * For the job itself: be the one job of that VM, at its beginning. -EWOULDBLOCK: there is one, even

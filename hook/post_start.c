@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hook/job_control.h"
 #include "hook/phases.h"
 #include "hook/restart_job.h"
 #include "pveapi/limits.h"
@@ -21,6 +22,7 @@
 #include "src/base/say.h"
 #include "src/port/apply.h"
 #include "src/port/context.h"
+#include "src/port/device.h"
 #include "src/port/events.h"
 #include "src/port/hook_lock.h"
 #include "src/port/give_back.h"
@@ -136,6 +138,15 @@ struct started {
 	enum cut_off cut; /* the worst that had to be done */
 };
 
+/* The node that a VM comes from in a live migration for which its VF was taken from it there. */
+static const char *came_from(const struct started *st, const struct port_wish *w)
+{
+	const struct port *port = config_port(&st->v->config, w->vmid, w->slot);
+	const char *from = st->h->migrated_from;
+
+	return from && from[0] && port && port->live_migration ? from : NULL;
+}
+
 static int take_over(const struct started *st, const struct port_wish *w,
 		     const struct pci_addr *actual, struct error *err)
 {
@@ -171,7 +182,7 @@ static int mend(struct started *st, const struct port_wish *w, const struct leas
 		return 1;
 	}
 	if (foreseen_lease(h, actual, &lease, &err) < 0 ||
-	    mark_running(h, st->o, &lease, &st->qemu, &err) < 0) {
+	    mark_running(h, st->o, &lease, &st->qemu, came_from(st, w), &err) < 0) {
 		complain("VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return 1;
 	}
@@ -198,6 +209,8 @@ static int check_port(struct started *st, const struct port_wish *w, bool *unsur
 			 w->slot, err.text);
 		return 1;
 	}
+	if (leased == ANSWER_YES && lease_is_unplugged(&lease, &st->qemu))
+		return 0;
 	if (!st->has.has[w->slot]) {
 		complain("VM %u hostpci%u: QEMU runs without this device", w->vmid, w->slot);
 		return 1;
@@ -207,7 +220,7 @@ static int check_port(struct started *st, const struct port_wish *w, bool *unsur
 	if (st->h->dry_run)
 		say("VM %u hostpci%u: QEMU has VF %s, as leased", w->vmid, w->slot,
 		    pci_addr_format(actual, addr));
-	if (mark_running(st->h, st->o, &lease, &st->qemu, &err) < 0) {
+	if (mark_running(st->h, st->o, &lease, &st->qemu, came_from(st, w), &err) < 0) {
 		complain("VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return 1;
 	}
@@ -217,21 +230,29 @@ static int check_port(struct started *st, const struct port_wish *w, bool *unsur
 /* What was set up for this VM and is not what it runs on. Every VF that it has is kept. */
 static int give_others_back(const struct started *st)
 {
-	struct pci_addr keep[PVE_HOSTPCI_MAX];
+	AUTO_FREE struct pci_addr *keep = NULL;
 	struct error err = ERROR_INIT;
-	size_t n = 0;
-	int r;
+	int r = running_keeps(st->h, owner_vmid(st->o), &st->qemu, &st->has, &keep, &err);
 
-	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		if (st->has.has[slot])
-			keep[n++] = st->has.vf[slot];
-	}
-	r = give_back_vm(st->h, st->o, keep, n, NULL, &err);
+	if (r >= 0)
+		r = give_back_vm(st->h, st->o, keep, (size_t)r, NULL, &err);
 	if (r == -ETIMEDOUT)
 		fail_context(&err, "VM %u", owner_vmid(st->o));
 	if (r < 0)
 		complain("%s; vfhook repair, or a start that needs a VF, cleans it", err.text);
 	return r < 0;
+}
+
+/* What a port with live-migration needs once the VM runs, and nobody waits for. */
+static void begin_live_job(struct hook *h, uint32_t vmid)
+{
+	struct error err = ERROR_INIT;
+	char where[128];
+
+	if (job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
+		complain("VM %u: the job for its live migration could not be begun (%s): vfhook "
+			 "repair begins it",
+			 vmid, err.text);
 }
 
 static int check_ports(struct started *st)
@@ -249,6 +270,8 @@ static int check_ports(struct started *st)
 	}
 	if (moved && !unsure)
 		status |= give_others_back(st);
+	if (!st->h->dry_run && vm_ports_migrate_live(st->v))
+		begin_live_job(st->h, owner_vmid(st->o));
 	if (st->cut != CUT_OFF_NOT)
 		restart_begin(st->h, owner_vmid(st->o), &st->v->guest,
 			      &(struct restart){st->qemu, st->cut});
@@ -260,7 +283,7 @@ static int look_at_qemu(struct started *st, uint32_t vmid, struct error *err)
 {
 	switch (vm_runs(st->h->root, vmid, &st->qemu, err)) {
 	case ANSWER_YES:
-		return vm_hostpci_all(st->h->root, &st->qemu, &st->has, err);
+		return running_hostpci(st->h, vmid, &st->qemu, &st->has, err);
 	case ANSWER_NO:
 		return fail(err, ESRCH, "no QEMU process of it is running");
 	default:

@@ -7,13 +7,16 @@
 #include <errno.h>
 
 #include "hook/phases.h"
+#include "pveapi/guest.h"
 #include "pveapi/process.h"
 #include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
+#include "src/base/file.h"
 #include "src/base/say.h"
 #include "src/port/context.h"
 #include "src/port/give_back.h"
 #include "src/port/hook_lock.h"
+#include "src/port/live_flag.h"
 #include "src/vf/owner.h"
 
 #define LOCK_WAIT_MS 15000
@@ -60,6 +63,24 @@ static int complain_not_released(uint32_t vmid, const struct error *err)
 	return 1;
 }
 
+/*
+ * A start with the flag on would be refused by QEMU. One that finds it on puts it off, too: this is
+ * so that it need not. A VM that has gone to another node, or is still on the one that it should
+ * have come from, needs it there.
+ */
+static void end_live_migration(struct hook *h, uint32_t vmid)
+{
+	struct error err = ERROR_INIT;
+	char path[GUEST_PATH_LEN];
+
+	if (!path_exists(h->root, guest_config_path(h->node, vmid, path)))
+		return;
+	if (live_flags_set(h, vmid, false, &err) < 0)
+		complain("VM %u: its mapping still says that it can be migrated live (%s): the next "
+			 "start takes that back",
+			 vmid, err.text);
+}
+
 int phase_post_stop(struct hook *h, uint32_t vmid)
 {
 	AUTO_OWNER struct owner *o = NULL;
@@ -81,5 +102,6 @@ int phase_post_stop(struct hook *h, uint32_t vmid)
 		return complain_not_released(vmid, &err);
 	if (h->dry_run && !found)
 		say("VM %u: nothing to release", vmid);
+	end_live_migration(h, vmid);
 	return r < 0;
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "hook/job_control.h"
+#include "hook/migration.h"
 #include "hook/phases.h"
 #include "hook/start_watch.h"
 #include "pveapi/limits.h"
@@ -436,6 +437,16 @@ static void tell_unkept_filters(struct hook *h, const struct vm_ports *v)
 	}
 }
 
+/* Nothing of the VM stays here: it runs on where it was, and its task ends with this line. */
+static int refuse_migration(struct hook *h, const struct owner *o, const struct error *err)
+{
+	struct error late = ERROR_INIT;
+
+	if (!h->dry_run && give_back_vm(h, o, NULL, 0, NULL, &late) < 0)
+		complain("%s; the next start that needs a VF tries again", late.text);
+	return refuse(h, owner_vmid(o), "%s; it runs on on node %s", err->text, h->migrated_from);
+}
+
 int phase_pre_start(struct hook *h, uint32_t vmid)
 {
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
@@ -460,6 +471,8 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 		return hand_over(h, vmid, &v);
 	if (start_ports(h, o, &v, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
+	if (migration_begin(h, &v, &err) < 0)
+		return refuse_migration(h, o, &err);
 	tell_unkept_filters(h, &v);
 	/* What was written now PVE may not see. */
 	if (h->new_mapping)

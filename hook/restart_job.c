@@ -23,6 +23,7 @@
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/say.h"
+#include "src/port/device.h"
 #include "src/port/events.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/vm_ports.h"
@@ -132,7 +133,8 @@ static enum answer runs_on_anothers(struct hook *h, uint32_t vmid, const struct 
 	struct vm_hostpci has;
 	struct lease l;
 
-	if (vm_ports_load(h, vmid, &v, err) < 0 || vm_hostpci_all(h->root, qemu, &has, err) < 0)
+	if (vm_ports_load(h, vmid, &v, err) < 0 ||
+	    running_hostpci(h, vmid, qemu, &has, err) < 0)
 		return ANSWER_UNKNOWN;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		int r;

@@ -31,7 +31,7 @@
 /* A start takes its time: big guests, slow storage. */
 #define START_OVER_MS 300000
 #define START_WAIT_MS 600000
-#define LAST_LINE     1024
+#define LOG_END	      4096
 
 /* --- PVE's task logs --- */
 
@@ -86,24 +86,21 @@ static bool newest_log(int root, uint32_t vmid, char path[PATH_MAX])
 	return found;
 }
 
-static bool read_last_line(int root, const char *path, int64_t since, char *line, size_t size)
+/* The end of a log, of a task that ended at `since` or later, without its last line breaks. */
+static bool read_end(int root, const char *path, int64_t since, char text[LOG_END + 1])
 {
 	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char text[LAST_LINE + 1];
-	const char *begin;
 	struct stat st;
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_mtime < since)
 		return false;
-	n = pread(fd, text, LAST_LINE, st.st_size > LAST_LINE ? st.st_size - LAST_LINE : 0);
+	n = pread(fd, text, LOG_END, st.st_size > LOG_END ? st.st_size - LOG_END : 0);
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
-	begin = strrchr(text, '\n');
-	text_clean(begin ? begin + 1 : text, line, size);
 	return true;
 }
 
@@ -119,16 +116,42 @@ static bool tells_stale_mapping(const char *line)
 	return strstr(line, "device '") && strstr(line, "' assigned more than once");
 }
 
+/*
+ * QEMU has ended for a mapping that still said live-migration-capable: PVE gives it
+ * enable-migration=on then (PVE/QemuServer/PCI.pm), and a VF that cannot migrate is refused
+ * (QEMU hw/vfio/migration.c: vfio_migration_realize). The line is QEMU's; the task's last one tells
+ * only that it has ended.
+ */
+static const char *tells_stale_flag(const char *text, const char *line)
+{
+	static const char *const words[] = {"VFIO migration is not supported in kernel",
+					    "Migration couldn't be initialized for VFIO device"};
+
+	if (!strstr(line, "QEMU exited with code"))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strstr(text, words[i]))
+			return words[i];
+	}
+	return NULL;
+}
+
 bool start_was_stale(int root, uint32_t vmid, int64_t since, char *why, size_t size)
 {
 	char path[PATH_MAX];
-	char line[LAST_LINE];
+	char text[LOG_END + 1];
+	char line[LOG_END];
+	const char *begin;
+	const char *flag;
 
-	if (!newest_log(root, vmid, path) ||
-	    !read_last_line(root, path, since, line, sizeof(line)) ||
-	    strncmp(line, "TASK ERROR: ", 12) != 0 || !tells_stale_mapping(line))
+	if (!newest_log(root, vmid, path) || !read_end(root, path, since, text))
 		return false;
-	snprintf(why, size, "%s", line + 12);
+	begin = strrchr(text, '\n');
+	text_clean(begin ? begin + 1 : text, line, sizeof(line));
+	flag = tells_stale_flag(text, line);
+	if (strncmp(line, "TASK ERROR: ", 12) != 0 || (!flag && !tells_stale_mapping(line)))
+		return false;
+	snprintf(why, size, "%s", flag ? flag : line + 12);
 	return true;
 }
 

@@ -23,7 +23,8 @@ int run_watch(struct hook *h, uint32_t vmid);
 
 /*
  * Did PVE refuse the newest start task of the VM, which ended at `since` (epoch seconds) or later,
- * because another VM, or another port of it, has the VF of an old mapping? Then *why (size bytes)
+ * because another VM, or another port of it, has the VF of an old mapping, or QEMU for a mapping that
+ * was marked for live migration? Then *why (size bytes)
  * is PVE's line. Only a task of a start by a person, a daemon or HA counts (qmstart): a backup's
  * start has none.
  */

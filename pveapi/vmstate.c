@@ -212,6 +212,42 @@ int vm_hostpci_all(int root, const struct proc_id *p, struct vm_hostpci *out, st
 	return 0;
 }
 
+/* A property of a device that is to be said anew. */
+static void add_word(struct span part, const struct pci_addr *vf, struct str *out)
+{
+	char addr[PCI_ADDR_LEN];
+
+	if (part.len > 5 && !memcmp(part.p, "host=", 5))
+		str_printf(out, ",host=%s", pci_addr_format(vf, addr));
+	else if (part.len < 17 || memcmp(part.p, "enable-migration=", 17) != 0)
+		str_printf(out, "%s%.*s", out->len ? "," : "", (int)part.len, part.p);
+}
+
+int vm_hostpci_words(int root, const struct proc_id *p, unsigned slot, const struct pci_addr *vf,
+		     struct str *out, struct error *err)
+{
+	AUTO_FREE char *cmdline = NULL;
+	ssize_t len = need_cmdline(root, p, &cmdline, err);
+	struct pci_addr was;
+
+	if (len < 0)
+		return (int)len;
+	for (const char *arg = cmdline; arg; arg = next_arg(arg, cmdline + len)) {
+		const char *value = is_option(arg, "device") ? next_arg(arg, cmdline + len) : NULL;
+		int r = value ? device_host(value, slot, &was, err) : 0;
+		struct span rest = {value, value ? strlen(value) : 0};
+		struct span part;
+
+		if (r < 0)
+			return r;
+		while (r && span_cut(&rest, ',', &part))
+			add_word(part, vf, out);
+		if (r)
+			return str_ok(out) ? 1 : fail(err, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
 /* --- All VMs --- */
 
 struct devices {

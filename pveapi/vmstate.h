@@ -41,6 +41,15 @@ struct vm_hostpci {
  */
 int vm_hostpci_all(int root, const struct proc_id *p, struct vm_hostpci *out, struct error *err);
 
+/*
+ * What stands behind -device for slot N, with another host function in it: what the same device
+ * was to be plugged in with. Without `enable-migration`, which PVE adds by the mapping's flag, and
+ * which a function that cannot migrate is refused with. 1 and the text in out (the caller's to
+ * str_free()); 0: the command line has no such device; a negative errno with err.
+ */
+int vm_hostpci_words(int root, const struct proc_id *p, unsigned slot, const struct pci_addr *vf,
+		     struct str *out, struct error *err);
+
 /* A host function on the command line of a running VM. */
 struct vm_device {
 	uint32_t vmid;

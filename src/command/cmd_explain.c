@@ -21,6 +21,7 @@
 #include "src/command/command.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/port/device.h"
 #include "src/port/events.h"
 #include "src/port/guest_note.h"
 #include "src/port/hostpci_judge.h"
@@ -167,18 +168,56 @@ static bool has_dirty_lease(const struct facts *f)
 }
 
 /* A port of a VM that runs, whose VF QEMU has without a lease. */
-static bool runs_unleased(const struct hook *h, const struct facts *f)
+static bool runs_unleased(struct hook *h, const struct facts *f)
 {
-	for (unsigned slot = 0; f->running && f->ours && slot < PVE_HOSTPCI_MAX; slot++) {
-		const struct lease *l = lease_of_slot(f, slot);
-		struct pci_addr vf;
+	struct vm_hostpci has = {0};
 
-		if (f->ports.entries[slot].verdict == ENTRY_GOOD &&
-		    vm_hostpci_actual(h->root, &f->qemu, slot, &vf, NULL) == 1 &&
-		    (!l || pci_addr_cmp(&l->vf, &vf) != 0))
+	if (!f->running || !f->ours || running_hostpci(h, f->vmid, &f->qemu, &has, NULL) < 0)
+		return false;
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		const struct lease *l = lease_of_slot(f, slot);
+
+		if (f->ports.entries[slot].verdict == ENTRY_GOOD && has.has[slot] &&
+		    (!l || pci_addr_cmp(&l->vf, &has.vf[slot]) != 0))
 			return true;
 	}
 	return false;
+}
+
+/* A VF of the VM, which runs, that its guest does not have now; NULL: there is none. */
+static const struct lease *unplugged_lease(const struct facts *f)
+{
+	for (size_t i = 0; f->running && i < f->n_leases; i++) {
+		const struct lease *l = &f->leases[i].lease;
+
+		if (l->phase == LEASE_UNPLUGGED || l->phase == LEASE_ARRIVING)
+			return l;
+	}
+	return NULL;
+}
+
+static void advise_plugging(const struct facts *f, const struct lease *l, char *buf, size_t size)
+{
+	bool migrating = f->ports.guest.lock && !strcmp(f->ports.guest.lock, "migrate");
+
+	if (l->phase == LEASE_ARRIVING)
+		snprintf(buf, size,
+			 "hostpci%u: the VM came from node %s, and a job plugs its VF in, so that "
+			 "the guest sees it; if that does not come: vfhook repair",
+			 l->slot, l->peer);
+	else if (l->peer[0] && migrating)
+		snprintf(buf, size,
+			 "hostpci%u: unplugged for the migration to node %s, until it is over (if "
+			 "its task is gone: qm unlock %u)",
+			 l->slot, l->peer, f->vmid);
+	else if (l->peer[0])
+		snprintf(buf, size,
+			 "hostpci%u: unplugged for a migration that is over, and a job plugs it in "
+			 "again; if that does not come: vfhook plug %u",
+			 l->slot, f->vmid);
+	else
+		snprintf(buf, size, "hostpci%u: unplugged (%s): vfhook plug %u", l->slot, l->why,
+			 f->vmid);
 }
 
 static bool is_refused(const struct facts *f)
@@ -256,7 +295,7 @@ static void advise_off(const struct hook *h, const struct facts *f, char *buf, s
 		snprintf(buf, size, "nothing: qm start %u", f->vmid);
 }
 
-static void advise(const struct hook *h, const struct facts *f, char *buf, size_t size)
+static void advise(struct hook *h, const struct facts *f, char *buf, size_t size)
 {
 	int slot = f->ours ? vm_ports_first(&f->ports, ENTRY_REFUSE) : -1;
 	int unhooked = unhooked_slot(f);
@@ -291,6 +330,8 @@ static void advise(const struct hook *h, const struct facts *f, char *buf, size_
 			 "the job that was to stop and start it was ended in between (%s): qm "
 			 "start %u",
 			 f->job_log, f->vmid);
+	else if (unplugged_lease(f))
+		advise_plugging(f, unplugged_lease(f), buf, size);
 	else if (runs_unleased(h, f))
 		snprintf(buf, size, "QEMU has another VF than is leased: vfhook repair");
 	else if (f->running)
@@ -365,8 +406,9 @@ static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 	if (l)
 		printf("    lease: VF %s (VF %u of PF ", pci_addr_format(&l->vf, addr), l->index);
 	if (l)
-		printf("%s), %s, since %s\n", pci_addr_format(&l->pf, addr),
-		       lease_phase_name(l->phase), local_time(l->taken, when, sizeof(when)));
+		printf("%s), %s%s%s%s, since %s\n", pci_addr_format(&l->pf, addr),
+		       lease_phase_name(l->phase), l->why[0] ? " (" : "", l->why,
+		       l->why[0] ? ")" : "", local_time(l->taken, when, sizeof(when)));
 	else
 		puts("    lease: none");
 }
@@ -448,7 +490,7 @@ static json_t *port_json(const struct hook *h, const struct facts *f, unsigned s
 			 "mapping", mapped ? text_clean(mapped, path, sizeof(path)) : NULL);
 }
 
-static json_t *facts_json(const struct hook *h, const struct facts *f)
+static json_t *facts_json(struct hook *h, const struct facts *f)
 {
 	static const char *const jobs[] = {
 		[JOB_NONE] = "none",	   [JOB_WAITING] = "waiting",

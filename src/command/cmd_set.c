@@ -23,6 +23,7 @@
 #include "src/port/config_load.h"
 #include "src/port/config_ports.h"
 #include "src/port/context.h"
+#include "src/port/device.h"
 #include "src/port/hook_lock.h"
 #include "src/port/mac.h"
 #include "src/port/objects.h"
@@ -91,25 +92,22 @@ static int make_changes(struct hook *h, struct set *s, const struct config *c,
 static int find_running(struct hook *h, const struct set *s, struct lease *l, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
-	struct pci_addr actual;
+	struct vm_hostpci has;
 	struct proc_id qemu;
 	size_t n;
 	enum answer runs = vm_runs(h->root, s->vmid, &qemu, err);
-	int r;
 
 	if (runs != ANSWER_YES)
 		return runs == ANSWER_NO ? 0 : error_code(err);
-	if (lease_list(h->root, &all, &n, err) < 0)
+	/* If that cannot be told it is not "not on it": the file would be changed, and the VF not. */
+	if (lease_list(h->root, &all, &n, err) < 0 ||
+	    running_hostpci(h, s->vmid, &qemu, &has, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid != s->vmid || all[i].lease.slot != s->slot)
 			continue;
 		*l = all[i].lease;
-		r = vm_hostpci_actual(h->root, &qemu, s->slot, &actual, err);
-		/* Not "not on it": the file would be changed, and the VF not. */
-		if (r < 0)
-			return r;
-		if (r && !pci_addr_cmp(&actual, &l->vf))
+		if (has.has[s->slot] && !pci_addr_cmp(&has.vf[s->slot], &l->vf))
 			return 1;
 	}
 	say("VM %u runs, but not on a VF of hostpci%u: nothing is changed live", s->vmid, s->slot);

@@ -15,7 +15,7 @@
 
 struct command {
 	const char *name;
-	const char *summary; /* one line, for vfhook --help */
+	const char *summary; /* one line, for vfhook --help; NULL: for vfhook itself, not told there */
 	const char *help;    /* `vfhook <command> --help`; all of it, or with these behind it: */
 	void (*help_more)(FILE *out);
 	const char *help_end;
@@ -35,7 +35,11 @@ extern const struct command cmd_detach;
 extern const struct command cmd_explain;
 extern const struct command cmd_fdb;
 extern const struct command cmd_host;
+extern const struct command cmd_live_job;
 extern const struct command cmd_metrics;
+extern const struct command cmd_evacuate;
+extern const struct command cmd_plug;
+extern const struct command cmd_unplug;
 extern const struct command cmd_pool;
 extern const struct command cmd_release;
 extern const struct command cmd_repair;

@@ -12,7 +12,8 @@
 
 static const struct command *const commands[] = {
 	&cmd_status, &cmd_pool,	   &cmd_attach, &cmd_set,  &cmd_detach, &cmd_explain, &cmd_release,
-	&cmd_repair, &cmd_metrics, &cmd_check,	&cmd_host, &cmd_boot,	&cmd_fdb,     NULL,
+	&cmd_repair, &cmd_metrics, &cmd_check,	&cmd_host, &cmd_boot,	&cmd_fdb,
+	&cmd_unplug, &cmd_plug,	   &cmd_evacuate, &cmd_live_job, NULL,
 };
 
 /* Fits a screen of 24 lines. */
@@ -22,15 +23,15 @@ static int print_usage(void)
 	      "       vfhook [--root DIR] [--dry-run] <command> ...  (vfhook <command> --help)\n"
 	      "Gives a VM of Proxmox VE its SR-IOV Virtual Function (VF). PVE calls it with a\n"
 	      "phase once it is the VM's hookscript; the commands are for you.\n"
-	      "\n"
-	      "  pre-start   take a free VF, set MAC, VLAN ... on it, let its mapping name it\n"
-	      "  post-start  check that QEMU has that VF; mend it if not\n"
+	      "  pre-start   take a free VF, set it, let its mapping name it; post-start looks\n"
 	      "  post-stop   clear the VF and give it back (pre-stop does nothing)\n",
 	      stdout);
-	for (size_t i = 0; commands[i]; i++)
+	for (size_t i = 0; commands[i]; i++) {
+		if (!commands[i]->summary)
+			continue;
 		printf("  %-10s  %s\n", commands[i]->name, commands[i]->summary);
-	fputs("  --root DIR  take every file below DIR instead of /\n"
-	      "  --dry-run   tell what the phase or command would do, and do nothing\n"
+	}
+	fputs("--root DIR: each file below DIR. --dry-run: tell what would be done, do nothing.\n"
 	      "Exit status: 0 done, 1 refused or failed (the lines say why), 2 wrong call.\n",
 	      stdout);
 	return EXIT_DONE;
@@ -79,7 +80,7 @@ static int run_command(const struct globals *g, int argc, char **argv)
 			}
 			return globals_run(g, run_here, &line);
 		}
-		if (n < ARRAY_SIZE(names))
+		if (n < ARRAY_SIZE(names) && commands[i]->summary)
 			names[n++] = commands[i]->name;
 	}
 	near = nearest_word(argv[0], names, n);

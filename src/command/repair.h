@@ -7,6 +7,8 @@
 #ifndef VFHOOK_COMMAND_REPAIR_H
 #define VFHOOK_COMMAND_REPAIR_H
 
+#include "pveapi/process.h"
+#include "pveapi/vmstate.h"
 #include "src/port/context.h"
 #include "src/port/vm_locks.h"
 #include "src/vf/owner.h"
@@ -48,6 +50,9 @@ bool repair_is_used(const struct repair *r, const struct pci_addr *vf);
 
 /* Running VMs: their VFs have their leases and settings. Fills used and unsure. */
 void repair_running(struct repair *r);
+/* Of one running VM, under its locks: VFs that are unplugged, arriving, or lost by QEMU. */
+void repair_plugging(struct repair *r, const struct owner *o, const struct proc_id *qemu,
+		     const struct vm_hostpci *has);
 /* Lease files that cannot be used; after repair_running(). */
 void repair_broken(struct repair *r);
 /* Leases of vfhook itself and of VMs that are over. */

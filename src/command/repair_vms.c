@@ -13,6 +13,7 @@
 #include "src/base/say.h"
 #include "src/command/repair.h"
 #include "src/port/apply.h"
+#include "src/port/device.h"
 #include "src/port/hook_lock.h"
 #include "src/port/plan_print.h"
 #include "src/port/give_back.h"
@@ -189,12 +190,16 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 	char addr[PCI_ADDR_LEN];
 	struct lease l = {0};
 	bool leased;
+	bool hot;
 
 	plan_init(&p, PLAN_MEND, w->vmid);
 	pci_addr_format(vf, addr);
 	if (!clear_lease(r, o, vf))
 		return;
 	leased = !foreseen_lease(r->h, vf, &l, NULL);
+	/* Its job sees to it (repair_plugging()). */
+	if (leased && l.phase == LEASE_ARRIVING && l.qemu_pid == qemu->pid)
+		return;
 	if (plan_take_over(r->h, v, w, vf, &p, &err) < 0) {
 		repair_leave(r, "VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
 		return;
@@ -210,8 +215,18 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 				: ", whose lease is out of date: written again");
 	if (!r->h->dry_run)
 		plan_print(r->h, &p);
-	if (apply_plan(r->h, o, &p, &err) < 0 || foreseen_lease(r->h, vf, &l, &err) < 0 ||
-	    mark_running(r->h, o, &l, qemu, &err) < 0)
+	hot = leased && l.hot;
+	if (apply_plan(r->h, o, &p, &err) < 0 || foreseen_lease(r->h, vf, &l, &err) < 0) {
+		repair_undone(r, &err);
+		return;
+	}
+	/* As it was: the plan knows nothing of how QEMU got it. */
+	if (hot) {
+		l.hot = true;
+		l.qemu_pid = qemu->pid;
+		l.qemu_start = qemu->start;
+	}
+	if (mark_running(r->h, o, &l, qemu, NULL, &err) < 0)
 		repair_undone(r, &err);
 }
 
@@ -258,7 +273,7 @@ static int look_at_qemu(struct repair *r, uint32_t vmid, struct proc_id *qemu,
 		repair_leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
 	if (runs != ANSWER_YES)
 		return 0;
-	found = vm_hostpci_all(r->h->root, qemu, has, &err);
+	found = running_hostpci(r->h, vmid, qemu, has, &err);
 	/* It ended this moment: its VFs are taken back below. */
 	if (found < 0 && found != -ESRCH)
 		repair_leave(r, "VM %u: what it runs on cannot be told: %s", vmid, err.text);
@@ -269,11 +284,10 @@ static void check_running(struct repair *r, uint32_t vmid)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	CLEANUP(vm_ports_free) struct vm_ports v = {0};
-	struct pci_addr keep[PVE_HOSTPCI_MAX];
+	AUTO_FREE struct pci_addr *keep = NULL;
 	struct error err = ERROR_INIT;
 	struct vm_hostpci has;
 	struct proc_id qemu;
-	size_t n_keep = 0;
 	int found;
 
 	if (!repair_lock_vm(r, vmid, &locks) || !look_at_qemu(r, vmid, &qemu, &has))
@@ -295,11 +309,12 @@ static void check_running(struct repair *r, uint32_t vmid)
 		if (has.has[w->slot])
 			check_port(r, locks.ours, &v, w, &has.vf[w->slot], &qemu);
 	}
-	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		if (has.has[slot])
-			keep[n_keep++] = has.vf[slot];
-	}
-	drop_others(r, locks.ours, keep, n_keep);
+	found = running_keeps(r->h, vmid, &qemu, &has, &keep, &err);
+	if (found < 0)
+		repair_leave(r, "%s", err.text);
+	else
+		drop_others(r, locks.ours, keep, (size_t)found);
+	repair_plugging(r, locks.ours, &qemu, &has);
 }
 
 /* The VFs of a VM that runs are not to be parked as nobody's, also where not all can be told. */
@@ -312,7 +327,7 @@ static enum answer note_used(struct repair *r, uint32_t vmid, struct error *err)
 
 	if (runs != ANSWER_YES)
 		return runs;
-	found = vm_hostpci_all(r->h->root, &qemu, &has, err);
+	found = running_hostpci(r->h, vmid, &qemu, &has, err);
 	if (found < 0)
 		return found == -ESRCH ? ANSWER_NO : ANSWER_UNKNOWN;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {

@@ -28,6 +28,7 @@ struct hook {
 	const char *migrated_from;
 	uint32_t thought_stopped; /* a dry run's: the VM that runs, but is planned for as if not */
 	int waited_ms; /* for VFIO groups that are still open, in this run (src/port/reclaim.c) */
+	int unplug_ms; /* how long a guest may take to let go of a VF; 0: UNPLUG_WAIT_MS */
 	bool dry_run;  /* tell, and change nothing: not on disk, in the kernel, or in PVE */
 	bool by_hand;  /* a phase under PVE's lock of our own: no start of PVE's */
 	bool nothing_chained;  /* vfhook.cfg was read, and the VM has no other hookscript */

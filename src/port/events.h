@@ -30,6 +30,8 @@ enum event_kind {
 	EVENT_RELEASE, /* a VF was given back */
 	EVENT_RECLAIM, /* a VF was taken back from a VM that is over */
 	EVENT_REPAIR,  /* repair or recovery changed something */
+	EVENT_UNPLUG,  /* a running VM lost a VF: for a migration, or by hand */
+	EVENT_PLUG,    /* a running VM was given a VF */
 	EVENT_KINDS
 };
 

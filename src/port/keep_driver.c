@@ -66,8 +66,9 @@ static int probe(int root, const char *addr, const char *driver, struct error *e
 	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
 	if (!path_exists(root, path))
 		return fail(err, ENODEV,
-			    "hostpci has driver=keep, and the driver for VF %s, %s, is not loaded: "
-			    "modprobe %s (and a line with it in /etc/modules-load.d/*.conf)",
+			    "the driver for VF %s, %s, is not loaded, and PVE does not do it "
+			    "(hostpci has driver=keep, or the VM runs): modprobe %s (and a line "
+			    "with it in /etc/modules-load.d/*.conf)",
 			    addr, driver, driver);
 	r = attr_write(root, "sys/bus/pci/drivers_probe", addr);
 	if (r < 0)
@@ -109,30 +110,37 @@ static int driver_set(struct hook *h, const char *name, enum object_how how, con
 
 const struct object_kind object_driver = {OBJECT_DRIVER, false, NULL, driver_set, NULL};
 
+int plan_driver(const struct port_wish *w, const struct pf_state *pf, const struct vf_info *vf,
+		struct plan *p, struct error *err)
+{
+	const char *driver = vfio_driver(pf->info.driver, w->keep_driver);
+	char addr[PCI_ADDR_LEN];
+	char what[200];
+	char id[64];
+
+	if (!strcmp(vf->driver, driver))
+		return 0;
+	pci_addr_format(&vf->addr, addr);
+	snprintf(id, sizeof(id), "%u %s", w->vmid, addr);
+	snprintf(what, sizeof(what), "VF %s: driver %s -> %s", addr,
+		 vf->driver[0] ? vf->driver : "none", driver);
+	return plan_add_object(p,
+			       &(struct step_object){.kind = OBJECT_DRIVER,
+						     .name = id,
+						     .from = vf->driver[0] ? vf->driver : NULL,
+						     .to = driver,
+						     .what = what},
+			       err);
+}
+
 int plan_keep_drivers(const struct vm_ports *v, const struct snapshot *s,
 		      const struct port_choice *choices, struct plan *p, struct error *err)
 {
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		const struct pf_state *pf = &s->pfs[choices[i].pf];
-		const struct vf_info *vf = &pf->vfs[choices[i].vf].info;
-		const char *driver = vfio_driver(pf->info.driver, v->wishes[i].keep_driver);
-		char addr[PCI_ADDR_LEN];
-		char what[200];
-		char id[64];
 
-		if (!v->wishes[i].keep_driver || !strcmp(vf->driver, driver))
-			continue;
-		pci_addr_format(&vf->addr, addr);
-		snprintf(id, sizeof(id), "%u %s", v->guest.vmid, addr);
-		snprintf(what, sizeof(what), "VF %s: driver %s -> %s", addr,
-			 vf->driver[0] ? vf->driver : "none", driver);
-		if (plan_add_object(p,
-				    &(struct step_object){.kind = OBJECT_DRIVER,
-							  .name = id,
-							  .from = vf->driver[0] ? vf->driver : NULL,
-							  .to = driver,
-							  .what = what},
-				    err) < 0)
+		if (v->wishes[i].keep_driver &&
+		    plan_driver(&v->wishes[i], pf, &pf->vfs[choices[i].vf].info, p, err) < 0)
 			return error_code(err);
 	}
 	return 0;

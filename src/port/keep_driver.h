@@ -19,4 +19,11 @@
 int plan_keep_drivers(const struct vm_ports *v, const struct snapshot *s,
 		      const struct port_choice *choices, struct plan *p, struct error *err);
 
+/*
+ * The step that binds a VF to the driver that QEMU needs, where PVE does not do it: for such a
+ * port, and for a VM that runs. None if it has that driver.
+ */
+int plan_driver(const struct port_wish *w, const struct pf_state *pf, const struct vf_info *vf,
+		struct plan *p, struct error *err);
+
 #endif

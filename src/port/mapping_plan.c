@@ -11,6 +11,7 @@
 #include "pveapi/mapping.h"
 #include "src/base/cleanup.h"
 #include "src/port/config.h"
+#include "src/port/live_flag.h"
 #include "src/port/mapping_id.h"
 #include "src/port/mapping_owner.h"
 #include "src/port/mapping_vf.h"
@@ -75,9 +76,11 @@ int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapsho
 	for (size_t i = 0; i < v->n_wishes; i++) {
 		const struct vf_info *vf = &s->pfs[choices[i].pf].vfs[choices[i].vf].info;
 
-		if (plan_mapping(h, v, v->wishes[i].slot, vf, true, p, err) < 0)
+		if (plan_mapping(h, v, v->wishes[i].slot, vf, true, p, err) < 0 ||
+		    plan_flag_off(v, v->wishes[i].slot, p, err) < 0)
 			return error_code(err);
 	}
-	h->new_mapping = plan_has_object(p, OBJECT_MAP_ENTRY);
+	h->new_mapping =
+		plan_has_object(p, OBJECT_MAP_ENTRY) || plan_has_object(p, "map-flag");
 	return 0;
 }

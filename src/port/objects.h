@@ -51,6 +51,11 @@
  * (src/port/keep_driver.h).
  */
 #define OBJECT_DRIVER "driver"
+/*
+ * "100 0 1234 56789 0000:06:10.1": a VF as device hostpci0 of QEMU, process 1234 that began at
+ * 56789; its text is what -device would have. Taken away, the guest is asked and waited for.
+ */
+#define OBJECT_DEVICE "device"
 
 enum object_how {
 	OBJECT_DO,     /* only if it is `from` */
@@ -90,6 +95,7 @@ extern const struct object_kind object_autoprobe;
 extern const struct object_kind object_numvfs;
 extern const struct object_kind object_lease;
 extern const struct object_kind object_driver;
+extern const struct object_kind object_device;
 
 #define PF_NAME_LEN (PCI_ADDR_LEN + MAC_LEN)
 /* "0000:06:00.0 52:54:00:aa:00:01". Returns buf. */

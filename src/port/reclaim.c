@@ -15,6 +15,7 @@
 #include "src/base/clock.h"
 #include "src/base/say.h"
 #include "src/port/apply.h"
+#include "src/port/device.h"
 #include "src/port/events.h"
 #include "src/port/hook_lock.h"
 #include "src/port/foreseen.h"
@@ -303,7 +304,10 @@ static enum answer runs_without(struct hook *h, const struct lease *l)
 
 	if (runs != ANSWER_YES)
 		return runs;
-	if (vm_hostpci_all(h->root, &qemu, &has, NULL) < 0)
+	/* It was taken from the VM while it ran, and is kept for it. */
+	if (lease_is_unplugged(l, &qemu))
+		return ANSWER_NO;
+	if (running_hostpci(h, l->vmid, &qemu, &has, NULL) < 0)
 		return ANSWER_UNKNOWN;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		if (has.has[slot] && !pci_addr_cmp(&has.vf[slot], &l->vf))

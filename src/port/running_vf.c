@@ -3,6 +3,7 @@
 #include "src/port/running_vf.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -37,11 +38,22 @@ enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *
 }
 
 int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
-		 const struct proc_id *qemu, struct error *err)
+		 const struct proc_id *qemu, const char *from, struct error *err)
 {
+	bool same = l->qemu_pid == qemu->pid && l->qemu_start == qemu->start;
 	struct lease running = *l;
 
+	/* What was unplugged from this very process, or has not been seen by its guest, stays so. */
+	if (same && (l->phase == LEASE_UNPLUGGED || l->phase == LEASE_ARRIVING))
+		return 0;
 	running.phase = LEASE_RUNNING;
+	running.hot = same && l->hot;
+	running.peer[0] = running.why[0] = '\0';
+	/* Its guest was told of the device by another QEMU, on another node. */
+	if (!same && from) {
+		running.phase = LEASE_ARRIVING;
+		snprintf(running.peer, sizeof(running.peer), "%s", from);
+	}
 	running.qemu_pid = qemu->pid;
 	running.qemu_start = qemu->start;
 	return apply_lease(h, o, &running, err);

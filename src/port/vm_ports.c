@@ -136,6 +136,17 @@ int vm_ports_first(const struct vm_ports *v, enum entry_verdict verdict)
 	return -1;
 }
 
+bool vm_ports_migrate_live(const struct vm_ports *v)
+{
+	for (size_t i = 0; i < v->config.n_ports; i++) {
+		const struct port *p = &v->config.ports[i];
+
+		if (p->vmid == v->guest.vmid && p->live_migration && !p->bad)
+			return true;
+	}
+	return false;
+}
+
 /* The VF that the port's mapping names on this node, if it names exactly one. */
 static bool last_vf(const struct hook *h, const struct vm_ports *v, unsigned slot,
 		    struct pci_addr *out)

@@ -48,6 +48,9 @@ void vm_ports_free(struct vm_ports *v);
 /* Is there an entry with that verdict? The first one's slot, or -1. */
 int vm_ports_first(const struct vm_ports *v, enum entry_verdict verdict);
 
+/* Is one of its ports to be migrated live? */
+bool vm_ports_migrate_live(const struct vm_ports *v);
+
 /*
  * Make a wish of each port that is to get a VF: those whose entry is good, or,
  * with all, those too that are still to be written. Reads the mapping file for

@@ -40,7 +40,7 @@ static const char *const uses[USE_COUNT] = {
 	[USE_FREE] = "free",	 [USE_STARTING] = "starting", [USE_RUNNING] = "running",
 	[USE_DIRTY] = "dirty",	 [USE_RESERVED] = "reserved", [USE_RAW] = "raw",
 	[USE_MAPPED] = "mapped", [USE_BUSY] = "busy",	      [USE_UNUSABLE] = "unusable",
-	[USE_HOST] = "host",
+	[USE_HOST] = "host",	 [USE_UNPLUGGED] = "unplugged", [USE_ARRIVING] = "arriving",
 };
 
 const char *vf_use_name(enum vf_use use)
@@ -50,7 +50,7 @@ const char *vf_use_name(enum vf_use use)
 
 bool vf_use_is_lease(enum vf_use use)
 {
-	return use == USE_STARTING || use == USE_RUNNING || use == USE_DIRTY;
+	return use >= USE_STARTING && use <= USE_ARRIVING;
 }
 
 void inventory_free(struct inventory *inv)
@@ -223,9 +223,13 @@ static void report_lease(const struct reader *rd, struct vf_report *r)
 	struct error ignored = ERROR_INIT;
 	struct proc_id qemu;
 
-	r->use = l->phase == LEASE_RUNNING ? USE_RUNNING
-		 : l->phase == LEASE_DIRTY ? USE_DIRTY
-					   : USE_STARTING;
+	static const enum vf_use phases[] = {
+		[LEASE_STARTING] = USE_STARTING,   [LEASE_RUNNING] = USE_RUNNING,
+		[LEASE_DIRTY] = USE_DIRTY,	   [LEASE_UNPLUGGED] = USE_UNPLUGGED,
+		[LEASE_ARRIVING] = USE_ARRIVING,
+	};
+
+	r->use = phases[l->phase];
 	r->vmid = l->vmid;
 	r->slot = l->slot;
 	snprintf(r->name, sizeof(r->name), "%s", l->name);
@@ -235,7 +239,7 @@ static void report_lease(const struct reader *rd, struct vf_report *r)
 	if (r->vf->unread)
 		snprintf(r->why, sizeof(r->why), "%s", r->vf->unread_why);
 	/* Only of a VM that runs: before that, and after, a VF is on its way. */
-	if (r->vf->unread || r->use == USE_DIRTY ||
+	if (r->vf->unread || r->use == USE_DIRTY || r->use == USE_UNPLUGGED ||
 	    vm_runs(rd->h->root, l->vmid, &qemu, &ignored) != ANSWER_YES)
 		return;
 	for (unsigned a = 0; a < VF_ATTR_COUNT; a++) {

@@ -19,6 +19,8 @@ enum vf_use {
 	USE_STARTING, /* leased: the phases of a lease */
 	USE_RUNNING,
 	USE_DIRTY,
+	USE_UNPLUGGED, /* kept for a VM that runs without it now */
+	USE_ARRIVING,
 	USE_RESERVED, /* not ours: reserved by PVE for a VM, */
 	USE_RAW,      /* named by its address in a VM's config, */
 	USE_MAPPED,   /* or through a mapping of the user's own, */

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What may be unplugged is judged under our lock, and then done under the same. */
+#include "src/command/unplugging.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "hook/job_control.h"
+#include "pveapi/guest.h"
+#include "pveapi/limits.h"
+#include "pveapi/vmstate.h"
+#include "src/base/cleanup.h"
+#include "src/base/exit_status.h"
+#include "src/base/say.h"
+#include "src/port/foreseen.h"
+#include "src/port/hook_lock.h"
+#include "src/port/port_changes.h"
+#include "src/port/reclaim.h"
+#include "src/vf/lease.h"
+#include "src/vf/owner.h"
+
+#define LOCK_WAIT_MS 30000
+/* Nobody wants to wait longer for a guest, and PVE's task would seem to hang. */
+#define WAIT_MAX_S 600
+
+int unplug_wait_parse(struct hook *h, const char *text)
+{
+	uint32_t seconds;
+
+	if (!text)
+		return 0;
+	if (parse_u32(text, WAIT_MAX_S, &seconds) < 0 || !seconds) {
+		complain("--wait is 1 to %d seconds, not '%s'", WAIT_MAX_S, text);
+		return EXIT_USAGE;
+	}
+	h->unplug_ms = (int)seconds * 1000;
+	return 0;
+}
+
+/* A migration asks for it while PVE migrates the VM; nobody else may then. */
+static int check_config(struct hook *h, const struct unplugging *u, struct error *err)
+{
+	CLEANUP(guest_config_free) struct guest_config g = {0};
+	bool migrating;
+
+	if (guest_here(h, u->vmid, &g, err) < 0)
+		return error_code(err);
+	migrating = g.lock && !strcmp(g.lock, "migrate");
+	if (u->reason.peer && !migrating)
+		return fail(err, ESTALE,
+			    "VM %u is not being migrated: PVE has no `lock: migrate` in its config",
+			    u->vmid);
+	if (!u->reason.peer && g.lock && strcmp(g.lock, "backup") != 0)
+		return fail(err, EBUSY, "VM %u is locked by PVE (%s): once that is over", u->vmid,
+			    g.lock);
+	return 0;
+}
+
+static bool is_meant(const struct unplugging *u, const struct lease *l)
+{
+	return (u->slot < 0 || (unsigned)u->slot == l->slot) &&
+	       (!u->pf || !pci_addr_cmp(u->pf, &l->pf)) &&
+	       (l->phase == LEASE_RUNNING || l->phase == LEASE_ARRIVING);
+}
+
+/* 0 and the process; its leases must tell of the same one. */
+static int find_qemu(struct hook *h, uint32_t vmid, struct proc_id *qemu, struct error *err)
+{
+	switch (vm_runs(h->root, vmid, qemu, err)) {
+	case ANSWER_YES:
+		return 0;
+	case ANSWER_NO:
+		return fail(err, ESRCH, "VM %u does not run: there is nothing to unplug", vmid);
+	default:
+		return error_code(err);
+	}
+}
+
+static void plug_again(struct hook *h, const struct owner *o, const struct lease *done, int n,
+		       const struct proc_id *qemu)
+{
+	struct error err = ERROR_INIT;
+
+	for (int i = 0; i < n; i++) {
+		if (plug_port(h, o, done[i].slot, qemu, &err) < 0)
+			complain("%s; the VM goes on without: vfhook plug %u", err.text,
+				 done[i].vmid);
+	}
+}
+
+static int unplug_leases(struct hook *h, const struct owner *o, const struct unplugging *u,
+			 const struct proc_id *qemu, struct error *err)
+{
+	struct lease all[2 * PVE_HOSTPCI_MAX];
+	int n = live_leases(h, u->vmid, all, ARRAY_SIZE(all), err);
+	int failed = 0;
+	int done = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct error why = ERROR_INIT;
+		struct lease l = all[i];
+
+		if (!is_meant(u, &l))
+			continue;
+		if (l.qemu_pid != qemu->pid || l.qemu_start != qemu->start)
+			return fail(err, ESTALE,
+				    "VM %u hostpci%u: its lease is of another QEMU process: vfhook "
+				    "repair",
+				    u->vmid, l.slot);
+		if (!unplug_vf(h, o, &l, &u->reason, &why)) {
+			all[done++] = l;
+			continue;
+		}
+		if (u->reason.peer) {
+			*err = why;
+			plug_again(h, o, all, done, qemu);
+			return error_code(err);
+		}
+		complain("%s; the VM keeps it", why.text);
+		failed = fail(err, why.code, "not every VF of VM %u was unplugged", u->vmid);
+	}
+	return n < 0 ? n : failed ? failed : done;
+}
+
+int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err)
+{
+	AUTO_OWNER struct owner *o = NULL;
+	struct proc_id qemu;
+	char where[128];
+
+	if (check_config(h, u, err) < 0)
+		return error_code(err);
+	/*
+	 * Whatever becomes of us, and of the migration: somebody sees that the VM has its VF again.
+	 * Before the first deed, which it waits for at our lock.
+	 */
+	if (u->reason.peer && !h->dry_run &&
+	    job_spawn(h, u->vmid, JOB_LIVE, NULL, where, sizeof(where), err) < 0)
+		return error_code(err);
+	if (hook_lock_vm(h, u->vmid, LOCK_WAIT_MS, &o, err) < 0 || recover_own(h, o, err) < 0 ||
+	    check_config(h, u, err) < 0 || find_qemu(h, u->vmid, &qemu, err) < 0)
+		return error_code(err);
+	return unplug_leases(h, o, u, &qemu, err);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VF that is plugged into a running QEMU, or unplugged from it, as an object of a plan. */
+#include <errno.h>
+#include <string.h>
+
+#include "pveapi/process.h"
+#include "pveapi/qmp.h"
+#include "src/base/clock.h"
+#include "src/base/text.h"
+#include "src/port/context.h"
+#include "src/port/device.h"
+#include "src/port/objects.h"
+#include "src/vf/sysfs.h"
+
+/* PVE's own calls to the monitor take turns with ours. */
+#define QMP_WAIT_MS 5000
+/* Between two looks whether the guest has let go: each is a connection of some milliseconds. */
+#define LOOK_NAP_MS 200
+/* A guest that was busy may have missed it; QEMU passes it on again only after some seconds. */
+#define ASK_AGAIN_MS 6000
+/* To undo what went wrong is not worth a long wait. */
+#define UNDO_WAIT_MS 5000
+/* QEMU closes the VFIO group a moment after it has told that the device is gone. */
+#define CLOSE_WAIT_MS 3000
+#define CLOSE_NAP_MS  20
+
+static void wait_until_closed(struct hook *h, const struct pci_addr *vf)
+{
+	struct deadline end = deadline_in(CLOSE_WAIT_MS);
+	int group;
+
+	if (sysfs_vf_group(h->root, vf, &group, NULL) < 0 || group < 0)
+		return;
+	while (vfio_group_busy(h->root, group) == ANSWER_YES && deadline_left(&end))
+		nap_ms(CLOSE_NAP_MS);
+}
+
+/* 0: gone; -EINPROGRESS is nobody's business here: 1, it is still there. */
+static int ask_guest(struct hook *h, const struct device_name *n, const char *id,
+		     struct error *err)
+{
+	int r = qmp_device_del(h->root, n->vmid, id, QMP_WAIT_MS, err);
+
+	if (r != -ENODEV)
+		return r < 0 ? r : 1;
+	error_clear(err);
+	return 0;
+}
+
+static int unplug(struct hook *h, const struct device_name *n, int wait_ms, struct error *err)
+{
+	struct deadline end = deadline_in(wait_ms);
+	struct deadline again = deadline_in(0);
+	char id[16];
+
+	device_id(n->slot, id);
+	for (;;) {
+		enum answer has = qmp_has_device(h->root, n->vmid, id, QMP_WAIT_MS, err);
+		int r;
+
+		if (has == ANSWER_UNKNOWN)
+			return error_code(err);
+		if (has == ANSWER_NO)
+			break;
+		if (!deadline_left(&end))
+			return fail(err, ETIMEDOUT,
+				    "the guest has not let go of hostpci%u for %d s (does it take "
+				    "hotplug of PCI devices?)",
+				    n->slot, wait_ms / 1000);
+		if (!deadline_left(&again)) {
+			again = deadline_in(ASK_AGAIN_MS);
+			r = ask_guest(h, n, id, err);
+			if (r < 0)
+				return r;
+			if (!r)
+				break;
+		}
+		nap_ms(LOOK_NAP_MS);
+	}
+	wait_until_closed(h, &n->vf);
+	return 0;
+}
+
+/* 1: QEMU has it as that device; 0: it has no such device. */
+static int has_it(struct hook *h, const struct device_name *n, const char *id, struct error *err)
+{
+	struct pci_addr now;
+	int r = qmp_device_host(h->root, n->vmid, id, QMP_WAIT_MS, &now, err);
+	char addr[PCI_ADDR_LEN];
+
+	if (r == 1 && pci_addr_cmp(&now, &n->vf) != 0)
+		return fail(err, EBUSY, "QEMU has %s as its device %s", pci_addr_format(&now, addr),
+			    id);
+	return r;
+}
+
+static int plug(struct hook *h, const struct device_name *n, const char *words, struct error *err)
+{
+	char id[16];
+	int r;
+
+	device_id(n->slot, id);
+	r = has_it(h, n, id, err);
+	if (r)
+		return r < 0 ? r : 0;
+	if (qmp_device_add(h->root, n->vmid, words, QMP_WAIT_MS, err) < 0)
+		return error_code(err);
+	r = has_it(h, n, id, err);
+	return r ? (r < 0 ? r : 0) : fail(err, EIO, "QEMU has no device %s all the same", id);
+}
+
+static int device_set(struct hook *h, const char *name, enum object_how how, const char *from,
+		      const char *to, struct error *err)
+{
+	int patience = h->unplug_ms ? h->unplug_ms : UNPLUG_WAIT_MS;
+	struct device_name n;
+	int r = device_name_parse(name, &n, err);
+
+	(void)from;
+	if (r < 0)
+		return r;
+	switch (proc_alive(h->root, &n.qemu)) {
+	case ANSWER_NO:
+		/* All that it had is gone with it. */
+		return how == OBJECT_UNDO ? 0
+					  : fail(err, ESRCH, "VM %u: its QEMU has ended", n.vmid);
+	case ANSWER_UNKNOWN:
+		return fail(err, EIO, "VM %u: whether its QEMU runs cannot be told", n.vmid);
+	default:
+		break;
+	}
+	r = to ? plug(h, &n, to, err)
+	       : unplug(h, &n, how == OBJECT_UNDO ? UNDO_WAIT_MS : patience, err);
+	if (r < 0 && how == OBJECT_UNDO && proc_alive(h->root, &n.qemu) == ANSWER_NO) {
+		error_clear(err);
+		return 0;
+	}
+	return r;
+}
+
+const struct object_kind object_device = {OBJECT_DEVICE, false, NULL, device_set, NULL};
