@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "pveapi/limits.h"
 #include "pveapi/lines.h"
@@ -157,4 +158,81 @@ bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now
 	default:
 		return false;
 	}
+}
+
+/* --- Writing --- */
+
+#define LOCK_WAIT_MS 5000
+
+/* What becomes of the file: its lines but those of the function, and one more. */
+struct change {
+	int root;
+	const struct pci_addr *addr;
+	uint32_t vmid;
+	pid_t pid; /* 0: none */
+	int64_t now;
+};
+
+/* 1: the line stays; 0: it goes; -EBUSY: it is another VM's. */
+static int judge_line(const struct change *c, struct span line, struct error *err)
+{
+	struct pci_reservation r;
+	bool whole = false;
+	char addr[PCI_ADDR_LEN];
+
+	if (!parse_reservation(line, &r, &whole) || whole || pci_addr_cmp(&r.addr, c->addr) != 0)
+		return 1;
+	if (r.vmid == c->vmid)
+		return 0;
+	if (!c->pid || !pci_reservation_live(c->root, &r, c->now))
+		return c->pid ? 0 : 1;
+	return fail(err, EBUSY, "PVE has reserved VF %s for VM %u", pci_addr_format(c->addr, addr),
+		    r.vmid);
+}
+
+static int write_change(const struct change *c, struct error *err)
+{
+	AUTO_CLOSE int lock = pci_reservations_lock(c->root, LOCK_WAIT_MS, err);
+	CLEANUP(str_free) struct str out = STR_INIT;
+	AUTO_FREE char *text = NULL;
+	char addr[PCI_ADDR_LEN];
+	struct lines lines;
+	struct span line;
+	ssize_t len;
+
+	if (lock < 0)
+		return fail_context(err, "PVE's lock on what it has reserved");
+	len = file_read(c->root, RESERVATION_PATH, PVE_FILE_MAX, &text, err);
+	if (len < 0 && len != -ENOENT)
+		return (int)len;
+	error_clear(err);
+	lines = lines_of(text ? text : "", len < 0 ? 0 : (size_t)len);
+	while (lines_next(&lines, &line)) {
+		int r = judge_line(c, line, err);
+
+		if (r < 0)
+			return r;
+		if (r)
+			str_printf(&out, "%.*s\n", (int)line.len, line.p);
+	}
+	if (c->pid)
+		str_printf(&out, "%s %u pid:%d\n", pci_addr_format(c->addr, addr), c->vmid,
+			   (int)c->pid);
+	if (!str_ok(&out))
+		return fail(err, ENOMEM, "out of memory");
+	return file_replace(c->root, RESERVATION_PATH, 0644, str_get(&out), out.len, err);
+}
+
+int pci_reserve(int root, const struct pci_addr *addr, uint32_t vmid, pid_t pid, struct error *err)
+{
+	const struct change c = {root, addr, vmid, pid, time(NULL)};
+
+	return write_change(&c, err);
+}
+
+int pci_unreserve(int root, const struct pci_addr *addr, uint32_t vmid, struct error *err)
+{
+	const struct change c = {root, addr, vmid, 0, time(NULL)};
+
+	return write_change(&c, err);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pveapi/limits.h"
 #include "src/base/cleanup.h"
@@ -37,6 +38,20 @@ int device_name_parse(const char *text, struct device_name *out, struct error *e
 	n.qemu.pid = (pid_t)pid;
 	*out = n;
 	return 0;
+}
+
+int vm_vf_parse(const char *text, uint32_t *vmid, struct pci_addr *vf, struct error *err)
+{
+	const char *blank = strchr(text, ' ');
+	char number[16];
+
+	if (blank && blank - text < (ptrdiff_t)sizeof(number)) {
+		memcpy(number, text, (size_t)(blank - text));
+		number[blank - text] = '\0';
+		if (!parse_u32(number, PVE_VMID_MAX, vmid) && !pci_addr_parse(blank + 1, vf))
+			return 0;
+	}
+	return fail(err, EINVAL, "this names no VF of a VM");
 }
 
 const char *device_id(unsigned slot, char buf[16])

@@ -32,6 +32,9 @@ struct device_name {
 const char *device_name_format(const struct device_name *n, char buf[DEVICE_NAME_LEN]);
 int device_name_parse(const char *text, struct device_name *out, struct error *err);
 
+/* "100 0000:06:10.1": a VF of a VM, as objects of plans are named. -EINVAL with err. */
+int vm_vf_parse(const char *text, uint32_t *vmid, struct pci_addr *vf, struct error *err);
+
 /* The id of the device in QEMU, "hostpci0" (PVE/QemuServer/PCI.pm: print_hostpci_devices). */
 const char *device_id(unsigned slot, char buf[16]);
 

@@ -8,29 +8,14 @@
 #include <string.h>
 
 #include "pveapi/guest.h"
-#include "pveapi/limits.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/port/config.h"
+#include "src/port/device.h"
 #include "src/port/objects.h"
 #include "src/vf/drivers.h"
 #include "src/vf/lease.h"
 #include "src/vf/sysfs.h"
-
-/* "100 0000:06:10.1" */
-static int split_name(const char *name, uint32_t *vmid, struct pci_addr *vf, struct error *err)
-{
-	const char *blank = strchr(name, ' ');
-	char number[16];
-
-	if (blank && blank - name < (ptrdiff_t)sizeof(number)) {
-		memcpy(number, name, (size_t)(blank - name));
-		number[blank - name] = '\0';
-		if (!parse_u32(number, PVE_VMID_MAX, vmid) && !pci_addr_parse(blank + 1, vf))
-			return 0;
-	}
-	return fail(err, EINVAL, "this names no VF of a VM");
-}
 
 /* "": none. */
 static int read_driver(int root, const char *addr, char buf[DRIVER_LEN], struct error *err)
@@ -90,7 +75,7 @@ static int driver_set(struct hook *h, const char *name, enum object_how how, con
 	struct pci_addr vf;
 	uint32_t vmid = 0;
 
-	if (split_name(name, &vmid, &vf, err) < 0)
+	if (vm_vf_parse(name, &vmid, &vf, err) < 0)
 		return error_code(err);
 	pci_addr_format(&vf, addr);
 	/* Under the locks of its VM, who alone can drop the lease: but a person may have. */

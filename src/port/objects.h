@@ -52,6 +52,11 @@
  */
 #define OBJECT_DRIVER "driver"
 /*
+ * "100 0000:06:10.4": PVE's reservation of a VF for a VM that runs, "pid:1234" of its QEMU. PVE
+ * takes it back when the VM stops.
+ */
+#define OBJECT_RESERVATION "reservation"
+/*
  * "100 0 1234 56789 0000:06:10.1": a VF as device hostpci0 of QEMU, process 1234 that began at
  * 56789; its text is what -device would have. Taken away, the guest is asked and waited for.
  */
@@ -96,6 +101,7 @@ extern const struct object_kind object_numvfs;
 extern const struct object_kind object_lease;
 extern const struct object_kind object_driver;
 extern const struct object_kind object_device;
+extern const struct object_kind object_reservation;
 
 #define PF_NAME_LEN (PCI_ADDR_LEN + MAC_LEN)
 /* "0000:06:00.0 52:54:00:aa:00:01". Returns buf. */

@@ -20,6 +20,7 @@
 #include "src/port/give_back.h"
 #include "src/port/keep_driver.h"
 #include "src/port/mapping_plan.h"
+#include "src/port/objects.h"
 #include "src/port/vm_ports.h"
 #include "src/vf/plan.h"
 #include "src/vf/plan_choice.h"
@@ -197,6 +198,22 @@ static int plan_into_qemu(struct plugging *g, const struct vf_info *vf, struct p
 	return plan_add_step(p, &s, err) ? 0 : -ENOMEM;
 }
 
+/* PVE is told, as a start tells it: or it might start another VM on it. */
+static int plan_reservation(struct plugging *g, const struct pci_addr *vf, struct plan *p,
+			    struct error *err)
+{
+	char addr[PCI_ADDR_LEN];
+	char name[64];
+	char what[120];
+	char to[32];
+
+	snprintf(name, sizeof(name), "%u %s", owner_vmid(g->o), pci_addr_format(vf, addr));
+	snprintf(to, sizeof(to), "pid:%d", (int)g->qemu->pid);
+	snprintf(what, sizeof(what), "VF %s: PVE's reservation for VM %u, %s", addr,
+		 owner_vmid(g->o), to);
+	return plan_object(g->h, OBJECT_RESERVATION, name, to, what, p, err);
+}
+
 static void tell_plugged(struct plugging *g, const struct pf_state *pf, const struct vf_info *vf)
 {
 	const struct port_wish *w = &g->v.wishes[0];
@@ -228,7 +245,8 @@ static int try_plug(struct plugging *g, bool all, struct error *err)
 	if (r < 0)
 		return r;
 	pf = &s.pfs[choice.pf];
-	if (plan_driver(&g->v.wishes[0], pf, &pf->vfs[choice.vf].info, &p, err) < 0 ||
+	if (plan_reservation(g, &pf->vfs[choice.vf].info.addr, &p, err) < 0 ||
+	    plan_driver(&g->v.wishes[0], pf, &pf->vfs[choice.vf].info, &p, err) < 0 ||
 	    plan_mapping(g->h, &g->v, g->slot, &pf->vfs[choice.vf].info, true, &p, err) < 0 ||
 	    plan_into_qemu(g, &pf->vfs[choice.vf].info, &p, err) < 0)
 		return error_code(err);

@@ -430,9 +430,39 @@ static void test_reservation_liveness(void **state)
 	assert_false(pci_reservation_live(t->root, &(struct pci_reservation){.vmid = 100}, 0));
 }
 
+/* As PVE writes them, and nobody else's line is lost. */
+static void test_reserve(void **state)
+{
+	const struct tree *t = *state;
+	const struct pci_addr vf = {.bus = 6, .dev = 0x10, .fn = 4};
+	struct error err = ERROR_INIT;
+	char *text = NULL;
+
+	FAKE(t->root, 4711, 'S', 1234, qemu);
+	tree_write(t->root, "run/qemu-server/100.pid", "4711\n");
+	assert_int_equal(pci_reserve(t->root, &vf, 101, 4712, &err), 0);
+	tree_write(t->root, RESERVATIONS,
+		   "0000:06:10.4 100 pid:4711\nsomething of a later PVE\n0000:06:10.2 102 time:9\n");
+	/* Another VM's that runs. */
+	assert_int_equal(pci_reserve(t->root, &vf, 101, 4712, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "for VM 100"));
+	assert_int_equal(pci_unreserve(t->root, &vf, 101, &err), 0);
+	/* Its own, anew. */
+	assert_int_equal(pci_reserve(t->root, &vf, 100, 4713, &err), 0);
+	assert_true(file_read(t->root, RESERVATIONS, 4096, &text, &err) > 0);
+	assert_string_equal(text, "something of a later PVE\n0000:06:10.2 102 time:9\n"
+				  "0000:06:10.4 100 pid:4713\n");
+	free(text);
+	assert_int_equal(pci_unreserve(t->root, &vf, 100, &err), 0);
+	assert_true(file_read(t->root, RESERVATIONS, 4096, &text, &err) > 0);
+	assert_null(strstr(text, "06:10.4"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		tree_test(test_reserve),
 		tree_test(test_lock),
 		tree_test(test_lock_through_link),
 		tree_test(test_identity),

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PVE's reservation of a VF that is plugged into a running VM, as an object of a plan. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pveapi/reservations.h"
+#include "src/base/cleanup.h"
+#include "src/base/text.h"
+#include "src/port/device.h"
+#include "src/port/objects.h"
+
+/* Of that VM alone: another one's is nothing that this plan could have made. */
+static int reservation_read(struct hook *h, const char *name, char **text, struct error *err)
+{
+	AUTO_FREE struct pci_reservation *all = NULL;
+	struct pci_addr vf = {0};
+	uint32_t vmid = 0;
+	size_t n;
+
+	*text = NULL;
+	if (vm_vf_parse(name, &vmid, &vf, err) < 0 || pci_reservations(h->root, &all, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		char holder[32];
+
+		if (all[i].vmid != vmid || !all[i].pid || pci_addr_cmp(&all[i].addr, &vf) != 0)
+			continue;
+		snprintf(holder, sizeof(holder), "pid:%d", (int)all[i].pid);
+		free(*text);
+		*text = strdup(holder);
+		if (!*text)
+			return fail(err, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static int reservation_set(struct hook *h, const char *name, enum object_how how, const char *from,
+			   const char *to, struct error *err)
+{
+	struct pci_addr vf = {0};
+	uint32_t vmid = 0;
+	uint32_t pid = 0;
+
+	(void)how;
+	(void)from;
+	if (vm_vf_parse(name, &vmid, &vf, err) < 0)
+		return error_code(err);
+	if (!to)
+		return pci_unreserve(h->root, &vf, vmid, err);
+	if (strncmp(to, "pid:", 4) != 0 || parse_u32(to + 4, INT_MAX, &pid) < 0 || !pid)
+		return fail(err, EINVAL, "'%.40s' names no process", to);
+	return pci_reserve(h->root, &vf, vmid, (pid_t)pid, err);
+}
+
+const struct object_kind object_reservation = {
+	OBJECT_RESERVATION, false, reservation_read, reservation_set, NULL,
+};
