@@ -353,6 +353,56 @@ int api_mapping_describe(int root, const char *node, const char *id, const char 
 	return str_ok(out) ? 0 : fail(err, ENOMEM, "out of memory");
 }
 
+/* --- live-migration-capable --- */
+
+/* 0: it is so, -EAGAIN: somebody else was faster. */
+static int try_live(struct rest *r, int root, const char *id, bool on, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	const struct wish keep_all = {.node = ""};
+	CLEANUP(request_free) struct request q = {.method = "PUT"};
+	const struct mapping *m;
+	int ret = mapping_load(root, &f, err);
+
+	m = ret < 0 ? NULL : mapping_find(&f, id);
+	if (!m || m->live_migration == on)
+		return ret;
+	q.params = calloc(m->n_entries + 2, sizeof(*q.params));
+	if (!q.params)
+		return fail(err, ENOMEM, "out of memory");
+	snprintf(q.path, sizeof(q.path), "/cluster/mapping/pci/%s", id);
+	q.n = fill_maps(m, &keep_all, q.params);
+	add_param(&q, "live-migration-capable", on ? "1" : "0");
+	add_param(&q, "digest", f.digest);
+	ret = rest_call(r, q.method, q.path, q.params, q.n, NULL, err);
+	if (ret == -EINVAL && strstr(err->text, "not defined in schema"))
+		return fail(err, EOPNOTSUPP,
+			    "this Proxmox VE has no live-migration-capable for mappings: 8.4 and "
+			    "later have");
+	/* Deleted since. */
+	return ret == -ENOENT ? -EAGAIN : ret;
+}
+
+int api_mapping_live(struct rest *r, int root, const char *id, bool on, struct error *err)
+{
+	struct retry retry = retry_start();
+	AUTO_CLOSE int lock = -1;
+	int ret = check_mapping_id(id, err);
+
+	if (ret < 0)
+		return ret;
+	lock = mapping_lock(root, err);
+	for (ret = lock; ret >= 0 || ret == -EAGAIN;) {
+		error_clear(err);
+		ret = try_live(r, root, id, on, err);
+		if (ret != -EAGAIN || !retry_next(&retry))
+			break;
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* --- Deleting --- */
+
 static int delete_locked(struct rest *r, int root, const char *id, struct error *err)
 {
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};

@@ -3,9 +3,6 @@
 #include "src/port/live_flag.h"
 
 #include <stdio.h>
-#ifndef OBJECT_MAP_FLAG
-#define OBJECT_MAP_FLAG "map-flag"
-#endif
 
 #include "pveapi/mapping.h"
 #include "src/base/cleanup.h"

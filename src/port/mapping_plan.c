@@ -81,6 +81,6 @@ int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapsho
 			return error_code(err);
 	}
 	h->new_mapping =
-		plan_has_object(p, OBJECT_MAP_ENTRY) || plan_has_object(p, "map-flag");
+		plan_has_object(p, OBJECT_MAP_ENTRY) || plan_has_object(p, OBJECT_MAP_FLAG);
 	return 0;
 }

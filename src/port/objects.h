@@ -22,6 +22,8 @@
 
 /* The whole mapping, "vf-100-0": its description and map lines. Only to be taken away. */
 #define OBJECT_MAPPING "mapping"
+/* Its live-migration-capable, "vf-100-0": "on" or "off". */
+#define OBJECT_MAP_FLAG "map-flag"
 /* A section of vfhook.cfg, "100-0", "100" and "wan": its text. */
 #define OBJECT_PORT  "port"
 #define OBJECT_GUEST "guest"
@@ -89,6 +91,7 @@ struct object_kind {
 /* One by one, in the file that knows them. */
 extern const struct object_kind object_map_entry;
 extern const struct object_kind object_mapping;
+extern const struct object_kind object_map_flag;
 extern const struct object_kind object_port;
 extern const struct object_kind object_guest;
 extern const struct object_kind object_pool;

@@ -169,6 +169,51 @@ const struct object_kind object_mapping = {
 	OBJECT_MAPPING, true, mapping_read, mapping_set, mapping_tell,
 };
 
+/* --- Whether PVE lets its VM be migrated live --- */
+
+static int map_flag_read(struct hook *h, const char *id, char **text, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	const struct mapping *m;
+
+	*text = NULL;
+	if (mapping_load_some(h->root, id, &f, err) < 0)
+		return error_code(err);
+	m = mapping_find(&f, id);
+	if (!m)
+		return 0;
+	*text = strdup(m->live_migration ? "on" : "off");
+	return *text ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+/* It has two values: what is not `to` is `from`. */
+static int map_flag_set(struct hook *h, const char *id, enum object_how how, const char *from,
+			const char *to, struct error *err)
+{
+	(void)how;
+	(void)from;
+	/* One that was not there when this was planned. */
+	if (!to)
+		return 0;
+	return api_mapping_live(h->rest, h->root, id, !strcmp(to, "on"), err) < 0
+		       ? fail_context(err, "mapping %s", id)
+		       : 0;
+}
+
+static void map_flag_tell(struct hook *h, const char *id, const char *from, const char *to)
+{
+	(void)h;
+	(void)from;
+	if (to)
+		say("    REST: PUT /cluster/mapping/pci/%s live-migration-capable=%d, its map lines as "
+		    "they are",
+		    id, !strcmp(to, "on"));
+}
+
+const struct object_kind object_map_flag = {
+	OBJECT_MAP_FLAG, true, map_flag_read, map_flag_set, map_flag_tell,
+};
+
 int plan_map_entry(const char *id, const char *node, const struct mapping_entry *old,
 		   const char *entry, bool harmless, struct plan *p, struct error *err)
 {
