@@ -130,7 +130,7 @@ class Api:
                  "cpus": int(conf.get("cores", 1)) * int(conf.get("sockets", 1)),
                  "maxmem": int(conf.get("memory", 512)) << 20, "maxdisk": 0, "disk": 0,
                  "mem": 0, "memhost": 0, "cpu": 0, "uptime": 0, "netin": 0, "netout": 0}
-        entry["qmpstatus"] = ("prelaunch" if pid and qemu.paused(pid) else entry["status"])
+        entry["qmpstatus"] = qemu.run_state(self.host, vmid, pid) if pid else "stopped"
         if pid:
             entry["pid"] = pid
         if conf.get("template") == "1":

@@ -10,8 +10,8 @@ from . import ha, mapping, qemu, tasks, vmconfig
 from .api import all_perms, perm, route
 from .api_config import (BASE, BOOL, CONFIG, NODE_VM, TEXT, VMID, as_text, check_hostpci_perm,
                          check_modify_perm)
-from .cfs import PCI_CFG
-from .errors import PveError
+from .errors import PveError, param_error
+from .migration import Migration, check_local_resources
 from .schema import node_name, split_list
 from .vmconfig import warn
 
@@ -76,19 +76,7 @@ def migrate_precondition(api, param):
     conf = api.configs.load(vmid)
     vmconfig.check_lock(conf)
     running = api.configs.check_running(vmid)
-    cfg = api.cfs.read(PCI_CFG)
-    local, mapped, missing = [], {}, {node: [] for node in api.nodes()}
-    for key in conf:
-        if not re.fullmatch(r"hostpci\d+", key):
-            continue
-        name = mapping.parse_value(conf[key]).get("mapping")
-        if name:
-            mapped[key] = {"name": name}
-            for node in missing:
-                if not mapping.node_mapping(cfg, name, node):
-                    missing[node].append(key)
-        if not name or running:
-            local.append(key)
+    local, mapped, missing = check_local_resources(api, conf, running)
     res = {"running": int(bool(running)), "allowed_nodes": [], "not_allowed_nodes": {},
            "local_disks": [], "local_resources": local, "mapped-resource-info": mapped,
            "mapped-resources": list(mapped), "has-dbus-vmstate": 1}
@@ -102,21 +90,61 @@ def migrate_precondition(api, param):
     return res
 
 
+@route("POST", BASE + "/migrate", protected=True, proxyto="node",
+       check=perm("/vms/{vmid}", ["VM.Migrate"]),
+       schema={**NODE_VM, "target": {"format": node_name}, "online": BOOL, "force": BOOL,
+               "migration_type": TEXT, "migration_network": TEXT, "with-local-disks": BOOL,
+               "targetstorage": TEXT, "bwlimit": {"type": "integer", "optional": 1},
+               "with-conntrack-state": BOOL})
+def migrate_vm(api, param):
+    vmid, target = int(param["vmid"]), param["target"]
+    if target == api.host.nodename:
+        raise param_error({"target": "target is local node."})
+    api.cfs.check_quorum()
+    if target not in api.nodes():
+        raise PveError(f"no such cluster node '{target}'\n")
+    api.root_only(param, "force", "migration_type", "migration_network")
+    conf = api.configs.load(vmid)
+    vmconfig.check_lock(conf)
+    online = str(param.get("online", "0")) == "1"
+    if api.configs.check_running(vmid):
+        if not online:
+            raise PveError("can't migrate running VM without --online\n")
+    elif online:
+        warn("VM isn't running. Doing offline migration instead.\n")
+        online = False
+    if ha.is_managed(api.host, vmid):
+        return api.task("hamigrate", vmid, lambda: ha.ask_to_migrate(api.host, vmid, target))
+    return api.task("qmigrate", vmid, lambda: Migration(api, vmid, target, online).run())
+
+
 # -- power ----------------------------------------------------------------
 
 @route("POST", BASE + "/status/start", protected=True, proxyto="node", check=MAY_POWER,
        schema={**NODE_VM, "skiplock": BOOL, "timeout": {"type": "integer", "optional": 1},
-               "migratedfrom": {"optional": 1, "format": node_name}})
+               "migratedfrom": {"optional": 1, "format": node_name}, "stateuri": TEXT,
+               "migration_type": TEXT})
 def vm_start(api, param):
-    api.root_only(param, "skiplock", "migratedfrom")
+    api.root_only(param, "skiplock", "migratedfrom", "stateuri", "migration_type")
     api.cfs.check_quorum()
     vmid = int(param["vmid"])
     timeout = int(param["timeout"]) if "timeout" in param else None
-    if ha.is_managed(api.host, vmid):
+    if ha.is_managed(api.host, vmid) and not param.get("stateuri"):
         return api.task("hastart", vmid, lambda: ha.ask_for(api.host, vmid, "started"))
     return api.task("qmstart", vmid, lambda: api.vm.start(
         vmid, skiplock=bool(param.get("skiplock")), timeout=timeout,
-        migratedfrom=param.get("migratedfrom")))
+        migratedfrom=param.get("migratedfrom"), statefile=param.get("stateuri")))
+
+
+@route("POST", BASE + "/status/resume", protected=True, proxyto="node", check=MAY_POWER,
+       schema={**NODE_VM, "skiplock": BOOL, "nocheck": BOOL})
+def vm_resume(api, param):
+    api.root_only(param, "skiplock", "nocheck")
+    vmid = int(param["vmid"])
+    if not qemu.running(api.host, vmid):
+        raise PveError(f"VM {vmid} not running\n")
+    return api.task("qmresume", vmid, lambda: api.vm.resume(
+        vmid, skiplock=bool(param.get("skiplock")), nocheck=bool(param.get("nocheck"))))
 
 
 @route("POST", BASE + "/status/stop", protected=True, proxyto="node", check=MAY_POWER,

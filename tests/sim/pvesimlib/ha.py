@@ -37,6 +37,13 @@ def ask_for(host, vmid, state):
         f"vm: {key}\n\tstate {states[key]}\n\n" for key in sorted(states)))
 
 
+def ask_to_migrate(host, vmid, node):
+    """ha-manager migrate: only a wish, which the node's LRM carries out (pvesim ha migrate)."""
+    print(f"Requesting HA migration for VM {vmid} to node {node}", flush=True)
+    with open(host.pve("ha/crm_commands"), "a", encoding="utf-8") as fh:
+        fh.write(f"migrate vm:{vmid} {node}\n")
+
+
 def show_state(host, vmid, state):
     """What the master says in manager_status."""
     status = json.loads(read_text(host.pve(STATUS)) or "{}")

@@ -65,7 +65,7 @@ def hook_environment(host):
     env = dict(os.environ)
     env["LC_ALL"] = "C"
     env["LVM_SUPPRESS_FD_WARNINGS"] = "1"
-    if not host.is_real:
+    if host.prefix:
         env["PVESIM_ROOT"] = host.root
     env.update({key: str(value) for key, value in host.knob("hook-env").items()})
     return env
@@ -91,6 +91,26 @@ def run_command(host, shown):
         raise PveError(f"command '{text}' failed: got signal {-code}\n")
     if code:
         raise PveError(f"command '{text}' failed: exit code {code}\n")
+
+
+def pump_lines(funcs):
+    """Give each line from a file descriptor to its function (None: drop it) until all end."""
+    sys.stdout.flush()
+    rest = {fd: b"" for fd in funcs}
+    poll = select.poll()
+    for fd in funcs:
+        poll.register(fd, select.POLLIN)
+    left = len(funcs)
+    while left:
+        for fd, _event in poll.poll():
+            data = os.read(fd, 4096)
+            *lines, rest[fd] = (rest[fd] + data).split(b"\n")
+            if not data:
+                poll.unregister(fd)
+                left -= 1
+                lines = [rest[fd]] if rest[fd] else []
+            for line in lines if funcs[fd] else []:
+                funcs[fd](line.decode("utf-8", "replace").rstrip("\r"))
 
 
 def pump(pairs):

@@ -28,6 +28,13 @@ KNOBS = {
     "qemu-delay": (0, "seconds a QEMU takes to start"),
     "qemu-real-prefix": ("qemu-system-x86_64 -display none",
                          "command that 'real' mode puts before PVE's own arguments"),
+    "qemu-real-buses": (0, "1: real mode keeps bus= and addr= of the devices: qemu-real-prefix has "
+                           "those buses"),
+    "monitor": (1, "0: the QEMU stand-in has no QMP monitor, a test brings its own"),
+    "qmp-timeout": (5, "seconds PVE waits for QEMU's answer to most commands"),
+    "ssh": ("up", "this node's ssh to others: up, fail (255), hang; cut (begins the command, 255 at "
+                  "once), lost (255 when it has ended), stuck (never returns)"),
+    "ssh-match": ("", "regular expression: the commands that the knob ssh is for ('' = all)"),
     "standin": ("", "path of the QEMU stand-in ('' = look for it in build/tests)"),
     "guest-ignores-shutdown": (0, "1: an ACPI shutdown does nothing"),
     "storage-error": (0, "1: volume activation fails after pre-start"),
@@ -47,8 +54,9 @@ class Host:
 
     @property
     def is_real(self):
-        """With root / the kernel's sysfs decides, otherwise we play the kernel."""
-        return self.prefix == ""
+        """The kernel's sysfs decides: with root /, or one whose sys is a link to it (so two nodes
+        can share a machine). Otherwise we play the kernel."""
+        return self.prefix == "" or os.path.realpath(self.path("/sys")) == "/sys"
 
     def path(self, shown):
         """'/etc/pve/x' as PVE would write it -> where it really is."""
@@ -98,6 +106,9 @@ class Host:
 
     def log_request(self, record):
         self._append("requests.jsonl", json.dumps(record) + "\n")
+
+    def log_ssh(self, record):
+        self._append("ssh.log", json.dumps(record) + "\n")
 
     def log_time(self, method, path, request, opening):
         """Seconds from the first byte of a request to the last of the answer, and our part of

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from . import hooks, mapping, qemu, qmeventd, reservations, sysfs, vmconfig
+from . import hooks, mapping, qemu, qmeventd, qmp, reservations, sysfs, vmconfig
 from .errors import PveError, error_text
 from .vmconfig import warn
 
@@ -24,7 +24,7 @@ class Lifecycle:
     # -- start -------------------------------------------------------------------
 
     def start(self, vmid, skiplock=False, skiptemplate=False, paused=False,
-              migratedfrom=None, timeout=None):
+              migratedfrom=None, timeout=None, statefile=None):
         """vm_start: everything happens under the config lock."""
         with self.configs.lock(vmid):
             conf = self.configs.load(vmid, migratedfrom)
@@ -35,10 +35,11 @@ class Lifecycle:
                 vmconfig.check_lock(conf)
             if running:
                 raise PveError(f"VM {vmid} already running\n")
-            self._start_nolock(vmid, conf, paused, migratedfrom, timeout)
+            self._start_nolock(vmid, conf, paused, migratedfrom, timeout, statefile)
 
-    def _start_nolock(self, vmid, conf, paused, migratedfrom, timeout):
+    def _start_nolock(self, vmid, conf, paused, migratedfrom, timeout, statefile):
         self._clear_reboot_request(vmid)
+        incoming = f"{RUN}/{vmid}.migrate" if statefile == "unix" else None
         if conf["pending"] and not migratedfrom:
             self.configs.apply_pending(vmid, conf)
             conf = self.configs.load(vmid)
@@ -50,12 +51,12 @@ class Lifecycle:
         # From here on PVE works on the copy of the config from before the hook. The
         # mapping file is read in _prepare, through this process's cache.
         try:
-            cmd, addrs, conf = self._prepare(vmid, conf, paused, timeout)
+            cmd, addrs, conf = self._prepare(vmid, conf, paused, timeout, incoming)
         except PveError:
             self._cleanup_after_failure(vmid, conf)
             raise
 
-        code = qemu.launch(self.host, vmid, cmd)
+        code = qemu.launch(self.host, vmid, cmd, "QEMU: " if migratedfrom else "")
         if code:
             self._cleanup_after_failure(vmid, conf)
             raise PveError(f"start failed: QEMU exited with code {code}\n")
@@ -68,9 +69,11 @@ class Lifecycle:
         except PveError as err:
             warn(err.text)
         self._create_cleanup_flag(vmid)
+        if incoming:
+            print(f"migration listens on unix:{incoming}", flush=True)
         hooks.exec_hookscript(self.host, conf, vmid, "post-start")
 
-    def _prepare(self, vmid, conf, paused, timeout):
+    def _prepare(self, vmid, conf, paused, timeout, incoming):
         if self.host.knob("storage-error", vmid):
             raise PveError("storage 'local' is not online\n")
         if vmconfig.is_template(conf):
@@ -79,7 +82,8 @@ class Lifecycle:
             conf = {"template": "1", "name": conf.get("name", ""), "pending": {}}
         devices = mapping.choose_devices(
             self.host, mapping.parse_devices(self.host, self.cfs, conf), vmid)
-        cmd = qemu.command(vmid, conf, mapping.device_arguments(conf, devices), paused)
+        cmd = qemu.command(vmid, conf, mapping.device_arguments(conf, devices), paused,
+                           incoming)
         addrs = [addr for device in devices.values() for addr in device["ids"]]
         if timeout is None:
             timeout = start_timeout(conf)
@@ -239,6 +243,23 @@ class Lifecycle:
         return restart
 
     # -- migration ---------------------------------------------------------
+
+    def cleanup_source(self, vmid, conf):
+        """The end of a migration on the source, whose config is elsewhere by now: older
+        qemu-server ran post-stop here (from qm cleanup, which found no config in newer ones)."""
+        self._stop_cleanup(vmid, conf, skip_hook=not self.host.knob("source-post-stop", vmid))
+
+    def resume(self, vmid, skiplock=False, nocheck=False):
+        """vm_resume. With nocheck the config may still be the other node's."""
+        with self.configs.lock(vmid):
+            status = qmp.mon_cmd(self.host, vmid, "query-status", timeout=60)["status"]
+            node = self.cfs.vmlist.get(vmid, {}).get("node") if nocheck else None
+            conf = self.configs.load(vmid, node)
+            if status == "running":
+                return
+            if not nocheck and not skiplock and conf.get("lock") != "backup":
+                vmconfig.check_lock(conf)
+            qmp.mon_cmd(self.host, vmid, "cont")
 
     def migrate_away(self, vmid, target):
         """The source side (PVE/QemuMigrate.pm: phase3_cleanup): the config goes first."""

@@ -78,6 +78,8 @@ def parse_hostpci(host, cfs, value):
         alternatives = [raw.split(";")]
     else:
         raise PveError("Either 'host' or 'mapping' must be set.\n")
+    if name and cfs.read(PCI_CFG)["ids"][name].get("live-migration-capable"):
+        res["live-migration-capable"] = 1
     res["ids"] = []
     for alternative in alternatives:
         devices = []
@@ -174,7 +176,8 @@ def device_arguments(conf, devices):
         many = len(device["ids"]) > 1
         for number, addr in enumerate(device["ids"]):
             func = f".{number}" if many else ""
-            text = f"vfio-pci,host={addr},id={key}{func}{where}{func}"
+            live = ",enable-migration=on" if device.get("live-migration-capable") else ""
+            text = f"vfio-pci,host={addr}{live},id={key}{func}{where}{func}"
             if number == 0:
                 text += ",rombar=0" if device.get("rombar") == "0" else ""
                 text += ",multifunction=on" if many else ""

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import time
 
+from . import qmp
 from .errors import PveError
-from .hooks import pump
+from .hooks import pump, pump_lines
 from .host import proc_start_time, read_text
 
 RUN = "/run/qemu-server"
@@ -42,7 +43,7 @@ def running(host, vmid):
     return int(line) if proc_start_time(int(line)) is not None else None
 
 
-def command(vmid, conf, device_args, paused=False):
+def command(vmid, conf, device_args, paused=False, incoming=None):
     """config_to_command, as far as anybody can look for something in it."""
     cmd = ["/usr/bin/kvm", "-id", str(vmid),
            "-name", f"{conf.get('name') or f'vm{vmid}'},debug-threads=on", "-no-shutdown",
@@ -63,11 +64,14 @@ def command(vmid, conf, device_args, paused=False):
             cmd += ["-numa", f"node,nodeid={index}"]
     cmd += device_args
     cmd += ["-machine", f"type={conf.get('machine', 'pc')}+pve0"]
+    if incoming:
+        return cmd + ["-incoming", f"unix:{incoming}", "-S"]
     return cmd + (["-S"] if paused else [])
 
 
-def launch(host, vmid, cmd):
-    """Run QEMU until it has put itself into the background; its exit code."""
+def launch(host, vmid, cmd, prefix=""):
+    """Run QEMU until it has put itself into the background; its exit code. With a prefix, what it
+    says goes to stdout behind it (as for the target of a migration)."""
     mode = host.knob("qemu", vmid)
     if mode == "fail":
         os.write(2, b"kvm: could not start\n")
@@ -84,14 +88,21 @@ def launch(host, vmid, cmd):
     path, argv = _in_scope(host, vmid, path, argv)
     with subprocess.Popen(argv, executable=path, env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as proc:
-        pump({proc.stdout.fileno(): 1, proc.stderr.fileno(): 2})
+        out, err = proc.stdout.fileno(), proc.stderr.fileno()
+        if prefix:
+            def show(line):
+                print(prefix + line, flush=True)
+
+            pump_lines({out: show, err: show})
+        else:
+            pump({out: 1, err: 2})
         return proc.wait()
 
 
 def _in_scope(host, vmid, path, argv):
     """PVE's enter_systemd_scope: QEMU outlives the service that started it, and at a
     shutdown it ends after pve-guests did what it does."""
-    if not host.is_real or read_text("/proc/1/comm") != "systemd\n":
+    if host.prefix or read_text("/proc/1/comm") != "systemd\n":
         return path, argv
     scope = ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={vmid}",
              f"--description=Proxmox VE VM {vmid}", "--slice=qemu",
@@ -115,7 +126,9 @@ def _standin(host):
 
 def _real(host, vmid, cmd):
     """A QEMU that isn't PVE's: it knows no -id, and PVE's bus names only exist with PVE's
-    machine files, so only name, pid file and the devices themselves are passed on."""
+    machine files, so only name, pid file, where a migration comes in and the devices themselves
+    are passed on, and those with their buses only if the knob says that there are such."""
+    buses = host.knob("qemu-real-buses", vmid)
     prefix = shlex.split(host.knob("qemu-real-prefix", vmid))
     path = shutil.which(prefix[0])
     if not path:
@@ -125,13 +138,26 @@ def _real(host, vmid, cmd):
              "-qmp", f"unix:{host.path(f'{RUN}/{vmid}.qmp')},server=on,wait=off", "-daemonize"]
     for word in cmd:
         if word.startswith("vfio-pci,"):
-            keep = [p for p in word.split(",") if not p.startswith(("bus=", "addr="))]
+            keep = [p for p in word.split(",") if buses or not p.startswith(("bus=", "addr="))]
             argv += ["-device", ",".join(keep)]
+    if "-incoming" in cmd:
+        argv += ["-incoming", f"unix:{host.path(cmd[cmd.index('-incoming') + 1][5:])}"]
     return path, argv + (["-S"] if "-S" in cmd else [])
 
 
-def paused(pid):
-    return "-S" in command_line(pid)
+def run_state(host, vmid, pid):
+    """What query-status says, as in vmstatus with its full output."""
+    if qmp.has_monitor(host, vmid):
+        try:
+            return qmp.mon_cmd(host, vmid, "query-status")["status"]
+        except PveError:
+            return "running"
+    return "prelaunch" if "-S" in command_line(pid) else "running"
+
+
+def monitor_path(host, vmid, shown):
+    """How QEMU itself is told a path: the stand-in puts the root before it, a real one doesn't."""
+    return host.path(shown) if host.knob("qemu", vmid) == "real" else shown
 
 
 def powerdown(host, vmid, pid):

@@ -4,7 +4,7 @@
 import os
 import sys
 
-from . import tasks
+from . import qemu, tasks
 from .api import Api, find, load_routes
 from .errors import ApiError, PveError, error_text
 from .host import Host
@@ -26,9 +26,12 @@ CALLS = {
     "config": ("GET", "/qemu/{vmid}/config", ["vmid"], False),
     "pending": ("GET", "/qemu/{vmid}/pending", ["vmid"], False),
     "list": ("GET", "/qemu", [], False),
+    "migrate": ("POST", "/qemu/{vmid}/migrate", ["vmid", "target"], True),
+    "resume": ("POST", "/qemu/{vmid}/status/resume", ["vmid"], True),
 }
 BOOLEANS = {"skiplock", "force", "forceStop", "keepActive", "purge", "full", "current", "start",
-            "onboot", "template", "protection", "overrule-shutdown", "verbose", "pretty"}
+            "onboot", "template", "protection", "overrule-shutdown", "verbose", "pretty", "online", "nocheck",
+            "with-local-disks", "with-conntrack-state"}
 
 
 def main(argv):
@@ -159,4 +162,28 @@ def unlock(api, args):
         api.configs.write(vmid, conf)
 
 
-OTHERS = {"status": status, "showcmd": showcmd, "cleanup": cleanup, "unlock": unlock}
+def mtunnel(api, _args):
+    """The other end of a migration's tunnel; only `resume` is asked of it."""
+    def say(text):
+        print(text, flush=True)
+
+    say("tunnel online")
+    say("ver 1")
+    for line in sys.stdin:
+        words = line.split()
+        if words == ["quit"]:
+            say("OK")
+            return
+        if len(words) == 2 and words[0] == "resume":
+            vmid = int(words[1])
+            if not qemu.running(api.host, vmid):
+                say(f"ERR: resume failed - VM {vmid} not running")
+                continue
+            try:
+                api.vm.resume(vmid, skiplock=True, nocheck=True)
+                say("OK")
+            except PveError as err:
+                say(f"ERR: resume failed - {error_text(err).rstrip()}")
+
+
+OTHERS = {"mtunnel": mtunnel, "status": status, "showcmd": showcmd, "cleanup": cleanup, "unlock": unlock}

@@ -18,6 +18,11 @@ QM = os.path.join(HERE, "qm")
 def init(host, args):
     """Lay out one node of a cluster. What exists already is left alone."""
     nodes = args.nodes.split(",") if args.nodes else [args.node]
+    first = Host(args.join) if args.join else None
+    if first:
+        from . import nodes as cluster
+        os.makedirs(host.state(), exist_ok=True)
+        cluster.share_etc_pve(first, host, args.node)
     for folder in ("/etc/pve/mapping", "/etc/pve/priv/lock", "/run/qemu-server",
                    "/var/lib/vz/snippets", "/var/log/pve/tasks", "/run/lock/qemu-server"):
         os.makedirs(host.path(folder), exist_ok=True)
@@ -34,12 +39,16 @@ def init(host, args):
             os.makedirs(host.pve(f"nodes/{node}/{folder}"), exist_ok=True)
     for name, target in (("local", f"nodes/{args.node}"), ("qemu-server",
                          f"nodes/{args.node}/qemu-server"), ("lxc", f"nodes/{args.node}/lxc")):
+        if first:
+            break  # share_etc_pve did
         if os.path.lexists(host.pve(name)):
             os.unlink(host.pve(name))
         os.symlink(target, host.pve(name))
     settings = host.settings()
     settings.update(node=args.node, nodes=nodes, port=args.port)
     host.save_settings(settings)
+    if first:
+        nodes = cluster.introduce(first, host, args.node)
     _files(host, nodes)
     if not args.no_certs:
         from . import certs
@@ -59,6 +68,7 @@ def _files(host, nodes):
         if not os.path.exists(host.pve(name)):
             write_atomic(host.pve(name), text, 0o600 if name.startswith("priv/") else 0o640)
     write_members(host, nodes, 1)
+    write_members_of_peers(host, nodes)
 
 
 def write_members(host, nodes, quorate):
@@ -69,7 +79,31 @@ def write_members(host, nodes, quorate):
                               "quorate": quorate}
         members["nodelist"] = {n: {"id": i, "online": int(quorate or n == host.nodename),
                                    "ip": f"192.0.2.{i}"} for i, n in enumerate(nodes, 1)}
-    write_atomic(host.pve(".members"), json.dumps(members, indent=1) + "\n", 0o440)
+    text = json.dumps(members, indent=1) + "\n"
+    if host.settings().get("peers"):
+        from .nodes import write_in_place
+        write_in_place(host.pve(".members"), text)
+    else:
+        write_atomic(host.pve(".members"), text, 0o440)
+
+
+def write_members_of_peers(host, nodes):
+    """The others see the newcomer."""
+    for root in (host.settings().get("peers") or {}).values():
+        if root != host.root:
+            write_members(Host(root), nodes, 1)
+
+
+def leave(host, _args):
+    """Take away what --join has mounted, before the root is removed."""
+    from . import nodes
+    nodes.leave(host)
+
+
+def own_namespaces(host, args):
+    """The process whose network and host name ssh to this node enters."""
+    from . import nodes
+    nodes.own_namespaces(host, args.pid)
 
 
 def cert(host, args):
@@ -389,6 +423,10 @@ def parser():
     p.add_argument("--nodes")
     p.add_argument("--port", type=int, default=8006)
     p.add_argument("--no-certs", action="store_true")
+    p.add_argument("--join", metavar="ROOT", help="become a node of that root's cluster")
+    cmd("leave", leave)
+    p = cmd("own-namespaces", own_namespaces)
+    p.add_argument("pid", type=int)
     p = cmd("cert", cert, "install or remove (none) an own certificate")
     p.add_argument("kind", choices=["none", "self-signed", "other-ca", "cluster-ca", "expired", "expiring",
                                     "wrong-name"])
