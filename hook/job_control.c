@@ -309,7 +309,7 @@ static int find_program(enum job_kind kind, char self[PATH_MAX], struct error *e
 	memcpy(name, "/vf", 3);
 	if (!access(self, X_OK))
 		return 0;
-	strcpy(name, "/../../sbin/vfhook");
+	memcpy(name, "/../../sbin/vfhook", sizeof("/../../sbin/vfhook"));
 	return access(self, X_OK) ? fail_errno(err, errno, "find the program %s", self) : 0;
 }
 

@@ -143,10 +143,11 @@ int peer_run(int root, const char *ssh, const char *node, const char *const argv
 	AUTO_FREE struct words *w = calloc(1, sizeof(*w));
 	char ip[PEER_IP_LEN];
 	struct call c;
-	int r = w ? peer_address(root, node, ip, err) : fail(err, ENOMEM, "out of memory");
 
-	if (r < 0)
-		return r;
+	if (!w)
+		return fail(err, ENOMEM, "out of memory");
+	if (peer_address(root, node, ip, err) < 0)
+		return error_code(err);
 	add_ssh(root, node, ip, w);
 	for (size_t i = 0; argv[i]; i++) {
 		if (!is_harmless(argv[i]))

@@ -234,7 +234,7 @@ static int try_plug(struct plugging *g, bool all, struct error *err)
 	CLEANUP(snapshot_free) struct snapshot s = {0};
 	AUTO_FREE struct vf_claim *claims = NULL;
 	CLEANUP(plan_free) struct plan p;
-	struct port_choice choice;
+	struct port_choice choice = {0};
 	const struct pf_state *pf;
 	int r;
 
@@ -281,7 +281,7 @@ static void give_up_kept(struct plugging *g)
 
 static int find_kept(struct plugging *g, struct error *err)
 {
-	struct lease live[2 * PVE_HOSTPCI_MAX];
+	struct lease live[2 * PVE_HOSTPCI_MAX] = {0};
 	int n = live_leases(g->h, owner_vmid(g->o), live, ARRAY_SIZE(live), err);
 
 	for (int i = 0; i < n; i++) {
