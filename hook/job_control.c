@@ -33,9 +33,10 @@ static const char *const unit_names[] = {[JOB_START] = "vfhook-start",
 					 [JOB_RESTART] = "vfhook-restart",
 					 [JOB_LIVE] = "vfhook-live"};
 
-static const char *const commands[] = {
-	[JOB_START] = "job", [JOB_WRITE] = "write-job", [JOB_RESTART] = "restart-job",
-	[JOB_LIVE] = "live-job"};
+static const char *const commands[] = {[JOB_START] = "job",
+				       [JOB_WRITE] = "write-job",
+				       [JOB_RESTART] = "restart-job",
+				       [JOB_LIVE] = "live-job"};
 
 /* How a job begins. */
 static const enum job_state begins[] = {

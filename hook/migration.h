@@ -2,8 +2,8 @@
 /*
  * A VM that comes from another node while it runs, with ports that are migrated live: PVE calls the
  * pre-start here before it asks the QEMU there to migrate (PVE/QemuMigrate.pm: phase2), and QEMU
- * migrates nothing as long as it has a VF. So the VF there is unplugged now, while the migration can
- * still be refused.
+ * migrates nothing as long as it has a VF. So the VF there is unplugged now, while the migration
+ * can still be refused.
  */
 #ifndef VFHOOK_HOOK_MIGRATION_H
 #define VFHOOK_HOOK_MIGRATION_H

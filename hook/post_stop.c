@@ -76,9 +76,10 @@ static void end_live_migration(struct hook *h, uint32_t vmid)
 	if (!path_exists(h->root, guest_config_path(h->node, vmid, path)))
 		return;
 	if (live_flags_set(h, vmid, false, &err) < 0)
-		complain("VM %u: its mapping still says that it can be migrated live (%s): the next "
-			 "start takes that back",
-			 vmid, err.text);
+		complain(
+			"VM %u: its mapping still says that it can be migrated live (%s): the next "
+			"start takes that back",
+			vmid, err.text);
 }
 
 int phase_post_stop(struct hook *h, uint32_t vmid)

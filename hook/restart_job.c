@@ -133,8 +133,7 @@ static enum answer runs_on_anothers(struct hook *h, uint32_t vmid, const struct 
 	struct vm_hostpci has;
 	struct lease l;
 
-	if (vm_ports_load(h, vmid, &v, err) < 0 ||
-	    running_hostpci(h, vmid, qemu, &has, err) < 0)
+	if (vm_ports_load(h, vmid, &v, err) < 0 || running_hostpci(h, vmid, qemu, &has, err) < 0)
 		return ANSWER_UNKNOWN;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
 		int r;

@@ -23,10 +23,9 @@ int run_watch(struct hook *h, uint32_t vmid);
 
 /*
  * Did PVE refuse the newest start task of the VM, which ended at `since` (epoch seconds) or later,
- * because another VM, or another port of it, has the VF of an old mapping, or QEMU for a mapping that
- * was marked for live migration? Then *why (size bytes)
- * is PVE's line. Only a task of a start by a person, a daemon or HA counts (qmstart): a backup's
- * start has none.
+ * because another VM, or another port of it, has the VF of an old mapping, or QEMU for a mapping
+ * that was marked for live migration? Then *why (size bytes) is PVE's line. Only a task of a start
+ * by a person, a daemon or HA counts (qmstart): a backup's start has none.
  */
 bool start_was_stale(int root, uint32_t vmid, int64_t since, char *why, size_t size);
 

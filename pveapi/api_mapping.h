@@ -39,10 +39,10 @@ int api_mapping_describe(int root, const char *node, const char *id, const char 
 			 const char *entry, struct str *out, struct error *err);
 
 /*
- * Put a mapping's `live-migration-capable` on or off; a mapping that is not there, or is so already,
- * is fine, and nothing is sent. The map lines go along, since PVE wants them with every PUT
- * (PVE/API2/Cluster/Mapping/PCI.pm: check_config with $create), and digest and tries are as above.
- * -EOPNOTSUPP with err: this PVE does not know it (before 8.4).
+ * Put a mapping's `live-migration-capable` on or off; a mapping that is not there, or is so
+ * already, is fine, and nothing is sent. The map lines go along, since PVE wants them with every
+ * PUT (PVE/API2/Cluster/Mapping/PCI.pm: check_config with $create), and digest and tries are as
+ * above. -EOPNOTSUPP with err: this PVE does not know it (before 8.4).
  */
 int api_mapping_live(struct rest *r, int root, const char *id, bool on, struct error *err);
 

@@ -46,8 +46,8 @@ int peer_address(int root, const char *node, char ip[PEER_IP_LEN], struct error 
 	if (n < 0)
 		return (int)n;
 	j = json_loadb(text, (size_t)n, 0, NULL);
-	found = json_string_value(json_object_get(
-		json_object_get(json_object_get(j, "nodelist"), node), "ip"));
+	found = json_string_value(
+		json_object_get(json_object_get(json_object_get(j, "nodelist"), node), "ip"));
 	if (!j)
 		return fail(err, EBADMSG, "/" MEMBERS " is no JSON");
 	if (!found || strlen(found) >= PEER_IP_LEN || !is_address(found))

@@ -59,9 +59,9 @@ static int connect_to(int root, uint32_t vmid, struct error *err)
 /* "execute" and what belongs to it, as one line; arguments may be NULL. */
 static int send_line(struct qmp *q, const char *command, json_t *arguments, struct error *err)
 {
-	AUTO_JSON json_t *j = arguments ? json_pack("{s:s, s:O}", "execute", command, "arguments",
-						    arguments)
-					: json_pack("{s:s}", "execute", command);
+	AUTO_JSON json_t *j =
+		arguments ? json_pack("{s:s, s:O}", "execute", command, "arguments", arguments)
+			  : json_pack("{s:s}", "execute", command);
 	AUTO_FREE char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	CLEANUP(str_free) struct str whole = STR_INIT;
 	const char *line;
@@ -230,7 +230,8 @@ enum answer qmp_has_device(int root, uint32_t vmid, const char *id, int timeout_
 		fail(err, EBADMSG, "VM %u: QMP qom-list: no list in the answer", vmid);
 		return ANSWER_UNKNOWN;
 	}
-	json_array_foreach(list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		const char *name = json_string_value(json_object_get(entry, "name"));
 
 		if (name && !strcmp(name, id))
@@ -300,8 +301,9 @@ int qmp_device_host(int root, uint32_t vmid, const char *id, int timeout_ms, str
 	if (has != ANSWER_YES)
 		return has == ANSWER_NO ? 0 : error_code(err);
 	snprintf(path, sizeof(path), PERIPHERAL "/%.32s", id);
-	if (run_command(root, vmid, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "host"),
-			timeout_ms, &reply, err) < 0)
+	if (run_command(root, vmid, "qom-get",
+			json_pack("{s:s, s:s}", "path", path, "property", "host"), timeout_ms,
+			&reply, err) < 0)
 		return error_code(err);
 	text = json_string_value(json_object_get(reply, "return"));
 	if (!text || pci_addr_parse(text, out) < 0)

@@ -43,9 +43,9 @@ int pci_reservations_lock(int root, int timeout_ms, struct error *err);
 bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now);
 
 /*
- * Reserve a function for a running VM as PVE does for those that it starts with (reserve_pci_usage),
- * under its lock, so that PVE starts no other VM on it. 0; -EBUSY with err: it is reserved for
- * another VM; another negative errno with err.
+ * Reserve a function for a running VM as PVE does for those that it starts with
+ * (reserve_pci_usage), under its lock, so that PVE starts no other VM on it. 0; -EBUSY with err: it
+ * is reserved for another VM; another negative errno with err.
  */
 int pci_reserve(int root, const struct pci_addr *addr, uint32_t vmid, pid_t pid, struct error *err);
 /* Take back what is reserved of that function for that VM. 0 or a negative errno with err. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * vfhook live-job: the detached job beside a VM that is migrated live. It decides by facts alone
- * (src/command/live_next.h), so one that was killed, or a second one, does no harm: the next one goes
- * on where things are.
+ * (src/command/live_next.h), so one that was killed, or a second one, does no harm: the next one
+ * goes on where things are.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,9 +37,10 @@
 #define QMP_WAIT_MS   3000
 #define LOCK_WAIT_MS  60000
 /* A guest that is busy, a driver or pveproxy that restarts: some minutes are worth waiting for. */
-#define TRIES	      20
-#define TRY_NAP_MS    5000
-/* Whoever holds the locks of a VM that has just ended: its clean-up, or a start, which sees to it. */
+#define TRIES	   20
+#define TRY_NAP_MS 5000
+/* Whoever holds the locks of a VM that has just ended: its clean-up, or a start, which sees to it.
+ */
 #define GONE_TRIES 60
 
 struct live {
@@ -58,8 +59,8 @@ static void look_at_leases(struct live *l, struct live_facts *f)
 
 	for (int i = 0; i < n; i++) {
 		f->arriving = f->arriving || live[i].phase == LEASE_ARRIVING;
-		f->unplugged = f->unplugged || (lease_is_unplugged(&live[i], &l->qemu) &&
-						live[i].peer[0]);
+		f->unplugged =
+			f->unplugged || (lease_is_unplugged(&live[i], &l->qemu) && live[i].peer[0]);
 	}
 }
 
@@ -106,8 +107,7 @@ static int lock_running(struct live *l, struct owner **o, struct error *err)
 {
 	struct proc_id now;
 
-	if (hook_lock_vm(l->h, l->vmid, LOCK_WAIT_MS, o, err) < 0 ||
-	    recover_own(l->h, *o, err) < 0)
+	if (hook_lock_vm(l->h, l->vmid, LOCK_WAIT_MS, o, err) < 0 || recover_own(l->h, *o, err) < 0)
 		return error_code(err);
 	if (vm_runs(l->h->root, l->vmid, &now, err) != ANSWER_YES || now.pid != l->qemu.pid ||
 	    now.start != l->qemu.start)
@@ -118,7 +118,8 @@ static int lock_running(struct live *l, struct owner **o, struct error *err)
 static int arrive(struct live *l, const struct owner *o, const struct lease *lease,
 		  struct error *err)
 {
-	const struct unplug_reason reason = {lease->peer, "for a moment, so that the guest sees it"};
+	const struct unplug_reason reason = {lease->peer,
+					     "for a moment, so that the guest sees it"};
 	int r = unplug_vf(l->h, o, lease, &reason, err);
 
 	return r < 0 ? r : plug_port(l->h, o, lease->slot, &l->qemu, err);

@@ -63,7 +63,8 @@ static int plug_slot(struct hook *h, const struct owner *o, unsigned slot,
 	case ANSWER_NO:
 		return plug_port(h, o, slot, qemu, err) < 0 ? error_code(err) : 1;
 	default:
-		return fail_context(err, "VM %u hostpci%u: whether QEMU has the device cannot be told",
+		return fail_context(err,
+				    "VM %u hostpci%u: whether QEMU has the device cannot be told",
 				    vmid, slot);
 	}
 }

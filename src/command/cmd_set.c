@@ -99,7 +99,8 @@ static int find_running(struct hook *h, const struct set *s, struct lease *l, st
 
 	if (runs != ANSWER_YES)
 		return runs == ANSWER_NO ? 0 : error_code(err);
-	/* If that cannot be told it is not "not on it": the file would be changed, and the VF not. */
+	/* If that cannot be told it is not "not on it": the file would be changed, and the VF not.
+	 */
 	if (lease_list(h->root, &all, &n, err) < 0 ||
 	    running_hostpci(h, s->vmid, &qemu, &has, err) < 0)
 		return error_code(err);

@@ -15,8 +15,9 @@
 
 struct command {
 	const char *name;
-	const char *summary; /* one line, for vfhook --help; NULL: for vfhook itself, not told there */
-	const char *help;    /* `vfhook <command> --help`; all of it, or with these behind it: */
+	const char
+		*summary; /* one line, for vfhook --help; NULL: for vfhook itself, not told there */
+	const char *help; /* `vfhook <command> --help`; all of it, or with these behind it: */
 	void (*help_more)(FILE *out);
 	const char *help_end;
 	/* argv[0] is the command's name. Returns an exit status. */

@@ -17,9 +17,9 @@ struct live_facts {
 	enum answer pve_busy; /* somebody holds PVE's flock on it: a migration's worker does */
 	char status[QMP_STATUS_LEN];   /* "running", ...; "": QEMU does not say */
 	char outgoing[QMP_STATUS_LEN]; /* of a migration from here: "active", ...; "": likewise */
-	bool arriving;	      /* a VF that the guest has not seen yet */
-	bool unplugged;	      /* a VF that was taken from it for a migration */
-	enum answer flags_on; /* of its mappings; UNKNOWN: cannot be read now */
+	bool arriving;		       /* a VF that the guest has not seen yet */
+	bool unplugged;		       /* a VF that was taken from it for a migration */
+	enum answer flags_on;	       /* of its mappings; UNKNOWN: cannot be read now */
 };
 
 enum live_next {

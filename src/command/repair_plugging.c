@@ -26,9 +26,10 @@ static void begin_job(struct repair *r, const struct lease *l)
 	repair_announce(r, l->vmid,
 			"VM %u hostpci%u: VF %s is %s for a migration (%s), and no job sees to it: "
 			"one is begun",
-			l->vmid, l->slot, pci_addr_format(&l->vf, addr),
-			lease_phase_name(l->phase), l->peer);
-	if (!r->h->dry_run && job_spawn(r->h, l->vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
+			l->vmid, l->slot, pci_addr_format(&l->vf, addr), lease_phase_name(l->phase),
+			l->peer);
+	if (!r->h->dry_run &&
+	    job_spawn(r->h, l->vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
 		repair_undone(r, &err);
 }
 

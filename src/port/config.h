@@ -65,7 +65,8 @@ struct port {
 	uint32_t vmid;
 	unsigned slot;
 	char pool[NAME_LEN];
-	bool live_migration; /* PVE may migrate the VM while it runs: its VF is unplugged meanwhile */
+	bool live_migration; /* PVE may migrate the VM while it runs: its VF is unplugged meanwhile
+			      */
 	bool mac_auto; /* `mac auto`: an address is made and written here at the first start */
 	struct vf_settings want;
 	char *bad;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A device by its name, and what a running QEMU has when its command line is put right by leases. */
+/* A device by its name, and what a running QEMU has when its command line is put right by leases.
+ */
 #include "src/port/device.h"
 
 #include <errno.h>

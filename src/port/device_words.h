@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What -device would have for a port's VF: said of a running QEMU when its VF is plugged in again. */
+/* What -device would have for a port's VF: said of a running QEMU when its VF is plugged in again.
+ */
 #ifndef VFHOOK_PORT_DEVICE_WORDS_H
 #define VFHOOK_PORT_DEVICE_WORDS_H
 

@@ -35,7 +35,7 @@
 static const char *const kinds[EVENT_KINDS] = {
 	[EVENT_START] = "start",     [EVENT_REFUSED] = "refused", [EVENT_MENDED] = "mended",
 	[EVENT_CUT_OFF] = "cut-off", [EVENT_RELEASE] = "release", [EVENT_RECLAIM] = "reclaim",
-	[EVENT_REPAIR] = "repair",   [EVENT_UNPLUG] = "unplug",   [EVENT_PLUG] = "plug",
+	[EVENT_REPAIR] = "repair",   [EVENT_UNPLUG] = "unplug",	  [EVENT_PLUG] = "plug",
 };
 
 const char *event_kind_name(enum event_kind kind)

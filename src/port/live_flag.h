@@ -23,8 +23,8 @@
 int plan_flag_off(const struct vm_ports *v, unsigned slot, struct plan *p, struct error *err);
 
 /*
- * Put it on or off for all ports of the VM with live-migration on whose mapping is there. Calls REST
- * only if it is not so. 0 or a negative errno with err.
+ * Put it on or off for all ports of the VM with live-migration on whose mapping is there. Calls
+ * REST only if it is not so. 0 or a negative errno with err.
  */
 int live_flags_set(struct hook *h, uint32_t vmid, bool on, struct error *err);
 

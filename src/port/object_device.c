@@ -36,8 +36,7 @@ static void wait_until_closed(struct hook *h, const struct pci_addr *vf)
 }
 
 /* 0: gone; -EINPROGRESS is nobody's business here: 1, it is still there. */
-static int ask_guest(struct hook *h, const struct device_name *n, const char *id,
-		     struct error *err)
+static int ask_guest(struct hook *h, const struct device_name *n, const char *id, struct error *err)
 {
 	int r = qmp_device_del(h->root, n->vmid, id, QMP_WAIT_MS, err);
 

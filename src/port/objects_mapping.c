@@ -205,7 +205,8 @@ static void map_flag_tell(struct hook *h, const char *id, const char *from, cons
 	(void)h;
 	(void)from;
 	if (to)
-		say("    REST: PUT /cluster/mapping/pci/%s live-migration-capable=%d, its map lines as "
+		say("    REST: PUT /cluster/mapping/pci/%s live-migration-capable=%d, its map "
+		    "lines as "
 		    "they are",
 		    id, !strcmp(to, "on"));
 }

@@ -70,8 +70,7 @@ static int plan_unplug(struct hook *h, const struct lease *l, const struct unplu
 	return plan_add_step(p, &s, err) ? 0 : -ENOMEM;
 }
 
-int plan_unplugged_parking(struct hook *h, const struct lease *l, struct plan *p,
-			   struct error *err)
+int plan_unplugged_parking(struct hook *h, const struct lease *l, struct plan *p, struct error *err)
 {
 	struct observer look = {.root = h->root, .vmid = l->vmid};
 	CLEANUP(snapshot_free) struct snapshot s = {0};
@@ -223,7 +222,8 @@ static void tell_plugged(struct plugging *g, const struct pf_state *pf, const st
 
 	snprintf(line, sizeof(line), "hostpci%u: VF %s (VF %u of %s, pool %s) %s plugged in: %s",
 		 g->slot, pci_addr_format(&vf->addr, addr), vf->index, pf->info.ifname, w->pool,
-		 g->h->dry_run ? "would be" : "is", vf_settings_describe(&w->want, set, sizeof(set)));
+		 g->h->dry_run ? "would be" : "is",
+		 vf_settings_describe(&w->want, set, sizeof(set)));
 	say("VM %u %s", w->vmid, line);
 	event_add(g->h, w->vmid, EVENT_PLUG, "%s", line);
 }

@@ -36,13 +36,13 @@ int unplug_vf(struct hook *h, const struct owner *o, const struct lease *l,
 int plan_unplugged_parking(struct hook *h, const struct lease *l, struct plan *p,
 			   struct error *err);
 /* The same, carried out. */
-int park_unplugged(struct hook *h, const struct owner *o, const struct lease *l,
-		   struct error *err);
+int park_unplugged(struct hook *h, const struct owner *o, const struct lease *l, struct error *err);
 
 /*
  * Give the owner's VM, which runs as that process, a VF for its port in that slot: the one that is
- * kept for it, or another one of its pool if that one cannot be had; set as the port wishes, plugged
- * in, leased, and named by the mapping. 0 or a negative errno with err, and nothing is changed.
+ * kept for it, or another one of its pool if that one cannot be had; set as the port wishes,
+ * plugged in, leased, and named by the mapping. 0 or a negative errno with err, and nothing is
+ * changed.
  */
 int plug_port(struct hook *h, const struct owner *o, unsigned slot, const struct proc_id *qemu,
 	      struct error *err);

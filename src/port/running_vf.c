@@ -43,7 +43,8 @@ int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
 	bool same = l->qemu_pid == qemu->pid && l->qemu_start == qemu->start;
 	struct lease running = *l;
 
-	/* What was unplugged from this very process, or has not been seen by its guest, stays so. */
+	/* What was unplugged from this very process, or has not been seen by its guest, stays so.
+	 */
 	if (same && (l->phase == LEASE_UNPLUGGED || l->phase == LEASE_ARRIVING))
 		return 0;
 	running.phase = LEASE_RUNNING;

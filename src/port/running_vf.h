@@ -19,9 +19,9 @@ enum answer port_lease(struct hook *h, const struct port_wish *w, struct lease *
 		       struct error *err);
 
 /*
- * Write into a lease that this process runs with it. from: the node that the VM comes from in a live
- * migration, so that its guest has not seen the device yet (LEASE_ARRIVING); else NULL. 0, or a
- * negative errno with err.
+ * Write into a lease that this process runs with it. from: the node that the VM comes from in a
+ * live migration, so that its guest has not seen the device yet (LEASE_ARRIVING); else NULL. 0, or
+ * a negative errno with err.
  */
 int mark_running(struct hook *h, const struct owner *o, const struct lease *l,
 		 const struct proc_id *qemu, const char *from, struct error *err);

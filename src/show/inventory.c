@@ -37,9 +37,9 @@
 #include "src/vf/why_not_free.h"
 
 static const char *const uses[USE_COUNT] = {
-	[USE_FREE] = "free",	 [USE_STARTING] = "starting", [USE_RUNNING] = "running",
-	[USE_DIRTY] = "dirty",	 [USE_RESERVED] = "reserved", [USE_RAW] = "raw",
-	[USE_MAPPED] = "mapped", [USE_BUSY] = "busy",	      [USE_UNUSABLE] = "unusable",
+	[USE_FREE] = "free",	 [USE_STARTING] = "starting",	[USE_RUNNING] = "running",
+	[USE_DIRTY] = "dirty",	 [USE_RESERVED] = "reserved",	[USE_RAW] = "raw",
+	[USE_MAPPED] = "mapped", [USE_BUSY] = "busy",		[USE_UNUSABLE] = "unusable",
 	[USE_HOST] = "host",	 [USE_UNPLUGGED] = "unplugged", [USE_ARRIVING] = "arriving",
 };
 
@@ -224,8 +224,8 @@ static void report_lease(const struct reader *rd, struct vf_report *r)
 	struct proc_id qemu;
 
 	static const enum vf_use phases[] = {
-		[LEASE_STARTING] = USE_STARTING,   [LEASE_RUNNING] = USE_RUNNING,
-		[LEASE_DIRTY] = USE_DIRTY,	   [LEASE_UNPLUGGED] = USE_UNPLUGGED,
+		[LEASE_STARTING] = USE_STARTING, [LEASE_RUNNING] = USE_RUNNING,
+		[LEASE_DIRTY] = USE_DIRTY,	 [LEASE_UNPLUGGED] = USE_UNPLUGGED,
 		[LEASE_ARRIVING] = USE_ARRIVING,
 	};
 

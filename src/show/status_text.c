@@ -56,9 +56,10 @@ static const struct column columns[COL_COUNT] = {
 static void state_cell(struct table *t, const struct vf_report *r)
 {
 	static const enum style styles[USE_COUNT] = {
-		[USE_FREE] = STYLE_DIM,	 [USE_STARTING] = STYLE_WARN, [USE_RUNNING] = STYLE_GOOD,
-		[USE_DIRTY] = STYLE_BAD, [USE_UNUSABLE] = STYLE_WARN,
-		[USE_UNPLUGGED] = STYLE_WARN, [USE_ARRIVING] = STYLE_WARN,
+		[USE_FREE] = STYLE_DIM,	     [USE_STARTING] = STYLE_WARN,
+		[USE_RUNNING] = STYLE_GOOD,  [USE_DIRTY] = STYLE_BAD,
+		[USE_UNUSABLE] = STYLE_WARN, [USE_UNPLUGGED] = STYLE_WARN,
+		[USE_ARRIVING] = STYLE_WARN,
 	};
 
 	if (r->stale)

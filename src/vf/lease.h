@@ -49,21 +49,21 @@ struct lease {
 	uint32_t vmid;
 	unsigned slot; /* hostpci<slot> */
 	enum lease_phase phase;
-	int64_t taken;		       /* epoch seconds */
-	pid_t qemu_pid;		       /* 0 until known */
+	int64_t taken;	/* epoch seconds */
+	pid_t qemu_pid; /* 0 until known */
+	/* Plugged in while QEMU ran: what its command line says of that slot is over. */
+	bool hot;
 	unsigned long long qemu_start; /* its start time, in clock ticks after boot */
 	/*
 	 * UNPLUGGED: for a migration to that node, until it is over. ARRIVING: from that node. Else
 	 * "", and an unplugged one stays so until a person has it plugged in again.
 	 */
 	char peer[NAME_LEN];
-	char why[LEASE_WHY_LEN]; /* UNPLUGGED: in words, "by hand"; else "" */
-	/* Plugged in while QEMU ran: what its command line says of that slot is over. */
-	bool hot;
-	char pool[NAME_LEN];	       /* "" where it is no port's */
-	char name[NAME_LEN];	       /* the VM's, for messages; may be "" */
-	struct vf_settings before;     /* what the VF looked like before it was taken */
-	struct vf_settings want;       /* what the port asked for */
+	char why[LEASE_WHY_LEN];   /* UNPLUGGED: in words, "by hand"; else "" */
+	char pool[NAME_LEN];	   /* "" where it is no port's */
+	char name[NAME_LEN];	   /* the VM's, for messages; may be "" */
+	struct vf_settings before; /* what the VF looked like before it was taken */
+	struct vf_settings want;   /* what the port asked for */
 };
 
 /* "starting", "running", "dirty", ...: as in the file; "?" for any other value. */

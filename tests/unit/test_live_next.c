@@ -14,10 +14,8 @@
 /* A VM that runs here, with all it needs. */
 static struct live_facts at_home(void)
 {
-	struct live_facts f = {.runs = ANSWER_YES,
-			       .here = true,
-			       .pve_busy = ANSWER_NO,
-			       .flags_on = ANSWER_YES};
+	struct live_facts f = {
+		.runs = ANSWER_YES, .here = true, .pve_busy = ANSWER_NO, .flags_on = ANSWER_YES};
 
 	strcpy(f.status, "running");
 	strcpy(f.outgoing, "none");
@@ -143,8 +141,8 @@ static void test_target(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_at_home),	      cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_source),	      cmocka_unit_test(test_worker_killed),
+		cmocka_unit_test(test_at_home), cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_source),	cmocka_unit_test(test_worker_killed),
 		cmocka_unit_test(test_target),
 	};
 

@@ -441,8 +441,9 @@ static void test_reserve(void **state)
 	FAKE(t->root, 4711, 'S', 1234, qemu);
 	tree_write(t->root, "run/qemu-server/100.pid", "4711\n");
 	assert_int_equal(pci_reserve(t->root, &vf, 101, 4712, &err), 0);
-	tree_write(t->root, RESERVATIONS,
-		   "0000:06:10.4 100 pid:4711\nsomething of a later PVE\n0000:06:10.2 102 time:9\n");
+	tree_write(
+		t->root, RESERVATIONS,
+		"0000:06:10.4 100 pid:4711\nsomething of a later PVE\n0000:06:10.2 102 time:9\n");
 	/* Another VM's that runs. */
 	assert_int_equal(pci_reserve(t->root, &vf, 101, 4712, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "for VM 100"));
