@@ -130,9 +130,9 @@ $(BUILD)/tests/restprobe-plain: $(BUILD)/obj/tests/component/restprobe.o $(filte
 	$(Q)mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(BUILD)/tests/pvesim-standin: tests/sim/standin.c
+$(BUILD)/tests/pvesim-standin: $(wildcard tests/sim/standin*.c) tests/sim/standin.h
 	$(Q)mkdir -p $(@D)
-	$(call quiet,CC,$@)$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -o $@ $<
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -I. $(PKG_CFLAGS) -o $@ $(filter %.c,$^) $(shell pkg-config --libs jansson)
 
 $(BUILD)/tests/killat: tests/crash/killat.c
 	$(Q)mkdir -p $(@D)

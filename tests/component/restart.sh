@@ -69,6 +69,7 @@ api() { # WORKER METHOD PATH
 fresh() {
 	node_up
 	sim config set worker 1 >/dev/null
+	sim config set monitor 0 >/dev/null
 	pve_up || exit 1
 	printf 'port: 100-0\n\tpool wan\n\tmac %s\n' "$mac1" | wan_cfg
 	vm 100 --hostpci0 mapping=vf-100-0

@@ -230,6 +230,8 @@ def build_standin(sim):
     if os.environ.get("PVESIM_STANDIN") or os.access(made, os.X_OK):
         return
     target = sim.path("/pvesim-standin")
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", target, f"{HERE}/standin.c"],
-                   check=True)
+    sources = [f"{HERE}/{name}" for name in sorted(os.listdir(HERE))
+               if name.startswith("standin") and name.endswith(".c")]
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-I", f"{HERE}/../..", "-o", target, *sources,
+                    "-ljansson"], check=True)
     sim.env["PVESIM_STANDIN"] = target

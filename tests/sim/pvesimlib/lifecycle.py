@@ -149,14 +149,7 @@ class Lifecycle:
             if not skiplock:
                 vmconfig.check_lock(conf)
             hooks.exec_hookscript(self.host, conf, vmid, "pre-stop")
-        if shutdown:
-            qemu.powerdown(self.host, vmid, pid)
-        else:
-            qemu.quit_now(self.host, vmid, pid)
-        if not qemu.wait_gone(self.host, vmid, 60 if timeout is None else timeout):
-            if not force:
-                raise PveError("VM quit/powerdown failed - got timeout\n")
-            warn("VM still running - terminating now with SIGTERM\n")
+        if not self._ask_to_end(vmid, pid, timeout, shutdown, force):
             _kill(pid, signal.SIGTERM)
             if not qemu.wait_gone(self.host, vmid, 10):
                 warn("VM still running - terminating now with SIGKILL\n")
@@ -164,6 +157,22 @@ class Lifecycle:
                 qemu.wait_gone(self.host, vmid, 1)
         if conf:
             self._stop_cleanup(vmid, conf, apply_pending=True, noerr=True)
+
+    def _ask_to_end(self, vmid, pid, timeout, shutdown, force):
+        """Through the monitor; False: it is to be killed. The monitor may not answer."""
+        try:
+            (qemu.powerdown if shutdown else qemu.quit_now)(self.host, vmid, pid)
+        except PveError as err:
+            if not force:
+                raise PveError("VM quit/powerdown failed\n") from err
+            warn("VM quit/powerdown failed - terminating now with SIGTERM\n")
+            return False
+        if qemu.wait_gone(self.host, vmid, 60 if timeout is None else timeout):
+            return True
+        if not force:
+            raise PveError("VM quit/powerdown failed - got timeout\n")
+        warn("VM still running - terminating now with SIGTERM\n")
+        return False
 
     def _stop_cleanup(self, vmid, conf, apply_pending=False, noerr=False, skip_hook=False):
         """vm_stop_cleanup. With noerr (a stop) a mapping that is gone only warns and

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """QEMU as PVE starts, finds and ends it (PVE/QemuServer.pm, PVE/QemuServer/Helpers.pm)."""
 
-import json
 import os
 import re
 import shlex
@@ -83,7 +82,9 @@ def launch(host, vmid, cmd, prefix=""):
         path, argv = _standin(host), cmd
         os.makedirs(host.state("events"), exist_ok=True)
         env.update(PVESIM_ROOT=host.root, PVESIM_EVENTS=host.state("events"),
-                   PVESIM_DELAY=str(host.knob("qemu-delay", vmid)))
+                   PVESIM_DELAY=str(host.knob("qemu-delay", vmid)),
+                   PVESIM_CONTROL=control(host, vmid),
+                   PVESIM_MONITOR=str(host.knob("monitor", vmid)))
     os.makedirs(host.path(RUN), exist_ok=True)
     path, argv = _in_scope(host, vmid, path, argv)
     with subprocess.Popen(argv, executable=path, env=env, stdin=subprocess.DEVNULL,
@@ -164,35 +165,25 @@ def powerdown(host, vmid, pid):
     """QMP system_powerdown. A guest may ignore it."""
     if host.knob("guest-ignores-shutdown", vmid):
         return
-    if not _qmp(host, vmid, "system_powerdown"):
+    if qmp.has_monitor(host, vmid):
+        qmp.mon_cmd(host, vmid, "system_powerdown")
+    else:
         os.kill(pid, signal.SIGUSR1)
 
 
 def quit_now(host, vmid, pid):
     """QMP quit."""
-    if not _qmp(host, vmid, "quit"):
+    if qmp.has_monitor(host, vmid):
+        qmp.mon_cmd(host, vmid, "quit")
+    else:
         os.kill(pid, signal.SIGTERM)
 
 
-def _qmp(host, vmid, name):
-    """Only a real QEMU has a monitor; False if there is none."""
-    path = host.path(f"{RUN}/{vmid}.qmp")
-    if not os.path.exists(path):
-        return False
-    import socket
-    try:
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
-            sock.connect(path)
-            lines = sock.makefile("rw")
-            lines.readline()
-            for verb in ("qmp_capabilities", name):
-                lines.write(json.dumps({"execute": verb}) + "\n")
-                lines.flush()
-                lines.readline()
-    except OSError:
-        return False
-    return True
+def control(host, vmid):
+    """The folder in which a test tells the stand-in what the guest and the monitor do."""
+    path = host.state("qemu", str(vmid))
+    os.makedirs(path, exist_ok=True)
+    return path
 
 
 def wait_gone(host, vmid, count):
