@@ -46,6 +46,8 @@ int globals_run(const struct globals *g, int (*fn)(struct hook *h, void *arg), v
 	}
 	h.dry_run = g->dry_run;
 	h.migrated_from = getenv("PVE_MIGRATED_FROM");
+	if (h.migrated_from && h.migrated_from[0])
+		say_into_migration();
 	status = fn(&h, arg);
 	/* Most of what it was refused is for that reason. */
 	if (status == EXIT_REFUSED && geteuid())

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -168,6 +169,8 @@ static void exec_clean(int out, char *const argv[])
 		_exit(127);
 	close_range(3, UINT_MAX, 0);
 	say_child();
+	/* The job outlives the start that it is begun in. */
+	unsetenv("PVE_MIGRATED_FROM");
 	if (chdir("/") < 0)
 		_exit(127);
 	execv(argv[0], argv);

@@ -11,18 +11,25 @@
 
 #include "src/base/text.h"
 
+/* What all lines of this process begin with: it has one reader. */
+static const char *name = "vfhook: ";
+
+void say_into_migration(void)
+{
+	name = "QEMU: vfhook: ";
+}
+
 /* One write a line: lines of two VMs in one journal stay whole. */
 static void put(FILE *f, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 static void put(FILE *f, const char *fmt, va_list ap)
 {
-	static const char name[] = "vfhook: ";
 	char raw[2048];
-	char line[sizeof(name) + sizeof(raw)];
-	size_t len;
+	char line[32 + sizeof(raw)];
+	size_t len = strlen(name);
 
 	vsnprintf(raw, sizeof(raw), fmt, ap);
-	memcpy(line, name, sizeof(name));
-	text_clean(raw, line + sizeof(name) - 1, sizeof(raw));
+	memcpy(line, name, len);
+	text_clean(raw, line + len, sizeof(raw));
 	len = strlen(line);
 	line[len++] = '\n';
 	/* Not through stdio's buffer: it asks what it writes to, and this is all that a start says.

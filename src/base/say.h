@@ -15,6 +15,12 @@ void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Something wrong, to stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /*
+ * From here on all lines go into the log of a live migration. Of what its target prints PVE takes
+ * over only lines that begin with "QEMU: " (PVE/QemuMigrate.pm: phase2_start_local_cluster), and
+ * leaves that out: "[pve2] vfhook: ...".
+ */
+void say_into_migration(void);
+/*
  * Whoever reads our lines may be gone: a daemon that was restarted, `| head -1`. Then they are
  * lost, and the work goes on; without this SIGPIPE would end us in the middle of it.
  */

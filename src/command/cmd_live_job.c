@@ -34,6 +34,7 @@
 /* How soon a guest sees its VF again after a switch-over; else nobody is in a hurry. */
 #define ARRIVE_NAP_MS 200
 #define NAP_MS	      1000
+#define WATCH_NAP_MS  10000
 #define QMP_WAIT_MS   3000
 #define LOCK_WAIT_MS  60000
 /* A guest that is busy, a driver or pveproxy that restarts: some minutes are worth waiting for. */
@@ -52,6 +53,16 @@ struct live {
 
 /* --- Looking --- */
 
+/* A VF that the guest has let go of, later than it was waited for. */
+static bool is_lost(struct live *l, const struct lease *lease)
+{
+	char id[16];
+
+	return lease->phase == LEASE_RUNNING && lease->asked &&
+	       qmp_has_device(l->h->root, l->vmid, device_id(lease->slot, id), QMP_WAIT_MS, NULL) ==
+		       ANSWER_NO;
+}
+
 static void look_at_leases(struct live *l, struct live_facts *f)
 {
 	struct lease live[2 * PVE_HOSTPCI_MAX];
@@ -59,6 +70,8 @@ static void look_at_leases(struct live *l, struct live_facts *f)
 
 	for (int i = 0; i < n; i++) {
 		f->arriving = f->arriving || live[i].phase == LEASE_ARRIVING;
+		f->asked = f->asked || (live[i].phase == LEASE_RUNNING && live[i].asked);
+		f->lost = f->lost || is_lost(l, &live[i]);
 		f->unplugged =
 			f->unplugged || (lease_is_unplugged(&live[i], &l->qemu) && live[i].peer[0]);
 	}
@@ -94,7 +107,7 @@ static void look(struct live *l, struct live_facts *f)
 		return;
 	look_at_leases(l, f);
 	look_at_config(l, f);
-	if (f->here && (f->arriving || f->unplugged))
+	if (f->here && (f->arriving || f->unplugged || f->lost))
 		look_at_qemu(l, f);
 	if (f->here)
 		f->flags_on = live_flags_are(l->h, l->vmid, true, NULL);
@@ -140,7 +153,8 @@ static int plug_all(struct live *l, struct error *err)
 
 		if (live[i].phase == LEASE_ARRIVING)
 			r = arrive(l, o, &live[i], err);
-		else if (lease_is_unplugged(&live[i], &l->qemu) && live[i].peer[0])
+		else if ((lease_is_unplugged(&live[i], &l->qemu) && live[i].peer[0]) ||
+			 is_lost(l, &live[i]))
 			r = plug_port(l->h, o, live[i].slot, &l->qemu, err);
 		if (r < 0)
 			result = r;
@@ -236,7 +250,9 @@ static int see_through(struct live *l)
 		next = live_next(&f);
 		if (next == LIVE_DONE)
 			return EXIT_DONE;
-		if (next == LIVE_WAIT)
+		if (next == LIVE_WATCH)
+			nap_ms(WATCH_NAP_MS);
+		else if (next == LIVE_WAIT)
 			nap_ms(f.arriving ? ARRIVE_NAP_MS : NAP_MS);
 		else if (go_on(l, next, &failed))
 			return failed ? EXIT_REFUSED : EXIT_DONE;

@@ -23,6 +23,7 @@ static int parse_reason(const char *peer, char why[LEASE_WHY_LEN], struct unplug
 		complain("unplug: --migration-to wants a node's name");
 		return EXIT_USAGE;
 	}
+	say_into_migration();
 	snprintf(why, LEASE_WHY_LEN, "migration to %.40s", peer);
 	*out = (struct unplug_reason){peer, why};
 	return 0;

@@ -14,8 +14,10 @@ static bool is_migrating(const struct live_facts *f)
 		return false;
 	if (f->pve_busy != ANSWER_NO || strcmp(f->status, "running") != 0)
 		return true;
+	/* QEMU tells of the last one for ever; one that is completed and runs all the same came
+	 * here. */
 	return strcmp(f->outgoing, "none") != 0 && strcmp(f->outgoing, "failed") != 0 &&
-	       strcmp(f->outgoing, "cancelled") != 0;
+	       strcmp(f->outgoing, "cancelled") != 0 && strcmp(f->outgoing, "completed") != 0;
 }
 
 enum live_next live_next(const struct live_facts *f)
@@ -31,9 +33,9 @@ enum live_next live_next(const struct live_facts *f)
 		return strcmp(f->status, "running") != 0 ? LIVE_WAIT : LIVE_ARRIVE;
 	if (is_migrating(f))
 		return LIVE_WAIT;
-	if (f->unplugged)
+	if (f->unplugged || f->lost)
 		return strcmp(f->status, "running") != 0 ? LIVE_WAIT : LIVE_PLUG;
 	if (f->flags_on == ANSWER_YES)
-		return LIVE_DONE;
+		return f->asked ? LIVE_WATCH : LIVE_DONE;
 	return f->locked || f->flags_on == ANSWER_UNKNOWN ? LIVE_WAIT : LIVE_FLAG;
 }

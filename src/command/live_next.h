@@ -19,7 +19,9 @@ struct live_facts {
 	char outgoing[QMP_STATUS_LEN]; /* of a migration from here: "active", ...; "": likewise */
 	bool arriving;		       /* a VF that the guest has not seen yet */
 	bool unplugged;		       /* a VF that was taken from it for a migration */
-	enum answer flags_on;	       /* of its mappings; UNKNOWN: cannot be read now */
+	bool asked;	      /* its guest was asked for a VF and did not let go; it may yet */
+	bool lost;	      /* such a VF is gone from QEMU */
+	enum answer flags_on; /* of its mappings; UNKNOWN: cannot be read now */
 };
 
 enum live_next {
@@ -28,6 +30,7 @@ enum live_next {
 	LIVE_ARRIVE, /* the guest is to be told of its VF */
 	LIVE_PLUG,   /* no migration any more: it gets its VF back */
 	LIVE_FLAG,   /* it may be migrated: PVE is to be told */
+	LIVE_WATCH,  /* all is well, and may change without us */
 	LIVE_DONE
 };
 

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "hook/job_control.h"
 #include "pveapi/guest.h"
 #include "pveapi/limits.h"
+#include "pveapi/qmp.h"
 #include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
@@ -20,6 +22,9 @@
 #include "src/vf/owner.h"
 
 #define LOCK_WAIT_MS 30000
+#define QMP_WAIT_MS  5000
+/* How soon a migration asks a guest again that did not let go. */
+#define ASK_AGAIN_S 300
 /* Nobody wants to wait longer for a guest, and PVE's task would seem to hang. */
 #define WAIT_MAX_S 600
 
@@ -76,6 +81,44 @@ static int find_qemu(struct hook *h, uint32_t vmid, struct proc_id *qemu, struct
 	}
 }
 
+/* Only a guest that runs lets go of anything; one that has not yet begun to loses the question. */
+static int check_guest(struct hook *h, uint32_t vmid, struct error *err)
+{
+	char status[QMP_STATUS_LEN];
+
+	if (qmp_status(h->root, vmid, QMP_WAIT_MS, status, err) < 0)
+		return error_code(err);
+	return strcmp(status, "running") != 0
+		       ? fail(err, EBUSY, "VM %u: its guest does not run now (%s)", vmid, status)
+		       : 0;
+}
+
+/*
+ * HA may migrate again and again, every ten seconds: a guest that does not let go is not asked each
+ * time.
+ */
+static int check_patience(const struct unplugging *u, const struct lease *l, struct error *err)
+{
+	int64_t ago = time(NULL) - l->asked;
+
+	if (!u->reason.peer || !l->asked || ago < 0 || ago >= ASK_AGAIN_S)
+		return 0;
+	return fail(
+		err, EBUSY,
+		"VM %u hostpci%u: its guest was asked to let go of the VF %d s ago and did not; "
+		"it is asked again after %d s, or by hand: vfhook unplug %u",
+		u->vmid, l->slot, (int)ago, ASK_AGAIN_S, u->vmid);
+}
+
+static void begin_job(struct hook *h, uint32_t vmid)
+{
+	struct error err = ERROR_INIT;
+	char where[128];
+
+	if (!h->dry_run && job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
+		complain("%s", err.text);
+}
+
 static void plug_again(struct hook *h, const struct owner *o, const struct lease *done, int n,
 		       const struct proc_id *qemu)
 {
@@ -107,10 +150,12 @@ static int unplug_leases(struct hook *h, const struct owner *o, const struct unp
 				    "VM %u hostpci%u: its lease is of another QEMU process: vfhook "
 				    "repair",
 				    u->vmid, l.slot);
-		if (!unplug_vf(h, o, &l, &u->reason, &why)) {
+		if (!check_patience(u, &l, &why) && !unplug_vf(h, o, &l, &u->reason, &why)) {
 			all[done++] = l;
 			continue;
 		}
+		if (why.code == ETIMEDOUT && !u->reason.peer)
+			begin_job(h, u->vmid);
 		if (u->reason.peer) {
 			*err = why;
 			plug_again(h, o, all, done, qemu);
@@ -138,7 +183,8 @@ int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err)
 	    job_spawn(h, u->vmid, JOB_LIVE, NULL, where, sizeof(where), err) < 0)
 		return error_code(err);
 	if (hook_lock_vm(h, u->vmid, LOCK_WAIT_MS, &o, err) < 0 || recover_own(h, o, err) < 0 ||
-	    check_config(h, u, err) < 0 || find_qemu(h, u->vmid, &qemu, err) < 0)
+	    check_config(h, u, err) < 0 || find_qemu(h, u->vmid, &qemu, err) < 0 ||
+	    check_guest(h, u->vmid, err) < 0)
 		return error_code(err);
 	return unplug_leases(h, o, u, &qemu, err);
 }

@@ -16,8 +16,11 @@
 #define QMP_WAIT_MS 5000
 /* Between two looks whether the guest has let go: each is a connection of some milliseconds. */
 #define LOOK_NAP_MS 200
-/* A guest that was busy may have missed it; QEMU passes it on again only after some seconds. */
-#define ASK_AGAIN_MS 6000
+/*
+ * A guest that was busy may have missed it. Not sooner: within five seconds a second press of the
+ * attention button of a PCIe slot takes the first one back (hw/pci/pcie.c).
+ */
+#define ASK_AGAIN_MS 12000
 /* To undo what went wrong is not worth a long wait. */
 #define UNDO_WAIT_MS 5000
 /* QEMU closes the VFIO group a moment after it has told that the device is gone. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/reservations.h"
 #include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/say.h"
@@ -62,6 +63,7 @@ static int plan_unplug(struct hook *h, const struct lease *l, const struct unplu
 	if (device_words(h, &name, &words, err) < 0)
 		return error_code(err);
 	to.phase = LEASE_UNPLUGGED;
+	to.asked = 0;
 	snprintf(to.peer, sizeof(to.peer), "%s", reason->peer ? reason->peer : "");
 	snprintf(to.why, sizeof(to.why), "%s", reason->why);
 	s = write_lease(h, l, &to);
@@ -99,6 +101,17 @@ int park_unplugged(struct hook *h, const struct owner *o, const struct lease *l,
 	return apply_plan(h, o, &p, err);
 }
 
+/* Its live job puts the VF back if the guest lets go of it later. */
+static void note_asked(struct hook *h, const struct owner *o, const struct lease *l)
+{
+	struct error err = ERROR_INIT;
+	struct lease asked = *l;
+
+	asked.asked = time(NULL);
+	if (apply_lease(h, o, &asked, &err) < 0)
+		complain("%s", err.text);
+}
+
 int unplug_vf(struct hook *h, const struct owner *o, const struct lease *l,
 	      const struct unplug_reason *reason, struct error *err)
 {
@@ -108,8 +121,11 @@ int unplug_vf(struct hook *h, const struct owner *o, const struct lease *l,
 
 	plan_init(&p, PLAN_UNPLUG, l->vmid);
 	pci_addr_format(&l->vf, addr);
-	if (plan_unplug(h, l, reason, &p, err) < 0 || apply_plan(h, o, &p, err) < 0)
+	if (plan_unplug(h, l, reason, &p, err) < 0 || apply_plan(h, o, &p, err) < 0) {
+		if (err->code == ETIMEDOUT)
+			note_asked(h, o, l);
 		return fail_context(err, "VM %u hostpci%u", l->vmid, l->slot);
+	}
 	if (park_unplugged(h, o, l, &why) < 0)
 		complain("VM %u hostpci%u: VF %s is unplugged, and cannot be cleared (%s): it "
 			 "stays leased to the VM; vfhook repair clears it",
@@ -273,7 +289,9 @@ static void give_up_kept(struct plugging *g)
 		if (pci_addr_cmp(&all[i].vf, &g->lease.vf) != 0)
 			keep[n_keep++] = all[i].vf;
 	}
-	if (!keep || give_back_vm(g->h, g->o, keep, n_keep, NULL, &err) < 0)
+	/* And PVE's reservation of it, which would keep others off until the VM stops. */
+	if (!keep || give_back_vm(g->h, g->o, keep, n_keep, NULL, &err) < 0 ||
+	    (!g->h->dry_run && pci_unreserve(g->h->root, &g->lease.vf, owner_vmid(g->o), &err) < 0))
 		complain("VM %u: the VF that was kept for hostpci%u is not given back: %s; vfhook "
 			 "repair",
 			 owner_vmid(g->o), g->slot, err.text);

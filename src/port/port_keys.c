@@ -36,7 +36,7 @@ static int set_pool_name(const char *v, struct port *p, struct error *err)
 }
 
 /* What a port has beside the settings of its VF. */
-static const char *const own_keys[] = {"pool", "comment"};
+static const char *const own_keys[] = {"pool", "live-migration", "comment"};
 
 const char *port_key_name(size_t i)
 {
@@ -53,6 +53,8 @@ int port_set_key(const char *key, const char *v, struct port *p, struct error *e
 		return 0;
 	if (!strcmp(key, "pool"))
 		return set_pool_name(v, p, err);
+	if (!strcmp(key, "live-migration"))
+		return key_flag(key, v, &p->live_migration, err);
 	/* A typing mistake must not become a VLAN that is silently not set. */
 	if (!k)
 		return key_unknown("port", key, err);
@@ -106,6 +108,8 @@ static void port_section_text(const struct port *p, struct str *out)
 		vf_key_print(k, &p->want, true, out);
 		str_append(out, "\n");
 	}
+	if (p->live_migration)
+		str_append(out, "\tlive-migration 1\n");
 }
 
 int config_port_section(const struct port *p, char **out, struct error *err)

@@ -77,6 +77,8 @@ void lease_print(const struct lease *l, const char *key, struct json_out *o)
 		json_out_text(o, "peer", l->peer);
 	if (l->why[0])
 		json_out_text(o, "why", l->why);
+	if (l->asked)
+		json_out_int(o, "asked", l->asked);
 	vf_settings_print(&l->before, "before", o);
 	vf_settings_print(&l->want, "want", o);
 	json_out_end(o, '}');
@@ -97,6 +99,7 @@ static int plugging_from_json(const json_t *j, struct lease *l, struct error *er
 	const char *why = json_string_value(json_object_get(j, "why"));
 
 	l->hot = json_integer_value(json_object_get(j, "hot")) == 1;
+	l->asked = json_integer_value(json_object_get(j, "asked"));
 	if (peer && !is_plain_name(peer, sizeof(l->peer) - 1))
 		return fail(err, EINVAL, "'peer' is no node's name");
 	if (peer)

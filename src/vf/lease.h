@@ -59,7 +59,12 @@ struct lease {
 	 * "", and an unplugged one stays so until a person has it plugged in again.
 	 */
 	char peer[NAME_LEN];
-	char why[LEASE_WHY_LEN];   /* UNPLUGGED: in words, "by hand"; else "" */
+	char why[LEASE_WHY_LEN]; /* UNPLUGGED: in words, "by hand"; else "" */
+	/*
+	 * When its guest was last asked to let go of it, and did not in time: it cannot be taken
+	 * back, and the guest may do it any time. Epoch seconds, 0: it was not.
+	 */
+	int64_t asked;
 	char pool[NAME_LEN];	   /* "" where it is no port's */
 	char name[NAME_LEN];	   /* the VM's, for messages; may be "" */
 	struct vf_settings before; /* what the VF looked like before it was taken */

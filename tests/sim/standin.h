@@ -55,7 +55,8 @@ struct vm {
 __attribute__((format(printf, 1, 2), noreturn)) void die(const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) char *below(const struct vm *vm, const char *fmt, ...);
 double now(void);
-/* What the test has written to that file of the folder, without its last line end; false: nothing. */
+/* What the test has written to that file of the folder, without its last line end; false: nothing.
+ */
 bool knob(const struct vm *vm, const char *name, char *text, size_t size);
 /* A UNIX socket at that path (root is before it already), listening or connected; -1 with errno. */
 int unix_socket(const char *path, bool listens);

@@ -182,8 +182,8 @@ static json_t *qom_list(struct call *c)
 		char type[64];
 
 		snprintf(type, sizeof(type), "child<%s>", c->vm->devices[i].driver);
-		json_array_append_new(list, json_pack("{s:s, s:s}", "name", c->vm->devices[i].id,
-						      "type", type));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "name", c->vm->devices[i].id, "type", type));
 	}
 	return list;
 }

@@ -17,8 +17,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define GREETING                                                                  \
-	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 1, \"major\": " \
+#define GREETING                                                                                   \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 1, \"major\": "              \
 	"10}, \"package\": \"pve-qemu-kvm_10.1.2-7\"}, \"capabilities\": []}}\r\n"
 #define INPUT_MAX 1048576
 #define HUGE_SIZE (64 << 20)
@@ -197,8 +197,7 @@ static void serve(struct vm *vm, json_t *request)
 	char err[ERR_LEN] = "";
 
 	if (!name) {
-		answer(vm, request, NULL, "GenericError",
-		       "QMP input lacks member 'execute'");
+		answer(vm, request, NULL, "GenericError", "QMP input lacks member 'execute'");
 	} else if (!vm->negotiated && strcmp(name, "qmp_capabilities") != 0) {
 		answer(vm, request, NULL, "CommandNotFound",
 		       "Expecting capabilities negotiation with 'qmp_capabilities'");
@@ -246,8 +245,7 @@ static void serve_all(struct vm *vm)
 		if (request)
 			serve(vm, request);
 		else
-			answer(vm, NULL, NULL, "GenericError",
-			       "JSON parse error, invalid keyword");
+			answer(vm, NULL, NULL, "GenericError", "JSON parse error, invalid keyword");
 		json_decref(request);
 	}
 }

@@ -38,6 +38,21 @@ static void test_at_home(void **state)
 	assert_int_equal(live_next(&f), LIVE_WAIT);
 }
 
+/* A guest that did not let go in time may do so later: at its next reboot, say. */
+static void test_asked(void **state)
+{
+	struct live_facts f = at_home();
+
+	(void)state;
+	f.asked = true;
+	assert_int_equal(live_next(&f), LIVE_WATCH);
+	f.lost = true;
+	assert_int_equal(live_next(&f), LIVE_PLUG);
+	f.locked = f.migrating = true;
+	f.pve_busy = ANSWER_YES;
+	assert_int_equal(live_next(&f), LIVE_WAIT);
+}
+
 static void test_gone(void **state)
 {
 	struct live_facts f = at_home();
@@ -85,6 +100,8 @@ static void test_worker_killed(void **state)
 		{"running", "none", LIVE_PLUG},
 		{"running", "failed", LIVE_PLUG},
 		{"running", "cancelled", LIVE_PLUG},
+		/* The one that it came here by. */
+		{"running", "completed", LIVE_PLUG},
 		/* QEMU goes on with what it was told to do. */
 		{"running", "active", LIVE_WAIT},
 		{"running", "setup", LIVE_WAIT},
@@ -141,9 +158,9 @@ static void test_target(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_at_home), cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_source),	cmocka_unit_test(test_worker_killed),
-		cmocka_unit_test(test_target),
+		cmocka_unit_test(test_at_home),	      cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_gone),	      cmocka_unit_test(test_source),
+		cmocka_unit_test(test_worker_killed), cmocka_unit_test(test_target),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
