@@ -10,6 +10,7 @@
 #include "pveapi/guest.h"
 #include "pveapi/process.h"
 #include "pveapi/vmstate.h"
+#include "src/base/bounded.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/say.h"
@@ -19,7 +20,8 @@
 #include "src/port/live_flag.h"
 #include "src/vf/owner.h"
 
-#define LOCK_WAIT_MS 15000
+#define LOCK_WAIT_MS  15000
+#define REST_LIMIT_MS 8000
 
 int phase_pre_stop(struct hook *h, uint32_t vmid)
 {
@@ -63,6 +65,28 @@ static int complain_not_released(uint32_t vmid, const struct error *err)
 	return 1;
 }
 
+struct flag_off {
+	struct hook *h;
+	uint32_t vmid;
+};
+
+static void tell_flag_left(uint32_t vmid, const struct error *err)
+{
+	complain("VM %u: its mapping still says that it can be migrated live (%s): the next start "
+		 "takes that back",
+		 vmid, err->text);
+}
+
+static int put_flags_off(void *arg)
+{
+	const struct flag_off *f = arg;
+	struct error err = ERROR_INIT;
+
+	if (live_flags_set(f->h, f->vmid, false, &err) < 0)
+		tell_flag_left(f->vmid, &err);
+	return 0;
+}
+
 /*
  * A start with the flag on would be refused by QEMU. One that finds it on puts it off, too: this is
  * so that it need not. A VM that has gone to another node, or is still on the one that it should
@@ -70,16 +94,19 @@ static int complain_not_released(uint32_t vmid, const struct error *err)
  */
 static void end_live_migration(struct hook *h, uint32_t vmid)
 {
+	struct flag_off off = {h, vmid};
 	struct error err = ERROR_INIT;
 	char path[GUEST_PATH_LEN];
+	int r;
 
-	if (!path_exists(h->root, guest_config_path(h->node, vmid, path)))
+	if (!path_exists(h->root, guest_config_path(h->node, vmid, path)) ||
+	    live_flags_are(h, vmid, false, &err) == ANSWER_YES)
 		return;
-	if (live_flags_set(h, vmid, false, &err) < 0)
-		complain(
-			"VM %u: its mapping still says that it can be migrated live (%s): the next "
-			"start takes that back",
-			vmid, err.text);
+	/* A pveproxy that hangs is no reason for a stop to take longer. */
+	r = h->dry_run ? put_flags_off(&off)
+		       : run_bounded(put_flags_off, &off, REST_LIMIT_MS, &err);
+	if (r < 0)
+		tell_flag_left(vmid, &err);
 }
 
 int phase_post_stop(struct hook *h, uint32_t vmid)
