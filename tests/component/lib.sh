@@ -10,7 +10,7 @@ top=$(cd -- "${BASH_SOURCE[0]%/*}/../.." && pwd)
 : "${BUILD:=$top/build}"
 
 if [[ -z ${VFHOOK_IN_NETNS:-} ]]; then
-	VFHOOK_IN_NETNS=1 exec unshare --net --uts -- bash "$0" "$@"
+	VFHOOK_IN_NETNS=1 exec unshare --net --uts --mount -- bash "$0" "$@"
 fi
 ip link set lo up
 hostname pve1
@@ -25,6 +25,10 @@ export UBSAN_OPTIONS=print_stacktrace=1
 
 sim=$top/tests/sim/pvesim
 node_root=
+# The other node of the cluster, if second_node_up made one: its root, and a process with its
+# network and host name.
+node2_root=
+node2_pid=
 
 # program_of KIND ARGUMENT... - which program, of that kind, has this call: program is its path. A
 # phase is called by PVE and a job by us, all else by a person, dry runs too.
@@ -49,23 +53,27 @@ plain() {
 sim() { "$sim" --root "$node_root" "$@"; }
 qm() { "$top/tests/sim/qm" --root "$node_root" "$@"; }
 
-# end_qemus - those of this node that still run: by their pid files, and only if the process
-# of that number names its file.
+# end_qemus ROOT - those of that node that still run: by their pid files, and only if the process
+# of that number names its file, or the root (the stand-in does, in its environment).
 end_qemus() {
 	local f pid
-	for f in "$node_root"/run/qemu-server/*.pid; do
+	for f in "$1"/run/qemu-server/*.pid; do
 		[[ -s $f ]] || continue
 		pid=$(<"$f")
 		[[ $pid =~ ^[0-9]+$ ]] || continue
-		! tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "-pidfile $node_root/" || kill "$pid"
+		if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "-pidfile $1/" ||
+			tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF -- "PVESIM_ROOT=$1"; then
+			kill "$pid"
+		fi
 	done
 }
 
 # node_down - end the simulator, forget the tree.
 node_down() {
 	[[ -n $node_root ]] || return 0
+	second_node_down
 	sim stop >/dev/null 2>&1
-	end_qemus
+	end_qemus "$node_root"
 	rm -rf -- "$node_root"
 	node_root=
 }
@@ -84,30 +92,88 @@ node_up() {
 	(($# > 0)) || set -- 0000:06:00.0,driver=igb,ifname=enp6s0f0,vfs=7,numvfs=7,up=1,autoprobe=0
 	for pf; do args+=(--pf "$pf"); done
 	sim init --node pve1 >/dev/null
-	sim config set lock-timeout 2 >/dev/null
-	sim config set auth-delay 0 >/dev/null
-	sim mktree "${args[@]}" >/dev/null
+	furnish "$node_root" "${args[@]}"
 	sim token add "$token_id" --privs "${token_privs[@]}" >"$node_root/token.new"
 	install -m 600 "$node_root/token.new" "$node_root/etc/pve/priv/vfhook.token"
 	rm "$node_root/token.new"
-	ln -s /proc "$node_root/proc"
-	mkdir -p "$node_root/var/lib/vz/snippets" "$node_root/usr/sbin"
-	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$BUILD/tests/hook-fake" "$node_root" \
-		>"$node_root/var/lib/vz/snippets/vfhook"
-	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$top/tests/sim/qm" "$node_root" \
-		>"$node_root/usr/sbin/qm"
-	chmod 755 "$node_root/var/lib/vz/snippets/vfhook" "$node_root/usr/sbin/qm"
 }
 
-# pve_up - start pveproxy, pvedaemon and qmeventd.
-pve_up() {
-	: >"$node_root/serve.log"
-	sim serve >>"$node_root/serve.log" 2>&1 &
+# furnish ROOT MKTREE-ARG... - what both nodes have: knobs, PFs, the programs.
+furnish() {
+	local root=$1
+	shift
+	"$sim" --root "$root" config set lock-timeout 2 >/dev/null
+	"$sim" --root "$root" config set auth-delay 0 >/dev/null
+	"$sim" --root "$root" mktree "$@" >/dev/null
+	ln -s /proc "$root/proc"
+	mkdir -p "$root/var/lib/vz/snippets" "$root/usr/sbin"
+	wrapper "$root/var/lib/vz/snippets/vfhook" "$BUILD/tests/hook-fake" "$root"
+	wrapper "$root/usr/sbin/vfhook" "$BUILD/tests/vfhook-fake" "$root"
+	wrapper "$root/usr/sbin/qm" "$top/tests/sim/qm" "$root"
+}
+
+# wrapper PATH PROGRAM ROOT
+wrapper() {
+	printf '#!/bin/sh\nexec %q --root %q "$@"\n' "$2" "$3" >"$1"
+	chmod 755 "$1"
+}
+
+# second_node_up [MKTREE-PF-ARG]... - node pve2 beside pve1, in the same cluster: /etc/pve is one,
+# all else is its own, network (so it has a port 8006, too) and host name as well. What pve2's own
+# programs do goes through on2, sim2, qm2 and vfhook2; pve2_up starts its daemons.
+second_node_up() {
+	local pf
+	local -a args=()
+	node2_root=$(mktemp -d /tmp/vfhook-node.XXXXXX)
+	(($# > 0)) || set -- 0000:81:00.0,driver=igb,ifname=enp129s0f0,vfs=7,numvfs=7,up=1,autoprobe=0
+	for pf; do args+=(--pf "$pf"); done
+	sim2 init --node pve2 --join "$node_root" >/dev/null || return 1
+	furnish "$node2_root" "${args[@]}"
+	unshare --net --uts -- sh -c 'ip link set lo up; hostname pve2; exec sleep infinity' &
+	node2_pid=$!
+	wait_for 10 is_pve2
+	sim own-namespaces $$
+	sim2 own-namespaces "$node2_pid"
+}
+# shellcheck disable=SC2317 # called by wait_for
+is_pve2() { [[ $(on2 hostname) == pve2 ]]; }
+
+second_node_down() {
+	[[ -n $node2_root ]] || return 0
+	sim2 stop >/dev/null 2>&1
+	end_qemus "$node2_root"
+	[[ -z $node2_pid ]] || kill "$node2_pid"
+	node2_pid=
+	sim2 leave
+	rm -rf -- "$node2_root"
+	node2_root=
+}
+
+# on2 PROGRAM... - run it as a process of pve2.
+on2() { nsenter --target "$node2_pid" --net --uts -- "$@"; }
+sim2() { "$sim" --root "$node2_root" "$@"; }
+qm2() { on2 "$top/tests/sim/qm" --root "$node2_root" "$@"; }
+vfhook2() {
+	local program
+	program_of fake "$@"
+	on2 "$program" --root "$node2_root" "$@"
+}
+
+# pve_up - start pveproxy, pvedaemon and qmeventd; pve2_up - those of pve2.
+pve_up() { serve "$node_root"; }
+pve2_up() { serve "$node2_root" nsenter --target "$node2_pid" --net --uts --; }
+
+# serve ROOT [BEFORE]...
+serve() {
+	local root=$1
+	shift
+	: >"$root/serve.log"
+	"$@" "$sim" --root "$root" serve >>"$root/serve.log" 2>&1 &
 	for _ in {1..200}; do
-		grep -q ready "$node_root/serve.log" && return 0
+		grep -q ready "$root/serve.log" && return 0
 		sleep 0.05
 	done
-	diag "the simulator did not start:" "$(cat "$node_root/serve.log")"
+	diag "the simulator did not start:" "$(cat "$root/serve.log")"
 	return 1
 }
 

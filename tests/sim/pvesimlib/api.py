@@ -122,15 +122,16 @@ class Api:
                 raise ApiError("Parameter verification failed.\n", 400,
                                {name: "Only root may use this option."})
 
-    def vm_entry(self, vmid, conf):
-        """One line of vmstatus."""
-        pid = qemu.running(self.host, vmid)
+    def vm_entry(self, vmid, conf, host=None):
+        """One line of vmstatus, of a VM here or, as pvestatd tells it around, on that node."""
+        host = host or self.host
+        pid = qemu.running(host, vmid)
         entry = {"vmid": vmid, "status": "running" if pid else "stopped",
                  "name": conf.get("name") or f"VM {vmid}",
                  "cpus": int(conf.get("cores", 1)) * int(conf.get("sockets", 1)),
                  "maxmem": int(conf.get("memory", 512)) << 20, "maxdisk": 0, "disk": 0,
                  "mem": 0, "memhost": 0, "cpu": 0, "uptime": 0, "netin": 0, "netout": 0}
-        entry["qmpstatus"] = qemu.run_state(self.host, vmid, pid) if pid else "stopped"
+        entry["qmpstatus"] = qemu.run_state(host, vmid, pid) if pid else "stopped"
         if pid:
             entry["pid"] = pid
         if conf.get("template") == "1":

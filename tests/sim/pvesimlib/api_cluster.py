@@ -3,10 +3,10 @@
 
 import copy
 
-from . import mapping, sysfs, vmconfig_file
+from . import mapping, nodes, sysfs, vmconfig_file
 from .api import any_perm, perm, route
 from .cfs import PCI_CFG
-from .errors import PveError, error_text
+from .errors import PveError, error_text, param_error
 from .host import read_text
 from .schema import MAP_FORMAT, configid, configid_list, node_name, split_list
 
@@ -71,6 +71,13 @@ def mapping_get(api, param):
     return {**cfg["ids"][param["id"]], "digest": cfg["digest"]}
 
 
+def _refuse_unknown(api, param):
+    """An older PVE's schema has no such property."""
+    if "live-migration-capable" in param and not api.host.knob("live-flag"):
+        raise param_error({"live-migration-capable": "property is not defined in schema and the "
+                                                     "schema does not allow additional properties"})
+
+
 def _section(param):
     """check_config: a whole section is wanted, on an update too."""
     section = {"type": "pci"}
@@ -102,6 +109,7 @@ NEW = {**MAPPING, "map": {k: v for k, v in MAPPING["map"].items() if k != "optio
 @route("POST", "/cluster/mapping/pci", protected=True, check=MAY_MODIFY, schema=NEW)
 def mapping_create(api, param):
     name = param.pop("id")
+    _refuse_unknown(api, param)
     section = _section(param)
 
     def change(cfg):
@@ -119,6 +127,7 @@ def mapping_create(api, param):
 def mapping_update(api, param):
     name, digest = param.pop("id"), param.pop("digest", None)
     delete = split_list(param.pop("delete", ""))
+    _refuse_unknown(api, param)
 
     def change(cfg):
         if digest and digest != cfg["digest"]:
@@ -160,10 +169,10 @@ def resources(api, param):
                 res.append(_resource(api, vmid, api.cfs.vmlist[vmid]))
     if param.get("type") in (None, "node"):
         for node in api.nodes():
-            online = node == api.host.nodename
+            online = nodes.peer(api.host, node) is not None
             entry = {"id": f"node/{node}", "node": node, "type": "node",
                      "status": "online" if online else "offline"}
-            if online and api.access.has(api.user, f"/nodes/{node}", ["Sys.Audit"]):
+            if node == api.host.nodename and api.access.has(api.user, f"/nodes/{node}", ["Sys.Audit"]):
                 entry.update(uptime=4711, cpu=0, mem=0, maxcpu=2, maxmem=2 << 30, disk=0,
                              maxdisk=0, level="")
             res.append(entry)
@@ -181,8 +190,9 @@ def _resource(api, vmid, data):
              "type": data["type"], "status": "unknown"}
     raw = read_text(api.host.pve(f"nodes/{data['node']}/qemu-server/{vmid}.conf"))
     conf = vmconfig_file.parse(raw, vmid)
-    if conf is not None and data["node"] == api.host.nodename:
-        status = api.vm_entry(vmid, conf)
+    owner = nodes.peer(api.host, data["node"])
+    if conf is not None and owner:
+        status = api.vm_entry(vmid, conf, owner)
         entry.update(name=status["name"], status=status["status"], uptime=0, cpu=0,
                      maxcpu=status["cpus"], mem=0, maxmem=status["maxmem"], disk=0,
                      maxdisk=0, netin=0, netout=0, template=status.get("template", 0))

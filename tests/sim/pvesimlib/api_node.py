@@ -3,6 +3,7 @@
 
 import os
 
+from . import nodes as cluster
 from . import tasks
 from .api import Counted, route
 from .errors import ApiError
@@ -12,7 +13,7 @@ from .schema import node_name
 @route("GET", "/nodes")
 def nodes(api, _param):
     return [{"id": f"node/{n}", "node": n, "type": "node", "level": "",
-             "status": "online" if n == api.host.nodename else "offline"} for n in api.nodes()]
+             "status": "online" if cluster.peer(api.host, n) else "offline"} for n in api.nodes()]
 
 
 UPID = {"node": {"format": node_name}, "upid": {}}

@@ -30,6 +30,7 @@ KNOBS = {
                          "command that 'real' mode puts before PVE's own arguments"),
     "qemu-real-buses": (0, "1: real mode keeps bus= and addr= of the devices: qemu-real-prefix has "
                            "those buses"),
+    "live-flag": (1, "0: this PVE knows no live-migration-capable (before 8.4)"),
     "monitor": (1, "0: the QEMU stand-in has no QMP monitor, a test brings its own"),
     "qmp-timeout": (5, "seconds PVE waits for QEMU's answer to most commands"),
     "ssh": ("up", "this node's ssh to others: up, fail (255), hang; cut (begins the command, 255 at "

@@ -78,7 +78,8 @@ def parse_hostpci(host, cfs, value):
         alternatives = [raw.split(";")]
     else:
         raise PveError("Either 'host' or 'mapping' must be set.\n")
-    if name and cfs.read(PCI_CFG)["ids"][name].get("live-migration-capable"):
+    if name and host.knob("live-flag") and \
+            cfs.read(PCI_CFG)["ids"][name].get("live-migration-capable"):
         res["live-migration-capable"] = 1
     res["ids"] = []
     for alternative in alternatives:

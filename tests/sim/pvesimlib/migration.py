@@ -35,7 +35,8 @@ def check_local_resources(api, conf, running):
             for node, keys in missing.items():
                 if not mapping.node_mapping(cfg, name, node):
                     keys.append(key)
-            if cfg["ids"].get(name, {}).get("live-migration-capable"):
+            if api.host.knob("live-flag") and \
+                    cfg["ids"].get(name, {}).get("live-migration-capable"):
                 mapped[key]["live-migration"] = 1
                 continue
             if not running:

@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 
+from . import nodes
 from .api import Api, Counted, find
 from .errors import ApiError, PveError, error_text, param_error
 
@@ -131,4 +132,6 @@ def other_node(api, node):
         return {"status": 500, "message":
                 f"hostname lookup '{node}' failed - failed to get address info for: {node}: "
                 "Name or service not known\n"}
+    if nodes.peer(api.host, node):
+        return {"peer": node}
     return {"status": 595, "bare": "No route to host"}

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.parse
 
-from . import certs, faults
+from . import certs, faults, nodes
 from .api import Api
 from .errors import PveError
 from .pvedaemon import handle, recv_message, send_message
@@ -335,6 +335,8 @@ class Proxy:
     def _dispatch(self, method, path, params, user, headers, record):
         with self.lock:
             result = handle(self.api, method, path, params, user, trusted=False)
+        if result.get("peer"):
+            result = self._ask_peer(result["peer"], method, path, params, user)
         if result.get("proxy"):
             state = self.host.knob("pvedaemon")
             if state == "down":
@@ -362,6 +364,26 @@ class Proxy:
             out["total"] = result["total"]
         return Reply(result["status"], result.get("message") or "OK", Noise(self.host).dump(out),
                      "application/json;charset=UTF-8")
+
+    def _ask_peer(self, node, method, path, params, user):
+        """proxy_request to another node of this machine: one of its workers does it."""
+        other = nodes.peer(self.host, node)
+        if other.knob("pvedaemon") != "up":
+            return {"status": 595, "bare": "Connection refused"}
+        folder = os.open(other.state(), os.O_PATH | os.O_DIRECTORY)
+        try:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(float(self.host.knob("proxy-timeout")))
+                sock.connect(f"/proc/self/fd/{folder}/worker-0.sock")
+                send_message(sock, {"method": method, "path": path, "params": params,
+                                    "user": user})
+                return recv_message(sock) or {"status": 596, "bare": "Connection timed out"}
+        except (ConnectionRefusedError, FileNotFoundError):
+            return {"status": 595, "bare": "Connection refused"}
+        except OSError:
+            return {"status": 596, "bare": "Connection timed out"}
+        finally:
+            os.close(folder)
 
     # -- workers --------------------------------------------------------------------
 

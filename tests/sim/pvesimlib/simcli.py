@@ -330,6 +330,29 @@ def sysfs_bind(host, args):
         tree.bind(args.addr, args.driver)
 
 
+def guest(host, args):
+    """What the QEMU stand-in tells of its guest, as JSON: its state, which devices are plugged
+    (and the VF of each), which of them the guest has seen, a migration from here."""
+    sys.stdout.write(read_text(host.state("qemu", str(args.vmid), "guest.json")) or "{}\n")
+
+
+def qemu_wish(host, args):
+    """Tell the QEMU stand-in what its guest or its monitor is to do."""
+    from . import qemu
+    folder = qemu.control(host, args.vmid)
+    if args.clear:
+        for name in os.listdir(folder):
+            if not name.startswith("guest.json"):
+                os.unlink(f"{folder}/{name}")
+    if args.name and args.value is not None:
+        write_atomic(f"{folder}/{args.name}", args.value + "\n")
+    elif args.name:
+        sys.stdout.write(read_text(f"{folder}/{args.name}") or "")
+    elif not args.clear:
+        for name in sorted(set(os.listdir(folder)) - {"guest.json", "qmp.log"}):
+            print(f"{name}: {read_text(f'{folder}/{name}').rstrip()}")
+
+
 def _vm_pid(host, vmid):
     from . import qemu
     pid = qemu.running(host, vmid)
@@ -372,6 +395,10 @@ def ha_resource(host, args):
     """HA manages a VM; what the master says of it; what the node's LRM does with it."""
     from . import ha
     from .api import Api, load_routes
+    if args.action == "migrate":
+        from .migration import Migration
+        return _as_task(host, "qmigrate", args.vmid, lambda api: Migration(
+            api, args.vmid, args.state, api.configs.check_running(args.vmid)).run())
     if args.action == "add":
         ha.ask_for(host, args.vmid, args.state or "started")
     elif args.action == "state":
@@ -489,12 +516,20 @@ def parser():
     p.add_argument("vmid", type=int)
     p = cmd("kill-vm", kill_vm, "kill -9 a QEMU")
     p.add_argument("vmid", type=int)
+    p = cmd("guest", guest)
+    p.add_argument("vmid", type=int)
+    p = cmd("qemu", qemu_wish)
+    p.add_argument("vmid", type=int)
+    p.add_argument("name", nargs="?", help="release, migrate, incoming, repeat, qmp, COMMAND.error, "
+                   "COMMAND.hang, .delay, .close, .answer, .huge")
+    p.add_argument("value", nargs="?")
+    p.add_argument("--clear", action="store_true", help="forget all wishes and qmp.log")
     cmd("crash-host", crash_host, "power failure: VMs and /run gone, no hook called")
     p = cmd("vzdump", vzdump)
     p.add_argument("vmid", type=int, nargs="+")
     p.add_argument("--mode", choices=["snapshot", "stop"], default="snapshot")
     p = cmd("ha", ha_resource)
-    p.add_argument("action", choices=["add", "state", "lrm"])
+    p.add_argument("action", choices=["add", "state", "lrm", "migrate"])
     p.add_argument("vmid", type=int)
     p.add_argument("state", nargs="?")
     p.add_argument("--max-restart", type=int, default=1)
