@@ -110,6 +110,7 @@ complete -c vfhook -n $wishes -l min-rate -x -d 'Guaranteed Mbit/s, 0: none'
 complete -c vfhook -n $wishes -l max-rate -x -d 'Limit in Mbit/s, 0: none'
 complete -c vfhook -n $wishes -l link-state -x -a 'auto enable disable' -d 'The link that the guest sees'
 complete -c vfhook -n $wishes -l query-rss -x -a 'on off' -d 'Let the guest read its RSS configuration'
+complete -c vfhook -n $wishes -l live-migration -x -a 'on off' -d 'PVE may migrate the VM while it runs'
 complete -c vfhook -n '__vfhook_is evacuate' -a '(__vfhook_pfs)' -d PF
 complete -c vfhook -n '__vfhook_is unplug evacuate' -l wait -x -d 'How long a guest may take, in seconds'
 complete -c vfhook -n '__vfhook_is attach set detach unplug plug' -l slot -x -a '(__vfhook_slots)' -d 'The N of hostpciN'

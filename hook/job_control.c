@@ -239,7 +239,7 @@ static bool spawn_unit(struct hook *h, const struct order *o)
 {
 	char unit[64];
 	char description[64];
-	char *argv[8 + COMMAND_WORDS];
+	char *argv[10 + COMMAND_WORDS];
 	size_t n = 0;
 	pid_t pid;
 
@@ -257,6 +257,11 @@ static bool spawn_unit(struct hook *h, const struct order *o)
 	argv[n++] = (char *)"--no-block";
 	argv[n++] = unit;
 	argv[n++] = description;
+	/* It goes on where things are, and is the only one who would. */
+	if (o->kind == JOB_LIVE) {
+		argv[n++] = (char *)"--property=Restart=on-failure";
+		argv[n++] = (char *)"--property=RestartPreventExitStatus=1 2";
+	}
 	argv[n++] = (char *)"--";
 	add_command(h, o, &argv[n]);
 	pid = fork();

@@ -10,6 +10,7 @@
 #include "pveapi/peer.h"
 #include "src/base/say.h"
 #include "src/port/device.h"
+#include "src/port/live_flag.h"
 
 #define VFHOOK "/usr/sbin/vfhook"
 /* The guest's time, and for the locks, the connection and the card. */
@@ -65,5 +66,8 @@ int migration_begin(struct hook *h, const struct vm_ports *v, struct error *err)
 	}
 	say("VM %u: live migration: node %s is asked to unplug its VF", v->guest.vmid,
 	    h->migrated_from);
-	return ask_source(h, v->guest.vmid, err);
+	if (ask_source(h, v->guest.vmid, err) < 0)
+		return error_code(err);
+	/* QEMU would refuse to start with it. From here on the source's live job puts all back. */
+	return live_flags_set(h, v->guest.vmid, false, err);
 }

@@ -13,8 +13,9 @@
 #include "src/port/vm_ports.h"
 
 /*
- * Have the source unplug the VM's VFs, and wait for it; nothing if this is no such migration. 0, or
- * a negative errno with err: the VM has its VFs there, or gets them back by itself.
+ * Have the source unplug the VM's VFs, and wait for it; then its mappings are no more
+ * live-migration-capable, for QEMU here. Nothing if this is no such migration. 0, or a negative
+ * errno with err: the VM has its VFs there, or gets them back by itself.
  */
 int migration_begin(struct hook *h, const struct vm_ports *v, struct error *err);
 

@@ -67,7 +67,11 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct hook *h, uint32_t
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	complain("VM %u %s: %s", vmid, h->dry_run ? "would not be started" : "is not started", why);
+	complain("VM %u %s: %s", vmid,
+		 h->migrated_from && h->migrated_from[0] ? "is not migrated"
+		 : h->dry_run				 ? "would not be started"
+							 : "is not started",
+		 why);
 	event_add(h, vmid, EVENT_REFUSED, "%s%s%s", h->detail, h->detail[0] ? "; " : "", why);
 	return 1;
 }
@@ -444,7 +448,7 @@ static int refuse_migration(struct hook *h, const struct owner *o, const struct 
 
 	if (!h->dry_run && give_back_vm(h, o, NULL, 0, NULL, &late) < 0)
 		complain("%s; the next start that needs a VF tries again", late.text);
-	return refuse(h, owner_vmid(o), "%s; it runs on on node %s", err->text, h->migrated_from);
+	return refuse(h, owner_vmid(o), "%s; it goes on on node %s", err->text, h->migrated_from);
 }
 
 int phase_pre_start(struct hook *h, uint32_t vmid)

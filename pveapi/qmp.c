@@ -246,7 +246,9 @@ int qmp_device_del(int root, uint32_t vmid, const char *id, int timeout_ms, stru
 	int r = run_command(root, vmid, "device_del", json_pack("{s:s}", "id", id), timeout_ms,
 			    NULL, &why);
 
-	if (r == -EREMOTEIO && strstr(why.text, "already in the process of unplug"))
+	/* Or its attention button is being blinked at (hw/pci/pcie.c). */
+	if (r == -EREMOTEIO && (strstr(why.text, "already in the process of unplug") ||
+				strstr(why.text, "guest is busy")))
 		return 0;
 	if (r < 0)
 		*err = why;

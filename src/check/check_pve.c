@@ -12,6 +12,7 @@
 #include "src/check/check_by_hand.h"
 #include "src/check/check_install.h"
 #include "src/check/check_keep_driver.h"
+#include "src/check/check_live.h"
 #include "src/check/check_mapping.h"
 #include "src/check/check_token.h"
 #include "src/check/check_vms.h"
@@ -220,6 +221,7 @@ void check_pve(struct hook *h, const struct config *c, struct report *r)
 	check_vms(h, c, guests, n, r);
 	check_byhand(h, c, r);
 	check_keep_drivers(h, c, r);
+	check_live(h, c, r);
 	report_progress(r, "their mappings");
 	check_mappings(h, c, guests, n, r);
 	check_nodes(h, c, r);

@@ -383,6 +383,16 @@ static void check_host_macs(struct hook *h, const struct config *c, struct repor
 	}
 }
 
+/* Its own virtio NIC with the same MAC carries the traffic while it migrates (net_failover). */
+static bool is_standby(const struct port *p, const struct guest_mac *macs, size_t n)
+{
+	for (size_t i = 0; p->live_migration && i < n; i++) {
+		if (macs[i].vmid == p->vmid && !memcmp(macs[i].mac, p->want.mac, 6))
+			return true;
+	}
+	return false;
+}
+
 void check_macs(struct hook *h, const struct config *c, struct report *r)
 {
 	AUTO_FREE struct guest_mac *macs = NULL;
@@ -408,7 +418,7 @@ void check_macs(struct hook *h, const struct config *c, struct report *r)
 	for (size_t i = 0; i < c->n_ports; i++) {
 		const struct port *p = &c->ports[i];
 
-		if (!(p->want.has & HAS_MAC))
+		if (!(p->want.has & HAS_MAC) || is_standby(p, macs, n_macs))
 			continue;
 		all[n] = (struct mac_owner){.vmid = p->vmid, .slot = (int)p->slot};
 		memcpy(all[n++].mac, p->want.mac, 6);

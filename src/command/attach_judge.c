@@ -18,6 +18,7 @@
 #include "src/command/attach.h"
 #include "src/port/config_load.h"
 #include "src/port/guest_note.h"
+#include "src/port/live_needs.h"
 #include "src/port/mac.h"
 #include "src/port/mapping_id.h"
 #include "src/port/port_changes.h"
@@ -132,7 +133,7 @@ static int check_wishes(struct hook *h, struct attach *a, struct error *err)
 	if (takes_mac(a))
 		return vf_mac_check(a->port.want.mac, err) < 0
 			       ? error_code(err)
-			       : mac_check_free(h, &a->config, a->vmid, a->port.slot,
+			       : mac_check_free(h, &a->config, a->vmid, a->port.slot, false,
 						a->port.want.mac, err);
 	if (!args->value[VF_KEY_MAC] || a->port.mac_auto) { /* never a clone's origin's */
 		if (mac_make(h->root, &a->config, a->port.want.mac, err) < 0)
@@ -196,6 +197,8 @@ int attach_judge(struct hook *h, struct attach *a, struct error *err)
 	memcpy(a->port.pool, pool->name, sizeof(a->port.pool));
 	if (check_wishes(h, a, err) < 0 || rest_token_check(h->root, err) < 0 ||
 	    check_hookscripts(h, a, err) < 0)
+		return error_code(err);
+	if (a->port.live_migration && live_pve_can(h, err) < 0)
 		return error_code(err);
 	switch (vm_runs(h->root, a->vmid, &qemu, err)) {
 	case ANSWER_UNKNOWN:

@@ -141,6 +141,7 @@ static int attach(struct hook *h, struct attach *a)
 	}
 	if (a->take_over && !a->running && !a->has_port && !h->dry_run)
 		takeover_park(h, &a->over, &a->port);
+	port_tell_lacks(h, &a->config, &a->guest, &a->port);
 	tell_next(h, a);
 	return EXIT_DONE;
 }
@@ -148,7 +149,7 @@ static int attach(struct hook *h, struct attach *a)
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(attach_free) struct attach a = {.port = {.want = {.proto = VLAN_PROTO_8021Q}}};
-	struct opt opts[VF_KEY_COUNT + 4] = {
+	struct opt opts[PORT_OPTS + 4] = {
 		{"pool", &a.pool, NULL},
 		{"slot", &a.slot_text, NULL},
 		{"take-over", NULL, &a.take_over},

@@ -205,8 +205,8 @@ static void tell_given_up(struct live *l, enum live_next next, const struct erro
 	if (next == LIVE_GONE) {
 		complain("%s: whoever does that sees to its VFs, or vfhook repair", err->text);
 	} else if (next == LIVE_FLAG) {
-		complain("VM %u cannot be migrated live yet: %s; vfhook repair tries again",
-			 l->vmid, err->text);
+		complain("VM %u cannot be migrated live yet: %s; vfhook plug %u tries again",
+			 l->vmid, err->text, l->vmid);
 	} else {
 		complain("%s; the VM goes on without: vfhook plug %u", err->text, l->vmid);
 		event_add(l->h, l->vmid, EVENT_REFUSED,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hook/job_control.h"
 #include "pveapi/guest.h"
 #include "pveapi/process.h"
 #include "pveapi/vm_lock.h"
@@ -25,6 +26,8 @@
 #include "src/port/context.h"
 #include "src/port/device.h"
 #include "src/port/hook_lock.h"
+#include "src/port/live_flag.h"
+#include "src/port/live_needs.h"
 #include "src/port/mac.h"
 #include "src/port/objects.h"
 #include "src/port/port_changes.h"
@@ -48,7 +51,7 @@ struct set {
 	unsigned slot;
 	const char *slot_text;
 	struct port_args args;
-	struct key_change changes[VF_KEY_COUNT + 2];
+	struct key_change changes[PORT_OPTS + 2];
 	size_t n_changes;
 	char mac[MAC_LEN];
 	bool new_mac; /* the MAC becomes another one, or none */
@@ -70,7 +73,11 @@ static int make_changes(struct hook *h, struct set *s, const struct config *c,
 	struct port p = *now;
 
 	p.mac_auto = false;
+	if (s->args.live_migration)
+		p.live_migration = false;
 	if (port_args_apply(h, c, &s->args, true, &p, err) < 0)
+		return error_code(err);
+	if (s->args.live_migration && p.live_migration && live_pve_can(h, err) < 0)
 		return error_code(err);
 	if (p.mac_auto && mac_make(h->root, c, p.want.mac, err) < 0)
 		return error_code(err);
@@ -83,6 +90,9 @@ static int make_changes(struct hook *h, struct set *s, const struct config *c,
 		else if (no_vlan && vf_keys[i].left_out)
 			add_change(s, vf_keys[i].name, NULL); /* they are nothing without it */
 	}
+	/* Off is as without it. */
+	if (s->args.live_migration)
+		add_change(s, "live-migration", p.live_migration ? "1" : NULL);
 	return 0;
 }
 
@@ -188,13 +198,15 @@ static void tell_done(const struct hook *h, const struct set *s, const struct po
 		say("VM %u hostpci%u: the MAC takes effect at the next start", s->vmid, s->slot);
 }
 
-static int change(struct hook *h, const struct owner *o, struct set *s, struct error *err)
+static int change(struct hook *h, const struct owner *o, struct set *s, const struct config *c,
+		  const struct guest_config *g, struct error *err)
 {
 	CLEANUP(plan_free) struct plan file;
 	CLEANUP(plan_free) struct plan p;
 	AUTO_FREE char *from = NULL;
 	struct port after;
 	struct lease l = {0};
+	char where[128];
 	int running;
 
 	plan_init(&file, PLAN_CHANGE, s->vmid);
@@ -206,6 +218,10 @@ static int change(struct hook *h, const struct owner *o, struct set *s, struct e
 		return running;
 	if (running && (hook_kernel(h, err) < 0 || plan_live(h, s, &l, &after.want, &p, err) < 0))
 		return fail_context(err, "the running VM's VF does not take it");
+	/* PVE may start to migrate it at any time. */
+	if (s->args.live_migration && !after.live_migration &&
+	    plan_flag_away(h, s->vmid, s->slot, &p, err) < 0)
+		return error_code(err);
 	if (plan_append(&p, &file, err) < 0)
 		return error_code(err);
 	if (apply_plan(h, o, &p, err) < 0)
@@ -214,6 +230,10 @@ static int change(struct hook *h, const struct owner *o, struct set *s, struct e
 	if (running && !h->dry_run)
 		tell_live(s, &p);
 	tell_done(h, s, &after, running);
+	if (s->args.live_migration)
+		port_tell_lacks(h, c, g, &after);
+	if (running && after.live_migration && !h->dry_run)
+		(void)job_spawn(h, s->vmid, JOB_LIVE, NULL, where, sizeof(where), err);
 	return 0;
 }
 
@@ -264,7 +284,7 @@ static int set(struct hook *h, struct set *s)
 			     s->vmid, s->slot, s->vmid, s->slot);
 	}
 	if (!r)
-		r = change(h, locks.ours, s, &err);
+		r = change(h, locks.ours, s, &c, &g, &err);
 	if (r < 0) {
 		complain("VM %u: nothing is changed: %s", s->vmid, err.text);
 		return EXIT_REFUSED;
@@ -275,16 +295,17 @@ static int set(struct hook *h, struct set *s)
 static int run(struct hook *h, int argc, char **argv)
 {
 	struct set s = {0};
-	struct opt opts[VF_KEY_COUNT + 2] = {{"slot", &s.slot_text, NULL},
-					     {"dry-run", NULL, &h->dry_run}};
+	struct opt opts[PORT_OPTS + 2] = {{"slot", &s.slot_text, NULL},
+					  {"dry-run", NULL, &h->dry_run}};
 	const char *args[1];
 	size_t n_opts = 2;
 	size_t n_args;
-	bool any = false;
+	bool any;
 
 	port_args_opts(&s.args, opts, &n_opts);
 	if (opts_parse(argc, argv, opts, n_opts, args, 1, &n_args))
 		return EXIT_USAGE;
+	any = s.args.live_migration != NULL;
 	for (size_t i = 0; i < VF_KEY_COUNT; i++)
 		any = any || s.args.value[i];
 	if (!n_args || !any) {

@@ -41,7 +41,7 @@ static int unplug(struct hook *h, const struct unplugging *u)
 	if (!n)
 		say("VM %u: it has no VF%s that could be unplugged", u->vmid,
 		    u->slot >= 0 ? " in that slot" : "");
-	else if (!u->reason.peer)
+	else if (!u->reason.peer && !h->dry_run)
 		say("VM %u: to give it back: vfhook plug %u", u->vmid, u->vmid);
 	return EXIT_DONE;
 }

@@ -2,14 +2,17 @@
 /* A port on a command line: --slot, and an option for each key that can be set. */
 #include "src/command/port_args.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "pveapi/guest.h"
+#include "pveapi/mapping.h"
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
 #include "src/base/options.h"
 #include "src/base/say.h"
 #include "src/base/text.h"
+#include "src/port/live_needs.h"
 #include "src/port/mac.h"
 #include "src/port/port_keys.h"
 
@@ -49,6 +52,8 @@ int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, un
 	return EXIT_REFUSED;
 }
 
+#define LIVE_MIGRATION "live-migration"
+
 /* Where what an option means stands in a help. */
 #define HELP_COLUMN 23
 
@@ -59,13 +64,15 @@ void port_args_help(FILE *out)
 			fprintf(out, "  --%s %-*s%s\n", k->name,
 				HELP_COLUMN - 5 - (int)strlen(k->name), k->form, k->help);
 	}
+	fprintf(out, "  --" LIVE_MIGRATION " on|off  PVE may migrate the VM while it runs\n");
 }
 
 void port_args_opts(struct port_args *a, struct opt *opts, size_t *n)
 {
-	*a = (struct port_args){{NULL}};
+	*a = (struct port_args){0};
 	for (size_t i = 0; i < VF_KEY_COUNT; i++)
 		opts[(*n)++] = (struct opt){vf_keys[i].name, &a->value[i], NULL};
+	opts[(*n)++] = (struct opt){LIVE_MIGRATION, &a->live_migration, NULL};
 }
 
 bool port_args_have_details(const struct port_args *a)
@@ -91,7 +98,37 @@ int port_args_apply(struct hook *h, const struct config *c, const struct port_ar
 		if (port_set_key(vf_keys[i].name, a->value[i], p, err) < 0)
 			return error_code(err);
 	}
+	if (a->live_migration && !(can_unset && is_unset(a->live_migration)) &&
+	    port_set_key(LIVE_MIGRATION, a->live_migration, p, err) < 0)
+		return error_code(err);
 	if (!a->value[VF_KEY_MAC] || p->mac_auto || is_unset(a->value[VF_KEY_MAC]))
 		return 0;
-	return mac_check_free(h, c, p->vmid, p->slot, p->want.mac, err);
+	return mac_check_free(h, c, p->vmid, p->slot, p->live_migration, p->want.mac, err);
+}
+
+static void say_lack(void *arg, const char *what, const char *remedy)
+{
+	const struct port *p = arg;
+
+	say("VM %u hostpci%u: live migration: note: %s (%s)", p->vmid, p->slot, what, remedy);
+}
+
+void port_tell_lacks(struct hook *h, const struct config *c, const struct guest_config *g,
+		     const struct port *p)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	struct config with = *c;
+	struct port own = *p;
+
+	if (!p->live_migration)
+		return;
+	/* The port as it is now, beside the others. */
+	with.ports = calloc(c->n_ports + 1, sizeof(*with.ports));
+	if (!with.ports)
+		return;
+	with.ports[0] = own;
+	memcpy(with.ports + 1, c->ports, c->n_ports * sizeof(*c->ports));
+	with.n_ports = c->n_ports + 1;
+	live_lacks(h, &with, g, p, mapping_load(h->root, &f, NULL) < 0 ? NULL : &f, say_lack, &own);
+	free(with.ports);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "pveapi/guest.h"
 #include "src/base/error.h"
 #include "src/base/options.h"
 #include "src/port/config.h"
@@ -25,12 +26,15 @@ void port_args_help(FILE *out);
 /* What was given for the keys, as it was typed (by enum vf_key_id); NULL: nothing. */
 struct port_args {
 	const char *value[VF_KEY_COUNT];
+	const char *live_migration;
 };
+
+#define PORT_OPTS (VF_KEY_COUNT + 1)
 
 /* Was the VLAN's priority or protocol given? */
 bool port_args_have_details(const struct port_args *a);
 
-/* Append an option for each key; room for VF_KEY_COUNT in opts. *a is empty then. */
+/* Append an option for each key; room for PORT_OPTS in opts. *a is empty then. */
 void port_args_opts(struct port_args *a, struct opt *opts, size_t *n);
 
 /*
@@ -39,5 +43,9 @@ void port_args_opts(struct port_args *a, struct opt *opts, size_t *n);
  */
 int port_args_apply(struct hook *h, const struct config *c, const struct port_args *a,
 		    bool can_unset, struct port *p, struct error *err);
+
+/* What a port that is to be migrated live lacks, one line each; nothing if it is not to be. */
+void port_tell_lacks(struct hook *h, const struct config *c, const struct guest_config *g,
+		     const struct port *p);
 
 #endif

@@ -41,12 +41,27 @@ static const struct mapping *mapping_of(const struct port *port, const struct ma
 	return mapping_find(f, port_mapping_id(port->vmid, port->slot, id));
 }
 
-int plan_flag_off(const struct vm_ports *v, unsigned slot, struct plan *p, struct error *err)
+int plan_flag_off(const struct hook *h, const struct vm_ports *v, unsigned slot, struct plan *p,
+		  struct error *err)
 {
 	const struct mapping *m =
 		mapping_of(config_port(&v->config, v->guest.vmid, slot), &v->mappings);
 
-	return m && m->live_migration ? add_flag(m->id, false, true, p, err) : 0;
+	if (!m || !m->live_migration || (h->migrated_from && h->migrated_from[0]))
+		return 0;
+	return add_flag(m->id, false, true, p, err);
+}
+
+int plan_flag_away(struct hook *h, uint32_t vmid, unsigned slot, struct plan *p, struct error *err)
+{
+	CLEANUP(mapping_file_free) struct mapping_file f = {0};
+	const struct mapping *m;
+	char id[NAME_LEN];
+
+	if (mapping_load_some(h->root, port_mapping_id(vmid, slot, id), &f, err) < 0)
+		return error_code(err);
+	m = mapping_find(&f, id);
+	return m && m->live_migration ? add_flag(id, false, false, p, err) : 0;
 }
 
 /* The mappings of the VM's ports whose flag is not so, one after the other. */

@@ -17,10 +17,16 @@
 #include "src/vf/plan.h"
 
 /*
- * The step of a start that puts it off, if a stop that was cut off has left it on, or the VM comes
- * from another node, where it runs. v's mappings must have been read (vm_ports_wishes()).
+ * The step of a start that puts it off, if a stop that was cut off has left it on. v's mappings
+ * must have been read (vm_ports_wishes()). None for a VM that comes from another node: it runs
+ * there, and may have to be migrated again; hook/migration.c does it once nothing stands against
+ * this one.
  */
-int plan_flag_off(const struct vm_ports *v, unsigned slot, struct plan *p, struct error *err);
+int plan_flag_off(const struct hook *h, const struct vm_ports *v, unsigned slot, struct plan *p,
+		  struct error *err);
+
+/* The step that puts it off for a port that is not to be migrated live any more, if it is on. */
+int plan_flag_away(struct hook *h, uint32_t vmid, unsigned slot, struct plan *p, struct error *err);
 
 /*
  * Put it on or off for all ports of the VM with live-migration on whose mapping is there. Calls

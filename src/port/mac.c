@@ -98,7 +98,7 @@ static int check_nodes(struct hook *h, const struct config *c, const uint8_t mac
 }
 
 int mac_check_free(struct hook *h, const struct config *c, uint32_t vmid, unsigned slot,
-		   const uint8_t mac[6], struct error *err)
+		   bool standby, const uint8_t mac[6], struct error *err)
 {
 	AUTO_FREE struct guest_mac *macs = NULL;
 	char text[MAC_LEN];
@@ -116,7 +116,7 @@ int mac_check_free(struct hook *h, const struct config *c, uint32_t vmid, unsign
 	if (guest_all_macs(h->root, &macs, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
-		if (!memcmp(macs[i].mac, mac, 6))
+		if (!memcmp(macs[i].mac, mac, 6) && !(standby && macs[i].vmid == vmid))
 			return fail(err, EEXIST,
 				    "MAC %s is in some guest's netN already (grep -ri %s "
 				    "/etc/pve/nodes/*/qemu-server /etc/pve/nodes/*/lxc)",

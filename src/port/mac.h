@@ -3,6 +3,7 @@
 #ifndef VFHOOK_PORT_MAC_H
 #define VFHOOK_PORT_MAC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/base/error.h"
@@ -17,10 +18,11 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 
 /*
  * Refuse (-EEXIST) an address that another port than <vmid>-<slot>, a guest's netN, or an interface
- * of a node has (src/port/host_mac.h).
+ * of a node has (src/port/host_mac.h). standby: the VM's own netN may have it, as that of a NIC
+ * that stands in for the VF while the VM migrates.
  */
 int mac_check_free(struct hook *h, const struct config *c, uint32_t vmid, unsigned slot,
-		   const uint8_t mac[6], struct error *err);
+		   bool standby, const uint8_t mac[6], struct error *err);
 
 /*
  * Make an address for a port of c, and keep it for ever in vfhook.cfg; a dry run makes one that

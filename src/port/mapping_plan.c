@@ -77,7 +77,7 @@ int plan_mappings(struct hook *h, const struct vm_ports *v, const struct snapsho
 		const struct vf_info *vf = &s->pfs[choices[i].pf].vfs[choices[i].vf].info;
 
 		if (plan_mapping(h, v, v->wishes[i].slot, vf, true, p, err) < 0 ||
-		    plan_flag_off(v, v->wishes[i].slot, p, err) < 0)
+		    plan_flag_off(h, v, v->wishes[i].slot, p, err) < 0)
 			return error_code(err);
 	}
 	h->new_mapping =

@@ -14,6 +14,11 @@
 
 /* PVE's own calls to the monitor take turns with ours. */
 #define QMP_WAIT_MS 5000
+/*
+ * QEMU pins all of the VM's memory before it answers, if this is its only such device; PVE allows a
+ * start half a minute and more for it.
+ */
+#define ADD_WAIT_MS 90000
 /* Between two looks whether the guest has let go: each is a connection of some milliseconds. */
 #define LOOK_NAP_MS 200
 /*
@@ -105,7 +110,7 @@ static int plug(struct hook *h, const struct device_name *n, const char *words, 
 	r = has_it(h, n, id, err);
 	if (r)
 		return r < 0 ? r : 0;
-	if (qmp_device_add(h->root, n->vmid, words, QMP_WAIT_MS, err) < 0)
+	if (qmp_device_add(h->root, n->vmid, words, ADD_WAIT_MS, err) < 0)
 		return error_code(err);
 	r = has_it(h, n, id, err);
 	return r ? (r < 0 ? r : 0) : fail(err, EIO, "QEMU has no device %s all the same", id);

@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# livevf.sh - a VM with a VF migrates live by PVE's own way, and what becomes of it, its VFs and its
+# mapping when something goes wrong on either node.
+
+set -uo pipefail
+# shellcheck source=tests/component/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+node_up
+second_node_up || exit 1
+pve_up || exit 1
+pve2_up || exit 1
+etc=$node_root/etc/pve
+
+# ctl NODE FILE [VALUE] - what that node's QEMU and its guest do; without a value: as ever.
+ctl() {
+	local dir
+	if [[ $1 == pve1 ]]; then dir=$(qemu_control "$node_root" 100); else dir=$(qemu_control "$node2_root" 100); fi
+	if (($# > 2)); then echo "$3" >"$dir/$2"; else rm -f "$dir/$2"; fi
+}
+qemu_control() {
+	mkdir -p "$1/var/lib/pvesim/qemu/$2"
+	echo "$1/var/lib/pvesim/qemu/$2"
+}
+# seen NODE - which devices the guest sees there.
+seen() {
+	local root=$node_root
+	[[ $1 == pve1 ]] || root=$node2_root
+	python3 -c 'import json,sys
+g=json.load(open(sys.argv[1]))
+print(*sorted(g["devices"][i] for i in g["sees"] if i in g["devices"]))' \
+		"$(qemu_control "$root" 100)/guest.json" 2>/dev/null
+}
+lease() { # NODE VF KEY
+	local root=$node_root
+	[[ $1 == pve1 ]] || root=$node2_root
+	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$root/run/vfhook/leases/$2" "$3" 2>/dev/null
+}
+leases() { # NODE - "VF:phase" of all
+	local root=$node_root f
+	[[ $1 == pve1 ]] || root=$node2_root
+	for f in "$root"/run/vfhook/leases/0000:*; do
+		[[ -e $f ]] && printf '%s:%s ' "${f##*/}" "$(lease "$1" "${f##*/}" phase)"
+	done | sed 's/ $//'
+}
+flag() { sed -n '/^vf-100-0$/,/^$/s/^	live-migration-capable //p' "$etc/mapping/pci.cfg"; }
+is_flag() { [[ $(flag) == "$1" ]]; }
+has_leases() { [[ $(leases "$1") == "$2" ]]; }
+mac_of() { # NODE - of VF 0 of its PF
+	if [[ $1 == pve1 ]]; then vf_get enp6s0f0 0 mac; else node_root=$node2_root vf_get enp129s0f0 0 mac; fi
+}
+no_job() { ! pgrep -f -- "--root ($node_root|$node2_root) live-job" >/dev/null; }
+
+readonly vf1=0000:06:10.0 vf2=0000:81:10.0
+vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
+vfhook2 pool add wan --pf enp129s0f0 >/dev/null 2>&1
+qm create 100 --name fw --net0 virtio,bridge=vmbr0 >/dev/null
+out=$(vfhook attach 100 --vlan 20 --mac bc:24:11:00:00:01 --live-migration on 2>&1)
+is $? 0 "attach with live migration"
+like "$out" 'mapping vf-100-0 on pve2: none -> .*path=0000:81:10.0' "the other node has an entry"
+
+# --- there and back -----------------------------------------------------------------------
+
+is "$(flag)" "" "off: the mapping does not say that it can migrate"
+qm start 100 >/dev/null 2>&1
+try "running: a job says so" wait_for 20 is_flag 1
+out=$(qm migrate 100 pve2 --online 2>&1)
+is $? 0 "PVE migrates it"
+like "$out" '\[pve2\] vfhook: VM 100 hostpci0: VF 0000:81:10.0 .* kept: MAC bc:24:11:00:00:01, VLAN 20' "the task log has what the target's hook says"
+like "$out" '\[pve2\] vfhook: VM 100 hostpci0: VF 0000:06:10.0 is unplugged and kept for the VM \(migration to pve2\)' "and what the source's does"
+try "the guest has its VF on the new node" wait_for 20 has_leases pve2 "$vf2:running"
+is "$(seen pve2)" "$vf2" "and sees it"
+is "$(mac_of pve2)" bc:24:11:00:00:01 "with its MAC"
+try "the VF of the old node is given back" wait_for 20 has_leases pve1 ""
+is "$(mac_of pve1)" 00:00:00:00:00:00 "and parked"
+try "it may be migrated again" wait_for 20 is_flag 1
+out=$(qm2 migrate 100 pve1 --online 2>&1)
+is $? 0 "back"
+try "it has its VF again" wait_for 20 has_leases pve1 "$vf1:running"
+is "$(seen pve1) $(mac_of pve2)" "$vf1 00:00:00:00:00:00" "in the same way"
+try "the other one is free" wait_for 20 has_leases pve2 ""
+try "no job stays" wait_for 20 no_job
+out=$(vfhook repair 2>&1)$(vfhook2 repair 2>&1)
+is "$out" "vfhook: nothing to repairvfhook: nothing to repair" "nothing to repair on either node"
+
+# --- stop and start -----------------------------------------------------------------------
+
+qm stop 100 >/dev/null 2>&1
+is "$(flag)" 0 "a stop puts the flag off"
+qm start 100 >/dev/null 2>&1
+is $? 0 "it starts again"
+try "and the flag comes on" wait_for 20 is_flag 1
+sim config set qmeventd 0 >/dev/null
+pid=$(<"$node_root/run/qemu-server/100.pid")
+kill -9 "$pid"
+wait_for 10 test ! -e "/proc/$pid"
+is "$(flag)" 1 "after a power failure it is on"
+out=$(qm start 100 2>&1)
+is $? 0 "a start that finds it on, after a crash, puts it off first"
+try "and it comes on again" wait_for 20 is_flag 1
+sim config set qmeventd 1 >/dev/null
+
+# --- a guest that does not let go -----------------------------------------------------------
+
+ctl pve1 release never
+out=$(qm migrate 100 pve2 --online 2>&1)
+is "$((${?} != 0))" 1 "a guest that never lets go: the migration is refused"
+like "$out" '\[pve2\] vfhook: VM 100 hostpci0: the guest has not let go of hostpci0 for 30 s' "the task log says why"
+like "$out" '\[pve2\] vfhook: VM 100 is not migrated: node pve1 has not unplugged its VF: see above; it goes on on node pve1' "and what is with the VM"
+is "$(qm status 100) $(seen pve1) $(leases pve1)" "status: running $vf1 $vf1:running" "it has its VF as before"
+is "$(mac_of pve1)" bc:24:11:00:00:01 "set as before"
+is "$(leases pve2)" "" "the target has given its VF back"
+is "$(mac_of pve2)" 00:00:00:00:00:00 "parked"
+out=$(qm migrate 100 pve2 --online 2>&1)
+like "$out" 'was asked to let go of the VF [0-9]+ s ago and did not' "HA's next try does not ask the guest again at once"
+ctl pve1 release 0
+try "it lets go later, at its reboot say: it has its VF again" wait_for 40 grep -q 'plugged in' "$node_root/run/vfhook/live-job-100.log"
+is "$(seen pve1) $(leases pve1)" "$vf1 $vf1:running" "and sees it"
+ctl pve1 release
+try "the flag is on again" wait_for 20 is_flag 1
+
+# --- the migration fails later ----------------------------------------------------------------
+
+for how in fail cancel; do
+	wait_for 20 is_flag 1
+	if [[ $how == fail ]]; then
+		ctl pve1 migrate fail
+		qm migrate 100 pve2 --online >/dev/null 2>&1
+		is "$((${?} != 0))" 1 "a migration that fails in the middle"
+	else
+		ctl pve1 migrate never
+		qm migrate 100 pve2 --online >/dev/null 2>&1 &
+		job=$!
+		wait_for 20 has_leases pve1 "$vf1:unplugged"
+		is "$(vfhook status 2>&1 | grep -c unplugged)" 1 "status tells that a VF is unplugged meanwhile"
+		like "$(vfhook explain 100 2>&1)" 'next: hostpci0: unplugged for the migration to node pve2, until it is over' "explain says for what"
+		out=$(vfhook plug 100 2>&1)
+		like "$? $out" '^1 .*locked by PVE \(migrate\)' "plug by hand leaves that to the migration"
+		sleep 1
+		pkill -TERM -f "qm --root $node_root migrate 100"
+		wait "$job"
+	fi
+	try "its VF comes back ($how)" wait_for 30 has_leases pve1 "$vf1:running"
+	is "$(seen pve1) $(mac_of pve1)" "$vf1 bc:24:11:00:00:01" "as it was"
+	try "the target's is given back" wait_for 30 has_leases pve2 ""
+	is "$(mac_of pve2)" 00:00:00:00:00:00 "and parked"
+	ctl pve1 migrate
+done
+try "and it may be migrated again" wait_for 30 is_flag 1
+
+# --- no VF there, no node there -----------------------------------------------------------------
+
+for n in 201 202 203 204 205 206 207; do
+	qm2 create "$n" --name "vm$n" >/dev/null
+	vfhook2 attach "$n" >/dev/null 2>&1
+	qm2 start "$n" >/dev/null 2>&1
+done
+out=$(qm migrate 100 pve2 --online 2>&1)
+is "$((${?} != 0))" 1 "no free VF on the target: refused"
+like "$out" '\[pve2\] vfhook: VM 100: no VF of pool .wan. is free for hostpci0' "with the reason"
+is "$(seen pve1) $(leases pve1)" "$vf1 $vf1:running" "and the guest was not asked"
+for n in 202 203 204 205 206 207; do qm2 stop "$n" >/dev/null 2>&1; done
+wait_for 30 is_flag 1
+for mode in fail lost; do
+	sim2 config set ssh "$mode" >/dev/null
+	sim2 config set ssh-match unplug >/dev/null
+	out=$(qm migrate 100 pve2 --online 2>&1)
+	is "$((${?} != 0))" 1 "the source cannot be asked ($mode): refused"
+	like "$out" '\[pve2\] vfhook: VM 100 is not migrated: node pve1 cannot be reached by ssh' "with what to do"
+	sim2 config set ssh up >/dev/null
+	try "the VM has its VF" wait_for 30 has_leases pve1 "$vf1:running"
+	is "$(seen pve1)" "$vf1" "and sees it"
+	try "it may be migrated again" wait_for 30 is_flag 1
+done
+
+# --- a monitor that hangs, or talks nonsense -----------------------------------------------------
+
+for mode in hang rubbish huge close; do
+	ctl pve1 qmp "$mode"
+	out=$(vfhook unplug 100 2>&1)
+	is "$? $(leases pve1)" "1 $vf1:running" "a monitor that does '$mode': refused, the VM keeps its VF"
+	ctl pve1 qmp
+done
+is "$(seen pve1)" "$vf1" "it is unharmed"
+
+# --- by hand ---------------------------------------------------------------------------------------
+
+out=$(vfhook unplug 100 2>&1)
+is "$? $(leases pve1) $(seen pve1)" "0 $vf1:unplugged " "unplug by hand"
+is "$(mac_of pve1)" 00:00:00:00:00:00 "its VF is parked"
+out=$(vfhook repair 2>&1)
+is "$out" "vfhook: nothing to repair" "repair leaves that alone"
+out=$(vfhook plug 100 2>&1)
+is "$? $(leases pve1) $(seen pve1)" "0 $vf1:running $vf1" "plug by hand"
+is "$(mac_of pve1)" bc:24:11:00:00:01 "set as the port wishes"
+vfhook unplug 100 >/dev/null 2>&1
+out=$(qm migrate 100 pve2 --online 2>&1)
+is $? 0 "an unplugged VM migrates, too"
+runs_there() { [[ $(grep -l '"vmid":100,' "$node2_root"/run/vfhook/leases/0000:* | xargs -r grep -c '"phase":"running"') == 1 ]]; }
+try "and has a VF there" wait_for 20 runs_there
+qm2 stop 100 >/dev/null 2>&1
+done_testing
