@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -21,7 +22,8 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 class Sim:
     """One simulated node in a temporary folder of its own."""
 
-    def __init__(self):
+    def __init__(self, node="pve1"):
+        self.node = node
         # thousands of small files: memory if there is any
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.root = tempfile.mkdtemp(prefix="pvesim-", dir=os.environ.get("TMPDIR") or shm)
@@ -90,7 +92,7 @@ class Sim:
             except OSError:
                 continue
         if f" {self.path('/etc/pve')} " in read("/proc/self/mountinfo"):
-            subprocess.run(["umount", self.path("/etc/pve")], check=False)
+            subprocess.run(["umount", "--lazy", self.path("/etc/pve")], check=False)
         shutil.rmtree(self.root, ignore_errors=True)
 
     # -- REST ------------------------------------------------------------------
@@ -123,7 +125,7 @@ class Sim:
 
     def start(self, vmid=100, **kwargs):
         """Start through the API; what the task came to."""
-        upid = self.api("POST", f"/nodes/pve1/qemu/{vmid}/status/start", {}, **kwargs).data
+        upid = self.api("POST", f"/nodes/{self.node}/qemu/{vmid}/status/start", {}, **kwargs).data
         return self.wait(upid)
 
     def log(self, what="last"):
@@ -134,7 +136,7 @@ class Sim:
     def hook(self, text, name="hook"):
         path = self.path(f"/var/lib/vz/snippets/{name}")
         with open(path, "w", encoding="utf-8") as fh:
-            fh.write("#!/bin/bash\n" + PRELUDE.format(root=self.root, port=self.port,
+            fh.write("#!/bin/bash\n" + PRELUDE.format(root=self.root, port=self.port, node=self.node,
                                                       token=self.tokens["root@pam!all"]) + text)
         os.chmod(path, 0o755)
 
@@ -153,10 +155,10 @@ class Sim:
             return self.api("POST", "/cluster/mapping/pci", {"id": name, **params}, worker=2)
         return self.api("PUT", "/cluster/mapping/pci/" + name, params, worker=2)
 
-    def map_entry(self, addr, node="pve1"):
+    def map_entry(self, addr, node=None):
         group = os.path.basename(os.readlink(
             self.path(f"/sys/bus/pci/devices/{addr}/iommu_group")))
-        return (f"id=8086:10ca,iommugroup={group},node={node},path={addr},"
+        return (f"id=8086:10ca,iommugroup={group},node={node or self.node},path={addr},"
                 "subsystem-id=8086:0000")
 
     def vf_of(self, vmid=100):
@@ -171,17 +173,75 @@ class Sim:
         return read(self.path("/run/qemu-server/pci-id-reservations"))
 
     def conf(self, vmid=100):
-        return read(self.path(f"/etc/pve/nodes/pve1/qemu-server/{vmid}.conf"))
+        return read(self.path(f"/etc/pve/nodes/{self.node}/qemu-server/{vmid}.conf"))
 
 
 PRELUDE = """\
 R={root}
-CONF=$R/etc/pve/nodes/pve1/qemu-server/$1.conf
+CONF=$R/etc/pve/nodes/{node}/qemu-server/$1.conf
 echo "$2" >> $R/phases
 api() {{ curl -s -i --cacert $R/etc/pve/pve-root-ca.pem \
   -H 'Authorization: PVEAPIToken={token}' -X "$1" "https://127.0.0.1:{port}/api2/json$2" \
   "${{@:3}}" | tr -d '\\r'; echo; }}
 """
+
+
+def same(got, want):
+    assert got == want, f"got {got!r}, want {want!r}"
+
+
+def has(text, part):
+    assert part in text, f"{part!r} is not in {text!r}"
+
+
+def play(tests, nodes, prepare, before):
+    """Run those of the tests, pairs of a name and a function of the nodes, that the command line
+    asks for. prepare(nodes) returns the line of a node that serves, before(nodes, number) comes
+    before each test."""
+    wanted = sys.argv[1:]
+    chosen = [(n, f) for n, f in tests if not wanted or any(w in n for w in wanted)]
+    print(f"1..{len(chosen)}", flush=True)
+    if os.getuid() != 0:
+        print("Bail out! must run as root")
+        return 1
+    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(sig, lambda *_: sys.exit(1))
+    # a test that hangs must not take the whole run with it
+    threading.Thread(target=_watchdog, daemon=True).start()
+    failed = 0
+    try:
+        line = prepare(*nodes)
+        if not line.startswith("ready"):
+            print(f"Bail out! no ready line: {line!r}")
+            return 1
+        for number, (name, func) in enumerate(chosen, 1):
+            failed += not _play_one(number, name, func, nodes, before)
+    finally:
+        for node in reversed(nodes):
+            node.cleanup()
+    return int(failed > 0)
+
+
+def _play_one(number, name, func, nodes, before):
+    begin = time.monotonic()
+    try:
+        before(*nodes, number)
+        func(*nodes)
+        print(f"ok {number} - {name}", flush=True)
+        return True
+    except Exception as err:
+        print(f"not ok {number} - {name}", flush=True)
+        for text in f"{type(err).__name__}: {err}".split("\n"):
+            print(f"# {text}", flush=True)
+        return False
+    finally:
+        if os.environ.get("SELFTEST_TIMES"):
+            print(f"# {time.monotonic() - begin:.2f} s", flush=True)
+
+
+def _watchdog():
+    time.sleep(300)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Answer:

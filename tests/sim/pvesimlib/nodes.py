@@ -70,14 +70,19 @@ def mount_over(path, own):
         os.close(tree)
 
 
+def own_links(node):
+    """The links of /etc/pve that each node sees otherwise."""
+    return [("local", f"nodes/{node}"), ("qemu-server", f"nodes/{node}/qemu-server"),
+            ("lxc", f"nodes/{node}/lxc")]
+
+
 def share_etc_pve(first, host, node):
     """The first node's /etc/pve at this one's root as well; what differs by node lies over it."""
     base, own = host.pve().rstrip("/"), host.state("own")
     os.makedirs(base, exist_ok=True)
     os.makedirs(own, exist_ok=True)
     subprocess.run(["mount", "--bind", first.pve().rstrip("/"), base], check=True)
-    for name, target in (("local", f"nodes/{node}"), ("qemu-server", f"nodes/{node}/qemu-server"),
-                         ("lxc", f"nodes/{node}/lxc")):
+    for name, target in own_links(node):
         os.symlink(target, f"{own}/{name}")
         mount_over(f"{base}/{name}", f"{own}/{name}")
     with open(f"{own}/.members", "w", encoding="utf-8"):

@@ -10,7 +10,8 @@ import time
 from .errors import PveError
 
 RUN = "/run/qemu-server"
-SLOW = {"query-migrate": 3600, "quit": 60, "device_add": 60, "device_del": 60}
+# what most commands get, times this
+SLOW = {"query-migrate": 720, "quit": 12, "device_add": 12, "device_del": 12}
 
 
 class _Gone(Exception):
@@ -24,19 +25,18 @@ def has_monitor(host, vmid):
 def mon_cmd(host, vmid, command, timeout=None, **arguments):
     """What the command returns. The knob qmp-timeout is for those PVE gives five seconds."""
     if timeout is None:
-        timeout = SLOW.get(command, host.knob("qmp-timeout", vmid))
+        timeout = SLOW.get(command, 1) * host.knob("qmp-timeout", vmid)
     try:
         with socket.socket(socket.AF_UNIX) as sock:
-            return _ask(host, vmid, sock, command, arguments, timeout)
+            _connect(host, vmid, sock)
+            with sock.makefile("rwb") as stream:
+                return _ask(sock, stream, command, arguments, time.monotonic() + timeout)
     except (_Gone, OSError, ValueError) as err:
         words = "got timeout" if isinstance(err, TimeoutError) else str(err)
         raise PveError(f"VM {vmid} qmp command '{command}' failed - {words}\n") from err
 
 
-def _ask(host, vmid, sock, command, arguments, timeout):
-    _connect(host, vmid, sock)
-    end = time.monotonic() + timeout
-    stream = sock.makefile("rwb")
+def _ask(sock, stream, command, arguments, end):
     _answer(sock, stream, end, "QMP")
     for verb, args in (("qmp_capabilities", {}), (command, arguments)):
         stream.write(json.dumps({"execute": verb, "arguments": args}).encode() + b"\n")

@@ -17,10 +17,10 @@ QM = os.path.join(HERE, "qm")
 
 def init(host, args):
     """Lay out one node of a cluster. What exists already is left alone."""
+    from . import nodes as cluster
     nodes = args.nodes.split(",") if args.nodes else [args.node]
     first = Host(args.join) if args.join else None
     if first:
-        from . import nodes as cluster
         os.makedirs(host.state(), exist_ok=True)
         cluster.share_etc_pve(first, host, args.node)
     for folder in ("/etc/pve/mapping", "/etc/pve/priv/lock", "/run/qemu-server",
@@ -37,10 +37,7 @@ def init(host, args):
     for node in nodes:
         for folder in ("qemu-server", "lxc", "priv"):
             os.makedirs(host.pve(f"nodes/{node}/{folder}"), exist_ok=True)
-    for name, target in (("local", f"nodes/{args.node}"), ("qemu-server",
-                         f"nodes/{args.node}/qemu-server"), ("lxc", f"nodes/{args.node}/lxc")):
-        if first:
-            break  # share_etc_pve did
+    for name, target in [] if first else cluster.own_links(args.node):
         if os.path.lexists(host.pve(name)):
             os.unlink(host.pve(name))
         os.symlink(target, host.pve(name))
