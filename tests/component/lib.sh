@@ -53,16 +53,16 @@ plain() {
 sim() { "$sim" --root "$node_root" "$@"; }
 qm() { "$top/tests/sim/qm" --root "$node_root" "$@"; }
 
-# end_qemus ROOT - those of that node that still run: by their pid files, and only if the process
+# end_qemus [ROOT] - those of a node, pve1 by itself, that still run: by their pid files, and only if the process
 # of that number names its file, or the root (the stand-in does, in its environment).
 end_qemus() {
-	local f pid
-	for f in "$1"/run/qemu-server/*.pid; do
+	local f pid root=${1:-$node_root}
+	for f in "$root"/run/qemu-server/*.pid; do
 		[[ -s $f ]] || continue
 		pid=$(<"$f")
 		[[ $pid =~ ^[0-9]+$ ]] || continue
-		if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "-pidfile $1/" ||
-			tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF -- "PVESIM_ROOT=$1"; then
+		if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "-pidfile $root/" ||
+			tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF -- "PVESIM_ROOT=$root"; then
 			kill "$pid"
 		fi
 	done

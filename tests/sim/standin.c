@@ -67,6 +67,11 @@ double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+double seconds(const char *text)
+{
+	return strtod(text, NULL);
+}
+
 bool knob(const struct vm *vm, const char *name, char *text, size_t size)
 {
 	char path[PATH_MAX];
@@ -180,7 +185,10 @@ static void begin(struct vm *vm, char **argv)
 
 	for (char **word = argv; *word; word++)
 		halted = halted || strcmp(*word, "-S") == 0;
-	strcpy(vm->status, incoming ? "inmigrate" : halted ? "prelaunch" : "running");
+	snprintf(vm->status, sizeof(vm->status), "%s",
+		 incoming ? "inmigrate"
+		 : halted ? "prelaunch"
+			  : "running");
 	vm->autostart = !halted;
 	plug_all(vm, argv, !incoming);
 	if (incoming)
@@ -290,7 +298,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (delay)
-		usleep((useconds_t)(atof(delay) * 1e6));
+		usleep((useconds_t)(seconds(delay) * 1e6));
 	begin(&vm, argv);
 	snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	write_file(pidpath, text);

@@ -55,6 +55,7 @@ struct vm {
 __attribute__((format(printf, 1, 2), noreturn)) void die(const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) char *below(const struct vm *vm, const char *fmt, ...);
 double now(void);
+double seconds(const char *text);
 /* What the test has written to that file of the folder, without its last line end; false: nothing.
  */
 bool knob(const struct vm *vm, const char *name, char *text, size_t size);

@@ -36,7 +36,7 @@ static json_t *query_status(struct call *c)
 static json_t *stop(struct call *c)
 {
 	if (is(c->vm, "running")) {
-		strcpy(c->vm->status, "paused");
+		snprintf(c->vm->status, sizeof(c->vm->status), "paused");
 		qmp_event(c->vm, "STOP", NULL);
 	}
 	return json_object();
@@ -53,7 +53,7 @@ static json_t *cont(struct call *c)
 	if (is(vm, "inmigrate")) {
 		vm->autostart = true;
 	} else if (!is(vm, "running")) {
-		strcpy(vm->status, "running");
+		snprintf(vm->status, sizeof(vm->status), "running");
 		qmp_event(vm, "RESUME", NULL);
 		vm->quit = vm->poweroff;
 	}

@@ -235,7 +235,7 @@ void device_tick(struct vm *vm)
 	if (!device_waits(vm))
 		return;
 	if (!knob(vm, "release", text, sizeof(text)))
-		strcpy(text, "0.1");
+		snprintf(text, sizeof(text), "0.1");
 	for (struct device *d = vm->devices; d < vm->devices + vm->n; d++) {
 		if (!d->leaving || strcmp(vm->status, "running") != 0 || strcmp(text, "never") == 0)
 			continue;
@@ -243,7 +243,7 @@ void device_tick(struct vm *vm)
 			d->leaving = false;
 			tell(vm);
 			qmp_event(vm, "DEVICE_UNPLUG_GUEST_ERROR", name_of(d));
-		} else if (now() >= d->asked + atof(text)) {
+		} else if (now() >= d->asked + seconds(text)) {
 			unplug(vm, d--);
 		}
 	}

@@ -152,12 +152,12 @@ void outgoing_tick(struct vm *vm)
 	if (!outgoing_is_active(vm) || vm->out.sent)
 		return;
 	if (!knob(vm, "migrate", text, sizeof(text)))
-		strcpy(text, "0.2");
+		snprintf(text, sizeof(text), "0.2");
 	if (strcmp(text, "fail") == 0) {
 		end_outgoing(vm, "failed", "Unable to write to socket: Broken pipe");
 		return;
 	}
-	if (strcmp(text, "never") == 0 || now() < vm->out.begun + atof(text))
+	if (strcmp(text, "never") == 0 || now() < vm->out.begun + seconds(text))
 		return;
 	vm->out.sent = true;
 	state = guest_state(vm);

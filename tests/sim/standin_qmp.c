@@ -50,14 +50,18 @@ static void send_all(struct vm *vm, const char *data, size_t len)
 	}
 }
 
+static void send_line(struct vm *vm, const char *text)
+{
+	send_all(vm, text, strlen(text));
+	send_all(vm, "\r\n", 2);
+}
+
 static void send_json(struct vm *vm, json_t *j)
 {
 	char *text = json_dumps(j, JSON_COMPACT);
 
-	if (text) {
-		send_all(vm, text, strlen(text));
-		send_all(vm, "\r\n", 2);
-	}
+	if (text)
+		send_line(vm, text);
 	free(text);
 	json_decref(j);
 }
@@ -150,15 +154,15 @@ static bool misbehave(struct vm *vm, const char *name)
 	char text[4096];
 
 	if (wants(vm, name, "delay", text, sizeof(text)))
-		usleep((useconds_t)(atof(text) * 1e6));
+		usleep((useconds_t)(seconds(text) * 1e6));
 	if (wants(vm, name, "hang", text, sizeof(text)))
 		vm->hung = true;
 	else if (wants(vm, name, "close", text, sizeof(text)))
 		hang_up(vm);
 	else if (wants(vm, name, "huge", text, sizeof(text)))
 		send_huge(vm, "{\"return\": \"");
-	else if (wants(vm, name, "answer", text, sizeof(text) - 2))
-		send_all(vm, text, strlen(strcat(text, "\r\n")));
+	else if (wants(vm, name, "answer", text, sizeof(text)))
+		send_line(vm, text);
 	else
 		return false;
 	return true;
