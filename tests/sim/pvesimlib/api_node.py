@@ -73,7 +73,7 @@ def task_stop(api, param):
     task = _task(api, param, "Sys.Modify")
     _must_exist(api, task)
     if tasks.is_running(task):
-        tasks.stop(task)
+        tasks.stop(task, api.host.knob("abort-grace"))
 
 
 @route("GET", "/nodes/{node}/tasks", proxyto="node",

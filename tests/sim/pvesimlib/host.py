@@ -9,6 +9,7 @@ import time
 KNOBS = {
     "lock-timeout": (10, "seconds to wait for a VM's config lock"),
     "cfs-lock-timeout": (10, "seconds to wait for a cluster file lock"),
+    "abort-grace": (5, "seconds between an aborted task's TERM and its KILL"),
     "auth-delay": (3, "seconds before a 401 is sent"),
     "proxy-timeout": (30, "seconds after which pveproxy gives up on pvedaemon (596)"),
     "pvedaemon": ("up", "up, down (595 at once) or hang (596 after proxy-timeout)"),

@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 
-from . import hooks, mapping, qemu, qmeventd, qmp, reservations, sysfs, vmconfig
+from . import hooks, mapping, qemu, qmeventd, qmp, reservations, sysfs, tasks, vmconfig
 from .errors import PveError, error_text
+from .host import read_text
 from .vmconfig import warn
 
 RUN = "/run/qemu-server"
@@ -333,6 +334,25 @@ def wipe_run(host):
         os.unlink(f"{locks}/{name}")
 
 
+def _processes(host):
+    """What runs on this node beside its QEMUs and daemons: tasks with all that they began, what
+    came by ssh, jobs that hooks left behind. Its root is in their environment."""
+    mine = {os.getpid(), os.getppid()}
+    serve = int(read_text(host.state("serve.pid")) or 0)
+    for task in tasks.all_tasks(host):
+        if tasks.is_running(task):
+            yield task["pid"]
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            env = read_text(f"/proc/{pid}/environ") or ""
+            parent = int((read_text(f"/proc/{pid}/stat") or ") X 0").rpartition(")")[2].split()[1])
+        except OSError:  # gone meanwhile
+            continue
+        if f"PVESIM_ROOT={host.root}" in env.split("\0") and serve not in (int(pid), parent) \
+                and int(pid) not in mine:
+            yield int(pid)
+
+
 def crash_host(host):
     """A power failure: no hook is called, every process is simply gone."""
     from . import fakesys
@@ -344,10 +364,13 @@ def crash_host(host):
             if pid:
                 pids.append(pid)
     write_atomic(host.state("boot-id"), f"{time.time()}\n")  # qmeventd forgets its VMs
+    others = set(_processes(host)) - set(pids)
+    for pid in others:
+        _kill(pid, signal.SIGKILL)
     wipe_run(host)
     for pid in pids:
         _kill(pid, signal.SIGKILL)
-    for pid in pids:
+    for pid in [*pids, *others]:
         while qemu.proc_start_time(pid) is not None:
             time.sleep(0.01)
     fakesys.reboot(host)

@@ -21,6 +21,10 @@ WAITING = ("cancelling", "setup", "wait-unplug")
 KNOWN = ("active", "cancelled", "completed", "device", "failed")
 
 
+class _Interrupted(PveError):
+    """A signal came while something is done that may be left."""
+
+
 def check_local_resources(api, conf, running):
     """check_local_resources (PVE/QemuMigrate/Helpers.pm): what keeps the guest here, its mapped
     devices, and for each node those it has no entry for. Looks at config and pci.cfg alone."""
@@ -119,7 +123,7 @@ class Migration:
         """eval_int: in here a signal ends it at once, elsewhere it waits for the next of these."""
         def at_once(*_):
             self.delayed = False
-            raise PveError("interrupted by signal\n")
+            raise _Interrupted("interrupted by signal\n")
 
         if self.delayed:
             at_once()
@@ -264,6 +268,8 @@ class Migration:
             time.sleep(self.host.knob("stop-step"))
             try:
                 stat = self.mon_cmd("query-migrate")
+            except _Interrupted:  # PVE takes it for a failed query, but it is mostly asleep
+                raise
             except PveError as err:
                 problems += 1
                 self.log(f"query migrate failed: {error_text(err)}")

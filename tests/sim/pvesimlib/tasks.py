@@ -63,12 +63,12 @@ def all_tasks(host):
     return sorted(found, key=lambda t: (t["starttime"], t["order"]))
 
 
-def stop(task):
+def stop(task, grace=5):
     """An aborted task: it says 'received interrupt', its hook is killed on the spot and
     gets to run no TERM handler (seen on the real one)."""
     try:
         os.kill(task["pid"], signal.SIGTERM)
-        end = time.monotonic() + 5
+        end = time.monotonic() + grace
         while is_running(task) and time.monotonic() < end:
             time.sleep(0.01)
         os.killpg(task["pid"], signal.SIGKILL)
