@@ -122,8 +122,9 @@ class Api:
                 raise ApiError("Parameter verification failed.\n", 400,
                                {name: "Only root may use this option."})
 
-    def vm_entry(self, vmid, conf, host=None):
-        """One line of vmstatus, of a VM here or, as pvestatd tells it around, on that node."""
+    def vm_entry(self, vmid, conf, host=None, full=False):
+        """One line of vmstatus, of a VM here or, as pvestatd tells it around, on that node. Only the
+        full one asks QEMU's monitor."""
         host = host or self.host
         pid = qemu.running(host, vmid)
         entry = {"vmid": vmid, "status": "running" if pid else "stopped",
@@ -131,7 +132,9 @@ class Api:
                  "cpus": int(conf.get("cores", 1)) * int(conf.get("sockets", 1)),
                  "maxmem": int(conf.get("memory", 512)) << 20, "maxdisk": 0, "disk": 0,
                  "mem": 0, "memhost": 0, "cpu": 0, "uptime": 0, "netin": 0, "netout": 0}
-        entry["qmpstatus"] = qemu.run_state(host, vmid, pid) if pid else "stopped"
+        entry["qmpstatus"] = entry["status"]
+        if pid and full:
+            entry["qmpstatus"] = qemu.run_state(host, vmid, pid)
         if pid:
             entry["pid"] = pid
         if conf.get("template") == "1":

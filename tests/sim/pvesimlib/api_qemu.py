@@ -63,7 +63,7 @@ def vm_pending(api, param):
        schema=NODE_VM)
 def vm_status(api, param):
     vmid = int(param["vmid"])
-    return {**api.vm_entry(vmid, api.configs.load(vmid)), "ha": {"managed": 0}}
+    return {**api.vm_entry(vmid, api.configs.load(vmid), full=True), "ha": {"managed": 0}}
 
 
 @route("GET", BASE + "/migrate", protected=True, proxyto="node",

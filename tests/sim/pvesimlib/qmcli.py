@@ -133,7 +133,7 @@ SHOW = {"config": show_config, "pending": show_pending, "list": show_list}
 
 def status(api, args):
     vmid = int(parse(args, ["vmid"])["vmid"])
-    print("status: " + api.vm_entry(vmid, api.configs.load(vmid))["qmpstatus"])
+    print("status: " + api.vm_entry(vmid, api.configs.load(vmid), full=True)["qmpstatus"])
 
 
 def showcmd(api, args):
