@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * killat -o REPORT [-k N | -t N | -f N -e ERRNO | -s N] [-c IN,OUT] [-S LOG] [-b] [-H ROOT,LOCK]
- *        [-a] [-l] [-T
- * SECONDS]
- * -- PROGRAM [ARG]...
+ *        [-a] [-x] [-l] [-n MS] [-T SECONDS] -- PROGRAM [ARG]...
  *
  * Runs a program under ptrace(2) and counts its system calls, from the first that its main() makes
  * for more than itself (umask(2), in process_clean(); the loader before that changes nothing) and
@@ -18,9 +16,13 @@
  *          "naps" (it naps for another reason), "exit N" (it has ended; what it has started may go
  *          on, and is waited for)
  *   -S LOG a line is added for every setting that the stand-in for the kernel has taken: the name
- * of the PF's file and what it holds now -a     kill the program alone -l     write every call:
- * "number name flags path": w an open that may make or change, k the stand-in for the kernel, x
- * what does not belong to the node (libraries, certificates of the system)
+ *          of the PF's file and what it holds now
+ *   -a     kill the program alone
+ *   -x     when the program ends, kill what it has started
+ *   -l     write every call: "number name flags path": w an open that may make or change, k the
+ *          stand-in for the kernel, x what does not belong to the node (libraries, certificates of
+ *          the system)
+ *   -n MS  no nap is longer, of the program and of all that it has started
  *
  * What the stand-in for the kernel does to its own files (fake-kernel/) is counted, but never made
  * to fail. The last line of the report is "calls N hit NAME|- exit N signal N hung 0|1". All
@@ -42,6 +44,7 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef __x86_64__
@@ -60,6 +63,7 @@ struct task {
 	long fail_with;	   /* the call was taken out and answers this, or 0 */
 	long lock_call;	   /* the call takes a lock of the node: its number, or -1 */
 	bool known;
+	bool other; /* it has become another program: its naps alone are of interest */
 };
 
 struct run {
@@ -69,6 +73,8 @@ struct run {
 	bool alone;
 	bool list;
 	bool busy;
+	bool end_all; /* what it has started ends with the program */
+	long longest; /* a nap, in milliseconds, or 0: any */
 	int out;
 	int in;		     /* a byte from here lets a stopped program go on */
 	int tell;	     /* what happens, or -1 */
@@ -203,6 +209,16 @@ static void kill_all(struct run *r)
 			kill(r->tasks[i].pid, SIGKILL);
 	}
 	for (size_t i = 0; !r->alone && i < r->n_others; i++)
+		kill(r->others[i], SIGKILL);
+}
+
+static void end_others(struct run *r)
+{
+	for (size_t i = 0; i < MAX_PIDS; i++) {
+		if (r->tasks[i].pid)
+			kill(r->tasks[i].pid, SIGKILL);
+	}
+	for (size_t i = 0; i < r->n_others; i++)
 		kill(r->others[i], SIGKILL);
 }
 
@@ -388,6 +404,25 @@ static void act(struct run *r, struct task *t, struct user_regs_struct *regs, lo
 	}
 }
 
+/* Nobody waits for nothing. What counts is the clock, and that goes on as ever. */
+static void shorten_nap(const struct run *r, const struct task *t,
+			const struct user_regs_struct *regs, long nr)
+{
+	const bool by_clock = nr == SYS_clock_nanosleep && !regs->rsi;
+	const unsigned long at = by_clock ? regs->rdx : regs->rdi;
+	struct timespec nap;
+	struct iovec here = {&nap, sizeof(nap)};
+	struct iovec there = {(void *)at, sizeof(nap)};
+
+	if (!r->longest || (nr != SYS_nanosleep && !by_clock) ||
+	    process_vm_readv(t->pid, &here, 1, &there, 1, 0) < 0)
+		return;
+	if (nap.tv_sec * 1000 + nap.tv_nsec / 1000000 <= r->longest)
+		return;
+	nap = (struct timespec){r->longest / 1000, r->longest % 1000 * 1000000};
+	process_vm_writev(t->pid, &here, 1, &there, 1, 0);
+}
+
 static void call_begins(struct run *r, struct task *t)
 {
 	struct user_regs_struct regs;
@@ -401,6 +436,9 @@ static void call_begins(struct run *r, struct task *t)
 	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &regs) < 0)
 		return;
 	nr = (long)regs.orig_rax;
+	shorten_nap(r, t, &regs, nr);
+	if (t->other)
+		return;
 	read_path(t->pid, nr, &regs, path, sizeof(path));
 	if (!r->begun && nr != SYS_umask)
 		return;
@@ -433,6 +471,8 @@ static void call_ends(struct run *r, struct task *t)
 {
 	struct user_regs_struct regs;
 
+	if (t->other)
+		return;
 	if (!t->fail_with && !t->fake_open && !t->library_open && t->closes < 0 && t->lock_call < 0)
 		return;
 	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &regs) < 0)
@@ -457,6 +497,9 @@ static void call_ends(struct run *r, struct task *t)
 static bool let_go(struct run *r, struct task *t)
 {
 	if (t->pid == r->main)
+		return false;
+	t->other = true;
+	if (r->longest)
 		return false;
 	if (r->n_others < MAX_PIDS)
 		r->others[r->n_others++] = t->pid;
@@ -499,6 +542,8 @@ static void ended(struct run *r, pid_t pid, int status)
 		t->pid = 0;
 	if (pid != r->main)
 		return;
+	if (r->end_all)
+		end_others(r);
 	r->exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (r->tell >= 0)
@@ -563,7 +608,7 @@ static char **parse(struct run *r, int argc, char **argv)
 	unsigned limit = 60;
 	int c;
 
-	while ((c = getopt(argc, argv, "+k:t:f:s:c:S:H:e:ablT:o:")) != -1) {
+	while ((c = getopt(argc, argv, "+k:t:f:s:c:S:H:e:n:abxlT:o:")) != -1) {
 		if (c == 'k' || c == 't' || c == 'f' || c == 's') {
 			r->what = (char)c;
 			r->at = strtoul(optarg, NULL, 10);
@@ -582,6 +627,10 @@ static char **parse(struct run *r, int argc, char **argv)
 			tell_proc(optarg);
 		} else if (c == 'b') {
 			r->busy = true;
+		} else if (c == 'x') {
+			r->end_all = true;
+		} else if (c == 'n') {
+			r->longest = atol(optarg);
 		} else if (c == 'l') {
 			r->list = true;
 		} else if (c == 'o') {

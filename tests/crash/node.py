@@ -28,7 +28,9 @@ from pvesimlib import fakesys, mapping_file  # noqa: E402
 from pvesimlib.host import Host  # noqa: E402
 
 PF, PF2 = "0000:06:00.0", "0000:07:00.0"
+FOREIGN = 200  # a VM that has no port of ours
 IFNAMES = {PF: "enp6s0f0", PF2: "enp7s0"}
+NAP = 5  # milliseconds, of jobs that look again and again
 ZERO = "00:00:00:00:00:00"
 TOKEN = "vfhook@pve!hook"
 RIGHTS = ("/vms:VM.Config.HWType,VM.PowerMgmt", "/mapping/pci:Mapping.Use,Mapping.Modify")
@@ -152,7 +154,11 @@ class Node:
         self.root = root
         self.kept = {}
         self.seen = {}
-        self.qemu = {}  # vmid -> {slot: vf}: which VMs run, on what
+        self.qemu = {}  # vmid -> {slot: vf}: which VMs run, and what their QEMUs have by now
+        self.monitors = {}
+        self.paused = set()
+        self.live = False  # QEMUs have monitors, and jobs that are begun are waited for
+        self.unplugged = {}  # what may be unplugged in the end: (vmid, slot)
         self.kept_qemu = {}
         self.unparked = ()  # VFs that were not parked before, so that none of ours left them so
         self.has_kernel = False  # VFs come and go as sriov_numvfs says
@@ -181,6 +187,8 @@ class Node:
             for entry in entries:
                 name = f"{top}/{entry.name}" if top else entry.name
                 st = entry.stat(follow_symlinks=False)
+                if st.st_mode & 0o170000 == 0o140000:
+                    continue  # a monitor's socket
                 yield name, st
                 if entry.is_dir(follow_symlinks=False):
                     yield from self.walk(name)
@@ -211,6 +219,7 @@ class Node:
     def restore(self, to=None):
         files, qemu = to or (self.kept, self.kept_qemu)
         self.qemu = {vmid: dict(slots) for vmid, slots in qemu.items()}
+        self.close_monitors()
         there = dict(self.walk())
         for name in sorted(there, reverse=True):
             if name not in files or files[name][0] != there[name].st_mode & 0o170000:
@@ -238,6 +247,7 @@ class Node:
                 if files[name] is self.kept.get(name):
                     st = os.lstat(self.path(name))
                     self.seen[name] = (st.st_ino, st.st_mtime_ns, st.st_size)
+        self.open_monitors()
 
     # -- programs --------------------------------------------------------------------
 
@@ -245,6 +255,9 @@ class Node:
         return [pve.program(BUILD, args), "--root", self.root, *map(str, args)]
 
     def run(self, *args, timeout=30):
+        if self.live:
+            result, text, _ = self.killat([], args, timeout)
+            return subprocess.CompletedProcess(args, 999 if result[4] else result[2], text, "")
         try:
             with self.kernel():
                 done = subprocess.run(self.command(args), stdin=subprocess.DEVNULL,
@@ -255,19 +268,22 @@ class Node:
         self.api.settle()
         return done
 
-    def killat(self, options, args, limit=40):
+    def killat(self, options, args, limit=40, env=None):
         """Returns (calls, name hit or None, exit, signal, hung), output, list of calls."""
         out, report = self.root + ".out", self.root + ".report"
+        options = [*options, *(["-n", NAP] if self.live else [])]
         with open(out, "w+b") as fh:
             with self.kernel(), self.unlike_files():
                 subprocess.run([KILLAT, "-o", report, "-T", str(limit), *map(str, options), "--",
                                 *self.command(args)], stdin=subprocess.DEVNULL, stdout=fh,
-                               stderr=fh, check=False)
+                               stderr=fh, check=False, env={**os.environ, **(env or {})})
             fh.seek(0)
             text = fh.read().decode(errors="replace")
         with open(report, encoding="utf-8") as fh:
             lines = fh.read().splitlines()
         self.api.settle()
+        for monitor in self.monitors.values():
+            monitor.settle()
         words = lines[-1].split() if lines else []
         if len(words) != 10:
             raise RuntimeError(f"killat died: {lines!r} {text}")
@@ -343,17 +359,59 @@ class Node:
         self.qemu[vmid] = dict(vfs)
         words = ["/usr/bin/kvm", "-id", str(vmid), "-pidfile", f"/run/qemu-server/{vmid}.pid"]
         for slot, vf in vfs.items():
-            words += ["-device", f"vfio-pci,host={vf},id=hostpci{slot}"]
+            words += ["-device", f"vfio-pci,host={vf},id=hostpci{slot},bus=pci.0,addr=0x1{slot}"]
         self.write(f"proc/{pid}/cmdline", "\0".join(words) + "\0")
         self.write(f"proc/{pid}/stat", f"{pid} (kvm) S " + "0 " * 18 + f"{pid * 7} 0 0\n")
         os.makedirs(self.path(f"proc/{pid}/fd"), exist_ok=True)
         self.write(f"run/qemu-server/{vmid}.pid", f"{pid}\n")
+        self.open_monitors()
 
     def stop_qemu(self, vmid):
+        self.close_monitors(vmid)
         pid = self.read(f"run/qemu-server/{vmid}.pid").strip()
         shutil.rmtree(self.path(f"proc/{pid}"))
         os.unlink(self.path(f"run/qemu-server/{vmid}.pid"))
         del self.qemu[vmid]
+
+    def open_monitors(self):
+        """Each QEMU has one; a new one where its folder is another one by now."""
+        for vmid in self.qemu if self.live else ():
+            if vmid not in self.monitors:
+                self.monitors[vmid] = pve.Monitor(
+                    self.path(f"run/qemu-server/{vmid}.qmp"), vmid, self.paused,
+                    lambda vmid=vmid: self.qemu[vmid],
+                    lambda vf: any(vf in slots.values() for slots in self.qemu.values()))
+                self.monitors[vmid].start()
+
+    def close_monitors(self, *vmids):
+        for vmid in vmids or list(self.monitors):
+            if vmid in self.monitors:
+                self.monitors.pop(vmid).close()
+
+    def bind_all(self):
+        """Each VF was a VM's before. (Files do not bind what is written to drivers_probe.)"""
+        tree = Tree(Host(self.root))
+        for vf in self.vfs():
+            tree.bind(vf, "vfio-pci")
+
+    def migrating(self, vmid):
+        """PVE's worker has set its lock in the config, and holds the other one."""
+        name = f"etc/pve/nodes/pve1/qemu-server/{vmid}.conf"
+        self.write(name, self.read(name) + "lock: migrate\n")
+        lock = f"var/lock/qemu-server/lock-{vmid}.conf"
+        self.write(lock, "")
+        self.flock(lock)
+
+    def flock(self, lock):
+        """A process that lives has it."""
+        self.write("proc/locks", f"1: FLOCK  ADVISORY  WRITE 4242 00:01:"
+                   f"{os.stat(self.path(lock)).st_ino} 0 EOF\n")
+
+    def migrated(self, vmid):
+        """It is over."""
+        name = f"etc/pve/nodes/pve1/qemu-server/{vmid}.conf"
+        self.write(name, self.read(name).replace("lock: migrate\n", ""))
+        self.write("proc/locks", "")
 
     def boot_vm(self, vmid):
         """pre-start, QEMU on what the mappings name, post-start."""
@@ -396,6 +454,8 @@ class Node:
             section = cfg["ids"].setdefault(name, {"type": "pci"})
             cfg["order"].setdefault(name, len(cfg["order"]) + 1)
             section["map"] = form["map"]
+            if "live-migration-capable" in form:
+                section["live-migration-capable"] = int(form["live-migration-capable"][0])
             if "description" in form:
                 section["description"] = form["description"][0]
         self.store("etc/pve/mapping/pci.cfg", mapping_file.write(cfg))
@@ -503,6 +563,10 @@ class Node:
     def override(self, vf):
         return self.read(f"sys/bus/pci/devices/{vf}/driver_override").strip()
 
+    def is_bound(self, vf):
+        link = self.path(f"sys/bus/pci/devices/{vf}/driver")
+        return os.path.islink(link) and os.readlink(link).endswith("/vfio-pci")
+
     # -- what must hold ---------------------------------------------------------------
 
     def wrong_settings(self, vf, port):
@@ -555,6 +619,36 @@ class Node:
         for name, section in self.mappings().items():
             if not section.get("map"):
                 bad.append(f"mapping {name} has no entry")
+        return bad or (self.owned() if self.live else [])
+
+    def owned(self):
+        """No QEMU has a VF that is not leased to its VM."""
+        leases = self.leases()
+        return [f"QEMU of VM {vmid} has VF {vf}, leased to {leases.get(vf, {}).get('vmid')}"
+                for vmid, slots in self.qemu.items() for vf in slots.values()
+                if vmid != FOREIGN and leases.get(vf, {}).get("vmid") != vmid]
+
+    def plugged(self):
+        """After `repair`: a VM that runs has the VF of each port, and its guest has seen it; or it is
+        unplugged, and parked."""
+        bad, leases = [], self.leases()
+        for vmid, slot in self.ports():
+            mine = [(vf, lease) for vf, lease in leases.items()
+                    if (lease["vmid"], lease["slot"]) == (vmid, slot)]
+            if vmid not in self.qemu:
+                continue
+            if len(mine) != 1:
+                bad.append(f"VM {vmid} hostpci{slot} has {len(mine)} leases")
+                continue
+            vf, lease = mine[0]
+            if lease["phase"] == "unplugged" and (vmid, slot) in self.unplugged and \
+                    not lease.get("peer"):
+                bad += ["unplugged " + self.not_parked(vf)] if self.not_parked(vf) else []
+                bad += [f"VF {vf} is leased as unplugged, and VM {vmid} has it"] * \
+                    (self.qemu[vmid].get(slot) == vf)
+            elif lease["phase"] != "running" or self.qemu[vmid].get(slot) != vf:
+                bad.append(f"VM {vmid} hostpci{slot}: VF {vf} is {lease['phase']}, and QEMU has "
+                           f"{self.qemu[vmid].get(slot)}")
         return bad
 
     def ran_on(self, busy=()):
@@ -577,6 +671,8 @@ class Node:
         bad, leases = self.ran_on(), self.leases()
         used = {vf for slots in self.qemu.values() for vf in slots.values()}
         for vf, lease in leases.items():
+            if lease["vmid"] in self.qemu and lease["phase"] == "unplugged":
+                continue  # see plugged()
             if lease["vmid"] not in self.qemu or self.qemu[lease["vmid"]].get(lease["slot"]) != vf:
                 bad.append(f"VF {vf} stays leased to VM {lease['vmid']} ({lease['phase']})")
         pooled = {v[0].split("path=")[1].split(",")[0] for (kind, _), keys in
@@ -593,12 +689,13 @@ class Node:
                 bad.append(f"{name} is left")
             if name.startswith("run/vfhook/journal/"):
                 bad.append(f"{name} is left")
-        return [b for b in bad if b]
+        return [b for b in bad + (self.plugged() if self.live else []) if b]
 
     def state(self):
         """One text for all that another run could see, so that equal ones are looked at once."""
         known = set(re.findall(r"bc:24:11:[0-9a-f:]{8}", self.kept_text()))
-        digest = hashlib.sha1(repr(sorted(self.qemu.items())).encode())
+        digest = hashlib.sha1(repr(
+            sorted((vmid, sorted(slots.items())) for vmid, slots in self.qemu.items())).encode())
         for name, st in sorted(self.walk(), key=lambda item: item[0]):
             digest.update(f"{unnumbered(name)} {st.st_mode} ".encode())
             if (st.st_ino, st.st_mtime_ns, st.st_size) == self.seen.get(name):
@@ -634,7 +731,7 @@ class Node:
         out = {}
         for name, st in self.walk():
             if st.st_mode & 0o170000 != 0o100000 or re.match(
-                    r"run/vfhook/(locks/|job-)|var/lib/vfhook/events|fake-kernel/"
+                    r"run/vfhook/(locks/|job-|live-job-)|var/lib/vfhook/events|fake-kernel/"
                     r"|var/lock|run/lock|proc/|\.", name) or "/.tmp-" in name:
                 continue
             if name.startswith("run/vfhook/leases/"):
@@ -651,6 +748,9 @@ class Node:
                 out[name] = self.read(name)
             out[name] = re.sub(r"bc:24:11:[0-9a-f:]{8}",
                                lambda m: m[0] if m[0] in known else "MADE", out[name])
+        if self.live:
+            out["QEMU"] = repr(sorted((vmid, sorted(slots.items()))
+                                      for vmid, slots in self.qemu.items()))
         for vf, settings in self.vfs().items():
             if settings["mac"].startswith("02:"):  # where zero was refused: as good as that
                 settings = dict(settings, mac=ZERO)

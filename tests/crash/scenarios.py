@@ -2,6 +2,8 @@
 """What is killed: for each phase and each command that changes something, a node to do it on."""
 
 import dataclasses
+import json
+import os
 import re
 import typing
 
@@ -31,6 +33,10 @@ class Scenario:
     slow: bool = False      # it waits for a quorum: not with /etc/pve read-only
     again: bool = True      # the same command once more ends as it does when it is not killed
     check: typing.Callable[[Node], list] = lambda node: []
+    ends: bool = False      # what it has started ends with it
+    over: typing.Callable[[Node], None] = None  # what it is part of is over, before anybody looks
+    env: typing.Dict[str, str] = None
+    quick: int = 1          # --quick takes one case of so many more
 
 
 ALL = []
@@ -317,3 +323,128 @@ def _(node):
     node.write("etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n')
     node.write("usr/sbin/update-grub", "#!/bin/sh\ncd \"${0%/*}/../..\" && mkdir -p boot/grub && "
                "cat etc/default/grub etc/default/grub.d/*.cfg >boot/grub/grub.cfg\n", 0o755)
+
+
+# --- live migration ---
+
+def live(node, *vmids, two=False):
+    """Those VMs run, with ports that are migrated live."""
+    node.live = True
+    node.bind_all()
+    (second_port if two else begin)(node)
+    node.write("etc/pve/vfhook.cfg", re.sub(r"(port: 10[01]-\d\n)", r"\1\tlive-migration on\n",
+                                            node.read("etc/pve/vfhook.cfg")), 0o640)
+    for vmid in vmids:
+        if vmid not in node.qemu:
+            node.boot_vm(vmid)
+    node.unplugged = set(node.ports())
+
+
+def lease_of(node, vmid, slot=0):
+    return next(vf for vf, lease in node.leases().items()
+                if (lease["vmid"], lease["slot"]) == (vmid, slot))
+
+
+def all_plugged(node):
+    """What was only a migration's is as before."""
+    return [f"VM {lease['vmid']}: VF {vf} is {lease['phase']}" for vf, lease in node.leases().items()
+            if lease["phase"] != "running"]
+
+
+FROM = {"PVE_MIGRATED_FROM": "pve2"}
+LIVE = {"usable": (102,), "quick": 4}
+
+
+@scenario("unplug", "unplug", 100, **LIVE)
+def _(node):
+    live(node, 100)
+
+
+@scenario("unplug-two", "unplug", 100, **LIVE)
+def _(node):
+    live(node, 100, two=True)
+
+
+@scenario("unplug-migration", "unplug", 100, "--migration-to", "pve2", ends=True,
+          over=lambda node: node.migrated(100), **LIVE)
+def _(node):
+    live(node, 100, two=True)
+    node.migrating(100)
+    node.unplugged = set()
+
+
+@scenario("unplug-alone", "unplug", 100, "--migration-to", "pve2", alone=True,
+          over=lambda node: node.migrated(100), **LIVE)
+def _(node):
+    """PVE's worker was killed, the VM is not on its way: the job plugs again."""
+    live(node, 100)
+    node.migrating(100)
+    node.write("proc/locks", "")
+    node.unplugged = set()
+
+
+@scenario("plug", "plug", 100, **LIVE)
+def _(node):
+    live(node, 100)
+    must(node.run("unplug", 100))
+
+
+@scenario("plug-other", "plug", 100, check=lambda node: [] if 100 in node.qemu and node.qemu[100]
+          else ["VM 100 has no VF"], **LIVE)
+def _(node):
+    """Somebody uses the VF that was kept."""
+    live(node, 100)
+    vf = lease_of(node, 100)
+    must(node.run("unplug", 100))
+    node.vm(200, f"hostpci0: {vf}")
+    node.start_qemu(200, {0: vf})
+    group = os.path.basename(os.readlink(node.path(f"sys/bus/pci/devices/{vf}/iommu_group")))
+    node.write(f"fake-kernel/vfio-{group}", "16")
+
+
+@scenario("evacuate", "evacuate", "enp6s0f0", **LIVE)
+def _(node):
+    live(node, 100, 101)
+
+
+@scenario("arrive", "live-job", 100, check=all_plugged, **LIVE)
+def _(node):
+    live(node, 100)
+    vf = lease_of(node, 100)
+    lease = dict(node.leases()[vf], phase="arriving", peer="pve2")
+    node.write(f"run/vfhook/leases/{vf}", json.dumps(lease))
+    node.unplugged = set()
+
+
+@scenario("live-job-over", "live-job", 100, check=all_plugged, **LIVE)
+def _(node):
+    live(node, 100, two=True)
+    node.migrating(100)
+    result, text, _ = node.killat(["-x"], ("unplug", 100, "--migration-to", "pve2"))
+    if result[2]:
+        raise RuntimeError(text)
+    node.migrated(100)
+    node.unplugged = set()
+
+
+def arrived(node):
+    """PVE has moved its config here, and the guest runs."""
+    away = "etc/pve/nodes/pve2/qemu-server/100.conf"
+    if os.path.exists(node.path(away)):
+        os.rename(node.path(away), node.path("etc/pve/nodes/pve1/qemu-server/100.conf"))
+
+
+@scenario("post-start-arriving", 100, "post-start", env=FROM, ends=True, over=arrived,
+          check=all_plugged, **LIVE)
+def _(node):
+    live(node)
+    node.write("etc/pve/.members", json.dumps({"nodelist": {"pve2": {"ip": "192.0.2.2"}}}))
+    node.write("usr/bin/ssh", "#!/bin/sh\nexit 0\n", 0o755)
+    os.makedirs(node.path("etc/pve/nodes/pve2/qemu-server"))
+    os.rename(node.path("etc/pve/nodes/pve1/qemu-server/100.conf"),
+              node.path("etc/pve/nodes/pve2/qemu-server/100.conf"))
+    result, text, _ = node.killat([], (100, "pre-start"), env=FROM)
+    if result[2]:
+        raise RuntimeError(text)
+    node.start_qemu(100, {0: node.mapped(100, 0)})
+    node.unplugged = set()

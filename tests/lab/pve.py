@@ -5,9 +5,11 @@ list of who has which function, `qm set`, the daemon's certificate, and QEMU's m
 import contextlib
 import json
 import os
+import re
 import socket
 import ssl
 import threading
+import time
 
 QM = r"""#!/bin/sh
 # qm set VMID --hookscript VALUE | --delete hookscript: under PVE's lock on the VM
@@ -72,17 +74,42 @@ def used_twice(devices):
 
 # --- QEMU ---
 
-class Monitor(threading.Thread):
-    """A VM's QMP socket: as much of it as pausing a VM takes. paused: the set of such VMs."""
+class Refuses(Exception):
+    """What QEMU answers instead: its class of error, and its words."""
 
-    def __init__(self, path, vmid, paused):
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.answer = {"class": kind, "desc": text}
+
+
+class Monitor(threading.Thread):
+    """A VM's QMP socket, as QEMU 10 has it: pausing, migrations, and PCI devices that come and go.
+
+    paused: the set of VMs that are. devices(): {slot: VF}, what this QEMU has; it is changed in
+    place. taken(vf): has another process its VFIO group open? changed(slots): called after that.
+    release: how many seconds a guest takes to let go of a device; None: it never does.
+    status: of its processors, if it is not said by paused. migration: of query-migrate.
+    hangs: it takes connections and says nothing.
+    """
+
+    def __init__(self, path, vmid, paused, devices=dict, taken=lambda vf: False,
+                 changed=lambda slots: None):
         super().__init__(daemon=True)
         self.path, self.vmid, self.paused = path, vmid, paused
+        self.devices, self.taken, self.changed = devices, taken, changed
+        self.guard = threading.RLock()
+        self.release, self.status, self.migration, self.hangs = 0, None, {}, False
+        self.unplugging = {}  # slot -> when the guest has let go, or None
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+        # The path of a socket has room for 108 bytes: by way of its folder.
+        folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
-        self.listener.listen(4)
+        try:
+            self.listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+        finally:
+            os.close(folder)
+        self.listener.listen(64)
 
     def run(self):
         with contextlib.suppress(OSError):
@@ -90,6 +117,9 @@ class Monitor(threading.Thread):
                 conn, _ = self.listener.accept()
                 with contextlib.suppress(OSError, ValueError), conn, conn.makefile("rw") as both:
                     conn.settimeout(10)
+                    if self.hangs:
+                        conn.recv(1)
+                        continue
                     self.serve(both)
 
     def serve(self, both):
@@ -100,14 +130,95 @@ class Monitor(threading.Thread):
                      "capabilities": []}})
         for line in both:
             call = json.loads(line)
-            if call["execute"] == "stop":
-                self.paused.add(self.vmid)
-            elif call["execute"] == "cont":
-                self.paused.discard(self.vmid)
-            paused = self.vmid in self.paused
-            reply = {"status": "paused" if paused else "running", "running": not paused} if \
-                call["execute"] in ("query-status",) else {}
-            say({"return": reply, **({"id": call["id"]} if "id" in call else {})})
+            try:
+                with self.guard:
+                    reply = {"return": self.answer(call["execute"], call.get("arguments", {}))}
+            except Refuses as err:
+                reply = {"error": err.answer}
+            say({**reply, **({"id": call["id"]} if "id" in call else {})})
+
+    def answer(self, name, args):
+        self.let_go()
+        paused = self.vmid in self.paused
+        if name == "stop":
+            self.paused.add(self.vmid)
+        elif name == "cont":
+            self.paused.discard(self.vmid)
+        elif name == "query-status":
+            status = "paused" if paused else self.status or "running"
+            return {"status": status, "running": status == "running"}
+        elif name == "query-migrate":
+            return self.migration
+        elif name == "qom-list":
+            if args["path"] != "/machine/peripheral":
+                raise Refuses("DeviceNotFound", f"Device '{args['path']}' not found")
+            return [{"name": f"hostpci{slot}", "type": "child<vfio-pci>"}
+                    for slot in sorted(self.devices())] + [{"name": "type", "type": "string"}]
+        elif name == "qom-get":
+            return self.devices()[self.slot_of(args["path"].rpartition("/")[2])]
+        elif name == "device_del":
+            self.device_del(self.slot_of(args["id"]))
+        elif name == "human-monitor-command":
+            return self.monitor_command(args["command-line"])
+        return {}
+
+    # -- devices --
+
+    def slot_of(self, name):
+        """PVE calls them hostpciN."""
+        slot = int(name[7:]) if re.fullmatch(r"hostpci\d+", name) else None
+        if slot not in self.devices():
+            raise Refuses("DeviceNotFound", f"Device '{name}' not found")
+        return slot
+
+    def let_go(self):
+        """Those whose guest has, by now."""
+        for slot, when in list(self.unplugging.items()):
+            if slot not in self.devices():
+                del self.unplugging[slot]
+            elif when is not None and time.monotonic() >= when:
+                del self.unplugging[slot]
+                vf = self.devices().pop(slot)
+                self.changed({slot: vf})
+
+    def device_del(self, slot):
+        if slot in self.unplugging:
+            raise Refuses("GenericError",
+                          f"Device hostpci{slot} is already in the process of unplug")
+        self.unplugging[slot] = None if self.release is None else time.monotonic() + self.release
+        self.let_go()
+
+    def monitor_command(self, line):
+        """The monitor for people: nothing, or what is wrong, as text."""
+        word, _, rest = line.partition(" ")
+        args = dict(part.partition("=")[::2] for part in rest.split(",")[1:])
+        match = re.fullmatch(r"hostpci(\d+)", args.get("id", ""))
+        if word != "device_add" or not rest.startswith("vfio-pci,") or not match or \
+                "host" not in args:
+            return f"unknown command: '{line}'\r\n"
+        if int(match[1]) in self.devices():
+            return f"Error: Duplicate device ID '{args['id']}'\r\n"
+        if self.taken(args["host"]):
+            return f"Error: vfio {args['host']}: failed to open /dev/vfio/1: Device or resource " \
+                "busy\r\n"
+        self.devices()[int(match[1])] = args["host"]
+        self.changed({int(match[1]): args["host"]})
+        return ""
+
+    def settle(self):
+        """Whatever was asked before now has been answered."""
+        if self.hangs:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conn:
+            conn.settimeout(20)
+            folder = os.open(os.path.dirname(self.path), os.O_PATH | os.O_DIRECTORY)
+            try:
+                conn.connect(f"/proc/self/fd/{folder}/{os.path.basename(self.path)}")
+            finally:
+                os.close(folder)
+            conn.recv(1)
+        with self.guard:
+            self.let_go()
 
     def close(self):
         """QEMU is gone: its VM is paused no more."""
