@@ -209,8 +209,13 @@ static int check_port(struct started *st, const struct port_wish *w, bool *unsur
 			 w->slot, err.text);
 		return 1;
 	}
+	/* Of a VM that has been running for long (a call by hand) the lease knows better. */
 	if (leased == ANSWER_YES && lease_is_unplugged(&lease, &st->qemu))
 		return 0;
+	if (leased == ANSWER_YES && lease_is_hot(&lease, &st->qemu)) {
+		st->has.has[w->slot] = true;
+		st->has.vf[w->slot] = lease.vf;
+	}
 	if (!st->has.has[w->slot]) {
 		complain("VM %u hostpci%u: QEMU runs without this device", w->vmid, w->slot);
 		return 1;
@@ -283,7 +288,7 @@ static int look_at_qemu(struct started *st, uint32_t vmid, struct error *err)
 {
 	switch (vm_runs(st->h->root, vmid, &st->qemu, err)) {
 	case ANSWER_YES:
-		return running_hostpci(st->h, vmid, &st->qemu, &st->has, err);
+		return vm_hostpci_all(st->h->root, &st->qemu, &st->has, err);
 	case ANSWER_NO:
 		return fail(err, ESRCH, "no QEMU process of it is running");
 	default:

@@ -28,7 +28,7 @@ static void put(FILE *f, const char *fmt, va_list ap)
 	size_t len = strlen(name);
 
 	vsnprintf(raw, sizeof(raw), fmt, ap);
-	memcpy(line, name, len);
+	snprintf(line, sizeof(line), "%s", name);
 	text_clean(raw, line + len, sizeof(raw));
 	len = strlen(line);
 	line[len++] = '\n';

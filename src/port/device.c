@@ -90,6 +90,12 @@ bool lease_is_unplugged(const struct lease *l, const struct proc_id *qemu)
 	return l->phase == LEASE_UNPLUGGED && is_of(l, qemu);
 }
 
+bool lease_is_hot(const struct lease *l, const struct proc_id *qemu)
+{
+	return l->hot && is_of(l, qemu) &&
+	       (l->phase == LEASE_RUNNING || l->phase == LEASE_ARRIVING);
+}
+
 int running_keeps(struct hook *h, uint32_t vmid, const struct proc_id *qemu,
 		  const struct vm_hostpci *has, struct pci_addr **keep, struct error *err)
 {
@@ -134,8 +140,7 @@ int running_hostpci(struct hook *h, uint32_t vmid, const struct proc_id *qemu,
 	for (size_t i = 0; i < n; i++) {
 		const struct lease *l = &all[i].lease;
 
-		if (all[i].broken || l->vmid != vmid || !l->hot || !is_of(l, qemu) ||
-		    (l->phase != LEASE_RUNNING && l->phase != LEASE_ARRIVING))
+		if (all[i].broken || l->vmid != vmid || !lease_is_hot(l, qemu))
 			continue;
 		out->has[l->slot] = true;
 		out->vf[l->slot] = l->vf;

@@ -56,7 +56,8 @@ int running_hostpci(struct hook *h, uint32_t vmid, const struct proc_id *qemu,
 int running_keeps(struct hook *h, uint32_t vmid, const struct proc_id *qemu,
 		  const struct vm_hostpci *has, struct pci_addr **keep, struct error *err);
 
-/* Does the lease tell of an unplugged VF of this very process? */
+/* Does the lease tell of a VF that was unplugged from, or plugged into, this very process? */
 bool lease_is_unplugged(const struct lease *l, const struct proc_id *qemu);
+bool lease_is_hot(const struct lease *l, const struct proc_id *qemu);
 
 #endif

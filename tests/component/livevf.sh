@@ -46,11 +46,14 @@ leases() { # NODE - "VF:phase" of all
 	done | sed 's/ $//'
 }
 flag() { sed -n '/^vf-100-0$/,/^$/s/^	live-migration-capable //p' "$etc/mapping/pci.cfg"; }
+# shellcheck disable=SC2317 # called by wait_for
 is_flag() { [[ $(flag) == "$1" ]]; }
+# shellcheck disable=SC2317
 has_leases() { [[ $(leases "$1") == "$2" ]]; }
 mac_of() { # NODE - of VF 0 of its PF
 	if [[ $1 == pve1 ]]; then vf_get enp6s0f0 0 mac; else node_root=$node2_root vf_get enp129s0f0 0 mac; fi
 }
+# shellcheck disable=SC2317
 no_job() { ! pgrep -f -- "--root ($node_root|$node2_root) live-job" >/dev/null; }
 
 readonly vf1=0000:06:10.0 vf2=0000:81:10.0
@@ -198,6 +201,7 @@ is "$(mac_of pve1)" bc:24:11:00:00:01 "set as the port wishes"
 vfhook unplug 100 >/dev/null 2>&1
 out=$(qm migrate 100 pve2 --online 2>&1)
 is $? 0 "an unplugged VM migrates, too"
+# shellcheck disable=SC2317
 runs_there() { [[ $(grep -l '"vmid":100,' "$node2_root"/run/vfhook/leases/0000:* | xargs -r grep -c '"phase":"running"') == 1 ]]; }
 try "and has a VF there" wait_for 20 runs_there
 qm2 stop 100 >/dev/null 2>&1
