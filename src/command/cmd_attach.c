@@ -186,8 +186,7 @@ const struct command cmd_attach = {
 		"  --take-over          of the VF that hostpciN names by hand, set as it is now\n"
 		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n",
 	.help_more = port_args_help,
-	.help_end = "\n"
-		    "What is not given is not touched on the VF.\n"
+	.help_end = "What is not given is not touched on the VF.\n"
 		    "  --dry-run            tell what would be done, and do nothing\n",
 	.run = run,
 };

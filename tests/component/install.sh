@@ -22,7 +22,7 @@ tool() {
 # bare_node - PVE as it is after its own installation.
 bare_node() {
 	node_up
-	rm -f -- "$node_root"/var/lib/vz/snippets/vfhook "$node_root"/etc/pve/{user.cfg,priv/token.cfg,priv/vfhook.token}
+	rm -f -- "$node_root"/var/lib/vz/snippets/vfhook "$node_root"/usr/sbin/vfhook "$node_root"/etc/pve/{user.cfg,priv/token.cfg,priv/vfhook.token}
 	sim init --node pve1 --nodes pve1,pve2
 	: >"$argv_log"
 	tool pveum
