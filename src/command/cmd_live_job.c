@@ -30,6 +30,8 @@
 #include "src/port/reclaim.h"
 #include "src/port/vm_locks.h"
 #include "src/port/vmid.h"
+#include "src/vf/journal.h"
+#include "src/vf/owner.h"
 
 /* How soon a guest sees its VF again after a switch-over; else nobody is in a hurry. */
 #define ARRIVE_NAP_MS 200
@@ -99,6 +101,15 @@ static void look_at_qemu(struct live *l, struct live_facts *f)
 		f->outgoing[0] = '\0';
 }
 
+/* A run that was killed in the middle: nobody holds the lock that it had. */
+static bool is_cut_off(struct live *l)
+{
+	char path[64];
+
+	return journal_exists(l->h->root, JOURNAL_VFS, l->vmid) &&
+	       lock_look(l->h->root, owner_lock_path(l->vmid, path)) == ANSWER_NO;
+}
+
 static void look(struct live *l, struct live_facts *f)
 {
 	*f = (struct live_facts){.pve_busy = ANSWER_UNKNOWN, .flags_on = ANSWER_UNKNOWN};
@@ -107,7 +118,8 @@ static void look(struct live *l, struct live_facts *f)
 		return;
 	look_at_leases(l, f);
 	look_at_config(l, f);
-	if (f->here && (f->arriving || f->unplugged || f->lost))
+	f->cut_off = is_cut_off(l);
+	if (f->here && (f->arriving || f->unplugged || f->lost || f->migrating))
 		look_at_qemu(l, f);
 	if (f->here)
 		f->flags_on = live_flags_are(l->h, l->vmid, true, NULL);
@@ -162,6 +174,13 @@ static int plug_all(struct live *l, struct error *err)
 	return n < 0 ? n : result;
 }
 
+static int put_right(struct live *l, struct error *err)
+{
+	AUTO_OWNER struct owner *o = NULL;
+
+	return lock_running(l, &o, err);
+}
+
 static int put_flags_on(struct live *l, struct error *err)
 {
 	AUTO_OWNER struct owner *o = NULL;
@@ -191,6 +210,8 @@ static int try_next(struct live *l, enum live_next next, struct error *err)
 	case LIVE_ARRIVE:
 	case LIVE_PLUG:
 		return plug_all(l, err);
+	case LIVE_MEND:
+		return put_right(l, err);
 	case LIVE_FLAG:
 		return put_flags_on(l, err);
 	case LIVE_GONE:
@@ -204,6 +225,8 @@ static void tell_given_up(struct live *l, enum live_next next, const struct erro
 {
 	if (next == LIVE_GONE) {
 		complain("%s: whoever does that sees to its VFs, or vfhook repair", err->text);
+	} else if (next == LIVE_MEND) {
+		complain("%s: vfhook repair", err->text);
 	} else if (next == LIVE_FLAG) {
 		complain("VM %u cannot be migrated live yet: %s; vfhook plug %u tries again",
 			 l->vmid, err->text, l->vmid);

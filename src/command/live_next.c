@@ -27,6 +27,9 @@ enum live_next live_next(const struct live_facts *f)
 	/* Before the switch-over on the target, or behind it on the source. */
 	if (!f->here)
 		return LIVE_WAIT;
+	/* What leases say may be half of what is true until then. */
+	if (f->cut_off)
+		return LIVE_MEND;
 	/* The config moves before the guest goes on; only a guest that runs can let go of a device.
 	 */
 	if (f->arriving)

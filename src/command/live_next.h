@@ -18,6 +18,7 @@ struct live_facts {
 	char status[QMP_STATUS_LEN];   /* "running", ...; "": QEMU does not say */
 	char outgoing[QMP_STATUS_LEN]; /* of a migration from here: "active", ...; "": likewise */
 	bool arriving;		       /* a VF that the guest has not seen yet */
+	bool cut_off;		       /* a run of ours was killed in the middle of something */
 	bool unplugged;		       /* a VF that was taken from it for a migration */
 	bool asked;	      /* its guest was asked for a VF and did not let go; it may yet */
 	bool lost;	      /* such a VF is gone from QEMU */
@@ -27,6 +28,7 @@ struct live_facts {
 enum live_next {
 	LIVE_WAIT,   /* a migration is under way, or something cannot be told now */
 	LIVE_GONE,   /* the VM runs here no more: its leases are over */
+	LIVE_MEND,   /* what a killed run has left is to be undone or finished */
 	LIVE_ARRIVE, /* the guest is to be told of its VF */
 	LIVE_PLUG,   /* no migration any more: it gets its VF back */
 	LIVE_FLAG,   /* it may be migrated: PVE is to be told */

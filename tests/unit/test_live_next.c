@@ -53,6 +53,22 @@ static void test_asked(void **state)
 	assert_int_equal(live_next(&f), LIVE_WAIT);
 }
 
+/* Whatever its leases say: a run that was killed has left something. */
+static void test_cut_off(void **state)
+{
+	struct live_facts f = at_home();
+
+	(void)state;
+	f.cut_off = true;
+	assert_int_equal(live_next(&f), LIVE_MEND);
+	f.locked = f.migrating = f.unplugged = true;
+	assert_int_equal(live_next(&f), LIVE_MEND);
+	f.here = false;
+	assert_int_equal(live_next(&f), LIVE_WAIT);
+	f.runs = ANSWER_NO;
+	assert_int_equal(live_next(&f), LIVE_GONE);
+}
+
 static void test_gone(void **state)
 {
 	struct live_facts f = at_home();
@@ -158,9 +174,10 @@ static void test_target(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_at_home),	      cmocka_unit_test(test_asked),
-		cmocka_unit_test(test_gone),	      cmocka_unit_test(test_source),
-		cmocka_unit_test(test_worker_killed), cmocka_unit_test(test_target),
+		cmocka_unit_test(test_at_home), cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_cut_off), cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_source),	cmocka_unit_test(test_worker_killed),
+		cmocka_unit_test(test_target),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
