@@ -59,6 +59,8 @@ static int plug_slot(struct hook *h, const struct owner *o, unsigned slot,
 	switch (qmp_has_device(h->root, vmid, device_id(slot, id), QMP_WAIT_MS, err)) {
 	case ANSWER_YES:
 		say("VM %u hostpci%u: QEMU has the device", vmid, slot);
+		if (give_up_spare(h, o, slot, err) < 0)
+			complain("VM %u: %s; vfhook repair", vmid, err->text);
 		return 0;
 	case ANSWER_NO:
 		return plug_port(h, o, slot, qemu, err) < 0 ? error_code(err) : 1;

@@ -54,6 +54,23 @@ static void park(struct repair *r, const struct owner *o, const struct lease *l)
 		repair_undone(r, &err);
 }
 
+/* A run that got another VF for the slot was killed before it could give this one back. */
+static bool give_up(struct repair *r, const struct owner *o, const struct lease *l)
+{
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	int done = give_up_spare(r->h, o, l->slot, &err);
+
+	if (done < 0)
+		repair_undone(r, &err);
+	if (done == 1)
+		repair_announce(r, l->vmid,
+				"VM %u hostpci%u: VF %s was kept for it, and it has another one: "
+				"released",
+				l->vmid, l->slot, pci_addr_format(&l->vf, addr));
+	return done != 0;
+}
+
 /* QEMU may have let go of it later than it was waited for, or somebody used its monitor. */
 static void check_device(struct repair *r, const struct owner *o, const struct lease *l,
 			 const struct proc_id *qemu)
@@ -84,7 +101,7 @@ void repair_plugging(struct repair *r, const struct owner *o, const struct proc_
 		const struct lease *l = &all[i];
 		bool same = l->qemu_pid == qemu->pid && l->qemu_start == qemu->start;
 
-		if (!same)
+		if (!same || (l->phase == LEASE_UNPLUGGED && give_up(r, o, l)))
 			continue;
 		if (l->peer[0])
 			begin_job(r, l);

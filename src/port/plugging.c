@@ -269,32 +269,7 @@ static int try_plug(struct plugging *g, bool all, struct error *err)
 	r = apply_plan(g->h, g->o, &p, err);
 	if (!r)
 		tell_plugged(g, pf, &pf->vfs[choice.vf].info);
-	if (!r && g->kept && pci_addr_cmp(&g->lease.vf, &pf->vfs[choice.vf].info.addr) != 0)
-		r = 1;
 	return r;
-}
-
-/* Another VF took the place of the one that was kept: that one is anybody's again. */
-static void give_up_kept(struct plugging *g)
-{
-	AUTO_FREE struct lease_entry *all = NULL;
-	AUTO_FREE struct pci_addr *keep = NULL;
-	struct error err = ERROR_INIT;
-	size_t n_keep = 0;
-	size_t n = 0;
-
-	if (!foreseen_leases(g->h, &all, &n, &err))
-		keep = calloc(n + 1, sizeof(*keep));
-	for (size_t i = 0; keep && i < n; i++) {
-		if (pci_addr_cmp(&all[i].vf, &g->lease.vf) != 0)
-			keep[n_keep++] = all[i].vf;
-	}
-	/* And PVE's reservation of it, which would keep others off until the VM stops. */
-	if (!keep || give_back_vm(g->h, g->o, keep, n_keep, NULL, &err) < 0 ||
-	    (!g->h->dry_run && pci_unreserve(g->h->root, &g->lease.vf, owner_vmid(g->o), &err) < 0))
-		complain("VM %u: the VF that was kept for hostpci%u is not given back: %s; vfhook "
-			 "repair",
-			 owner_vmid(g->o), g->slot, err.text);
 }
 
 static int find_kept(struct plugging *g, struct error *err)
@@ -315,8 +290,11 @@ int plug_port(struct hook *h, const struct owner *o, unsigned slot, const struct
 	      struct error *err)
 {
 	struct plugging g = {.h = h, .o = o, .qemu = qemu, .slot = slot};
-	int r = find_kept(&g, err);
+	struct error spare = ERROR_INIT;
+	int r = give_up_spare(h, o, slot, err);
 
+	if (r >= 0)
+		r = find_kept(&g, err);
 	if (!r)
 		r = wish_for(&g, err);
 	if (!r)
@@ -327,10 +305,59 @@ int plug_port(struct hook *h, const struct owner *o, unsigned slot, const struct
 		error_clear(err);
 		r = try_plug(&g, true, err);
 	}
-	if (r == 1)
-		give_up_kept(&g);
+	if (!r && give_up_spare(h, o, slot, &spare) < 0)
+		complain("VM %u: %s; vfhook repair", owner_vmid(o), spare.text);
 	vm_ports_free(&g.v);
 	return r < 0 ? fail_context(err, "VM %u hostpci%u", owner_vmid(o), slot) : 0;
+}
+
+/* --- A VF that was kept, and is not wanted any more --- */
+
+static int give_back_one(struct hook *h, const struct owner *o, const struct pci_addr *vf,
+			 struct error *err)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	AUTO_FREE struct pci_addr *keep = NULL;
+	size_t n_keep = 0;
+	size_t n;
+
+	if (foreseen_leases(h, &all, &n, err) < 0)
+		return error_code(err);
+	keep = calloc(n + 1, sizeof(*keep));
+	if (!keep)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		if (pci_addr_cmp(&all[i].vf, vf) != 0)
+			keep[n_keep++] = all[i].vf;
+	}
+	/* And PVE's reservation of it, which would keep others off until the VM stops. It goes
+	 * first: by the lease it is found again. */
+	if (!h->dry_run && pci_unreserve(h->root, vf, owner_vmid(o), err) < 0)
+		return error_code(err);
+	return give_back_vm(h, o, keep, n_keep, NULL, err);
+}
+
+int give_up_spare(struct hook *h, const struct owner *o, unsigned slot, struct error *err)
+{
+	struct lease live[2 * PVE_HOSTPCI_MAX];
+	const struct lease *spare = NULL;
+	bool has = false;
+	int n = live_leases(h, owner_vmid(o), live, ARRAY_SIZE(live), err);
+
+	for (int i = 0; i < n; i++) {
+		if (live[i].slot != slot)
+			continue;
+		if (live[i].phase == LEASE_UNPLUGGED)
+			spare = &live[i];
+		else
+			has = true;
+	}
+	if (n < 0 || !has || !spare)
+		return n < 0 ? n : 0;
+	if (give_back_one(h, o, &spare->vf, err) < 0)
+		return fail_context(err, "the VF that was kept for hostpci%u is not given back",
+				    slot);
+	return 1;
 }
 
 /* --- Leases --- */

@@ -47,6 +47,13 @@ int park_unplugged(struct hook *h, const struct owner *o, const struct lease *l,
 int plug_port(struct hook *h, const struct owner *o, unsigned slot, const struct proc_id *qemu,
 	      struct error *err);
 
+/*
+ * The VF that was kept for a slot of the owner's VM is anybody's again, if the VM has got another
+ * one for it: also after a run that was killed between the two. 1: it was given back; 0: there is
+ * none; or a negative errno with err.
+ */
+int give_up_spare(struct hook *h, const struct owner *o, unsigned slot, struct error *err);
+
 /* The leases of that VM on VFs that it is to have while it runs, in order of their slots. Returns
  * how many (of at most max), or a negative errno with err. */
 int live_leases(struct hook *h, uint32_t vmid, struct lease *list, size_t max, struct error *err);
