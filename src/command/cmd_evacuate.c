@@ -55,6 +55,17 @@ static void evacuate_vm(struct hook *h, struct evacuation *e, uint32_t vmid)
 			 vmid, e->ifname, vmid);
 }
 
+/* A run that was killed may have unplugged the VF, and not parked it. */
+static void finish_vm(struct hook *h, struct evacuation *e, uint32_t vmid)
+{
+	struct error err = ERROR_INIT;
+
+	if (!finish_unplugging(h, vmid, &e->pf, &err))
+		return;
+	complain("%s", err.text);
+	e->failed++;
+}
+
 static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
@@ -63,8 +74,13 @@ static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
 	if (foreseen_leases(h, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
+		const struct lease *l = &all[i].lease;
+
 		if (is_on(e, &all[i]) && !was_before(e, all, i))
-			evacuate_vm(h, e, all[i].lease.vmid);
+			evacuate_vm(h, e, l->vmid);
+		else if (!all[i].broken && l->phase == LEASE_UNPLUGGED &&
+			 !pci_addr_cmp(&l->pf, &e->pf))
+			finish_vm(h, e, l->vmid);
 	}
 	return 0;
 }

@@ -61,11 +61,41 @@ static int check_config(struct hook *h, const struct unplugging *u, struct error
 	return 0;
 }
 
-static bool is_meant(const struct unplugging *u, const struct lease *l)
+static bool is_asked_for(const struct unplugging *u, const struct lease *l)
 {
 	return (u->slot < 0 || (unsigned)u->slot == l->slot) &&
-	       (!u->pf || !pci_addr_cmp(u->pf, &l->pf)) &&
-	       (l->phase == LEASE_RUNNING || l->phase == LEASE_ARRIVING);
+	       (!u->pf || !pci_addr_cmp(u->pf, &l->pf));
+}
+
+static bool is_meant(const struct unplugging *u, const struct lease *l)
+{
+	return is_asked_for(u, l) && (l->phase == LEASE_RUNNING || l->phase == LEASE_ARRIVING);
+}
+
+/* A run that was killed may not have come to it. */
+static int park_all(struct hook *h, const struct owner *o, const struct unplugging *u,
+		    struct error *err)
+{
+	struct lease all[2 * PVE_HOSTPCI_MAX];
+	int n = live_leases(h, u->vmid, all, ARRAY_SIZE(all), err);
+
+	for (int i = 0; i < n; i++) {
+		if (all[i].phase == LEASE_UNPLUGGED && is_asked_for(u, &all[i]) &&
+		    park_unplugged(h, o, &all[i], err) < 0)
+			return fail_context(err, "VM %u hostpci%u, which is unplugged", u->vmid,
+					    all[i].slot);
+	}
+	return n < 0 ? n : 0;
+}
+
+int finish_unplugging(struct hook *h, uint32_t vmid, const struct pci_addr *pf, struct error *err)
+{
+	const struct unplugging u = {.vmid = vmid, .slot = -1, .pf = pf};
+	AUTO_OWNER struct owner *o = NULL;
+
+	if (hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, err) < 0 || recover_own(h, o, err) < 0)
+		return error_code(err);
+	return park_all(h, o, &u, err);
 }
 
 /* 0 and the process; its leases must tell of the same one. */
@@ -184,7 +214,7 @@ int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err)
 		return error_code(err);
 	if (hook_lock_vm(h, u->vmid, LOCK_WAIT_MS, &o, err) < 0 || recover_own(h, o, err) < 0 ||
 	    check_config(h, u, err) < 0 || find_qemu(h, u->vmid, &qemu, err) < 0 ||
-	    check_guest(h, u->vmid, err) < 0)
+	    check_guest(h, u->vmid, err) < 0 || park_all(h, o, u, err) < 0)
 		return error_code(err);
 	return unplug_leases(h, o, u, &qemu, err);
 }

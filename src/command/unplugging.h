@@ -26,6 +26,12 @@ struct unplugging {
 int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err);
 
 /*
+ * Park what is unplugged from that VM, and is a VF of that PF or pf is NULL: a run that was killed
+ * may not have come to it. 0 or a negative errno with err.
+ */
+int finish_unplugging(struct hook *h, uint32_t vmid, const struct pci_addr *pf, struct error *err);
+
+/*
  * `--wait SECONDS`, how long a guest may take, into h->unplug_ms; NULL: as long as it takes as a
  * rule. Complains; 0 or an exit status.
  */
