@@ -73,6 +73,7 @@ struct run {
 	bool alone;
 	bool list;
 	bool busy;
+	bool over;    /* the program has ended */
 	bool end_all; /* what it has started ends with the program */
 	long longest; /* a nap, in milliseconds, or 0: any */
 	int out;
@@ -516,6 +517,9 @@ static void stopped(struct run *r, pid_t pid, int status)
 
 	if (!t)
 		exit(3);
+	/* One that was being made when the others were killed. */
+	if (r->over && r->end_all)
+		kill(pid, SIGKILL);
 	if (sig == (SIGTRAP | 0x80)) {
 		t->inside = !t->inside;
 		if (t->inside)
@@ -542,6 +546,7 @@ static void ended(struct run *r, pid_t pid, int status)
 		t->pid = 0;
 	if (pid != r->main)
 		return;
+	r->over = true;
 	if (r->end_all)
 		end_others(r);
 	r->exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -660,8 +665,11 @@ int main(int argc, char **argv)
 	begin(&r, program);
 	for (;;) {
 		pid = waitpid(-1, &status, __WALL);
-		if (pid < 0 && errno == EINTR)
+		if (pid < 0 && errno == EINTR) {
+			if (hung && r.longest)
+				end_others(&r);
 			continue;
+		}
 		if (pid < 0)
 			break;
 		if (WIFSTOPPED(status))

@@ -649,6 +649,9 @@ class Node:
             elif lease["phase"] != "running" or self.qemu[vmid].get(slot) != vf:
                 bad.append(f"VM {vmid} hostpci{slot}: VF {vf} is {lease['phase']}, and QEMU has "
                            f"{self.qemu[vmid].get(slot)}")
+            elif self.mapped(vmid, slot) != vf:
+                bad.append(f"vf-{vmid}-{slot} names {self.mapped(vmid, slot)}, and VM {vmid} runs "
+                           f"on {vf}")
         return bad
 
     def ran_on(self, busy=()):
