@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -140,22 +139,20 @@ static int exec_ssh(void *arg)
 int peer_run(int root, const char *ssh, const char *node, const char *const argv[], int timeout_ms,
 	     struct error *err)
 {
-	AUTO_FREE struct words *w = calloc(1, sizeof(*w));
+	struct words w = {.n = 0};
 	char ip[PEER_IP_LEN];
 	struct call c;
 
-	if (!w)
-		return fail(err, ENOMEM, "out of memory");
 	if (peer_address(root, node, ip, err) < 0)
 		return error_code(err);
-	add_ssh(root, node, ip, w);
+	add_ssh(root, node, ip, &w);
 	for (size_t i = 0; argv[i]; i++) {
 		if (!is_harmless(argv[i]))
 			return fail(err, EINVAL, "a word that a shell would change");
-		add(w, "%s", argv[i]);
+		add(&w, "%s", argv[i]);
 	}
-	if (w->full)
+	if (w.full)
 		return fail(err, E2BIG, "the command for node %s is too long", node);
-	c = (struct call){ssh, w->argv};
+	c = (struct call){ssh, w.argv};
 	return run_bounded(exec_ssh, &c, timeout_ms, err);
 }
