@@ -339,7 +339,7 @@ static int give_back_one(struct hook *h, const struct owner *o, const struct pci
 
 int give_up_spare(struct hook *h, const struct owner *o, unsigned slot, struct error *err)
 {
-	struct lease live[2 * PVE_HOSTPCI_MAX];
+	struct lease live[2 * PVE_HOSTPCI_MAX] = {0};
 	const struct lease *spare = NULL;
 	bool has = false;
 	int n = live_leases(h, owner_vmid(o), live, ARRAY_SIZE(live), err);
