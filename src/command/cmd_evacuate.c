@@ -55,18 +55,8 @@ static void evacuate_vm(struct hook *h, struct evacuation *e, uint32_t vmid)
 			 vmid, e->ifname, vmid);
 }
 
-/* A run that was killed may have unplugged the VF, and not parked it. */
-static void finish_vm(struct hook *h, struct evacuation *e, uint32_t vmid)
-{
-	struct error err = ERROR_INIT;
-
-	if (!finish_unplugging(h, vmid, &e->pf, &err))
-		return;
-	complain("%s", err.text);
-	e->failed++;
-}
-
-static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
+/* A run that was killed may have unplugged a VF, and not parked it; or it is plugged in again. */
+static int finish_vms(struct hook *h, struct evacuation *e, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
 	size_t n;
@@ -75,12 +65,27 @@ static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		const struct lease *l = &all[i].lease;
+		struct error why = ERROR_INIT;
 
+		if (all[i].broken || l->phase != LEASE_UNPLUGGED || pci_addr_cmp(&l->pf, &e->pf) ||
+		    !finish_unplugging(h, l->vmid, &e->pf, &why))
+			continue;
+		complain("%s", why.text);
+		e->failed++;
+	}
+	return 0;
+}
+
+static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	size_t n;
+
+	if (finish_vms(h, e, err) < 0 || foreseen_leases(h, &all, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
 		if (is_on(e, &all[i]) && !was_before(e, all, i))
-			evacuate_vm(h, e, l->vmid);
-		else if (!all[i].broken && l->phase == LEASE_UNPLUGGED &&
-			 !pci_addr_cmp(&l->pf, &e->pf))
-			finish_vm(h, e, l->vmid);
+			evacuate_vm(h, e, all[i].lease.vmid);
 	}
 	return 0;
 }
