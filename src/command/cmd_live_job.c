@@ -70,6 +70,9 @@ static void look_at_leases(struct live *l, struct live_facts *f)
 	struct lease live[2 * PVE_HOSTPCI_MAX];
 	int n = live_leases(l->h, l->vmid, live, ARRAY_SIZE(live), NULL);
 
+	/* What cannot be read now may say that there is something to be done. */
+	if (n < 0)
+		f->runs = ANSWER_UNKNOWN;
 	for (int i = 0; i < n; i++) {
 		f->arriving = f->arriving || live[i].phase == LEASE_ARRIVING;
 		f->asked = f->asked || (live[i].phase == LEASE_RUNNING && live[i].asked);
@@ -261,6 +264,19 @@ static int go_on(struct live *l, enum live_next next, bool *failed)
 	return 1;
 }
 
+/* Whoever holds our lock may be at what needs us, an unplugging: it is over only without him. */
+static bool is_over(struct live *l)
+{
+	AUTO_OWNER struct owner *o = NULL;
+	struct error err = ERROR_INIT;
+	struct live_facts f;
+
+	if (hook_lock_vm(l->h, l->vmid, 0, &o, &err) == -EWOULDBLOCK)
+		return false;
+	look(l, &f);
+	return live_next(&f) == LIVE_DONE && !journal_exists(l->h->root, JOURNAL_VFS, l->vmid);
+}
+
 static int see_through(struct live *l)
 {
 	bool failed = false;
@@ -271,11 +287,11 @@ static int see_through(struct live *l)
 
 		look(l, &f);
 		next = live_next(&f);
-		if (next == LIVE_DONE)
+		if (next == LIVE_DONE && is_over(l))
 			return EXIT_DONE;
 		if (next == LIVE_WATCH)
 			nap_ms(WATCH_NAP_MS);
-		else if (next == LIVE_WAIT)
+		else if (next == LIVE_WAIT || next == LIVE_DONE)
 			nap_ms(f.arriving ? ARRIVE_NAP_MS : NAP_MS);
 		else if (go_on(l, next, &failed))
 			return failed ? EXIT_REFUSED : EXIT_DONE;

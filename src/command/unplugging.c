@@ -205,16 +205,16 @@ int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err)
 
 	if (check_config(h, u, err) < 0)
 		return error_code(err);
-	/*
-	 * Whatever becomes of us, and of the migration: somebody sees that the VM has its VF again.
-	 * Before the first deed, which it waits for at our lock.
-	 */
-	if (u->reason.peer && !h->dry_run &&
-	    job_spawn(h, u->vmid, JOB_LIVE, NULL, where, sizeof(where), err) < 0)
-		return error_code(err);
 	if (hook_lock_vm(h, u->vmid, LOCK_WAIT_MS, &o, err) < 0 || recover_own(h, o, err) < 0 ||
 	    check_config(h, u, err) < 0 || find_qemu(h, u->vmid, &qemu, err) < 0 ||
 	    check_guest(h, u->vmid, err) < 0 || park_all(h, o, u, err) < 0)
+		return error_code(err);
+	/*
+	 * Whatever becomes of us, and of the migration: somebody sees that the VM has its VF again.
+	 * Before the first deed, and under our lock: the job does not end while that is held.
+	 */
+	if (u->reason.peer && !h->dry_run &&
+	    job_spawn(h, u->vmid, JOB_LIVE, NULL, where, sizeof(where), err) < 0)
 		return error_code(err);
 	return unplug_leases(h, o, u, &qemu, err);
 }
