@@ -379,9 +379,13 @@ class Node:
             if vmid not in self.monitors:
                 self.monitors[vmid] = pve.Monitor(
                     self.path(f"run/qemu-server/{vmid}.qmp"), vmid, self.paused,
-                    lambda vmid=vmid: self.qemu[vmid],
-                    lambda vf: any(vf in slots.values() for slots in self.qemu.values()))
+                    lambda vmid=vmid: self.qemu.get(vmid, {}),
+                    lambda vf: any(vf in slots.values() for slots in self.qemu.values()),
+                    lambda slots, vmid=vmid: self.devices_changed(vmid, slots))
                 self.monitors[vmid].start()
+
+    def devices_changed(self, vmid, slots):
+        """QEMU has them now, or has them no more."""
 
     def close_monitors(self, *vmids):
         for vmid in vmids or list(self.monitors):
@@ -735,12 +739,12 @@ class Node:
         for name, st in self.walk():
             if st.st_mode & 0o170000 != 0o100000 or re.match(
                     r"run/vfhook/(locks/|job-|live-job-)|var/lib/vfhook/events|fake-kernel/"
-                    r"|var/lock|run/lock|proc/|\.", name) or "/.tmp-" in name:
+                    r"|var/lock|run/lock|run/qemu-server/pci-id|proc/|\.", name) or "/.tmp-" in name:
                 continue
             if name.startswith("run/vfhook/leases/"):
                 lease = self.leases_or_none()[os.path.basename(name)] if ".tmp" not in name and \
                     ".broken" not in name else None
-                for key in ("taken", "before") if lease else ():
+                for key in ("taken", "before", "hot") if lease else ():
                     lease.pop(key, None)
                 out[name] = json.dumps(lease, sort_keys=True)
             elif name.startswith("sys/"):

@@ -143,6 +143,9 @@ class Node(nodes.Node):
                 for slot, vf in json.loads(slots).items():
                     runs[self.vf_index.get(vf)] = int(vmid), int(slot), vf
                 continue
+            if line.startswith("left "):
+                runs.pop(self.vf_index.get(line[5:]), None)
+                continue
             if line.startswith("ends "):
                 runs = {where: who for where, who in runs.items() if who[0] != int(line[5:])}
                 continue
@@ -269,7 +272,7 @@ class Node(nodes.Node):
             super().start_qemu(vmid, vfs)
             self.note_inodes(vfs)
             self.open_groups(vfs, "busy")
-            if self.kept:
+            if self.kept and vmid not in self.monitors:
                 self.monitors[vmid] = pve.Monitor(self.path(f"run/qemu-server/{vmid}.qmp"), vmid,
                                                   self.paused)
                 self.monitors[vmid].start()
@@ -292,6 +295,14 @@ class Node(nodes.Node):
             self.paused.discard(vmid)
             if vmid in self.monitors:
                 self.close_monitor(vmid)
+
+    def devices_changed(self, vmid, slots):
+        with self.guard:
+            has = any(vf in self.qemu.get(vmid, {}).values() for vf in slots.values())
+            self.open_groups(slots, "busy" if has else "")
+            self.note_inodes(slots)
+            for vf in slots.values():
+                self.log(f"runs {vmid} {json.dumps(slots)}" if has else f"left {vf}")
 
     def close_monitor(self, vmid):
         self.monitors.pop(vmid).close()
@@ -545,7 +556,7 @@ class Actor(threading.Thread):
         out_r, out_w = os.pipe()
         stem = f"{node.root}.{self.name}.{n}"
         lock = node.lock_path(self.pve_holds) if self.pve_holds else "-"
-        options = ["-b", "-H", f"{node.root},{lock}", "-S", node.log_name] + ["-l"] * self.listed
+        options = ["-n", str(nodes.NAP)] * node.live + ["-b", "-H", f"{node.root},{lock}", "-S", node.log_name] + ["-l"] * self.listed
         if self.at and self.at[0] == n and self.at[1] != "end":
             options += ["-s", str(self.at[1])]
         with open(stem + ".out", "w+b") as out:

@@ -321,6 +321,25 @@ def remake(node):
         node.run(vmid, "post-stop")
 
 
+def live(node):
+    """VM 100 runs, and may be migrated live."""
+    scenarios.live(node, 100)
+
+
+def unplugged(node):
+    """And its VF was taken from it by hand."""
+    live(node)
+    must(node.run("unplug", 100))
+
+
+def arriving(node):
+    """It came from another node a moment ago."""
+    live(node)
+    vf = scenarios.lease_of(node, 100)
+    node.write(f"run/vfhook/leases/{vf}",
+               json.dumps(dict(node.leases()[vf], phase="arriving", peer="pve2")))
+
+
 ALL_A = ("start-100", "stop-101", "attach-106", "detach-102", "set-100", "set-101", "release-103",
          "repair", "boot", "pool-add")
 ALL_B = (*ALL_A, "start-102", "start-103", "begin-100", "begin-102", "stale-start-100", "job-100",
@@ -359,6 +378,15 @@ WORLDS = {
                                                     "attach-106")),
     "away": (away, ("repair", "boot", "attach-106"),
              ("here-100", "here-100+start-100", "start-102", "away-102", "destroy-102", "repair")),
+    "live": (live, ("unplug-100", "repair", "set-100", "stop-100"),
+             ("unplug-100", "plug-100", "stop-100", "kill-100", "begin-102", "start-102", "repair",
+              "boot", "set-100", "again-100", "evacuate")),
+    "unplugged": (unplugged, ("plug-100", "repair", "unplug-100"),
+                  ("unplug-100", "plug-100", "stop-100", "kill-100", "start-102", "repair", "boot",
+                   "set-100", "again-100")),
+    "arriving": (arriving, ("live-job-100", "repair"),
+                 ("live-job-100", "unplug-100", "stop-100", "kill-100", "start-102", "repair",
+                  "set-100", "again-100")),
     "remake": (remake, ("boot", "start-100", "pool-more"),
                ("start-100", "start-102", "begin-100", "boot", "attach-106", "repair", "pool-more",
                 "release-100")),
@@ -381,5 +409,9 @@ SHARED.update({
     "release-103+start-102": then(SHARED["release-103"], start(102)),
     "start-100+start-103": then(start(100), start(103)),
     "here-100+start-100": then(move(100, "pve1"), start(100)),
+    "unplug-100": vm_command("unplug", 100), "plug-100": vm_command("plug", 100),
+    "live-job-100": vm_command("live-job", 100), "stop-100": stop(100), "kill-100": kill_qemu(100),
+    "again-100": phase(100, "post-start"),
+    "evacuate": command("evacuate", "enp6s0f0", vmids=(100, 101)),
     "pool-more": command("pool", "add", "wan", "--pf", "enp7s0", "--vfs", 4),
 })
