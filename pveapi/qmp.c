@@ -21,6 +21,7 @@
 #define LINE_MAX_LEN 65536
 /* Events that may come before the answer. */
 #define MAX_LINES 1000
+#define NAP_MS	  10
 
 struct qmp {
 	int fd;
@@ -41,7 +42,7 @@ static int wait_for(const struct qmp *q, short events, struct error *err)
 }
 
 /* The path of a socket has room for 108 bytes: by way of its folder. */
-static int connect_to(int root, uint32_t vmid, struct error *err)
+static int connect_to(int root, uint32_t vmid, const struct deadline *end, struct error *err)
 {
 	AUTO_CLOSE int dir =
 		openat(root, "run/qemu-server", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -51,8 +52,16 @@ static int connect_to(int root, uint32_t vmid, struct error *err)
 	if (dir < 0 || fd < 0)
 		return fail_errno(err, errno, "open /run/qemu-server/%u.qmp", vmid);
 	snprintf(to.sun_path, sizeof(to.sun_path), "/proc/self/fd/%d/%u.qmp", dir, vmid);
-	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
-		return fail_errno(err, errno, "connect to /run/qemu-server/%u.qmp", vmid);
+	while (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
+		/* Its queue is full: PVE's own calls are in it (unix(7); poll() knows nothing). */
+		if ((errno == EAGAIN || errno == EINTR) && deadline_left(end) > 0)
+			nap_ms(deadline_share(end, NAP_MS));
+		else if (errno == EAGAIN || errno == EINTR)
+			return fail(err, ETIMEDOUT, "VM %u: QEMU's monitor is busy with others",
+				    vmid);
+		else
+			return fail_errno(err, errno, "connect to /run/qemu-server/%u.qmp", vmid);
+	}
 	return STEAL_FD(fd);
 }
 
@@ -140,6 +149,9 @@ static int talk(struct qmp *q, const char *command, json_t *arguments, json_t **
 
 		if (!r)
 			r = judge(j, err);
+		/* While lines keep coming nothing waits, and nothing else sees the end. */
+		if (!r && !greeting && !deadline_left(&q->end))
+			r = fail(err, ETIMEDOUT, "QEMU tells much, and no answer");
 		if (r < 0 || !(command ? r : greeting) || !reply)
 			json_decref(j);
 		else
@@ -157,8 +169,9 @@ static int run_command(int root, uint32_t vmid, const char *command, json_t *arg
 		       int timeout_ms, json_t **reply, struct error *err)
 {
 	AUTO_JSON json_t *owned = arguments;
-	AUTO_CLOSE int fd = connect_to(root, vmid, err);
-	struct qmp state = {.fd = fd, .end = deadline_in(timeout_ms)};
+	struct deadline end = deadline_in(timeout_ms);
+	AUTO_CLOSE int fd = connect_to(root, vmid, &end, err);
+	struct qmp state = {.fd = fd, .end = end};
 	struct qmp *q = &state;
 	int r;
 
@@ -250,7 +263,7 @@ int qmp_device_del(int root, uint32_t vmid, const char *id, int timeout_ms, stru
 	if (r == -EREMOTEIO && (strstr(why.text, "already in the process of unplug") ||
 				strstr(why.text, "guest is busy")))
 		return 0;
-	if (r < 0)
+	if (r < 0 && err)
 		*err = why;
 	return r;
 }
@@ -299,14 +312,19 @@ int qmp_device_host(int root, uint32_t vmid, const char *id, int timeout_ms, str
 	const char *text;
 	char path[64];
 	char clean[64];
+	int r;
 
 	if (has != ANSWER_YES)
 		return has == ANSWER_NO ? 0 : error_code(err);
 	snprintf(path, sizeof(path), PERIPHERAL "/%.32s", id);
-	if (run_command(root, vmid, "qom-get",
+	r = run_command(root, vmid, "qom-get",
 			json_pack("{s:s, s:s}", "path", path, "property", "host"), timeout_ms,
-			&reply, err) < 0)
-		return error_code(err);
+			&reply, err);
+	/* Between the two questions the guest may have let go of it. */
+	if (r == -ENODEV && err)
+		error_clear(err);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
 	text = json_string_value(json_object_get(reply, "return"));
 	if (!text || pci_addr_parse(text, out) < 0)
 		return fail(err, EBADMSG, "VM %u: QMP qom-get: '%s' is no PCI address", vmid,
