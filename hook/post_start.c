@@ -256,8 +256,8 @@ static void begin_live_job(struct hook *h, uint32_t vmid)
 
 	if (job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
 		complain("VM %u: the job for its live migration could not be begun (%s): vfhook "
-			 "repair begins it",
-			 vmid, err.text);
+			 "plug %u begins it",
+			 vmid, err.text, vmid);
 }
 
 static int check_ports(struct started *st)

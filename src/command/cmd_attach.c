@@ -26,6 +26,7 @@
 #include "src/port/hostpci_judge.h"
 #include "src/port/objects.h"
 #include "src/port/port_changes.h"
+#include "src/port/port_keys.h"
 #include "src/port/port_plan.h"
 #include "src/port/vmid.h"
 #include "src/vf/owner.h"
@@ -56,15 +57,15 @@ static void tell_hookscript(const struct attach *a)
 
 static void tell_steps(const struct attach *a, const struct plan *p)
 {
+	char words[PORT_WORDS_LEN];
 	char text[600];
 
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct step_object *o = &p->steps[i].object;
 
 		if (!strcmp(o->kind, OBJECT_PORT))
-			say("VM %u hostpci%u: port %u-%u in /" VFHOOK_CFG ": pool %s, %s", a->vmid,
-			    a->port.slot, a->vmid, a->port.slot, a->port.pool,
-			    vf_settings_describe(&a->port.want, text, sizeof(text)));
+			say("VM %u hostpci%u: port %u-%u in /" VFHOOK_CFG ": %s", a->vmid,
+			    a->port.slot, a->vmid, a->port.slot, port_describe(&a->port, words));
 		else if (!strcmp(o->kind, OBJECT_HOSTPCI))
 			say("VM %u hostpci%u: %s", a->vmid, a->port.slot, o->to);
 		else if (!strcmp(o->kind, OBJECT_MAP_ENTRY))

@@ -28,6 +28,7 @@
 #include "src/port/hostpci_planned.h"
 #include "src/port/mapping_id.h"
 #include "src/port/port_changes.h"
+#include "src/port/port_keys.h"
 #include "src/port/vm_ports.h"
 #include "src/port/vmid.h"
 #include "src/vf/lease.h"
@@ -385,13 +386,12 @@ static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 	const struct lease *l = lease_of_slot(f, slot);
 	const char *path = mapped_path(h, f, slot);
 	char addr[PCI_ADDR_LEN];
+	char words[PORT_WORDS_LEN];
 	char clean[512];
-	char set[256];
 	char when[40];
 
 	if (port)
-		printf("  port %u-%u: pool %s, %s%s\n", f->vmid, slot, port->pool,
-		       vf_settings_describe(&port->want, set, sizeof(set)),
+		printf("  port %u-%u: %s%s\n", f->vmid, slot, port_describe(port, words),
 		       port->mac_auto ? ", MAC made at the first start" : "");
 	else
 		printf("  hostpci%u: no port yet\n", slot);

@@ -31,6 +31,7 @@
 #include "src/port/mac.h"
 #include "src/port/objects.h"
 #include "src/port/port_changes.h"
+#include "src/port/port_keys.h"
 #include "src/port/port_plan.h"
 #include "src/port/reclaim.h"
 #include "src/port/vm_locks.h"
@@ -55,6 +56,8 @@ struct set {
 	size_t n_changes;
 	char mac[MAC_LEN];
 	bool new_mac; /* the MAC becomes another one, or none */
+	bool new_vf;  /* a setting of the VF is among the changes */
+	bool runs;    /* the VM, on a VF of this port or not */
 };
 
 static void add_change(struct set *s, const char *key, const char *value)
@@ -90,6 +93,7 @@ static int make_changes(struct hook *h, struct set *s, const struct config *c,
 		else if (no_vlan && vf_keys[i].left_out)
 			add_change(s, vf_keys[i].name, NULL); /* they are nothing without it */
 	}
+	s->new_vf = s->n_changes > 0;
 	/* Off is as without it. */
 	if (s->args.live_migration)
 		add_change(s, "live-migration", p.live_migration ? "1" : NULL);
@@ -98,8 +102,8 @@ static int make_changes(struct hook *h, struct set *s, const struct config *c,
 
 /* --- The VM that runs --- */
 
-/* 1: the VM runs, on the VF of this lease; 0: it does not run. */
-static int find_running(struct hook *h, const struct set *s, struct lease *l, struct error *err)
+/* 1: the VM runs, on the VF of this lease; 0: it does not run, or not on one. */
+static int find_running(struct hook *h, struct set *s, struct lease *l, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
 	struct vm_hostpci has;
@@ -109,6 +113,7 @@ static int find_running(struct hook *h, const struct set *s, struct lease *l, st
 
 	if (runs != ANSWER_YES)
 		return runs == ANSWER_NO ? 0 : error_code(err);
+	s->runs = true;
 	/* If that cannot be told it is not "not on it": the file would be changed, and the VF not.
 	 */
 	if (lease_list(h->root, &all, &n, err) < 0 ||
@@ -121,7 +126,9 @@ static int find_running(struct hook *h, const struct set *s, struct lease *l, st
 		if (has.has[s->slot] && !pci_addr_cmp(&has.vf[s->slot], &l->vf))
 			return 1;
 	}
-	say("VM %u runs, but not on a VF of hostpci%u: nothing is changed live", s->vmid, s->slot);
+	if (s->new_vf)
+		say("VM %u runs, but not on a VF of hostpci%u: nothing is changed live", s->vmid,
+		    s->slot);
 	return 0;
 }
 
@@ -167,16 +174,16 @@ static int plan_file(struct hook *h, struct set *s, struct port *after, struct p
 		     struct error *err)
 {
 	AUTO_FREE char *to = NULL;
-	char set[256];
-	char what[400];
+	char words[PORT_WORDS_LEN];
+	char what[PORT_WORDS_LEN + 96];
 	char id[32];
 
 	if (config_change_keys(h->root, s->vmid, s->slot, s->changes, s->n_changes, from, &to,
 			       after, err) < 0)
 		return error_code(err);
 	snprintf(id, sizeof(id), "%u-%u", s->vmid, s->slot);
-	snprintf(what, sizeof(what), "port %s in /" VFHOOK_CFG ": -> pool %s, %s", id, after->pool,
-		 vf_settings_describe(&after->want, set, sizeof(set)));
+	snprintf(what, sizeof(what), "port %s in /" VFHOOK_CFG ": -> %s", id,
+		 port_describe(after, words));
 	return plan_add_object(
 		p,
 		&(struct step_object){
@@ -187,15 +194,44 @@ static int plan_file(struct hook *h, struct set *s, struct port *after, struct p
 static void tell_done(const struct hook *h, const struct set *s, const struct port *after,
 		      bool running)
 {
-	char text[256];
+	char words[PORT_WORDS_LEN];
 
-	say("VM %u hostpci%u: %s %u-%u in /" VFHOOK_CFG ": pool %s, %s", s->vmid, s->slot,
-	    h->dry_run ? "would be port" : "port", s->vmid, s->slot, after->pool,
-	    vf_settings_describe(&after->want, text, sizeof(text)));
+	say("VM %u hostpci%u: %s %u-%u in /" VFHOOK_CFG ": %s", s->vmid, s->slot,
+	    h->dry_run ? "would be port" : "port", s->vmid, s->slot, port_describe(after, words));
+	if (!s->new_vf)
+		return;
 	if (!running)
 		say("VM %u hostpci%u: takes effect at the next start", s->vmid, s->slot);
 	else if (s->new_mac)
 		say("VM %u hostpci%u: the MAC takes effect at the next start", s->vmid, s->slot);
+}
+
+/* The other ports of the VM, and what PVE looks at besides, are told in lines of their own. */
+static void tell_live_migration(struct hook *h, const struct set *s, const struct config *c,
+				const struct guest_config *g, const struct port *after)
+{
+	const char *would = h->dry_run ? "would be" : "is";
+
+	if (!after->live_migration) {
+		say("VM %u hostpci%u: live migration %s off: PVE does not migrate it while it runs",
+		    s->vmid, s->slot, would);
+		return;
+	}
+	say("VM %u hostpci%u: live migration %s on: the VM may be migrated while it runs, from %s",
+	    s->vmid, s->slot, would, s->runs ? "now on" : "its next start on");
+	port_tell_lacks(h, c, g, after);
+}
+
+/* The mapping's flag, which needs the port in the file as it is to be: beside the VM. */
+static void begin_live_job(struct hook *h, const struct set *s)
+{
+	struct error err = ERROR_INIT;
+	char where[128];
+
+	if (job_spawn(h, s->vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
+		complain("VM %u: the job for its live migration could not be begun (%s): vfhook "
+			 "plug %u begins it",
+			 s->vmid, err.text, s->vmid);
 }
 
 static int change(struct hook *h, const struct owner *o, struct set *s, const struct config *c,
@@ -206,7 +242,6 @@ static int change(struct hook *h, const struct owner *o, struct set *s, const st
 	AUTO_FREE char *from = NULL;
 	struct port after;
 	struct lease l = {0};
-	char where[128];
 	int running;
 
 	plan_init(&file, PLAN_CHANGE, s->vmid);
@@ -225,15 +260,16 @@ static int change(struct hook *h, const struct owner *o, struct set *s, const st
 	if (plan_append(&p, &file, err) < 0)
 		return error_code(err);
 	if (apply_plan(h, o, &p, err) < 0)
-		return running ? fail_context(err, "the running VM's VF does not take it")
+		return running && s->new_vf
+			       ? fail_context(err, "the running VM's VF does not take it")
 			       : error_code(err);
-	if (running && !h->dry_run)
+	if (running && s->new_vf && !h->dry_run)
 		tell_live(s, &p);
 	tell_done(h, s, &after, running);
 	if (s->args.live_migration)
-		port_tell_lacks(h, c, g, &after);
-	if (running && after.live_migration && !h->dry_run)
-		(void)job_spawn(h, s->vmid, JOB_LIVE, NULL, where, sizeof(where), err);
+		tell_live_migration(h, s, c, g, &after);
+	if (s->runs && after.live_migration && !h->dry_run)
+		begin_live_job(h, s);
 	return 0;
 }
 

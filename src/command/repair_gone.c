@@ -21,6 +21,7 @@
 #include "src/port/context.h"
 #include "src/port/mapping_id.h"
 #include "src/port/mapping_owner.h"
+#include "src/port/port_keys.h"
 #include "src/port/port_plan.h"
 #include "src/port/vm_locks.h"
 #include "src/vf/owner.h"
@@ -158,15 +159,13 @@ static void remove_mappings(struct repair *r)
 
 static void remove_port(struct repair *r, const struct port *p)
 {
+	char words[PORT_WORDS_LEN];
 	char what[600];
-	char set[256];
 
 	/* All that it said: whoever needs it again has it here. */
 	snprintf(what, sizeof(what),
-		 "port %u-%u (pool %s, %s): VM %u is gone from the cluster: taken out of "
-		 "/" VFHOOK_CFG,
-		 p->vmid, p->slot, p->pool, vf_settings_describe(&p->want, set, sizeof(set)),
-		 p->vmid);
+		 "port %u-%u (%s): VM %u is gone from the cluster: taken out of /" VFHOOK_CFG,
+		 p->vmid, p->slot, port_describe(p, words), p->vmid);
 	remove_one(r, p->vmid, p->slot, plan_port_removal, what);
 }
 

@@ -96,6 +96,18 @@ int port_check(const struct port *p, bool has_tag_options, struct error *err)
 	return 0;
 }
 
+const char *port_describe(const struct port *p, char buf[PORT_WORDS_LEN])
+{
+	char set[256];
+
+	vf_settings_describe(&p->want, set, sizeof(set));
+	snprintf(buf, PORT_WORDS_LEN, "pool %s%s%s%s", p->pool,
+		 p->live_migration && !p->want.has ? "" : ", ",
+		 p->live_migration && !p->want.has ? "" : set,
+		 p->live_migration ? ", live migration" : "");
+	return buf;
+}
+
 static void port_section_text(const struct port *p, struct str *out)
 {
 	str_printf(out, "port: %u-%u\n\tpool %s\n", p->vmid, p->slot, p->pool);

@@ -28,6 +28,11 @@ int port_check(const struct port *p, bool has_tag_options, struct error *err);
  */
 int port_id_parse(const char *id, struct port *p, struct error *err);
 
+#define PORT_WORDS_LEN 360
+
+/* "pool wan, MAC bc:24:11:00:00:01, VLAN 20, live migration": all that it says. Returns buf. */
+const char *port_describe(const struct port *p, char buf[PORT_WORDS_LEN]);
+
 /* The text of a port's section, head and all; the caller's to free(). -ENOMEM with err. */
 int config_port_section(const struct port *p, char **out, struct error *err);
 

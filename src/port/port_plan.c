@@ -57,15 +57,15 @@ int vm_ports_add(struct vm_ports *v, const struct port *p, struct error *err)
 int plan_port_section(const struct port *port, struct plan *p, struct error *err)
 {
 	AUTO_FREE char *text = NULL;
-	char what[400];
-	char set[256];
+	char words[PORT_WORDS_LEN];
+	char what[PORT_WORDS_LEN + 96];
 	char id[32];
 
 	if (config_port_section(port, &text, err) < 0)
 		return error_code(err);
 	snprintf(id, sizeof(id), "%u-%u", port->vmid, port->slot);
-	snprintf(what, sizeof(what), "port %s in /" VFHOOK_CFG ": none -> pool %s, %s", id,
-		 port->pool, vf_settings_describe(&port->want, set, sizeof(set)));
+	snprintf(what, sizeof(what), "port %s in /" VFHOOK_CFG ": none -> %s", id,
+		 port_describe(port, words));
 	return plan_add_object(
 		p, &(struct step_object){.kind = OBJECT_PORT, .name = id, .to = text, .what = what},
 		err);

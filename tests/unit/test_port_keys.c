@@ -331,6 +331,24 @@ static void test_options(void **state)
 	assert_true(port_args_have_details(&args));
 }
 
+/* What a person is told of a port has its other keys beside the settings. */
+static void test_words(void **state)
+{
+	struct port p = {.pool = "wan"};
+	char words[PORT_WORDS_LEN];
+
+	(void)state;
+	assert_string_equal(port_describe(&p, words), "pool wan, nothing");
+	p.live_migration = true;
+	assert_string_equal(port_describe(&p, words), "pool wan, live migration");
+	p.want.has = HAS_VLAN;
+	p.want.vlan = 20;
+	p.want.proto = VLAN_PROTO_8021Q;
+	assert_string_equal(port_describe(&p, words), "pool wan, VLAN 20, live migration");
+	p.live_migration = false;
+	assert_string_equal(port_describe(&p, words), "pool wan, VLAN 20");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_details),	 cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_man_page), cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_help),	 cmocka_unit_test(test_options),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
