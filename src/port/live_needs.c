@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/peer.h"
 #include "pveapi/rest.h"
 #include "src/base/cleanup.h"
 #include "src/base/json.h"
@@ -27,16 +28,23 @@ static bool has_other_nic(const struct guest_config *g)
 	return false;
 }
 
-/* Another hostpciN that PVE would not migrate with; -1: there is none. */
-static int foreign_hostpci(const struct config *c, const struct guest_config *g)
+/*
+ * Would PVE migrate with that hostpciN? Not with a raw address, nor with a mapping that is not
+ * marked for it (check_local_resources); ours is while the VM runs, if the port says so.
+ */
+static bool pve_migrates(const struct config *c, const struct guest_config *g, unsigned slot,
+			 const struct mapping_file *f)
 {
-	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		const struct port *p = config_port(c, g->vmid, slot);
+	const struct hostpci *has = &g->hostpci[slot];
+	const struct port *p = config_port(c, g->vmid, slot);
+	const struct mapping *m = has->mapping && f ? mapping_find(f, has->mapping) : NULL;
+	unsigned its_slot;
+	uint32_t vmid;
 
-		if (g->hostpci[slot].present && !(p && !p->bad && p->live_migration))
-			return (int)slot;
-	}
-	return -1;
+	if (p)
+		return !p->bad && p->live_migration;
+	/* One of ours without a port is another VM's, or a leftover. */
+	return m && m->live_migration && !port_mapping_parse(m->id, &vmid, &its_slot);
 }
 
 struct lack {
@@ -56,6 +64,27 @@ __attribute__((format(printf, 3, 4))) static void tell(struct lack *l, const cha
 	va_end(ap);
 	l->fn(l->arg, what, remedy);
 	l->n++;
+}
+
+static void look_at_others(const struct config *c, const struct guest_config *g,
+			   const struct port *port, const struct mapping_file *f, struct lack *l)
+{
+	char remedy[200];
+
+	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
+		bool ours = config_port(c, g->vmid, slot);
+
+		if (slot == port->slot || !g->hostpci[slot].present || pve_migrates(c, g, slot, f))
+			continue;
+		if (ours)
+			snprintf(remedy, sizeof(remedy),
+				 "vfhook set %u --slot %u --live-migration on", g->vmid, slot);
+		else
+			snprintf(remedy, sizeof(remedy),
+				 "qm set %u --delete hostpci%u, if it is not needed", g->vmid,
+				 slot);
+		tell(l, remedy, "PVE migrates no running VM with hostpci%u as it is", slot);
+	}
 }
 
 static bool was_before(const struct pool *pool, size_t i)
@@ -80,15 +109,25 @@ static void look_at_nodes(struct hook *h, const struct pool *pool, const struct 
 		m = mapping_find(f, id);
 	for (size_t i = 0; i < pool->n_pfs; i++) {
 		const char *node = pool->pfs[i].node;
+		struct error err = ERROR_INIT;
+		char ip[PEER_IP_LEN];
 		size_t n;
 
 		if (!strcmp(node, h->node) || was_before(pool, i))
 			continue;
 		others++;
+		if (peer_address(h->root, node, ip, &err) < 0) {
+			snprintf(
+				remedy, sizeof(remedy),
+				"pvecm status; if that node has left the cluster: its `pf` line in "
+				"/" VFHOOK_CFG " is to go");
+			tell(l, remedy, "%s: PVE cannot migrate it to there", err.text);
+			continue;
+		}
 		if (!m || mapping_node_entry(m, node, &n))
 			continue;
 		snprintf(remedy, sizeof(remedy),
-			 "vfhook pool add on %s if it never was, then vfhook boot here", node);
+			 "vfhook boot on %s, if it never ran there, then here", node);
 		tell(l, remedy,
 		     "mapping %s has no entry for node %s: PVE does not migrate it there", id,
 		     node);
@@ -107,7 +146,6 @@ int live_lacks(struct hook *h, const struct config *c, const struct guest_config
 	const struct pool *pool = config_pool(c, port->pool);
 	struct lack l = {fn, arg, 0};
 	char remedy[200];
-	int slot = foreign_hostpci(c, g);
 
 	if (!has_other_nic(g)) {
 		snprintf(remedy, sizeof(remedy),
@@ -116,12 +154,7 @@ int live_lacks(struct hook *h, const struct config *c, const struct guest_config
 		     "it has no other network device: while it migrates its guest is offline until "
 		     "it has a VF again");
 	}
-	if (slot >= 0 && (unsigned)slot != port->slot) {
-		snprintf(remedy, sizeof(remedy),
-			 "vfhook set %u --slot %d --live-migration on, if it is a port", g->vmid,
-			 slot);
-		tell(&l, remedy, "PVE migrates no running VM with hostpci%d as it is", slot);
-	}
+	look_at_others(c, g, port, f, &l);
 	if (pool && !pool->bad)
 		look_at_nodes(h, pool, port, f, &l);
 	return l.n;

@@ -25,8 +25,9 @@ MAY_MODIFY = perm("/mapping/pci", ["Mapping.Modify"])
 
 
 @route("GET", "/version")
-def version(_api, _param):
-    return {"version": "9.2.6", "release": "9.2", "repoid": "0123456789abcdef"}
+def version(api, _param):
+    version = "9.2.6" if api.host.knob("live-flag") else "8.3.5"
+    return {"version": version, "release": version[:3], "repoid": "0123456789abcdef"}
 
 
 @route("GET", "/cluster/mapping/pci", schema={"check-node": {"optional": 1, "format": node_name}},
