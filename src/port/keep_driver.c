@@ -51,8 +51,8 @@ static int probe(int root, const char *addr, const char *driver, struct error *e
 	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
 	if (!path_exists(root, path))
 		return fail(err, ENODEV,
-			    "the driver for VF %s, %s, is not loaded, and PVE does not do it "
-			    "(hostpci has driver=keep, or the VM runs): modprobe %s (and a line "
+			    "hostpci has driver=keep, or the VM runs, so PVE binds nothing, and "
+			    "the driver for VF %s, %s, is not loaded: modprobe %s (and a line "
 			    "with it in /etc/modules-load.d/*.conf)",
 			    addr, driver, driver);
 	r = attr_write(root, "sys/bus/pci/drivers_probe", addr);
