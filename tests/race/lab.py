@@ -274,7 +274,7 @@ class Node(nodes.Node):
             self.open_groups(vfs, "busy")
             if self.kept and vmid not in self.monitors:
                 self.monitors[vmid] = pve.Monitor(self.path(f"run/qemu-server/{vmid}.qmp"), vmid,
-                                                  self.paused)
+                                                  self.paused, lambda: self.qemu.get(vmid, {}))
                 self.monitors[vmid].start()
 
     def is_up(self, vmid):

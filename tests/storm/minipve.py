@@ -451,8 +451,9 @@ class Node:
             raise Refused("qemu", f"QEMU exited with code {code}")
         pid = int(read_text(self.pidfile(vmid)))
         self.qemus[vmid] = pid, tuple(devices.values())
+        has = dict(devices)
         self.monitors[vmid] = parts.Monitor(f"{self.root}/run/qemu-server/{vmid}.qmp", vmid,
-                                            self.paused)
+                                            self.paused, lambda: has)
         self.monitors[vmid].start()
         return pid
 
