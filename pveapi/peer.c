@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include "pveapi/node.h"
@@ -119,14 +120,24 @@ static void add_ssh(int root, const char *node, const char *ip, struct words *w)
 struct call {
 	const char *ssh;
 	char **argv;
+	pid_t caller;
+	bool no_child; /* nothing was run */
 };
 
 /* The child's side: nothing of ours stays open but where its words go. */
 static int exec_ssh(void *arg)
 {
-	const struct call *c = arg;
-	int null = open("/dev/null", O_RDWR | O_NOCTTY);
+	struct call *c = arg;
+	int null;
 
+	/*
+	 * Where no child can be made run_bounded() calls this in our own process. That one has
+	 * locks and a plan, and PVE would take ssh's exit status for the phase's.
+	 */
+	c->no_child = getpid() == c->caller;
+	if (c->no_child)
+		return 255;
+	null = open("/dev/null", O_RDWR | O_NOCTTY);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
 		return 255;
 	close_range(3, UINT_MAX, 0);
@@ -142,6 +153,7 @@ int peer_run(int root, const char *ssh, const char *node, const char *const argv
 	struct words w = {.n = 0};
 	char ip[PEER_IP_LEN];
 	struct call c;
+	int r;
 
 	if (peer_address(root, node, ip, err) < 0)
 		return error_code(err);
@@ -153,6 +165,7 @@ int peer_run(int root, const char *ssh, const char *node, const char *const argv
 	}
 	if (w.full)
 		return fail(err, E2BIG, "the command for node %s is too long", node);
-	c = (struct call){ssh, w.argv};
-	return run_bounded(exec_ssh, &c, timeout_ms, err);
+	c = (struct call){.ssh = ssh, .argv = w.argv, .caller = getpid()};
+	r = run_bounded(exec_ssh, &c, timeout_ms, err);
+	return c.no_child ? fail(err, EAGAIN, "no process can be made to reach node %s", node) : r;
 }
