@@ -278,6 +278,24 @@ static bool are_words(const char *words)
 	return words[0];
 }
 
+/* What the monitor for people says has lines; a message of ours is one. */
+static const char *one_line(const char *text, char *buf, size_t size)
+{
+	char line[200];
+	size_t len = 0;
+
+	for (; *text && len + 1 < sizeof(line); text++) {
+		if (*text != '\r' && *text != '\n')
+			line[len++] = *text;
+		else if (len && line[len - 1] != ' ')
+			line[len++] = ' ';
+	}
+	while (len && line[len - 1] == ' ')
+		len--;
+	line[len] = '\0';
+	return text_clean(line, buf, size);
+}
+
 int qmp_device_add(int root, uint32_t vmid, const char *words, int timeout_ms, struct error *err)
 {
 	CLEANUP(str_free) struct str line = STR_INIT;
@@ -298,9 +316,9 @@ int qmp_device_add(int root, uint32_t vmid, const char *words, int timeout_ms, s
 	answer = json_string_value(json_object_get(reply, "return"));
 	if (!answer)
 		return fail(err, EBADMSG, "VM %u: QMP device_add: no text in the answer", vmid);
-	/* It has nothing to say of what it has done. */
+	/* It has nothing to say of what it has done; a warning is told like an error. */
 	return answer[0] ? fail(err, EREMOTEIO, "VM %u: QMP device_add: QEMU refuses: %s", vmid,
-				text_clean(answer, clean, sizeof(clean)))
+				one_line(answer, clean, sizeof(clean)))
 			 : 0;
 }
 

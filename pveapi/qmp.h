@@ -47,7 +47,8 @@ int qmp_device_del(int root, uint32_t vmid, const char *id, int timeout_ms, stru
  * Plug a device in: what -device would have, word for word. By the monitor for people
  * (human-monitor-command), whose device_add reads words as the command line does, whatever the
  * types of the properties are. 0; -EINVAL: words has what does not belong there; -EREMOTEIO with
- * QEMU's own words; else as above.
+ * QEMU's own words, which may be a warning alone: then the device is there all the same, as
+ * qmp_device_host() tells; else as above.
  */
 int qmp_device_add(int root, uint32_t vmid, const char *words, int timeout_ms, struct error *err);
 

@@ -103,6 +103,7 @@ static int has_it(struct hook *h, const struct device_name *n, const char *id, s
 
 static int plug(struct hook *h, const struct device_name *n, const char *words, struct error *err)
 {
+	struct error ignored = ERROR_INIT;
 	char id[16];
 	int r;
 
@@ -110,8 +111,17 @@ static int plug(struct hook *h, const struct device_name *n, const char *words, 
 	r = has_it(h, n, id, err);
 	if (r)
 		return r < 0 ? r : 0;
-	if (qmp_device_add(h->root, n->vmid, words, ADD_WAIT_MS, err) < 0)
-		return error_code(err);
+	r = qmp_device_add(h->root, n->vmid, words, ADD_WAIT_MS, err);
+	/*
+	 * QEMU's warnings come by the same way as its refusals (util/error-report.c:
+	 * error_vprintf): what it has by now counts.
+	 */
+	if (r == -EREMOTEIO && has_it(h, n, id, &ignored) == 1) {
+		error_clear(err);
+		return 0;
+	}
+	if (r < 0)
+		return r;
 	r = has_it(h, n, id, err);
 	return r ? (r < 0 ? r : 0) : fail(err, EIO, "QEMU has no device %s all the same", id);
 }
