@@ -95,7 +95,7 @@ module_files() {
 	local m
 	for m; do
 		modprobe -d "$rig/kernel" -S "$kver" --show-depends "$m"
-	done | sed -n "s:^insmod .*/lib/modules/[^/]*/\([^ ]*\) *$:\1:p" | awk '!seen[$0]++'
+	done | sed -n "s:^insmod .*/lib/modules/[^/]*/\([^ ]*\).*:\1:p" | awk '!seen[$0]++'
 }
 
 # Put the module file $1, a path below lib/modules/$kver, into directory $2 and
