@@ -7,6 +7,7 @@
 #   make crash      killed and failing at every system call (half an hour; QUICK=1: minutes)
 #   make race       every two runs overlapped, with one preemption (QUICK=1; ONLY=WORLD:A/B@STOP)
 #   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
+#   make live       VMs with real VFs migrated live, 22 times, and pinged (an hour)
 #   make fuzz       libFuzzer on every parser: RUNS=10000000 each, JOBS=2, FUZZ_SECONDS=
 #   make bench      what it costs, side by side with others: a table (ROUNDS=5 is quick)
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
@@ -188,6 +189,12 @@ fdb: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
 	$(Q)FDB_WHOLE=1 tests/run e2e-fdb
 
+# Twenty live migrations of a VM with a real VF, and two with a port that does the hotplug itself:
+# about an hour. make test has two.
+live: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
+	$(Q)LIVE_WHOLE=1 tests/run e2e-live
+
 demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
 	$(Q)tests/e2e/demo
@@ -287,5 +294,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/hook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test bench fdb hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
+.PHONY: all unit test-tools deps deps-test test bench fdb live hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
 .SECONDARY:
