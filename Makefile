@@ -190,7 +190,7 @@ fdb: deps-test
 	$(Q)FDB_WHOLE=1 tests/run e2e-fdb
 
 # Twenty live migrations of a VM with a real VF, and two with a port that does the hotplug itself:
-# about an hour. make test has two.
+# about an hour. make test has one.
 live: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
 	$(Q)LIVE_WHOLE=1 tests/run e2e-live
