@@ -54,12 +54,16 @@ out=$(vfhook repair 2>&1)
 like "$out" "VM 100 hostpci0: VF $vf1 is unplugged for a migration .*, and no job sees to it: one is begun" "repair begins another one"
 as_before
 
-ctl pve2 qmp hang
-qm migrate 100 pve2 --online >/dev/null 2>&1 &
-migration=$!
-wait_for 20 has_leases pve2 "$vf2:arriving"
+# Killed while memory is transferred, which ends only then: PVE's own resume needs the monitor.
+begin_migration
+# shellcheck disable=SC2317 # called by wait_for
+job2_is() { pgrep -f -- "--root $node2_root live-job 100" >/dev/null; }
+# shellcheck disable=SC2317
+job2_is_gone() { ! job2_is; }
+wait_for 30 job2_is
 pkill -KILL -f -- "--root $node2_root live-job 100"
-ctl pve2 qmp
+wait_for 10 job2_is_gone
+ctl pve1 migrate
 wait "$migration"
 wait_for 20 has_leases pve1 ""
 is "$(leases pve2)" "$vf2:arriving" "the target's job is killed: its guest does not see its VF"
