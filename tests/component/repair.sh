@@ -152,9 +152,9 @@ cut_off_start
 holder=$!
 wait_for 30 grep -q held "$node_root/said"
 "$BUILD/tests/killat" -o "$node_root/calls" -l -- "$BUILD/tests/vfhook-plain" --root "$node_root" repair >"$node_root/out" 2>&1
-last=$(awk '$2 == "openat" && $4 ~ /run\/vfhook\/journal$/ {n = $1} END {print n}' "$node_root/calls")
+last=$(grep -c ' openat .*run/vfhook/journal$' "$node_root/calls")
 mkfifo "$node_root/go" "$node_root/tell"
-"$BUILD/tests/killat" -o "$node_root/calls" -s "$last" -c 8,9 -- "$BUILD/tests/vfhook-plain" --root "$node_root" repair \
+"$BUILD/tests/killat" -o "$node_root/calls" -s "$last" -w 'openat run/vfhook/journal' -c 8,9 -- "$BUILD/tests/vfhook-plain" --root "$node_root" repair \
 	8<>"$node_root/go" 9<>"$node_root/tell" >"$node_root/out" 2>&1 &
 stopped=$!
 read -r said <"$node_root/tell"

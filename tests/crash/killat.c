@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * killat -o REPORT [-k N | -t N | -f N -e ERRNO | -s N] [-c IN,OUT] [-S LOG] [-b] [-H ROOT,LOCK]
- *        [-a] [-x] [-l] [-n MS] [-T SECONDS] -- PROGRAM [ARG]...
+ * killat -o REPORT [-k N | -t N | -f N -e ERRNO | -s N] [-w CALL] [-c IN,OUT] [-S LOG] [-b]
+ *        [-H ROOT,LOCK] [-a] [-x] [-l] [-n MS] [-T SECONDS] -- PROGRAM [ARG]...
  *
  * Runs a program under ptrace(2) and counts its system calls, from the first that its main() makes
  * for more than itself (umask(2), in process_clean(); the loader before that changes nothing) and
@@ -11,6 +11,8 @@
  *   -t N   SIGTERM at call N, to the program alone
  *   -f N   call N is not made, and fails with -e ERRNO
  *   -s N   before call N the program is stopped, until a byte comes on IN
+ *   -w "NAME [PATH]"  N counts only calls of that name, on what has a path that ends so: how many
+ *          others there are before may be a matter of time (poll, naps)
  *   -c     two open descriptors. On OUT is told what happens, a line each: "stopped NAME" (-s),
  *          "waits NAME" (it naps or blocks, and was just refused the lock that NAME takes),
  *          "naps" (it naps for another reason), "exit N" (it has ended; what it has started may go
@@ -69,6 +71,8 @@ struct task {
 struct run {
 	char what; /* 'k', 't', 'f', 's' or 0 */
 	unsigned long at;
+	const char *call;    /* what is counted, "name" or "name path"; NULL: all */
+	unsigned long those; /* so far */
 	int error;
 	bool alone;
 	bool list;
@@ -405,6 +409,30 @@ static void act(struct run *r, struct task *t, struct user_regs_struct *regs, lo
 	}
 }
 
+static bool ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text);
+	size_t m = strlen(end);
+
+	return n >= m && !strcmp(text + n - m, end);
+}
+
+/* Is this the call at which something is done? */
+static bool is_the_one(struct run *r, struct task *t, const struct user_regs_struct *regs, long nr)
+{
+	const size_t n = r->call ? strcspn(r->call, " ") : 0;
+	char whole[512];
+
+	if (!r->what || !r->call)
+		return r->what && r->calls == r->at;
+	if (strlen(name_of(nr)) != n || strncmp(name_of(nr), r->call, n) != 0)
+		return false;
+	whole_path(t->pid, nr, regs, whole, sizeof(whole));
+	if (r->call[n] && !ends_in(whole, r->call + n + 1))
+		return false;
+	return ++r->those == r->at;
+}
+
 /* Nobody waits for nothing. What counts is the clock, and that goes on as ever. */
 static void shorten_nap(const struct run *r, const struct task *t,
 			const struct user_regs_struct *regs, long nr)
@@ -464,7 +492,7 @@ static void call_begins(struct run *r, struct task *t)
 		tell_waits(r, t, &regs, nr, fake);
 	if (r->busy)
 		refuse_busy(t, &regs, nr, path);
-	if (r->what && r->calls == r->at && !(fake && r->what == 'f'))
+	if (is_the_one(r, t, &regs, nr) && !(fake && r->what == 'f'))
 		act(r, t, &regs, nr);
 }
 
@@ -613,10 +641,12 @@ static char **parse(struct run *r, int argc, char **argv)
 	unsigned limit = 60;
 	int c;
 
-	while ((c = getopt(argc, argv, "+k:t:f:s:c:S:H:e:n:abxlT:o:")) != -1) {
+	while ((c = getopt(argc, argv, "+k:t:f:s:w:c:S:H:e:n:abxlT:o:")) != -1) {
 		if (c == 'k' || c == 't' || c == 'f' || c == 's') {
 			r->what = (char)c;
 			r->at = strtoul(optarg, NULL, 10);
+		} else if (c == 'w') {
+			r->call = optarg;
 		} else if (c == 'c') {
 			if (sscanf(optarg, "%d,%d", &r->in, &r->tell) != 2)
 				exit(2);
