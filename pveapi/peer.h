@@ -22,8 +22,8 @@ int peer_address(int root, const char *node, char ip[PEER_IP_LEN], struct error 
  * Run argv (ends in NULL; words of letters, digits and "_./:=-" only, for a shell reads them there)
  * on that node. ssh: the program to execute. What it prints goes to our standard output and error.
  * Returns its exit status, 255 if the node cannot be reached; or a negative errno with err:
- * -ETIMEDOUT: not over within timeout_ms, and the ssh here is killed; whatever runs there may go
- * on; -EAGAIN: no process could be made for it here.
+ * -ETIMEDOUT: not over within timeout_ms, and the ssh here is ended (SIGTERM, then SIGKILL);
+ * whatever runs there may go on; -EAGAIN: no process could be made for it here.
  */
 int peer_run(int root, const char *ssh, const char *node, const char *const argv[], int timeout_ms,
 	     struct error *err);

@@ -86,7 +86,20 @@ static bool wait_for(pid_t pid, int ms, int *status)
 	}
 }
 
-int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err)
+/* sig: what it is sent first. False: it has not ended all the same. */
+static bool end_child(pid_t pid, int sig, int *status)
+{
+	kill(pid, sig);
+	if (wait_for(pid, EXIT_WAIT_MS, status))
+		return true;
+	if (sig == SIGKILL)
+		return false;
+	kill(pid, SIGKILL);
+	/* One that is not held by the kernel is gone at once. */
+	return wait_for(pid, EXIT_WAIT_MS, status);
+}
+
+static int run(int (*fn)(void *arg), void *arg, int limit_ms, int sig, struct error *err)
 {
 	AUTO_CLOSE int out_read = -1;
 	AUTO_CLOSE int err_read = -1;
@@ -116,13 +129,20 @@ int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err
 	close(STEAL_FD(out_write));
 	close(STEAL_FD(err_write));
 	over = relay(out_read, err_read, &end);
-	if (!over || !wait_for(pid, EXIT_WAIT_MS, &status)) {
-		kill(pid, SIGKILL);
-		/* One that is not held by the kernel is gone at once. */
-		if (!wait_for(pid, EXIT_WAIT_MS, &status) || !over)
-			return fail(err, ETIMEDOUT, "no answer within %d s", limit_ms / 1000);
-	}
+	if ((!over || !wait_for(pid, EXIT_WAIT_MS, &status)) &&
+	    (!end_child(pid, sig, &status) || !over))
+		return fail(err, ETIMEDOUT, "no answer within %d s", limit_ms / 1000);
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	return fail(err, ECHILD, "it was ended by signal %d", WTERMSIG(status));
+}
+
+int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err)
+{
+	return run(fn, arg, limit_ms, SIGKILL, err);
+}
+
+int run_bounded_program(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err)
+{
+	return run(fn, arg, limit_ms, SIGTERM, err);
 }

@@ -15,4 +15,7 @@
  */
 int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err);
 
+/* The same for another program: it is asked to end (SIGTERM) before it is killed. */
+int run_bounded_program(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err);
+
 #endif

@@ -70,14 +70,17 @@ static void test_arguments(void **state)
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(call(t, "echo \"$*\" >$D/args", argv, PATIENCE, &err), 0);
-	check_args(t, "-e none -o BatchMode=yes -o HostKeyAlias=pve2 -o ConnectTimeout=10 "
+	check_args(t, "-e none -o BatchMode=yes -o HostKeyAlias=pve2 -o ControlMaster=no -o "
+		      "ControlPath=none "
+		      "-o ConnectTimeout=10 "
 		      "-o ServerAliveInterval=5 -o ServerAliveCountMax=3 root@192.0.2.2 -- "
 		      "/usr/sbin/vfhook unplug 100\n");
 	tree_write(t->root, "etc/pve/nodes/pve2/ssh_known_hosts", "x");
 	assert_int_equal(call(t, "echo \"$*\" >$D/args", argv, PATIENCE, &err), 0);
 	check_args(t, "-e none -o BatchMode=yes -o HostKeyAlias=pve2 "
 		      "-o UserKnownHostsFile=/etc/pve/nodes/pve2/ssh_known_hosts "
-		      "-o GlobalKnownHostsFile=none -o ConnectTimeout=10 "
+		      "-o GlobalKnownHostsFile=none -o ControlMaster=no -o ControlPath=none "
+		      "-o ConnectTimeout=10 "
 		      "-o ServerAliveInterval=5 -o ServerAliveCountMax=3 root@192.0.2.2 -- "
 		      "/usr/sbin/vfhook unplug 100\n");
 }
@@ -95,6 +98,12 @@ static void test_ends(void **state)
 	start = clock_ms();
 	assert_int_equal(call(t, "exec sleep 60", argv, 300, &err), -ETIMEDOUT);
 	assert_true(clock_ms() - start < PATIENCE);
+	/* It is asked to end, so that it can tell the other side; one that does not is killed. */
+	assert_int_equal(call(t, "trap 'echo asked >$D/args; exit 1' TERM; sleep 60 & wait", argv,
+			      1500, &err),
+			 -ETIMEDOUT);
+	check_args(t, "asked\n");
+	assert_int_equal(call(t, "trap '' TERM; exec sleep 60", argv, 300, &err), -ETIMEDOUT);
 }
 
 static void test_output_passed_on(void **state)
