@@ -66,24 +66,35 @@ static json_t *differs_json(unsigned differs)
 	return j;
 }
 
-static json_t *vf_json(const struct pf_report *pf, const struct vf_report *r)
+/* Does its port say so? null: it is no port's. */
+static json_t *live_migration_json(const struct config *c, const struct vf_report *r, bool lease)
+{
+	const struct port *p = lease ? config_port(c, r->vmid, r->slot) : NULL;
+
+	return p && !p->bad ? json_boolean(p->live_migration) : json_null();
+}
+
+static json_t *vf_json(const struct config *c, const struct pf_report *pf,
+		       const struct vf_report *r)
 {
 	const struct vf_info *info = &r->vf->info;
 	bool lease = vf_use_is_lease(r->use);
 
-	return json_pack("{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
-			 "index", (json_int_t)info->index, "address", addr_json(&info->addr),
-			 "state", vf_use_name(r->use), "stale", r->stale, "problem",
-			 text_or_null(r->why), "note", text_or_null(r->note), "vmid",
-			 integer_or_null(r->vmid, r->vmid), "vm-name", text_or_null(r->name),
-			 "slot", integer_or_null(r->vmid && r->slot < PVE_HOSTPCI_MAX, r->slot),
-			 "leased-since", integer_or_null(lease, r->vf->lease.taken), "actual",
-			 vf_settings_to_json(&r->vf->now), "wanted",
-			 lease ? vf_settings_to_json(&r->vf->lease.want) : json_null(), "differs",
-			 differs_json(r->differs), "driver", text_or_null(info->driver), "netdev",
-			 text_or_null(info->ifname), "iommu-group",
-			 integer_or_null(info->iommu_group >= 0, info->iommu_group), "statistics",
-			 stats_json(vf_stats_of(pf, r)));
+	return json_pack(
+		"{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
+		"index", (json_int_t)info->index, "address", addr_json(&info->addr), "state",
+		vf_use_name(r->use), "stale", r->stale, "problem", text_or_null(r->why), "note",
+		text_or_null(r->note), "vmid", integer_or_null(r->vmid, r->vmid), "vm-name",
+		text_or_null(r->name), "slot",
+		integer_or_null(r->vmid && r->slot < PVE_HOSTPCI_MAX, r->slot), "live-migration",
+		live_migration_json(c, r, lease), "leased-since",
+		integer_or_null(lease, r->vf->lease.taken), "actual",
+		vf_settings_to_json(&r->vf->now), "wanted",
+		lease ? vf_settings_to_json(&r->vf->lease.want) : json_null(), "differs",
+		differs_json(r->differs), "driver", text_or_null(info->driver), "netdev",
+		text_or_null(info->ifname), "iommu-group",
+		integer_or_null(info->iommu_group >= 0, info->iommu_group), "statistics",
+		stats_json(vf_stats_of(pf, r)));
 }
 
 /* null: the pool does not say fdb on. */
@@ -100,7 +111,7 @@ static json_t *fdb_json(const struct fdb_report *r)
 			 integer_or_null(r->room, (json_int_t)r->room));
 }
 
-static json_t *pf_json(const struct pf_report *pf)
+static json_t *pf_json(const struct config *config, const struct pf_report *pf)
 {
 	const struct pf_info *info = &pf->pf->info;
 	bool ok = !pf->pf->broken;
@@ -109,7 +120,7 @@ static json_t *pf_json(const struct pf_report *pf)
 
 	count_vfs(pf, &c);
 	for (size_t i = 0; i < pf->n_vfs; i++)
-		json_array_append_new(vfs, vf_json(pf, &pf->vfs[i]));
+		json_array_append_new(vfs, vf_json(config, pf, &pf->vfs[i]));
 	return json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "address",
 			 addr_json(&info->addr), "ifname", text_or_null(info->ifname), "driver",
 			 text_or_null(info->driver), "problem", text_or_null(pf->why), "up",
@@ -121,7 +132,8 @@ static json_t *pf_json(const struct pf_report *pf)
 			 counts_json(&c), "vfs", vfs);
 }
 
-static json_t *pool_json(const struct pool_report *p, struct vf_counts *all)
+static json_t *pool_json(const struct config *config, const struct pool_report *p,
+			 struct vf_counts *all)
 {
 	struct vf_counts c = {0};
 	json_t *pfs = json_array();
@@ -129,7 +141,7 @@ static json_t *pool_json(const struct pool_report *p, struct vf_counts *all)
 	for (size_t i = 0; i < p->n_pfs; i++) {
 		count_vfs(&p->pfs[i], &c);
 		count_vfs(&p->pfs[i], all);
-		json_array_append_new(pfs, pf_json(&p->pfs[i]));
+		json_array_append_new(pfs, pf_json(config, &p->pfs[i]));
 	}
 	return json_pack("{s:s s:o s:b s:o s:o}", "name", p->pool->name, "problem",
 			 text_or_null(p->pool->bad), "allow-pf-down", p->pool->allow_pf_down,
@@ -166,7 +178,7 @@ json_t *status_json(const struct inventory *inv, const struct status_view *v)
 
 	for (size_t i = 0; i < inv->n_pools; i++) {
 		if (!v->pool || !strcmp(v->pool, inv->pools[i].pool->name))
-			json_array_append_new(pools, pool_json(&inv->pools[i], &all));
+			json_array_append_new(pools, pool_json(&inv->config, &inv->pools[i], &all));
 	}
 	for (size_t i = 0; !v->pool && i < inv->n_strays; i++)
 		json_array_append_new(strays, stray_json(&inv->strays[i]));

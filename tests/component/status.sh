@@ -98,6 +98,7 @@ is "$(js '[i for i in range(16) if vf("wan", i)["stale"]]')" "[3]" "the stale on
 is "$(js 's["totals"]["vfs"] == sum(s["totals"][k] for k in ("free", "leased", "other", "unusable"))')" True "the totals add up"
 is "$(js '(vf("wan", 0)["wanted"]["vlan"], vf("wan", 0)["actual"]["max-rate"], vf("wan", 0)["differs"])')" "(20, 500, [])" "wanted and actual"
 is "$(js '[vf("wan", i)["slot"] for i in (0, 6, 7, 9)]')" "[0, 3, None, None]" "the slots"
+is "$(js '[vf("wan", i)["live-migration"] for i in (0, 2, 7)]')" "[False, None, None]" "and whether their ports are migrated live"
 is "$(js 'vf("wan", 0)["statistics"]')" None "no statistics where the driver counts nothing"
 is "$(vfhook status --output-format json-pretty | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["pools"]))')" 1 "json-pretty is JSON"
 is "$(vfhook status --output-format json | wc -l)" 1 "json is one line"
