@@ -8,39 +8,13 @@ set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-node_up
-second_node_up 0000:81:00.0,driver=igb,ifname=enp129s0f0,vfs=7,numvfs=1,up=1,autoprobe=0 || exit 1
-pve_up || exit 1
-pve2_up || exit 1
 # shellcheck source=tests/component/livelib.sh
 . "${BASH_SOURCE[0]%/*}/livelib.sh"
 
-readonly vf1=0000:06:10.0 vf2=0000:81:10.0
-vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
-vfhook2 pool add wan --pf enp129s0f0 >/dev/null 2>&1
-qm create 100 --name fw --net0 virtio,bridge=vmbr0 >/dev/null
-vfhook attach 100 --vlan 20 --mac bc:24:11:00:00:01 --live-migration on >/dev/null 2>&1
-qm start 100 >/dev/null 2>&1
-wait_for 20 is_flag 1
-
-# begin_migration - to pve2, and stop in the middle: memory is transferred for ever.
-begin_migration() {
-	ctl pve1 migrate never
-	qm migrate 100 pve2 --online >/dev/null 2>&1 &
-	migration=$!
-	wait_for 20 has_leases pve2 "$vf2:arriving"
-}
-end_migration() {
-	pkill -TERM -f "qm --root $node_root migrate 100"
-	wait "$migration"
-	ctl pve1 migrate
-}
-as_before() {
-	try "it has its VF again" wait_for 30 has_leases pve1 "$vf1:running"
-	is "$(seen pve1) $(mac_of pve1)" "$vf1 bc:24:11:00:00:01" "sees it, and it is set as before"
-	try "the target's VF is free" wait_for 30 has_leases pve2 ""
-	try "PVE may migrate it" wait_for 30 is_flag 1
-}
+pf2=0000:81:00.0,driver=igb,ifname=enp129s0f0,vfs=7,numvfs=1,up=1,autoprobe=0
+two_nodes_up || exit 1
+two_pools_up
+live_vm_up
 
 # --- the job is killed ------------------------------------------------------------------------
 
@@ -81,15 +55,14 @@ vfhook attach 101 --mac bc:24:11:00:00:02 --live-migration on >/dev/null 2>&1
 qm start 101 >/dev/null 2>&1
 wait_for 20 grep -A9 '^vf-101-0$' "$etc/mapping/pci.cfg"
 wait_for 20 sh -c "sed -n '/^vf-101-0\$/,/^\$/p' '$etc/mapping/pci.cfg' | grep -q 'capable 1'"
-qm migrate 100 pve2 --online >/tmp/livedie.100.$$ 2>&1 &
+qm migrate 100 pve2 --online >"$node_root/said.100" 2>&1 &
 one=$!
-qm migrate 101 pve2 --online >/tmp/livedie.101.$$ 2>&1 &
+qm migrate 101 pve2 --online >"$node_root/said.101" 2>&1 &
 two=$!
 wait "$one"; a=$?
 wait "$two"; b=$?
 is "$(((a == 0) + (b == 0)))" 1 "two migrations for one free VF: one goes through"
-like "$(cat /tmp/livedie.10?.$$)" "no VF of pool 'wan' is free for hostpci0" "and the other is refused"
-rm -f /tmp/livedie.10?.$$
+like "$(cat "$node_root"/said.10?)" "no VF of pool 'wan' is free for hostpci0" "and the other is refused"
 # at_home - the VM that was refused runs with its VF on pve1, the other one on pve2.
 # shellcheck disable=SC2317 # called by try
 at_home() {

@@ -8,12 +8,10 @@ set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-node_up
-second_node_up || exit 1
-pve_up || exit 1
-pve2_up || exit 1
 # shellcheck source=tests/component/livelib.sh
 . "${BASH_SOURCE[0]%/*}/livelib.sh"
+
+two_nodes_up || exit 1
 
 conf=$etc/nodes/pve1/qemu-server/100.conf
 live_findings() { vfhook check --output-format json | python3 -c 'import json,sys

@@ -1,10 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# livelib.sh - what suites of live migration look at: leases, guests and flags of two nodes. To be
-# sourced behind lib.sh, once both nodes are up; VM 100 is meant where none is named.
+# livelib.sh - what suites of live migration share: two nodes, VM 100 with a VF, and what they look at: leases,
+# guests and flags. To be sourced behind lib.sh; VM 100 is meant where none is named.
 
-etc=$node_root/etc/pve
+# The first VF of each node.
+readonly vf1=0000:06:10.0 vf2=0000:81:10.0
+etc=
+
+# two_nodes_up - pve1 and pve2, with the PF $pf2 in pve2 if that is said (as mktree wants it), and their daemons.
+pf2=
+two_nodes_up() {
+	node_up
+	etc=$node_root/etc/pve
+	second_node_up ${pf2:+"$pf2"} && pve_up && pve2_up
+}
+# two_pools_up - pool wan with the PF of each node, and VM 100 with a NIC, but without a port.
+two_pools_up() {
+	vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
+	vfhook2 pool add wan --pf enp129s0f0 >/dev/null 2>&1
+	qm create 100 --name fw --net0 virtio,bridge=vmbr0 >/dev/null
+}
+# live_vm_up - it has one, runs on pve1, and PVE may migrate it.
+live_vm_up() {
+	vfhook attach 100 --vlan 20 --mac bc:24:11:00:00:01 --live-migration on >/dev/null 2>&1
+	qm start 100 >/dev/null 2>&1
+	wait_for 20 is_flag 1
+}
+# begin_migration - to pve2, and stop in the middle: memory is transferred for ever.
+begin_migration() {
+	ctl pve1 migrate never
+	qm migrate 100 pve2 --online >/dev/null 2>&1 &
+	migration=$!
+	wait_for 20 has_leases pve2 "$vf2:arriving"
+}
+end_migration() {
+	pkill -TERM -f "qm --root $node_root migrate 100"
+	wait "$migration"
+	ctl pve1 migrate
+}
+# as_before - four tests: it has its VF on pve1.
+as_before() {
+	try "it has its VF again" wait_for 30 has_leases pve1 "$vf1:running"
+	is "$(seen pve1) $(mac_of pve1)" "$vf1 bc:24:11:00:00:01" "sees it, and it is set as before"
+	try "the target's VF is free" wait_for 30 has_leases pve2 ""
+	try "PVE may migrate it" wait_for 30 is_flag 1
+}
 
 # ctl NODE FILE [VALUE] - what that node's QEMU and its guest do; without a value: as ever.
 ctl() {

@@ -8,17 +8,11 @@ set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-node_up
-second_node_up || exit 1
-pve_up || exit 1
-pve2_up || exit 1
 # shellcheck source=tests/component/livelib.sh
 . "${BASH_SOURCE[0]%/*}/livelib.sh"
 
-readonly vf1=0000:06:10.0 vf2=0000:81:10.0
-vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
-vfhook2 pool add wan --pf enp129s0f0 >/dev/null 2>&1
-qm create 100 --name fw --net0 virtio,bridge=vmbr0 >/dev/null
+two_nodes_up || exit 1
+two_pools_up
 out=$(vfhook attach 100 --vlan 20 --mac bc:24:11:00:00:01 --live-migration on 2>&1)
 is $? 0 "attach with live migration"
 like "$out" 'mapping vf-100-0 on pve2: none -> .*path=0000:81:10.0' "the other node has an entry"
