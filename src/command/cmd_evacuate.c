@@ -11,13 +11,16 @@
 #include "src/host/pf_name.h"
 #include "src/port/foreseen.h"
 #include "src/vf/lease.h"
+#include "src/vf/sysfs.h"
+#include "src/vf/vf_walk.h"
 
 struct evacuation {
 	struct pci_addr pf;
 	char ifname[IFNAME_LEN];
 	char why[LEASE_WHY_LEN];
 	size_t done;
-	size_t failed;
+	size_t failed; /* VMs */
+	size_t unsure; /* VFs that somebody uses, or may use, and no lease tells who */
 };
 
 static bool is_on(const struct evacuation *e, const struct lease_entry *l)
@@ -76,6 +79,64 @@ static int finish_vms(struct hook *h, struct evacuation *e, struct error *err)
 	return 0;
 }
 
+/* Who has a VF without a lease of ours is not known, and one with a lease that cannot be read. */
+static void judge_unleased(struct hook *h, struct evacuation *e, const struct vf_info *vf)
+{
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+	enum answer busy = ANSWER_NO;
+	struct lease l;
+	int r = foreseen_lease(h, &vf->addr, &l, &err);
+
+	if (!r)
+		return;
+	pci_addr_format(&vf->addr, addr);
+	if (r != -ENOENT) {
+		complain("%s: whose VF %s is cannot be told: %s: vfhook repair", e->ifname, addr,
+			 err.text);
+		e->unsure++;
+		return;
+	}
+	if (vf->iommu_group >= 0)
+		busy = vfio_group_busy(h->root, vf->iommu_group);
+	if (busy == ANSWER_NO)
+		return;
+	complain("%s: VF %s %s open in some process (/dev/vfio/%d), and vfhook has no lease of it: "
+		 "vfhook repair, or end that process",
+		 e->ifname, addr, busy == ANSWER_YES ? "is" : "may be", vf->iommu_group);
+	e->unsure++;
+}
+
+/* What leases do not tell of. */
+static int look_at_others(struct hook *h, struct evacuation *e, struct error *err)
+{
+	struct pf_info pf;
+	struct vf_walk walk = {.root = h->root, .pf = &pf, .unread = VF_UNREAD_COUNT};
+	struct vf_info vf;
+
+	if (sysfs_pf_read(h->root, &e->pf, &pf, err) < 0)
+		return error_code(err);
+	while (vf_walk_next(&walk, &vf, NULL) == 1)
+		judge_unleased(h, e, &vf);
+	if (walk.n_unread)
+		complain("%s: %u of its VFs cannot be read: vfhook status", e->ifname,
+			 walk.n_unread);
+	e->unsure += walk.n_unread;
+	return 0;
+}
+
+static void tell_end(const struct evacuation *e)
+{
+	if (e->failed)
+		complain("%s: %zu VM%s still a VF of it", e->ifname, e->failed,
+			 e->failed == 1 ? " has" : "s have");
+	else if (e->unsure)
+		complain("%s: it may still be in use: see above", e->ifname);
+	else
+		say("%s: no running VM has a VF of it%s", e->ifname,
+		    e->done ? "; to give them back: vfhook plug <vmid>" : "");
+}
+
 static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
@@ -87,7 +148,7 @@ static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
 		if (is_on(e, &all[i]) && !was_before(e, all, i))
 			evacuate_vm(h, e, all[i].lease.vmid);
 	}
-	return 0;
+	return look_at_others(h, e, err);
 }
 
 static int run(struct hook *h, int argc, char **argv)
@@ -116,13 +177,8 @@ static int run(struct hook *h, int argc, char **argv)
 		complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
-	if (!e.failed)
-		say("%s: no running VM has a VF of it%s", e.ifname,
-		    e.done ? "; to give them back: vfhook plug <vmid>" : "");
-	else
-		complain("%s: %zu VM%s still a VF of it", e.ifname, e.failed,
-			 e.failed == 1 ? " has" : "s have");
-	return e.failed ? EXIT_REFUSED : EXIT_DONE;
+	tell_end(&e);
+	return e.failed || e.unsure ? EXIT_REFUSED : EXIT_DONE;
 }
 
 const struct command cmd_evacuate = {
