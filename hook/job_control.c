@@ -340,3 +340,20 @@ int job_spawn(struct hook *h, uint32_t vmid, enum job_kind kind, const char *wor
 	snprintf(where, size, "cat /%s", log);
 	return spawn_process(h, &o, log, err);
 }
+
+int live_job_begin(struct hook *h, uint32_t vmid, struct error *err)
+{
+	char where[128];
+
+	if (h->dry_run || !job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), err))
+		return 0;
+	return fail_context(err, "VM %u: the job that sees to its VF cannot be begun", vmid);
+}
+
+void live_job_begin_or_tell(struct hook *h, uint32_t vmid)
+{
+	struct error err = ERROR_INIT;
+
+	if (live_job_begin(h, vmid, &err) < 0)
+		complain("%s: vfhook plug %u begins it", err.text, vmid);
+}

@@ -80,6 +80,14 @@ const char *job_log(const struct hook *h, uint32_t vmid, enum job_kind kind, cha
 int job_preview(struct hook *h, uint32_t vmid, enum job_kind kind, struct error *err);
 
 /*
+ * Begin the live job of a VM, beside one that may be there; a dry run begins none. 0, or a negative
+ * errno with err.
+ */
+int live_job_begin(struct hook *h, uint32_t vmid, struct error *err);
+/* The same, where nothing depends on it: a failure is told, with what to do. */
+void live_job_begin_or_tell(struct hook *h, uint32_t vmid);
+
+/*
  * For a live job: be the one of that VM, which is waited for some seconds. Returns a descriptor to
  * keep open; -EWOULDBLOCK: there is one.
  */

@@ -248,18 +248,6 @@ static int give_others_back(const struct started *st)
 	return r < 0;
 }
 
-/* What a port with live-migration needs once the VM runs, and nobody waits for. */
-static void begin_live_job(struct hook *h, uint32_t vmid)
-{
-	struct error err = ERROR_INIT;
-	char where[128];
-
-	if (job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
-		complain("VM %u: the job for its live migration could not be begun (%s): vfhook "
-			 "plug %u begins it",
-			 vmid, err.text, vmid);
-}
-
 static int check_ports(struct started *st)
 {
 	bool unsure = false;
@@ -275,8 +263,9 @@ static int check_ports(struct started *st)
 	}
 	if (moved && !unsure)
 		status |= give_others_back(st);
-	if (!st->h->dry_run && vm_ports_migrate_live(st->v))
-		begin_live_job(st->h, owner_vmid(st->o));
+	/* What such a port needs once the VM runs, and nobody waits for. */
+	if (vm_ports_migrate_live(st->v))
+		live_job_begin_or_tell(st->h, owner_vmid(st->o));
 	if (st->cut != CUT_OFF_NOT)
 		restart_begin(st->h, owner_vmid(st->o), &st->v->guest,
 			      &(struct restart){st->qemu, st->cut});

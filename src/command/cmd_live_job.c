@@ -50,7 +50,8 @@ struct live {
 	struct hook *h;
 	uint32_t vmid;
 	struct proc_id qemu;
-	unsigned tries; /* at what is to be done now */
+	enum live_next next; /* what was to be done last, */
+	unsigned tries;	     /* and how often that was tried in vain */
 };
 
 /* --- Looking --- */
@@ -130,9 +131,11 @@ static void look(struct live *l, struct live_facts *f)
 
 /* --- Doing: under our lock, and only if it still is so --- */
 
-/* The lock, and the same QEMU as was looked at. */
-static int lock_running(struct live *l, struct owner **o, struct error *err)
+/* The lock, and the same QEMU as was looked at. 1: nothing of that kind is to be done any more. */
+static int lock_running(struct live *l, enum live_next next, struct owner **o, struct error *err)
 {
+	struct live_facts f;
+
 	struct proc_id now;
 
 	if (hook_lock_vm(l->h, l->vmid, LOCK_WAIT_MS, o, err) < 0 || recover_own(l->h, *o, err) < 0)
@@ -140,7 +143,9 @@ static int lock_running(struct live *l, struct owner **o, struct error *err)
 	if (vm_runs(l->h->root, l->vmid, &now, err) != ANSWER_YES || now.pid != l->qemu.pid ||
 	    now.start != l->qemu.start)
 		return fail(err, ESTALE, "VM %u has stopped or started meanwhile", l->vmid);
-	return 0;
+	/* Who had the lock while we waited may have begun the next migration. */
+	look(l, &f);
+	return next != LIVE_MEND && live_next(&f) != next;
 }
 
 static int arrive(struct live *l, const struct owner *o, const struct lease *lease,
@@ -153,15 +158,15 @@ static int arrive(struct live *l, const struct owner *o, const struct lease *lea
 	return r < 0 ? r : plug_port(l->h, o, lease->slot, &l->qemu, err);
 }
 
-static int plug_all(struct live *l, struct error *err)
+static int plug_all(struct live *l, enum live_next next, struct error *err)
 {
 	struct lease live[2 * PVE_HOSTPCI_MAX];
 	AUTO_OWNER struct owner *o = NULL;
-	int result = 0;
+	int result = lock_running(l, next, &o, err);
 	int n;
 
-	if (lock_running(l, &o, err) < 0)
-		return error_code(err);
+	if (result)
+		return result < 0 ? result : 0;
 	n = live_leases(l->h, l->vmid, live, ARRAY_SIZE(live), err);
 	for (int i = 0; i < n; i++) {
 		int r = 0;
@@ -181,15 +186,17 @@ static int put_right(struct live *l, struct error *err)
 {
 	AUTO_OWNER struct owner *o = NULL;
 
-	return lock_running(l, &o, err);
+	return lock_running(l, LIVE_MEND, &o, err);
 }
 
 static int put_flags_on(struct live *l, struct error *err)
 {
 	AUTO_OWNER struct owner *o = NULL;
+	int r = lock_running(l, LIVE_FLAG, &o, err);
 
-	return lock_running(l, &o, err) < 0 ? error_code(err)
-					    : live_flags_set(l->h, l->vmid, true, err);
+	if (r)
+		return r < 0 ? r : 0;
+	return live_flags_set(l->h, l->vmid, true, err);
 }
 
 /* 0, or -EAGAIN: somebody has its locks. */
@@ -200,9 +207,14 @@ static int give_leases_back(struct live *l, struct error *err)
 
 	if (!try_vm_locks(l->h, l->vmid, &locks))
 		return fail(err, EAGAIN, "VM %u is being started or stopped", l->vmid);
-	if (vm_runs(l->h->root, l->vmid, &qemu, err) != ANSWER_NO)
-		return 0;
-	return give_back_vm(l->h, locks.ours, NULL, 0, NULL, err);
+	switch (vm_runs(l->h->root, l->vmid, &qemu, err)) {
+	case ANSWER_NO:
+		return give_back_vm(l->h, locks.ours, NULL, 0, NULL, err);
+	case ANSWER_YES:
+		return 0; /* again, and its start has begun a job of its own */
+	default:
+		return error_code(err);
+	}
 }
 
 /* --- The job --- */
@@ -212,7 +224,7 @@ static int try_next(struct live *l, enum live_next next, struct error *err)
 	switch (next) {
 	case LIVE_ARRIVE:
 	case LIVE_PLUG:
-		return plug_all(l, err);
+		return plug_all(l, next, err);
 	case LIVE_MEND:
 		return put_right(l, err);
 	case LIVE_FLAG:
@@ -247,10 +259,16 @@ static int go_on(struct live *l, enum live_next next, bool *failed)
 {
 	unsigned tries = next == LIVE_GONE ? GONE_TRIES : TRIES;
 	struct error err = ERROR_INIT;
-	int r = try_next(l, next, &err);
+	int r;
 
+	if (next != l->next)
+		l->tries = 0;
+	l->next = next;
+	r = try_next(l, next, &err);
 	if (!r) {
 		l->tries = 0;
+		/* What nothing came of is not done again at once. */
+		nap_ms(next == LIVE_GONE ? 0 : ARRIVE_NAP_MS);
 		return next == LIVE_GONE;
 	}
 	if (l->tries == 0 && next != LIVE_GONE)
@@ -271,7 +289,7 @@ static bool is_over(struct live *l)
 	struct error err = ERROR_INIT;
 	struct live_facts f;
 
-	if (hook_lock_vm(l->h, l->vmid, 0, &o, &err) == -EWOULDBLOCK)
+	if (hook_lock_vm(l->h, l->vmid, 0, &o, &err) < 0)
 		return false;
 	look(l, &f);
 	return live_next(&f) == LIVE_DONE && !journal_exists(l->h->root, JOURNAL_VFS, l->vmid);

@@ -12,6 +12,7 @@
 #include "src/base/say.h"
 #include "src/command/command.h"
 #include "src/command/port_args.h"
+#include "src/command/unplugging.h"
 #include "src/port/device.h"
 #include "src/port/hook_lock.h"
 #include "src/port/plugging.h"
@@ -65,9 +66,7 @@ static int plug_slot(struct hook *h, const struct owner *o, unsigned slot,
 	case ANSWER_NO:
 		return plug_port(h, o, slot, qemu, err) < 0 ? error_code(err) : 1;
 	default:
-		return fail_context(err,
-				    "VM %u hostpci%u: whether QEMU has the device cannot be told",
-				    vmid, slot);
+		return qemu_is_silent(vmid, err);
 	}
 }
 
@@ -103,7 +102,6 @@ static int plug(struct hook *h, uint32_t vmid, int slot, struct error *err)
 {
 	AUTO_OWNER struct owner *o = NULL;
 	struct proc_id qemu;
-	char where[128];
 	int r = check_vm(h, vmid, &qemu, err);
 
 	if (!r)
@@ -115,8 +113,8 @@ static int plug(struct hook *h, uint32_t vmid, int slot, struct error *err)
 		r = check_vm(h, vmid, &qemu, err);
 	if (!r)
 		r = plug_all(h, o, slot, &qemu, err);
-	if (r > 0 && !h->dry_run)
-		(void)job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), err);
+	if (r > 0)
+		live_job_begin_or_tell(h, vmid);
 	return r < 0 ? r : 0;
 }
 

@@ -222,18 +222,6 @@ static void tell_live_migration(struct hook *h, const struct set *s, const struc
 	port_tell_lacks(h, c, g, after);
 }
 
-/* The mapping's flag, which needs the port in the file as it is to be: beside the VM. */
-static void begin_live_job(struct hook *h, const struct set *s)
-{
-	struct error err = ERROR_INIT;
-	char where[128];
-
-	if (job_spawn(h, s->vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
-		complain("VM %u: the job for its live migration could not be begun (%s): vfhook "
-			 "plug %u begins it",
-			 s->vmid, err.text, s->vmid);
-}
-
 static int change(struct hook *h, const struct owner *o, struct set *s, const struct config *c,
 		  const struct guest_config *g, struct error *err)
 {
@@ -268,8 +256,9 @@ static int change(struct hook *h, const struct owner *o, struct set *s, const st
 	tell_done(h, s, &after, running);
 	if (s->args.live_migration)
 		tell_live_migration(h, s, c, g, &after);
-	if (s->runs && after.live_migration && !h->dry_run)
-		begin_live_job(h, s);
+	/* The mapping's flag, which needs the port in the file as it is to be: beside the VM. */
+	if (s->runs && after.live_migration)
+		live_job_begin_or_tell(h, s->vmid);
 	return 0;
 }
 

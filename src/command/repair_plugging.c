@@ -19,17 +19,21 @@ static void begin_job(struct repair *r, const struct lease *l)
 {
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
-	char where[128];
 
 	if (live_job_runs(r->h, l->vmid) != ANSWER_NO)
 		return;
-	repair_announce(r, l->vmid,
-			"VM %u hostpci%u: VF %s is %s for a migration (%s), and no job sees to it: "
-			"one is begun",
-			l->vmid, l->slot, pci_addr_format(&l->vf, addr), lease_phase_name(l->phase),
-			l->peer);
-	if (!r->h->dry_run &&
-	    job_spawn(r->h, l->vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
+	pci_addr_format(&l->vf, addr);
+	if (l->peer[0])
+		repair_announce(r, l->vmid,
+				"VM %u hostpci%u: VF %s is %s for a migration (%s), and no job "
+				"sees to it: one is begun",
+				l->vmid, l->slot, addr, lease_phase_name(l->phase), l->peer);
+	else
+		repair_announce(r, l->vmid,
+				"VM %u hostpci%u: its guest was asked to let go of VF %s and may "
+				"do it any time, and no job sees to it: one is begun",
+				l->vmid, l->slot, addr);
+	if (live_job_begin(r->h, l->vmid, &err) < 0)
 		repair_undone(r, &err);
 }
 
@@ -103,7 +107,7 @@ void repair_plugging(struct repair *r, const struct owner *o, const struct proc_
 
 		if (!same || (l->phase == LEASE_UNPLUGGED && give_up(r, o, l)))
 			continue;
-		if (l->peer[0])
+		if (l->peer[0] || (l->phase == LEASE_RUNNING && l->asked))
 			begin_job(r, l);
 		if (l->phase == LEASE_UNPLUGGED)
 			park(r, o, l);

@@ -111,13 +111,22 @@ static int find_qemu(struct hook *h, uint32_t vmid, struct proc_id *qemu, struct
 	}
 }
 
+int qemu_is_silent(uint32_t vmid, struct error *err)
+{
+	const struct error why = *err;
+
+	return fail(err, why.code,
+		    "%s: its QEMU cannot be asked now; try again, and if it stays so: qm stop %u",
+		    why.text, vmid);
+}
+
 /* Only a guest that runs lets go of anything; one that has not yet begun to loses the question. */
 static int check_guest(struct hook *h, uint32_t vmid, struct error *err)
 {
 	char status[QMP_STATUS_LEN];
 
 	if (qmp_status(h->root, vmid, QMP_WAIT_MS, status, err) < 0)
-		return error_code(err);
+		return qemu_is_silent(vmid, err);
 	return strcmp(status, "running") != 0
 		       ? fail(err, EBUSY, "VM %u: its guest does not run now (%s)", vmid, status)
 		       : 0;
@@ -140,13 +149,14 @@ static int check_patience(const struct unplugging *u, const struct lease *l, str
 		u->vmid, l->slot, (int)ago, ASK_AGAIN_S, u->vmid);
 }
 
-static void begin_job(struct hook *h, uint32_t vmid)
+static int check_process(const struct lease *l, const struct proc_id *qemu, struct error *err)
 {
-	struct error err = ERROR_INIT;
-	char where[128];
-
-	if (!h->dry_run && job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), &err) < 0)
-		complain("%s", err.text);
+	return l->qemu_pid == qemu->pid && l->qemu_start == qemu->start
+		       ? 0
+		       : fail(err, ESTALE,
+			      "VM %u hostpci%u: its lease is of another QEMU process: vfhook "
+			      "repair",
+			      l->vmid, l->slot);
 }
 
 static void plug_again(struct hook *h, const struct owner *o, const struct lease *done, int n,
@@ -175,17 +185,13 @@ static int unplug_leases(struct hook *h, const struct owner *o, const struct unp
 
 		if (!is_meant(u, &l))
 			continue;
-		if (l.qemu_pid != qemu->pid || l.qemu_start != qemu->start)
-			return fail(err, ESTALE,
-				    "VM %u hostpci%u: its lease is of another QEMU process: vfhook "
-				    "repair",
-				    u->vmid, l.slot);
-		if (!check_patience(u, &l, &why) && !unplug_vf(h, o, &l, &u->reason, &why)) {
+		if (!check_process(&l, qemu, &why) && !check_patience(u, &l, &why) &&
+		    !unplug_vf(h, o, &l, &u->reason, &why)) {
 			all[done++] = l;
 			continue;
 		}
 		if (why.code == ETIMEDOUT && !u->reason.peer)
-			begin_job(h, u->vmid);
+			live_job_begin_or_tell(h, u->vmid);
 		if (u->reason.peer) {
 			*err = why;
 			plug_again(h, o, all, done, qemu);
@@ -201,7 +207,6 @@ int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err)
 {
 	AUTO_OWNER struct owner *o = NULL;
 	struct proc_id qemu;
-	char where[128];
 
 	if (check_config(h, u, err) < 0)
 		return error_code(err);
@@ -213,8 +218,7 @@ int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err)
 	 * Whatever becomes of us, and of the migration: somebody sees that the VM has its VF again.
 	 * Before the first deed, and under our lock: the job does not end while that is held.
 	 */
-	if (u->reason.peer && !h->dry_run &&
-	    job_spawn(h, u->vmid, JOB_LIVE, NULL, where, sizeof(where), err) < 0)
+	if (u->reason.peer && live_job_begin(h, u->vmid, err) < 0)
 		return error_code(err);
 	return unplug_leases(h, o, u, &qemu, err);
 }

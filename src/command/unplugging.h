@@ -32,6 +32,12 @@ int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err);
 int finish_unplugging(struct hook *h, uint32_t vmid, const struct pci_addr *pf, struct error *err);
 
 /*
+ * A monitor that did not answer what a person has asked for: err, which has that, gets what to do
+ * about it. Returns -err->code.
+ */
+int qemu_is_silent(uint32_t vmid, struct error *err);
+
+/*
  * `--wait SECONDS`, how long a guest may take, into h->unplug_ms; NULL: as long as it takes as a
  * rule. Complains; 0 or an exit status.
  */

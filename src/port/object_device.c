@@ -43,47 +43,66 @@ static void wait_until_closed(struct hook *h, const struct pci_addr *vf)
 		nap_ms(CLOSE_NAP_MS);
 }
 
-/* 0: gone; -EINPROGRESS is nobody's business here: 1, it is still there. */
-static int ask_guest(struct hook *h, const struct device_name *n, const char *id, struct error *err)
-{
-	int r = qmp_device_del(h->root, n->vmid, id, QMP_WAIT_MS, err);
+/* Taking a device away. */
+struct unplugging_device {
+	const struct device_name *n;
+	char id[16];
+	struct deadline again; /* when the guest is asked again */
+	bool asked;	       /* it was, or may have been */
+};
 
-	if (r != -ENODEV)
-		return r < 0 ? r : 1;
-	error_clear(err);
-	return 0;
+/* 1: QEMU has it still, and the guest is asked, now or since before; 0: it is gone. */
+static int look_and_ask(struct hook *h, struct unplugging_device *u, struct error *err)
+{
+	enum answer has = qmp_has_device(h->root, u->n->vmid, u->id, QMP_WAIT_MS, err);
+	int r;
+
+	if (has != ANSWER_YES)
+		return has == ANSWER_NO ? 0 : error_code(err);
+	if (deadline_left(&u->again))
+		return 1;
+	u->again = deadline_in(ASK_AGAIN_MS);
+	r = qmp_device_del(h->root, u->n->vmid, u->id, QMP_WAIT_MS, err);
+	/* Only QEMU's own words say for sure that it was not. */
+	u->asked = u->asked || (r != -EREMOTEIO && r != -ENODEV);
+	if (r == -ENODEV) {
+		error_clear(err);
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+/* A guest that was asked may yet let go: -ETIMEDOUT says that, and nothing else does. */
+static int not_unplugged(const struct unplugging_device *u, int r, int wait_ms, struct error *err)
+{
+	if (r > 0)
+		return fail(err, ETIMEDOUT,
+			    "the guest has not let go of hostpci%u for %d s (does it take hotplug "
+			    "of PCI devices?)",
+			    u->n->slot, wait_ms / 1000);
+	if (u->asked)
+		fail_context(err, "the guest was asked to let go of %s", u->id);
+	err->code = u->asked ? ETIMEDOUT : r == -ETIMEDOUT ? EBUSY : -r;
+	return error_code(err);
 }
 
 static int unplug(struct hook *h, const struct device_name *n, int wait_ms, struct error *err)
 {
+	struct unplugging_device u = {.n = n, .again = deadline_in(0)};
 	struct deadline end = deadline_in(wait_ms);
-	struct deadline again = deadline_in(0);
-	char id[16];
+	int r;
 
-	device_id(n->slot, id);
+	device_id(n->slot, u.id);
 	for (;;) {
-		enum answer has = qmp_has_device(h->root, n->vmid, id, QMP_WAIT_MS, err);
-		int r;
-
-		if (has == ANSWER_UNKNOWN)
-			return error_code(err);
-		if (has == ANSWER_NO)
+		r = look_and_ask(h, &u, err);
+		if (!r)
 			break;
-		if (!deadline_left(&end))
-			return fail(err, ETIMEDOUT,
-				    "the guest has not let go of hostpci%u for %d s (does it take "
-				    "hotplug of PCI devices?)",
-				    n->slot, wait_ms / 1000);
-		if (!deadline_left(&again)) {
-			again = deadline_in(ASK_AGAIN_MS);
-			r = ask_guest(h, n, id, err);
-			if (r < 0)
-				return r;
-			if (!r)
-				break;
-		}
+		/* A monitor that is busy with others is no reason to give up what is begun. */
+		if (!deadline_left(&end) || (r < 0 && !(u.asked && r == -ETIMEDOUT)))
+			return not_unplugged(&u, r, wait_ms, err);
 		nap_ms(LOOK_NAP_MS);
 	}
+	error_clear(err);
 	wait_until_closed(h, &n->vf);
 	return 0;
 }

@@ -101,14 +101,24 @@ int park_unplugged(struct hook *h, const struct owner *o, const struct lease *l,
 	return apply_plan(h, o, &p, err);
 }
 
-/* Its live job puts the VF back if the guest lets go of it later. */
-static void note_asked(struct hook *h, const struct owner *o, const struct lease *l)
+/*
+ * The lease as it is while the guest is asked, and after a run that was killed meanwhile: a guest
+ * may let go of the VF later, and then its live job, or repair, puts it back.
+ */
+static int note_asked(struct hook *h, const struct owner *o, struct lease *l, struct error *err)
+{
+	if (h->dry_run)
+		return 0;
+	l->asked = time(NULL);
+	return apply_lease(h, o, l, err);
+}
+
+/* It was not asked, or its QEMU has ended. */
+static void note_not_asked(struct hook *h, const struct owner *o, const struct lease *before)
 {
 	struct error err = ERROR_INIT;
-	struct lease asked = *l;
 
-	asked.asked = time(NULL);
-	if (apply_lease(h, o, &asked, &err) < 0)
+	if (!h->dry_run && apply_lease(h, o, before, &err) < 0)
 		complain("%s", err.text);
 }
 
@@ -117,13 +127,16 @@ int unplug_vf(struct hook *h, const struct owner *o, const struct lease *l,
 {
 	CLEANUP(plan_free) struct plan p;
 	struct error why = ERROR_INIT;
+	struct lease asked = *l;
 	char addr[PCI_ADDR_LEN];
 
 	plan_init(&p, PLAN_UNPLUG, l->vmid);
 	pci_addr_format(&l->vf, addr);
-	if (plan_unplug(h, l, reason, &p, err) < 0 || apply_plan(h, o, &p, err) < 0) {
-		if (err->code == ETIMEDOUT)
-			note_asked(h, o, l);
+	if (note_asked(h, o, &asked, err) < 0)
+		return fail_context(err, "VM %u hostpci%u", l->vmid, l->slot);
+	if (plan_unplug(h, &asked, reason, &p, err) < 0 || apply_plan(h, o, &p, err) < 0) {
+		if (err->code != ETIMEDOUT)
+			note_not_asked(h, o, l);
 		return fail_context(err, "VM %u hostpci%u", l->vmid, l->slot);
 	}
 	if (park_unplugged(h, o, l, &why) < 0)

@@ -26,8 +26,9 @@ struct unplug_reason {
 /*
  * Take the VF of that lease, which the owner's VM runs on, from the running VM: the guest is asked
  * to let go and waited for, then the VF is parked, and kept for the VM (LEASE_UNPLUGGED). 0, or a
- * negative errno with err, and the VM has its VF as before: -ETIMEDOUT if the guest does not let
- * go. A VF that could not be parked is told of, and nobody's else.
+ * negative errno with err, and the VM has its VF as before: -ETIMEDOUT if the guest was asked and
+ * has not let go, which it may do later (lease.asked). A VF that could not be parked is told of,
+ * and nobody's else.
  */
 int unplug_vf(struct hook *h, const struct owner *o, const struct lease *l,
 	      const struct unplug_reason *reason, struct error *err);

@@ -61,8 +61,8 @@ struct lease {
 	char peer[NAME_LEN];
 	char why[LEASE_WHY_LEN]; /* UNPLUGGED: in words, "by hand"; else "" */
 	/*
-	 * When its guest was last asked to let go of it, and did not in time: it cannot be taken
-	 * back, and the guest may do it any time. Epoch seconds, 0: it was not.
+	 * When its guest was last asked to let go of it, if it has not: that cannot be taken back,
+	 * and the guest may do it any time. Epoch seconds, 0: it was not.
 	 */
 	int64_t asked;
 	char pool[NAME_LEN];	   /* "" where it is no port's */

@@ -117,7 +117,7 @@ out=$(qm migrate 100 pve2 --online 2>&1)
 is "$((${?} != 0))" 1 "no free VF on the target: refused"
 like "$out" '\[pve2\] vfhook: VM 100: no VF of pool .wan. is free for hostpci0' "with the reason"
 is "$(seen pve1) $(leases pve1)" "$vf1 $vf1:running" "and the guest was not asked"
-for n in 202 203 204 205 206 207; do qm2 stop "$n" >/dev/null 2>&1; done
+for n in 201 202 203 204 205 206 207; do qm2 stop "$n" >/dev/null 2>&1; done
 wait_for 30 is_flag 1
 for mode in fail lost; do
 	sim2 config set ssh "$mode" >/dev/null
@@ -131,15 +131,77 @@ for mode in fail lost; do
 	try "it may be migrated again" wait_for 30 is_flag 1
 done
 
+# The target gives up, and what it has asked for goes on on the source.
+sim2 config set ssh cut >/dev/null
+ctl pve1 release 3
+out=$(qm migrate 100 pve2 --online 2>&1)
+is "$((${?} != 0))" 1 "the source is asked, and the connection cut: refused"
+is "$(leases pve2)" "" "the target keeps no VF"
+sim2 config set ssh up >/dev/null
+# shellcheck disable=SC2317 # called by wait_for
+is_seen() { [[ $(seen pve1) == "$1" ]]; }
+wait_for 20 is_seen ""
+ctl pve1 release
+try "what the source does all the same is taken back there" wait_for 30 is_seen "$vf1"
+try "the VM has its VF" wait_for 30 has_leases pve1 "$vf1:running"
+try "and may be migrated again" wait_for 30 is_flag 1
+
+# Killed while the guest is asked, which may let go much later.
+ctl pve1 release never
+qm migrate 100 pve2 --online >/dev/null 2>&1 &
+job=$!
+# shellcheck disable=SC2317
+is_asked() { grep -q device_del "$(qemu_control "$node_root" 100)/qmp.log" && pgrep -f -- "--root $node_root unplug 100" >/dev/null; }
+: >"$(qemu_control "$node_root" 100)/qmp.log"
+wait_for 20 is_asked
+pkill -KILL -f -- "--root $node_root unplug 100"
+wait "$job"
+is "$(leases pve1) $(seen pve1)" "$vf1:running $vf1" "unplug is killed while it waits for the guest: the VM has its VF"
+out=$(qm migrate 100 pve2 --online 2>&1)
+like "$out" 'was asked to let go of the VF [0-9]+ s ago and did not' "that it was asked is known"
+ctl pve1 release 0
+try "it lets go later" wait_for 20 is_seen ""
+try "and its VF comes back" wait_for 40 is_seen "$vf1"
+ctl pve1 release
+try "the flag is on again" wait_for 20 is_flag 1
+wait_for 20 no_job
+
+# --- a migration begins while a job waits ----------------------------------------------------------
+
+begin_migration
+pkill -KILL -f -- "--root $node_root live-job 100"
+end_migration
+is "$(leases pve1)" "$vf1:unplugged" "a migration is over, and its job was killed"
+stopped late run/vfhook/locks/100 live-job 100
+"$sim" --root "$node_root" hold-lock vm:100 60 >"$node_root/said" 2>&1 &
+holder=$!
+wait_for 30 grep -q held "$node_root/said"
+echo 'lock: migrate' >>"$etc/nodes/pve1/qemu-server/100.conf"
+: >"$node_root/late.go"
+sleep 2
+is "$(leases pve1) $(seen pve1)" "$vf1:unplugged " "the next one began while another one waited for the lock: it stays unplugged"
+sed -i '/^lock: migrate$/d' "$etc/nodes/pve1/qemu-server/100.conf"
+kill "$holder"
+wait "$holder" 2>/dev/null
+as_before
+wait_for 20 no_job
+
 # --- a monitor that hangs, or talks nonsense -----------------------------------------------------
 
 for mode in hang rubbish huge close; do
 	ctl pve1 qmp "$mode"
 	out=$(vfhook unplug 100 2>&1)
 	is "$? $(leases pve1)" "1 $vf1:running" "a monitor that does '$mode': refused, the VM keeps its VF"
+	like "$out" 'its QEMU cannot be asked now; try again, and if it stays so: qm stop 100' "with what to do"
 	ctl pve1 qmp
 done
+ctl pve1 qmp close
+out=$(vfhook plug 100 2>&1)
+like "$? $out" '^1 .*its QEMU cannot be asked now; try again, and if it stays so: qm stop 100' "plug says so, too"
+ctl pve1 qmp
 is "$(seen pve1)" "$vf1" "it is unharmed"
+is "$(vfhook status --output-format json | python3 -c 'import json,sys; print([v["live-migration"] for v in json.load(sys.stdin)["pools"][0]["pfs"][0]["vfs"]])')" \
+	"[True, None, None, None, None, None, None]" "status as JSON says that its port is migrated live"
 
 # --- by hand ---------------------------------------------------------------------------------------
 
@@ -151,11 +213,56 @@ is "$out" "vfhook: nothing to repair" "repair leaves that alone"
 out=$(vfhook plug 100 2>&1)
 is "$? $(leases pve1) $(seen pve1)" "0 $vf1:running $vf1" "plug by hand"
 is "$(mac_of pve1)" bc:24:11:00:00:01 "set as the port wishes"
+ctl pve1 release never
+vfhook unplug 100 --wait 1 >/dev/null 2>&1
+is "$? $(leases pve1)" "1 $vf1:running" "one whose guest does not let go"
+pkill -KILL -f -- "--root $node_root live-job 100"
+like "$(vfhook repair 2>&1)" "VM 100 hostpci0: its guest was asked to let go of VF $vf1 and may do it any time, and no job sees to it: one is begun" "the job that sees to that was killed: repair begins another one"
+ctl pve1 release 0
+wait_for 20 is_seen ""
+try "which gives the VM its VF again" wait_for 40 is_seen "$vf1"
+ctl pve1 release
+wait_for 20 no_job
+
+# --- a whole PF ------------------------------------------------------------------------------------
+
+out=$(vfhook evacuate enp6s0f0 2>&1)
+like "$? $(leases pve1) $out" "^0 $vf1:unplugged .*enp6s0f0: no running VM has a VF of it" "evacuate"
+echo rubbish >"$node_root/run/vfhook/leases/0000:06:10.4"
+out=$(vfhook evacuate enp6s0f0 2>&1)
+like "$? $out" '^1 .*whose VF 0000:06:10.4 is cannot be told.*it may still be in use' "a lease that cannot be read may be of a VM that runs"
+rm "$node_root/run/vfhook/leases/0000:06:10.4"
+group=$(basename "$(readlink "$node_root/sys/bus/pci/devices/0000:06:10.6/iommu_group")")
+fake_vfio "$group" EBUSY
+out=$(vfhook evacuate enp6s0f0 2>&1)
+like "$? $out" '^1 .*VF 0000:06:10.6 is open in some process' "so may be one that somebody uses without a lease"
+fake_vfio "$group"
+out=$(vfhook evacuate enp6s0f0 2>&1)
+is $? 0 "and then it is free"
+vfhook plug 100 >/dev/null 2>&1
+wait_for 20 no_job
+
+# --- two VFs: all or none --------------------------------------------------------------------------
+
+qm stop 100 >/dev/null 2>&1
+vfhook attach 100 --slot 1 --mac bc:24:11:00:00:02 --live-migration on >/dev/null 2>&1
+qm start 100 >/dev/null 2>&1
+wait_for 20 is_flag 1
+wait_for 20 no_job
+second=$(grep -l '"slot":1' "$node_root"/run/vfhook/leases/0000:*)
+cp "$second" "$node_root/second"
+sed -i 's/"qemu-start":/"qemu-start":1/' "$second"
+out=$(qm migrate 100 pve2 --online 2>&1)
+is "$((${?} != 0))" 1 "the lease of the second one is of another QEMU: refused"
+like "$out" 'vfhook: VM 100 hostpci0: VF 0000:06:10\.0 .* is plugged in.*hostpci1: its lease is of another QEMU process' "and the first one is plugged in again at once"
+cp "$node_root/second" "$second"
+wait_for 20 no_job
 vfhook unplug 100 >/dev/null 2>&1
+
 out=$(qm migrate 100 pve2 --online 2>&1)
 is $? 0 "an unplugged VM migrates, too"
 # shellcheck disable=SC2317
-runs_there() { [[ $(grep -l '"vmid":100,' "$node2_root"/run/vfhook/leases/0000:* | xargs -r grep -c '"phase":"running"') == 1 ]]; }
-try "and has a VF there" wait_for 20 runs_there
+runs_there() { [[ $(cat "$node2_root"/run/vfhook/leases/0000:* | grep '"vmid":100,' | grep -c '"phase":"running"') == 2 ]]; }
+try "and has its VFs there" wait_for 20 runs_there
 qm2 stop 100 >/dev/null 2>&1
 done_testing

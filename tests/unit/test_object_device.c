@@ -17,8 +17,11 @@
 
 /* What it is like: device_add is answered with said, and hostpci0 is there afterwards, or not. */
 struct monitor {
-	const char *said; /* as JSON has it */
-	const char *host; /* of the device that is there then; NULL: there is none */
+	const char *said;   /* as JSON has it */
+	const char *host;   /* of the device that is there then; NULL: there is none */
+	bool there;	    /* from the beginning, and for ever */
+	const char *refuse; /* device_del, so */
+	bool rubbish;	    /* all answers after device_del */
 };
 
 static int listen_in(const struct tree *t)
@@ -45,7 +48,19 @@ static bool hear(int fd, char *line, size_t size)
 
 static void answer(int fd, const struct monitor *m, const char *asked, bool *added)
 {
-	if (strstr(asked, "device_add")) {
+	static bool deleted;
+
+	if (deleted && m->rubbish) {
+		dprintf(fd, "rubbish\r\n");
+	} else if (strstr(asked, "device_del")) {
+		deleted = !m->refuse;
+		if (m->refuse)
+			dprintf(fd,
+				"{\"error\": {\"class\": \"GenericError\", \"desc\": \"%s\"}}\r\n",
+				m->refuse);
+		else
+			dprintf(fd, "{\"return\": {}}\r\n");
+	} else if (strstr(asked, "device_add")) {
 		*added = true;
 		dprintf(fd, "{\"return\": \"%s\"}\r\n", m->said);
 	} else if (strstr(asked, "qom-list")) {
@@ -60,7 +75,7 @@ static void answer(int fd, const struct monitor *m, const char *asked, bool *add
 
 static void serve(int at, const struct monitor *m)
 {
-	bool added = false;
+	bool added = m->there;
 	char line[1024];
 
 	for (;;) {
@@ -73,9 +88,9 @@ static void serve(int at, const struct monitor *m)
 	}
 }
 
-static int plug(const struct tree *t, struct monitor m, struct error *err)
+static int with_monitor(const struct tree *t, const struct monitor *m, struct hook *h,
+			const char *from, const char *to, struct error *err)
 {
-	struct hook h = {.root = t->root};
 	int at = listen_in(t);
 	pid_t pid = fork();
 	int r;
@@ -84,24 +99,32 @@ static int plug(const struct tree *t, struct monitor m, struct error *err)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		signal(SIGPIPE, SIG_IGN);
-		serve(at, &m);
+		serve(at, m);
 		_exit(0);
 	}
 	close(at);
 	tree_write(t->root, "proc/4321/stat",
 		   "4321 (kvm) S 1 4711 4711 0 -1 4194624 1 2 3 4 5 6 7 8 20 0 3 0 777 123 45 0 0 "
 		   "0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0\n");
-	r = object_device.set(&h, NAME, OBJECT_DO, NULL, WORDS, err);
+	r = object_device.set(h, NAME, OBJECT_DO, from, to, err);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	return r;
+}
+
+static int plug(const struct tree *t, struct monitor m, struct error *err)
+{
+	struct hook h = {.root = t->root};
+
+	return with_monitor(t, &m, &h, NULL, WORDS, err);
 }
 
 static void test_plugged(void **state)
 {
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(plug(*state, (struct monitor){"", "0000:06:10.0"}, &err), 0);
+	assert_int_equal(plug(*state, (struct monitor){.said = "", .host = "0000:06:10.0"}, &err),
+			 0);
 }
 
 /* QEMU's warnings come by the same way as its refusals; this is one of hw/vfio/pci.c. */
@@ -109,12 +132,13 @@ static void test_plugged_with_a_warning(void **state)
 {
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(plug(*state,
-			      (struct monitor){"warning: vfio 0000:06:10.0: Could not enable error "
-					       "recovery for the device\\r\\n",
-					       "0000:06:10.0"},
-			      &err),
-			 0);
+	assert_int_equal(
+		plug(*state,
+		     (struct monitor){.said = "warning: vfio 0000:06:10.0: Could not enable error "
+					      "recovery for the device\\r\\n",
+				      .host = "0000:06:10.0"},
+		     &err),
+		0);
 	assert_int_equal(err.code, 0);
 }
 
@@ -124,9 +148,10 @@ static void test_refused(void **state)
 
 	assert_int_equal(
 		plug(*state,
-		     (struct monitor){"Error: vfio 0000:06:10.0: group 7 is not "
-				      "viable\\r\\nPlease ensure all devices are bound\\r\\n",
-				      NULL},
+		     (struct monitor){
+			     .said = "Error: vfio 0000:06:10.0: group 7 is not "
+				     "viable\\r\\nPlease ensure all devices are bound\\r\\n",
+			     .host = NULL},
 		     &err),
 		-EREMOTEIO);
 	/* QEMU's words, as a person would write them. */
@@ -139,7 +164,7 @@ static void test_not_there_all_the_same(void **state)
 {
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(plug(*state, (struct monitor){"", NULL}, &err), -EIO);
+	assert_int_equal(plug(*state, (struct monitor){.said = "", .host = NULL}, &err), -EIO);
 }
 
 /* What is there by that id is another VF: that is no success, whatever was said. */
@@ -148,10 +173,57 @@ static void test_another_device(void **state)
 	struct error err = ERROR_INIT;
 
 	assert_true(plug(*state,
-			 (struct monitor){"Error: Duplicate device ID 'hostpci0'\\r\\n",
-					  "0000:06:10.2"},
+			 (struct monitor){.said = "Error: Duplicate device ID 'hostpci0'\\r\\n",
+					  .host = "0000:06:10.2"},
 			 &err) < 0);
 	assert_has(err.text, "hostpci0");
+}
+
+/* How QEMU goes on once it has, or has not, taken device_del. */
+static int unplug(const struct tree *t, struct monitor m, struct error *err)
+{
+	struct hook h = {.root = t->root, .unplug_ms = 300};
+
+	return with_monitor(t, &m, &h, WORDS, NULL, err);
+}
+
+/* What was asked may yet be done: that is told from all that was not asked. */
+static void test_unplug_asked(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(unplug(*state,
+				(struct monitor){.said = "", .host = "0000:06:10.0", .there = true},
+				&err),
+			 -ETIMEDOUT);
+	assert_has(err.text, "has not let go");
+}
+
+static void test_unplug_asked_and_then_no_answer(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(
+		unplug(*state,
+		       (struct monitor){
+			       .said = "", .host = "0000:06:10.0", .there = true, .rubbish = true},
+		       &err),
+		-ETIMEDOUT);
+	assert_has(err.text, "was asked");
+}
+
+static void test_unplug_refused(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(unplug(*state,
+				(struct monitor){.said = "",
+						 .host = "0000:06:10.0",
+						 .there = true,
+						 .refuse = "Device is not hotpluggable"},
+				&err),
+			 -EREMOTEIO);
+	assert_has(err.text, "hotpluggable");
 }
 
 int main(void)
@@ -162,6 +234,9 @@ int main(void)
 		ram_test(test_refused),
 		ram_test(test_another_device),
 		ram_test(test_not_there_all_the_same),
+		ram_test(test_unplug_asked),
+		ram_test(test_unplug_asked_and_then_no_answer),
+		ram_test(test_unplug_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
