@@ -52,21 +52,23 @@ static void judge_flag(struct hook *h, const struct port *port, const struct map
 	struct proc_id qemu;
 	enum answer runs = vm_runs(h->root, port->vmid, &qemu, NULL);
 	const struct mapping *m;
-	char remedy[64];
+	char remedy[96];
 	char id[NAME_LEN];
 
 	m = mapping_find(f, port_mapping_id(port->vmid, port->slot, id));
 	if (!m || runs == ANSWER_UNKNOWN || m->live_migration == (runs == ANSWER_YES))
 		return;
-	snprintf(remedy, sizeof(remedy), "vfhook plug %u", port->vmid);
+	snprintf(remedy, sizeof(remedy),
+		 runs == ANSWER_YES ? "vfhook plug %u"
+				    : "vfhook %u post-stop, or its next start, puts it off",
+		 port->vmid);
 	if (runs == ANSWER_YES)
 		report_add(p->r, CHECK_WARN, "live-migration", p->subject, remedy,
 			   "it runs, and mapping %s has no live-migration-capable: PVE does not "
 			   "migrate it",
 			   id);
 	else
-		report_add(p->r, CHECK_WARN, "live-migration", p->subject,
-			   "none: its next start puts it off, with a call of PVE's API",
+		report_add(p->r, CHECK_WARN, "live-migration", p->subject, remedy,
 			   "mapping %s has live-migration-capable, and the VM does not run", id);
 }
 

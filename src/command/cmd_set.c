@@ -10,6 +10,7 @@
 
 #include "hook/job_control.h"
 #include "pveapi/guest.h"
+#include "pveapi/guest_macs.h"
 #include "pveapi/process.h"
 #include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
@@ -67,6 +68,25 @@ static void add_change(struct set *s, const char *key, const char *value)
 	s->changes[s->n_changes++] = (struct key_change){key, value};
 }
 
+/* Its own netN may have the port's MAC only as long as that is migrated live. */
+static int check_not_own(struct hook *h, const struct port *p, struct error *err)
+{
+	AUTO_FREE struct guest_mac *macs = NULL;
+	char text[MAC_LEN];
+	size_t n;
+
+	if (guest_all_macs(h->root, &macs, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		if (macs[i].vmid == p->vmid && !memcmp(macs[i].mac, p->want.mac, 6))
+			return fail(err, EEXIST,
+				    "a netN of VM %u has MAC %s, too, which only live-migration "
+				    "allows: with --mac auto the port gets another one",
+				    p->vmid, mac_format(p->want.mac, text));
+	}
+	return 0;
+}
+
 /* What was typed, as keys and values for the file. */
 static int make_changes(struct hook *h, struct set *s, const struct config *c,
 			const struct port *now, struct error *err)
@@ -81,6 +101,10 @@ static int make_changes(struct hook *h, struct set *s, const struct config *c,
 	if (port_args_apply(h, c, &s->args, true, &p, err) < 0)
 		return error_code(err);
 	if (s->args.live_migration && p.live_migration && live_pve_can(h, err) < 0)
+		return error_code(err);
+	/* A MAC that is typed with it has been looked at. */
+	if (now->live_migration && !p.live_migration && (p.want.has & HAS_MAC) && !v[VF_KEY_MAC] &&
+	    check_not_own(h, &p, err) < 0)
 		return error_code(err);
 	if (p.mac_auto && mac_make(h->root, c, p.want.mac, err) < 0)
 		return error_code(err);

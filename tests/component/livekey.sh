@@ -12,7 +12,6 @@ set -uo pipefail
 . "${BASH_SOURCE[0]%/*}/livelib.sh"
 
 two_nodes_up || exit 1
-
 conf=$etc/nodes/pve1/qemu-server/100.conf
 live_findings() { vfhook check --output-format json | python3 -c 'import json,sys
 for f in json.load(sys.stdin)["findings"]:
@@ -120,6 +119,28 @@ unlike "$out" 'next start' "and nothing is put off to its next start"
 vfhook plug 100 >/dev/null 2>&1
 wait_for 20 no_job
 
+# --- a NIC with the same MAC -----------------------------------------------------------------------
+
+sed -i 's/BC:24:11:AA:00:01/BC:24:11:00:00:01/' "$conf"
+out=$(vfhook set 100 --live-migration off 2>&1)
+like "$? $out" '^1 .*nothing is changed: a netN of VM 100 has MAC bc:24:11:00:00:01, too, which only live-migration allows' "off is refused while its own net0 has the port's MAC"
+is "$(flag) $(key)" "1 1" "and nothing is changed"
+out=$(vfhook set 100 --live-migration unset --dry-run 2>&1)
+is $? 1 "so is unset"
+out=$(vfhook set 100 --live-migration off --mac auto --dry-run 2>&1)
+is $? 0 "with another MAC it is not"
+out=$(vfhook set 100 --vlan 31 2>&1)
+is $? 0 "nor is anything else"
+sed -i 's/BC:24:11:00:00:01/BC:24:11:AA:00:01/' "$conf"
+
+# --- no job --------------------------------------------------------------------------------------------
+
+rm -f "$node_root/run/vfhook/live-job-100.log"
+mkdir "$node_root/run/vfhook/live-job-100.log"
+out=$(vfhook plug 100 2>&1)
+like "$out" 'VM 100: the job that sees to its VF cannot be begun: .*live-job-100.log.*vfhook plug 100 begins it' "a job that cannot be begun is told by plug"
+rmdir "$node_root/run/vfhook/live-job-100.log"
+
 # --- leftovers -----------------------------------------------------------------------------------------
 
 sed -i '/^	live-migration 1$/d' "$etc/vfhook.cfg"
@@ -139,6 +160,10 @@ wait_for 20 no_job
 
 qm stop 100 >/dev/null 2>&1
 is "$(flag)" 0 "the stop puts it off"
+sed -i '/^vf-100-0$/,/^$/s/live-migration-capable 0/live-migration-capable 1/' "$etc/mapping/pci.cfg"
+like "$(live_findings)" 'WARN VM 100 mapping vf-100-0 has live-migration-capable, and the VM does not run -> vfhook 100 post-stop' "on while it does not run: check tells"
+vfhook 100 post-stop >/dev/null 2>&1
+is "$(flag)" 0 "and what it names puts it off"
 sed -e 's/^name: .*/name: clone/' -e '/^net0/s/AA:00:01/AA:00:02/' "$conf" >"$etc/nodes/pve1/qemu-server/101.conf"
 vfhook attach 101 --slot 0 >/dev/null 2>&1
 is "$(sed -n '/^port: 101-0$/,/^$/s/^	live-migration //p' "$etc/vfhook.cfg")" "" "a clone has the key only if it is asked for, as with the other keys"
