@@ -326,6 +326,10 @@ int plug_port(struct hook *h, const struct owner *o, unsigned slot, const struct
 
 /* --- A VF that was kept, and is not wanted any more --- */
 
+/*
+ * What gives VFs back (give_back_vm()) is told what the VM keeps, not what it loses: here all that
+ * is leased but this one. That other VMs' VFs are among them changes nothing: only the owner's go.
+ */
 static int give_back_one(struct hook *h, const struct owner *o, const struct pci_addr *vf,
 			 struct error *err)
 {

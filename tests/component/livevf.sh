@@ -262,7 +262,7 @@ vfhook unplug 100 >/dev/null 2>&1
 out=$(qm migrate 100 pve2 --online 2>&1)
 is $? 0 "an unplugged VM migrates, too"
 # shellcheck disable=SC2317
-runs_there() { [[ $(cat "$node2_root"/run/vfhook/leases/0000:* | grep '"vmid":100,' | grep -c '"phase":"running"') == 2 ]]; }
+runs_there() { [[ $(grep -l '"vmid":100,' "$node2_root"/run/vfhook/leases/0000:* | xargs -r grep -l '"phase":"running"' | wc -l) == 2 ]]; }
 try "and has its VFs there" wait_for 20 runs_there
 qm2 stop 100 >/dev/null 2>&1
 done_testing
