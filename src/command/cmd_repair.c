@@ -191,18 +191,11 @@ static void repair_config_journal(struct repair *r, uint32_t vmid)
 		repair_undone(r, &err);
 }
 
-static void repair_journal(struct repair *r, uint32_t vmid)
+void repair_own_journal(struct repair *r, const struct owner *o)
 {
-	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
-	const struct owner *o = r->self;
+	uint32_t vmid = owner_vmid(o);
 	struct error err = ERROR_INIT;
 
-	if (vmid != LEASE_SELF) {
-		if (!repair_lock_vm(r, vmid, &locks))
-			return;
-		o = locks.ours;
-	}
-	/* It may have been recovered until we had the locks. */
 	if (!journal_exists(r->h->root, JOURNAL_VFS, vmid))
 		return;
 	repair_announce(
@@ -213,6 +206,16 @@ static void repair_journal(struct repair *r, uint32_t vmid)
 		fail(&err, EIO, "a PF has fewer VFs than it had: vfhook boot");
 	if (err.code)
 		repair_undone(r, &err);
+}
+
+static void repair_journal(struct repair *r, uint32_t vmid)
+{
+	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
+
+	if (vmid == LEASE_SELF)
+		repair_own_journal(r, r->self);
+	else if (repair_lock_vm(r, vmid, &locks))
+		repair_own_journal(r, locks.ours);
 }
 
 static void repair_journals(struct repair *r)

@@ -40,6 +40,8 @@ void repair_undone(struct repair *r, const struct error *err);
 /* Both locks of a VM; false, and said, if somebody else has one; one that cannot be taken is left
  * as not repaired. */
 bool repair_lock_vm(struct repair *r, uint32_t vmid, struct vm_locks *l);
+/* Undo or finish what a run for the owner's VM has left, if there is anything: told. */
+void repair_own_journal(struct repair *r, const struct owner *o);
 /*
  * The lock for what PVE has of a VM, to be given back with owner_unlock(). NULL, and said: another
  * command or job of vfhook has it; or it cannot be taken, which is left as not repaired.

@@ -290,7 +290,13 @@ static void check_running(struct repair *r, uint32_t vmid)
 	struct proc_id qemu;
 	int found;
 
-	if (!repair_lock_vm(r, vmid, &locks) || !look_at_qemu(r, vmid, &qemu, &has))
+	if (!repair_lock_vm(r, vmid, &locks))
+		return;
+	/* Whoever had the locks until now may have been killed: what leases say is half of it then.
+	 */
+	if (!r->h->dry_run)
+		repair_own_journal(r, locks.ours);
+	if (!look_at_qemu(r, vmid, &qemu, &has))
 		return;
 	found = vm_ports_load(r->h, vmid, &v, &err);
 	if (found == -ENOENT) {
