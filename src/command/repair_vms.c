@@ -189,6 +189,7 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
 	struct lease l = {0};
+	char from[sizeof(l.peer)];
 	bool leased;
 	bool hot;
 
@@ -220,13 +221,15 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 		repair_undone(r, &err);
 		return;
 	}
+	/* A post-start that was cut off: l is as pre-start has left it, or the plan. */
+	snprintf(from, sizeof(from), "%s", l.phase == LEASE_STARTING ? l.peer : "");
 	/* As it was: the plan knows nothing of how QEMU got it. */
 	if (hot) {
 		l.hot = true;
 		l.qemu_pid = qemu->pid;
 		l.qemu_start = qemu->start;
 	}
-	if (mark_running(r->h, o, &l, qemu, NULL, &err) < 0)
+	if (mark_running(r->h, o, &l, qemu, from[0] ? from : NULL, &err) < 0)
 		repair_undone(r, &err);
 }
 

@@ -55,8 +55,9 @@ struct lease {
 	bool hot;
 	unsigned long long qemu_start; /* its start time, in clock ticks after boot */
 	/*
-	 * UNPLUGGED: for a migration to that node, until it is over. ARRIVING: from that node. Else
-	 * "", and an unplugged one stays so until a person has it plugged in again.
+	 * UNPLUGGED: for a migration to that node, until it is over. ARRIVING: from that node, and
+	 * STARTING likewise, for a live migration. Else "", and an unplugged one stays so until a
+	 * person has it plugged in again.
 	 */
 	char peer[NAME_LEN];
 	char why[LEASE_WHY_LEN]; /* UNPLUGGED: in words, "by hand"; else "" */

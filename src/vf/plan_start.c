@@ -155,6 +155,10 @@ static int add_port_on(const struct snapshot *s, const struct pf_state *pf,
 		    pci_addr_cmp(&step->vf, &v->info.addr) != 0)
 			continue;
 		step->lease.before = before_of(v, w);
+		/* Its guest comes from there, and has not seen it. */
+		if (v->leased && v->lease.vmid == w->vmid && v->lease.slot == w->slot &&
+		    v->lease.phase == LEASE_STARTING)
+			memcpy(step->lease.peer, v->lease.peer, sizeof(step->lease.peer));
 		step->from = v->now;
 	}
 	return r;
