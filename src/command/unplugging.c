@@ -171,6 +171,32 @@ static void plug_again(struct hook *h, const struct owner *o, const struct lease
 	}
 }
 
+/*
+ * A VF that the VM may have, and whose start has not been seen to its end (its post-start was cut
+ * off): to say that there is none to unplug would not be true, nor that a migration may go on.
+ */
+static int check_seen(struct hook *h, const struct unplugging *u, struct error *err)
+{
+	AUTO_FREE struct lease_entry *all = NULL;
+	char addr[PCI_ADDR_LEN];
+	size_t n;
+
+	if (foreseen_leases(h, &all, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n; i++) {
+		const struct lease *l = &all[i].lease;
+
+		if (!all[i].broken && l->vmid == u->vmid && l->phase == LEASE_STARTING &&
+		    is_asked_for(u, l))
+			return fail(err, EBUSY,
+				    "VM %u hostpci%u: VF %s was taken for its start, which has not "
+				    "been seen to its end (under way, or its post-start was cut "
+				    "off): vfhook repair",
+				    l->vmid, l->slot, pci_addr_format(&l->vf, addr));
+	}
+	return 0;
+}
+
 static int unplug_leases(struct hook *h, const struct owner *o, const struct unplugging *u,
 			 const struct proc_id *qemu, struct error *err)
 {
@@ -212,7 +238,8 @@ int unplug_vm(struct hook *h, const struct unplugging *u, struct error *err)
 		return error_code(err);
 	if (hook_lock_vm(h, u->vmid, LOCK_WAIT_MS, &o, err) < 0 || recover_own(h, o, err) < 0 ||
 	    check_config(h, u, err) < 0 || find_qemu(h, u->vmid, &qemu, err) < 0 ||
-	    check_guest(h, u->vmid, err) < 0 || park_all(h, o, u, err) < 0)
+	    check_guest(h, u->vmid, err) < 0 || check_seen(h, u, err) < 0 ||
+	    park_all(h, o, u, err) < 0)
 		return error_code(err);
 	/*
 	 * Whatever becomes of us, and of the migration: somebody sees that the VM has its VF again.
