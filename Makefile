@@ -62,7 +62,8 @@ FAKES         := tests/fake/kernel.o tests/fake/vfio.o
 # The programs on a kernel that is a file: what no rig has, and what needs no VM.
 FAKE_OBJ      := $(filter-out $(BUILD)/san/src/vf/netlink.o,$(SAN_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 # The same without sanitizers, for tests that run it thousands of times.
-PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/vf/netlink.o,$(PROG_OBJ)) $(FAKES:%=$(BUILD)/obj/%)
+PLAIN_OBJ     := $(filter-out $(BUILD)/obj/src/vf/netlink.o,$(PROG_OBJ)) $(FAKES:%=$(BUILD)/obj/%) \
+                 $(BUILD)/obj/tests/fake/naps.o
 UNIT_OBJ      := $(filter-out $(BUILD)/san/src/vf/netlink.o,$(SAN_LIB_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 UNIT_BIN      := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 TEST_TOOLS    := $(BUILD)/tests/vfhook-fake $(BUILD)/tests/hook-fake $(BUILD)/tests/hook-plain \

@@ -89,7 +89,7 @@ class Monitor(threading.Thread):
     place. taken(vf): has another process its VFIO group open? changed(slots): called after that.
     release: how many seconds a guest takes to let go of a device; None: it never does.
     status: of its processors, if it is not said by paused. migration: of query-migrate.
-    hangs: it takes connections and says nothing.
+    hangs: it takes connections and says nothing; "closes": and ends them.
     """
 
     def __init__(self, path, vmid, paused, devices=dict, taken=lambda vf: False,
@@ -118,7 +118,8 @@ class Monitor(threading.Thread):
                 with contextlib.suppress(OSError, ValueError), conn, conn.makefile("rw") as both:
                     conn.settimeout(10)
                     if self.hangs:
-                        conn.recv(1)
+                        if self.hangs != "closes":
+                            conn.recv(1)
                         continue
                     self.serve(both)
 

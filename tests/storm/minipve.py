@@ -27,6 +27,7 @@ import urllib.parse
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), name) for name in ("lab", "sim")]
 
+import peers  # noqa: E402
 import pve as parts  # noqa: E402
 from pvesimlib import certs, fakesys, mapping, mapping_file  # noqa: E402
 from pvesimlib.errors import PveError  # noqa: E402
@@ -40,6 +41,7 @@ TOKEN = "vfhook@pve!hook=0123abcd-4567-89ef-0123-456789abcdef"
 HANG = 120  # seconds after which a run of the hook counts as hung
 LOCK_TIMEOUT = 10  # PVE's own
 PAGE = {"up": True, "carrier": True, "vfs": [], "quirks": []}
+FLAG = "live-migration-capable"
 RESERVATIONS = "run/qemu-server/pci-id-reservations"
 
 
@@ -108,6 +110,7 @@ class Pve:
         self.server = Server(("127.0.0.1", 8006), Handler)
         self.server.pve = self
         self.server.context = parts.tls_context(pem)
+        peers.introduce(self, os.path.abspath(f"{BUILD}/tests/vfhook-plain"))
         threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
 
     def conf_path(self, node, vmid):
@@ -118,6 +121,12 @@ class Pve:
         if text is None:
             raise Refused("config", f"no config of VM {vmid} on {node}")
         return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+
+    def lock_conf(self, node, vmid, lock):
+        """`lock: ` in the config of a VM; None: no lock."""
+        path = self.conf_path(node, vmid)
+        text = re.sub(r"^lock: .*\n", "", read_text(path), flags=re.M)
+        write_atomic(path, text + (f"lock: {lock}\n" if lock else ""))
 
     def mappings(self):
         return mapping_file.parse(read_text(f"{self.pve}/mapping/pci.cfg"))
@@ -147,6 +156,8 @@ class Pve:
     # -- the calls --
 
     def call(self, method, path, param):
+        if (method, path) == ("GET", "/version"):
+            return {"version": "8.4.1", "release": "8.4"}
         match = re.fullmatch(r"/cluster/mapping/pci(?:/([^/]+))?", path)
         if match:
             return self.call_mapping(method, match[1], param)
@@ -182,6 +193,8 @@ class Pve:
             raise PveError(f"pci ID '{name}' does not exist\n")
         section = cfg["ids"].setdefault(name, {"type": "pci"})
         section["map"] = param["map"]
+        if FLAG in param:
+            section[FLAG] = int(param[FLAG][0])
         if "description" in param:
             section["description"] = param["description"][0]
 
@@ -239,10 +252,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != "PVEAPIToken=" + TOKEN:
             return self.answer(401, "Authentication failed!", {})
         try:
-            pve.call(self.command, path, param)
+            data = pve.call(self.command, path, param)
         except PveError as err:
             return self.answer(500, err.text.split("\n")[0], {"message": err.text, "data": None})
-        return self.answer(200, "OK", {"data": None})
+        return self.answer(200, "OK", {"data": data})
 
     do_POST = do_PUT = do_DELETE = do_GET = handle_call
 
@@ -295,6 +308,8 @@ class Node:
         self.pve = pve
         self.quirks = list(quirks)
         self.qemus = {}     # vmid -> (pid, its VFs): what was started, and not ended by us
+        self.devices = {}   # vmid -> {slot: VF}: what QEMU has by now
+        self.unseen = {}     # vmid -> {slot}: of these, those that its guest knows nothing of
         self.monitors = {}
         self.odd = {}        # VFs whose lease was lost: address -> the operation, until a repair
         self.paused = set()  # VMs whose CPUs are stopped
@@ -312,6 +327,7 @@ class Node:
                               "up": "1", "autoprobe": 0})
         self.addrs = self.tree.vf_addrs(PF, vfs)
         self.set_quirks()
+        write_atomic(f"{self.root}/short-naps", "")
 
     def _folders(self):
         for name in ("etc/pve", "run/qemu-server", "run/lock/qemu-server", "usr/sbin",
@@ -328,13 +344,14 @@ class Node:
 
     def _uts(self):
         """/etc/pve/local would be one link for both: each node has its host name instead."""
+        self.uts_of = os.getpid()
         if self.name == os.uname().nodename:
             return []
         keeper = subprocess.Popen(["unshare", "--uts", "sh", "-c",
                                    'hostname "$1" && echo && exec sleep infinity', "sh",
                                    self.name], stdout=subprocess.PIPE)
         keeper.stdout.readline()
-        self.keeper = keeper
+        self.keeper, self.uts_of = keeper, keeper.pid
         return ["nsenter", f"--uts=/proc/{keeper.pid}/ns/uts"]
 
     def vm_lock_path(self, vmid):
@@ -439,7 +456,7 @@ class Node:
             os.rmdir(path)
             os.rename(path + ".kept", path)
 
-    def launch(self, vmid, devices):
+    def launch(self, vmid, devices, incoming=False):
         argv = ["/usr/bin/kvm", "-id", str(vmid), "-name", f"vm{vmid}", "-pidfile",
                 f"/run/qemu-server/{vmid}.pid"]
         for slot, addr in sorted(devices.items()):
@@ -451,16 +468,30 @@ class Node:
             raise Refused("qemu", f"QEMU exited with code {code}")
         pid = int(read_text(self.pidfile(vmid)))
         self.qemus[vmid] = pid, tuple(devices.values())
-        has = dict(devices)
-        self.monitors[vmid] = parts.Monitor(f"{self.root}/run/qemu-server/{vmid}.qmp", vmid,
-                                            self.paused, lambda: has)
-        self.monitors[vmid].start()
+        has = self.devices[vmid] = dict(devices)
+        # Of what was there when the guest came QEMU tells it nothing.
+        unseen = self.unseen[vmid] = set(devices) if incoming else set()
+        monitor = self.monitors[vmid] = parts.Monitor(
+            f"{self.root}/run/qemu-server/{vmid}.qmp", vmid, self.paused, lambda: has,
+            lambda vf: any(vf in slots.values() for slots in list(self.devices.values())),
+            lambda slots: self.devices_changed(has, unseen, slots))
+        monitor.status = "inmigrate" if incoming else None
+        monitor.start()
         return pid
+
+    def devices_changed(self, has, unseen, slots):
+        """QEMU has opened a VF, or let go of it."""
+        for slot, addr in slots.items():
+            unseen.discard(slot)
+            self.answer_group([addr], errno.EBUSY if has.get(slot) == addr else 0)
 
     def end_qemu(self, vmid, sig, group=0, lasts=0.0):
         """And its VFIO groups answer `group` from then on; lasts: for so many seconds."""
-        pid, addrs = self.qemus.pop(vmid)
-        self.monitors.pop(vmid).close()
+        pid, _ = self.qemus.pop(vmid)
+        monitor = self.monitors.pop(vmid)
+        with monitor.guard:
+            monitor.close()
+            addrs = list(self.devices.pop(vmid).values())
         self.end(pid, sig)
         self.answer_group(addrs, group)
         if lasts:
@@ -476,9 +507,10 @@ class Node:
     # -- start and stop: PVE/QemuServer.pm --
 
     def start(self, vmid, source="", gate=None, gated=None, kill=None, fail_qemu=False,
-              stale=False):
+              stale=False, incoming=False):
         """vm_start. kill: {phase: seconds}. stale: the worker has read pci.cfg before, and reads
-        it no more. Returns the VFs by slot, what was said, and post-start's run, or None."""
+        it no more. incoming: its guest comes from the source, and does not run yet. Returns the
+        VFs by slot, what was said, and post-start's run, or None."""
         old = self.pve.mappings() if stale else None
         with locked(self.vm_lock_path(vmid)):
             conf = self.pve.conf(source or self.name, vmid)
@@ -486,7 +518,7 @@ class Node:
                 raise Refused("running", f"VM {vmid} already running")
             text = self._hook(conf, vmid, "pre-start", source, gate, gated, kill)
             try:
-                devices = self._devices(conf, old)
+                devices = self._devices(conf, old, starts=True)
                 why = parts.used_twice(devices)
                 if why:
                     raise Refused("mapping", why)
@@ -494,7 +526,7 @@ class Node:
                 self._prepare(devices)
                 if fail_qemu:
                     raise Refused("qemu", "QEMU exited with code 1")
-                pid = self.launch(vmid, devices)
+                pid = self.launch(vmid, devices, incoming)
             except Refused as err:
                 self.unreserve(vmid)
                 raise Refused(err.where, f"{err.text}\n{text}") from err
@@ -516,9 +548,9 @@ class Node:
             raise Refused("killed" if run.killed else phase, run.text)
         return run.text
 
-    def _devices(self, conf, old=None):
+    def _devices(self, conf, old=None, starts=False):
         """parse_hostpci: the mapping file is read now, after pre-start, if it was not before."""
-        devices = {}
+        devices, flagged = {}, None
         cfg = old or self.pve.mappings()
         for key, value in conf.items():
             if not re.fullmatch(r"hostpci\d+", key):
@@ -527,24 +559,32 @@ class Node:
             entries = mapping.node_mapping(cfg, name, self.name)
             if not entries:
                 raise Refused("mapping", f"PCI device mapping not found for '{name}'")
+            if cfg["ids"][name].get(FLAG):
+                flagged = name
             try:
                 mapping.assert_valid(self.host, name, entries[0], cfg["ids"][name])
             except PveError as err:
                 raise Refused("mapping", f"PCI device mapping invalid: {err.text}") from err
             devices[int(key[7:])] = entries[0]["path"]
+        if flagged and starts:  # PVE says enable-migration=on, and QEMU cannot do that
+            raise Refused("flag", "VFIO migration is not supported in kernel\nQEMU exited with "
+                          f"code 1 ({flagged})")
         return devices
 
     def _prepare(self, devices):
-        """A VF without driver_override cannot be bound: autoprobe is 0."""
+        """A VF without driver_override cannot be bound: autoprobe is 0. What is bound stays so."""
         for addr in devices.values():
+            if os.path.islink(f"{self.tree.dev(addr)}/driver"):
+                continue
             if not self.tree.may_bind(addr, "vfio-pci"):
                 raise Refused("bind", f"can't unbind/bind PCI group to VFIO '{addr}'")
+            self.tree.bind(addr, "vfio-pci")
 
     def stop(self, vmid, sig=signal.SIGTERM, hook=True, kill_after=None, pre_stop=True, group=0,
-             lasts=0.0):
+             lasts=0.0, held=False):
         """_do_vm_stop, or the death of QEMU and `qm cleanup`. Returns post-stop's run.
-        group, lasts: what end_qemu() is told."""
-        with locked(self.vm_lock_path(vmid)):
+        group, lasts: what end_qemu() is told. held: whoever calls has PVE's lock, or needs none."""
+        with contextlib.nullcontext() if held else locked(self.vm_lock_path(vmid)):
             conf = {}
             with contextlib.suppress(Refused):
                 conf = self.pve.conf(self.name, vmid)
@@ -567,6 +607,9 @@ class Node:
 
     def lose_power(self, vmids):
         """Everything that runs is gone, /run is gone, VFs and their settings are gone."""
+        for pid, root, _words in peers.runs():
+            if root == self.root:
+                self.end(pid, signal.SIGKILL)
         for vmid in vmids:
             self.crash(vmid)
         for name in ("run", "fake-kernel"):

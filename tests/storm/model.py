@@ -8,7 +8,9 @@ import time
 
 PARKED = {"mac": "00:00:00:00:00:00", "vlan": 0, "trust": False, "spoofchk": True, "max-rate": 0,
           "link-state": "auto"}
-KEYS = {"vlan": int, "max-rate": int, "trust": lambda v: v == "1", "spoofchk": lambda v: v == "1"}
+KEYS = {"vlan": int, "max-rate": int, "trust": lambda v: v == "1", "spoofchk": lambda v: v == "1",
+        "live-migration": lambda v: v in ("1", "on")}
+FLAG = "live-migration-capable"
 
 
 class Violation(Exception):
@@ -50,14 +52,46 @@ class Vm:
         self.stale = set()    # nodes on which something may lie that a later run takes back
         self.cut = set()      # nodes on which it may run on another VM's VF, and do no harm
         self.beside = set()   # nodes on which its lease is lost, until a repair
+        self.without = {}     # node name -> {slot}: unplugged by hand
+        self.doubt = {}       # node name -> {slot}: or not, since whoever did it was killed
+        self.loose = set()    # nodes on which its VFs may be in QEMU or not, until a repair
+        self.asked = set()    # nodes on which its guest did not let go of one, and may yet
+        self.jobless = set()  # nodes on which its live job was killed
+        self.moving = None    # its live migration that is not over
+        self.flag_left = False   # its mapping may say that it can migrate, though it is off
+        self.flag_doubt = False  # or not say so, though it runs
 
     def odd(self):
         return bool(self.cut or self.beside)
 
+    def is_live(self):
+        return any("live-migration" in wish for wish in self.wishes.values())
+
+    def messy(self, node):
+        """Something may lie there that a later run takes back."""
+        return node.name in self.stale or node.name in self.loose
+
+    def may_lack(self, node, slot):
+        """May it run there without that VF?"""
+        return (node.name in self.loose or slot in self.without.get(node.name, ()) or
+                slot in self.doubt.get(node.name, ()) or
+                bool(self.moving and self.moving.state != "left" and self.moving.source is node))
+
+    def must_lack(self, node, slot):
+        return node.name not in self.loose and slot in self.without.get(node.name, ()) and \
+            slot not in self.doubt.get(node.name, ())
+
+    def forget(self, node):
+        """It runs there no more."""
+        for kept in (self.without, self.doubt):
+            kept.pop(node.name, None)
+        for nodes in (self.cut, self.beside, self.loose, self.asked):
+            nodes.discard(node.name)
+
 
 def expected(wish):
     """The settings of a VF for such a port: what is not wished for is as parked."""
-    return {**PARKED, **wish}
+    return {**PARKED, **{k: v for k, v in wish.items() if k != "live-migration"}}
 
 
 def differences(want, have):
@@ -89,6 +123,11 @@ def wrong_lease(node, vm, slot, lease):
         return "has no lease"
     if (lease["vmid"], lease.get("slot")) != (vm.vmid, slot):
         return f"is leased to VM {lease['vmid']}"
+    if vm.messy(node) or node.name in vm.cut:
+        return None
+    comes = vm.moving and vm.moving.target is node
+    if lease["phase"] != ("arriving" if comes else "running"):
+        return f"is {lease['phase']}"
     return None
 
 
@@ -109,6 +148,88 @@ def check_vm(node, vm, leases, settings):
             raise Violation(f"{who}, but {', '.join(bad)}", [vm.vmid], [addr])
 
 
+def follow(node, vm):
+    """What its QEMU has by now, which must be what it is to have."""
+    if not node.alive(vm.vmid):
+        return
+    has = dict(node.devices[vm.vmid])
+    for slot, wish in vm.wishes.items():
+        if slot in has and vm.must_lack(node, slot):
+            raise Violation(f"VM {vm.vmid} hostpci{slot} on {node.name} was unplugged by hand, and "
+                            f"has {has[slot]}", [vm.vmid])
+        if slot not in has and not vm.may_lack(node, slot):
+            raise Violation(f"VM {vm.vmid} runs on {node.name} without its VF for hostpci{slot}",
+                            [vm.vmid])
+        if slot in has:
+            vm.running[node.name][slot] = (has[slot], expected(wish))
+        else:
+            vm.running[node.name].pop(slot, None)
+    comes = vm.moving and vm.moving.target is node
+    if node.unseen[vm.vmid] and not comes and node.name not in vm.loose:
+        raise Violation(f"VM {vm.vmid} on {node.name}: its guest was not told of its VF for "
+                        f"hostpci{min(node.unseen[vm.vmid])}", [vm.vmid])
+
+
+def check_kept(node, vm, addr, lease, settings):
+    """A VF that is leased to a VM that runs without it: is it one that was unplugged?"""
+    slot = lease.get("slot")
+    wrong = None
+    if not vm.may_lack(node, slot) or lease.get("phase") != "unplugged":
+        wrong = f"is {lease.get('phase')}"
+    elif not vm.messy(node) and vm.must_lack(node, slot) and lease.get("peer"):
+        wrong = f"was unplugged by hand, and is kept for a migration ({lease['peer']})"
+    elif not vm.messy(node) and slot not in vm.doubt.get(node.name, ()):
+        bad = not_parked(settings[addr])
+        wrong = f"is unplugged and not parked: {', '.join(bad)}" if bad else None
+    if wrong:
+        raise Violation(f"{addr} of {node.name}, leased to VM {vm.vmid}, which runs without it, "
+                        f"{wrong}", [vm.vmid], [addr])
+
+
+def not_parked(settings):
+    # Where the driver refused zero, one of our own.
+    mac = settings["mac"] if settings["mac"].startswith("02:") else PARKED["mac"]
+    bad = differences({**PARKED, "mac": mac}, settings)
+    if settings.get("link-state") == "disable":
+        bad = [b for b in bad if "link-state" not in b]  # nobody hears it: a start opens it
+    return bad
+
+
+def check_settled(node, vm, leases):
+    """After a repair, and the jobs that it began: a VM that runs has a lease for each port, on
+    what it has, or on what was unplugged by hand. (What was in doubt is known then.)"""
+    doubt = vm.doubt.pop(node.name, set())
+    vm.loose.discard(node.name)
+    for slot in vm.wishes:
+        mine = {a: lease for a, lease in leases.items()
+                if (lease["vmid"], lease.get("slot")) == (vm.vmid, slot)}
+        by_hand = vm.without.setdefault(node.name, set())
+        if len(mine) == 1 and slot in doubt:
+            is_out = next(iter(mine.values())).get("phase") == "unplugged"
+            (by_hand.add if is_out else by_hand.discard)(slot)
+        if len(mine) != 1:
+            raise Violation(f"VM {vm.vmid} hostpci{slot} has {len(mine)} leases on {node.name}, "
+                            f"even after repair: {mine}", [vm.vmid], list(mine))
+
+
+def check_flags(pve, vms):
+    """PVE may migrate what runs with live-migration, and nothing else says so."""
+    ids = pve.mappings()["ids"]
+    for vm in vms.values():
+        on = {s for s in vm.wishes if ids.get(f"vf-{vm.vmid}-{s}", {}).get(FLAG)}
+        want = {s for s, wish in vm.wishes.items() if "live-migration" in wish}
+        if on - want:
+            raise Violation(f"vf-{vm.vmid}-{min(on - want)} says {FLAG}, and its port does not",
+                            [vm.vmid])
+        if on and not vm.running and not vm.flag_left:
+            raise Violation(f"vf-{vm.vmid}-{min(on)} says {FLAG}, and the VM is off", [vm.vmid])
+        if not on and not vm.running:
+            vm.flag_left = False
+        if want - on and vm.running and not (vm.moving or vm.odd() or vm.flag_doubt or vm.loose):
+            raise Violation(f"vf-{vm.vmid}-{min(want - on)} does not say {FLAG}, and the VM runs",
+                            [vm.vmid])
+
+
 def check_node(node, vms, after_repair=False):
     """Nothing is under way on this node."""
     leases, settings = node.leases(), node.settings()
@@ -120,6 +241,7 @@ def check_node(node, vms, after_repair=False):
                             [vm.vmid])
         if not pid:
             continue
+        follow(node, vm)
         for slot, (addr, _want) in vm.running[node.name].items():
             if addr in owner:
                 raise Violation(f"{addr} of {node.name} was given to VM {owner[addr]} and to VM "
@@ -130,23 +252,22 @@ def check_node(node, vms, after_repair=False):
         if addr in owner or addr in node.odd:
             continue
         vm = vms.get(lease["vmid"])
-        if after_repair or not vm or node.name not in vm.stale:
+        if vm and node.name in vm.running and lease.get("phase") == "unplugged":
+            check_kept(node, vm, addr, lease, settings)
+            continue
+        if after_repair or not vm or not vm.messy(node):
             raise Violation(f"{addr} of {node.name} is leaked: leased to VM {lease['vmid']} "
                             f"({lease.get('phase')}), which does not run on it"
                             f"{', even after repair' if after_repair else ''}",
                             [lease["vmid"]], [addr])
     for addr in node.addrs:
-        # Where the driver refused zero, one of our own.
-        mac = settings[addr]["mac"] if settings[addr]["mac"].startswith("02:") else PARKED["mac"]
-        bad = differences({**PARKED, "mac": mac}, settings[addr])
-        if settings[addr].get("link-state") == "disable":
-            bad = [b for b in bad if "link-state" not in b]  # nobody hears it: a start opens it
+        bad = not_parked(settings[addr])
         if addr not in leases and addr not in owner and addr not in node.odd and bad:
             raise Violation(f"{addr} of {node.name} is free and not parked: {', '.join(bad)}",
                             [], [addr])
     for name in node.journals():
         vm = vms.get(int(name)) if name.isdigit() else None
-        if after_repair or not vm or node.name not in vm.stale:
+        if after_repair or not vm or not vm.messy(node):
             raise Violation(f"{node.name}: journal {name} is left",
                             [vm.vmid] if vm else [])
     return leases

@@ -7,13 +7,15 @@ import threading
 import time
 
 
-def new_vm(pve, node, vmid, slots=(0,)):
+def new_vm(pve, node, vmid, slots=(0,), live=False):
     from model import Vm
     vm = Vm(vmid, node.name)
     conf = f"name: vm{vmid}\nmemory: 512\nhookscript: local:snippets/vfhook\n"
     for slot in slots:
         conf += f"hostpci{slot}: mapping=vf-{vmid}-{slot}\n"
         vm.wishes[slot] = {"mac": f"bc:24:11:{slot:02x}:{vmid >> 8:02x}:{vmid & 255:02x}"}
+        if live:
+            vm.wishes[slot]["live-migration"] = True
     with open(pve.conf_path(node.name, vmid), "w", encoding="utf-8") as fh:
         fh.write(conf)
     return vm
@@ -27,7 +29,8 @@ def write_config(pve, vms, vfs):
         fh.write(f"\tvfs {vfs}\n\n")
         for vm in vms.values():
             for slot, wish in vm.wishes.items():
-                fh.write(f"port: {vm.vmid}-{slot}\n\tpool wan\n\tmac {wish['mac']}\n\n")
+                fh.write(f"port: {vm.vmid}-{slot}\n\tpool wan\n\tmac {wish['mac']}\n" +
+                         "\tlive-migration 1\n" * ("live-migration" in wish) + "\n")
 
 
 # --- 64 at once ---

@@ -14,8 +14,9 @@ DRIVER = ("fail-keeps:MAC", "fail-keeps:VLAN", "fail-keeps:spoofchk", "fail-keep
           "hole:{vf}", "hole:{vf}", "hole:{vf}:2", "gone")
 OF_NONE = {"vmid": 999, "qemu-pid": 0, "qemu-start": 0}
 ENDS = ("stop", "poweroff", "crash", "kill_stop", "migrate")
-RUNNING = (*ENDS, "lose_lease", "stop_busy", "stop_moment")
-CALM = ("reattach", "kill_set", "power_failure")  # not while something is wrong
+RUNNING = (*ENDS, "lose_lease", "stop_busy", "stop_moment", "unplug", "plug", "kill_unplug",
+           "kill_plug", "kill_job")
+CALM = ("reattach", "kill_set", "power_failure", "evacuate")  # not while something is wrong
 
 
 class Trouble:
@@ -28,7 +29,8 @@ class Trouble:
         self.trouble, self.blind = {}, {}
         self.began = self.op
         for node in self.nodes:
-            runs = [v for v in self.vms.values() if node.name in v.running and not v.odd()]
+            runs = [v for v in self.vms.values() if node.name in v.running and not v.odd() and
+                    not v.moving]
             if rnd.random() < 0.12:
                 quirk = rnd.choice(DRIVER).format(vf=rnd.randrange(len(node.addrs)))
                 self.trouble[node.name] = quirk
@@ -53,7 +55,9 @@ class Trouble:
         for node in self.nodes:
             here = [v for v in self.vms.values() if node.name in v.running]
             jobs += [("stop", v) for v in here if node.name in v.cut and self.random.random() < 0.7]
-            if any(node.name in v.beside for v in here) or node.odd:
+            jobs += [("plug", v) for v in here if not v.moving and v.without.get(node.name) and
+                     self.random.random() < 0.3]
+            if any(node.name in v.beside or node.name in v.loose for v in here) or node.odd:
                 jobs.append(("repair", node))
         return jobs
 
@@ -94,7 +98,11 @@ class Trouble:
     def lose_lease(self, vm, x, y):
         """By hand: it is removed, or of a VM that is none, or no lease."""
         node = next(n for n in self.nodes if n.name in vm.running)
-        addr = vm.running[node.name][sorted(vm.wishes)[0]][0]
+        # Of one that was plugged in the lease alone says that QEMU has it.
+        has = [a for a, _ in vm.running[node.name].values() if a in node.qemus[vm.vmid][1]]
+        if not has or vm.messy(node):
+            return
+        addr = has[0]
         path = f"{node.root}/run/vfhook/leases/{addr}"
         if x < 0.4:
             os.unlink(path)
