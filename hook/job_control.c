@@ -345,9 +345,7 @@ int live_job_begin(struct hook *h, uint32_t vmid, struct error *err)
 {
 	char where[128];
 
-	if (h->dry_run || !job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), err))
-		return 0;
-	return fail_context(err, "VM %u: the job that sees to its VF cannot be begun", vmid);
+	return h->dry_run ? 0 : job_spawn(h, vmid, JOB_LIVE, NULL, where, sizeof(where), err);
 }
 
 void live_job_begin_or_tell(struct hook *h, uint32_t vmid)
@@ -355,5 +353,7 @@ void live_job_begin_or_tell(struct hook *h, uint32_t vmid)
 	struct error err = ERROR_INIT;
 
 	if (live_job_begin(h, vmid, &err) < 0)
-		complain("%s: vfhook plug %u begins it", err.text, vmid);
+		complain("VM %u: the job that sees to its VF cannot be begun (%s): vfhook plug %u "
+			 "begins it",
+			 vmid, err.text, vmid);
 }

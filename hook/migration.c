@@ -8,13 +8,9 @@
 #include <string.h>
 
 #include "pveapi/peer.h"
-#include "src/base/cleanup.h"
 #include "src/base/say.h"
-#include "src/port/apply.h"
-#include "src/port/config.h"
 #include "src/port/device.h"
 #include "src/port/live_flag.h"
-#include "src/vf/lease.h"
 
 #define VFHOOK "/usr/sbin/vfhook"
 /* The guest's time, and for the locks, the connection and the card. */
@@ -23,6 +19,7 @@
 static int ask_source(struct hook *h, uint32_t vmid, struct error *err)
 {
 	char ssh[PATH_MAX];
+	const char *why = "has not unplugged its VF: see above";
 	char id[16];
 	const char *const argv[] = {VFHOOK, "unplug", id, "--migration-to", h->node, NULL};
 	int r;
@@ -38,52 +35,23 @@ static int ask_source(struct hook *h, uint32_t vmid, struct error *err)
 	case 0:
 		return 0;
 	case 2:
-		return fail(err, EOPNOTSUPP, "the vfhook of node %s knows no `unplug`: update it",
-			    h->migrated_from);
+		why = "has a vfhook that knows no `unplug`: update it";
+		break;
 	case 127:
-		return fail(err, ENOENT, "node %s has no " VFHOOK ": install it there",
-			    h->migrated_from);
+		why = "has no " VFHOOK ": install it there";
+		break;
 	case 255:
 		return fail(err, EHOSTUNREACH,
 			    "node %s cannot be reached by ssh: pvecm updatecerts, and try: ssh %s "
 			    "true",
 			    h->migrated_from, h->migrated_from);
 	default:
-		return fail(err, EREMOTEIO, "node %s has not unplugged its VF: see above",
-			    h->migrated_from);
+		break;
 	}
+	return fail(err, EREMOTEIO, "node %s %s", h->migrated_from, why);
 }
 
-/*
- * Should post-start be cut off: the guest is to be told of its VF all the same, once it is here,
- * and nothing else says that it came.
- */
-static int note_source(struct hook *h, const struct owner *o, const struct vm_ports *v,
-		       struct error *err)
-{
-	AUTO_FREE struct lease_entry *all = NULL;
-	size_t n;
-
-	if (lease_list(h->root, &all, &n, err) < 0)
-		return error_code(err);
-	for (size_t i = 0; i < n; i++) {
-		struct lease l = all[i].lease;
-		const struct port *port;
-
-		if (all[i].broken || l.vmid != v->guest.vmid || l.phase != LEASE_STARTING)
-			continue;
-		port = config_port(&v->config, l.vmid, l.slot);
-		if (!port || !port->live_migration)
-			continue;
-		snprintf(l.peer, sizeof(l.peer), "%s", h->migrated_from);
-		if (apply_lease(h, o, &l, err) < 0)
-			return error_code(err);
-	}
-	return 0;
-}
-
-int migration_begin(struct hook *h, const struct owner *o, const struct vm_ports *v,
-		    struct error *err)
+int migration_begin(struct hook *h, const struct vm_ports *v, struct error *err)
 {
 	if (!h->migrated_from || !h->migrated_from[0] || !vm_ports_migrate_live(v))
 		return 0;
@@ -97,8 +65,6 @@ int migration_begin(struct hook *h, const struct owner *o, const struct vm_ports
 		    h->migrated_from);
 		return 0;
 	}
-	if (note_source(h, o, v, err) < 0)
-		return error_code(err);
 	say("VM %u: live migration: node %s is asked to unplug its VF", v->guest.vmid,
 	    h->migrated_from);
 	if (ask_source(h, v->guest.vmid, err) < 0)

@@ -11,15 +11,12 @@
 #include "src/base/error.h"
 #include "src/port/context.h"
 #include "src/port/vm_ports.h"
-#include "src/vf/owner.h"
 
 /*
  * Have the source unplug the VM's VFs, and wait for it; then its mappings are no more
- * live-migration-capable, for QEMU here. The leases that this start has taken for its owner say
- * before where the VM comes from. Nothing if this is no such migration. 0, or a negative errno with
- * err: the VM has its VFs there, or gets them back by itself.
+ * live-migration-capable, for QEMU here. Nothing if this is no such migration. 0, or a negative
+ * errno with err: the VM has its VFs there, or gets them back by itself.
  */
-int migration_begin(struct hook *h, const struct owner *o, const struct vm_ports *v,
-		    struct error *err);
+int migration_begin(struct hook *h, const struct vm_ports *v, struct error *err);
 
 #endif

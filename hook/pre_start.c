@@ -475,7 +475,7 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 		return hand_over(h, vmid, &v);
 	if (start_ports(h, o, &v, &err) < 0)
 		return refuse(h, vmid, "%s", err.text);
-	if (migration_begin(h, o, &v, &err) < 0)
+	if (migration_begin(h, &v, &err) < 0)
 		return refuse_migration(h, o, &err);
 	tell_unkept_filters(h, &v);
 	/* What was written now PVE may not see. */

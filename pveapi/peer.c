@@ -94,13 +94,9 @@ static void add_option(struct words *w, const char *text)
 }
 
 /*
- * Nobody is there to press a key: it gives up. A connection that others share would stay, with our
- * standard error, and would not end with us.
+ * As PVE's own has it, and in addition: nobody is there to press a key, so it gives up. A
+ * connection that others share would stay, with our standard error, and would not end with us.
  */
-static const char *const options[] = {"ControlMaster=no", "ControlPath=none", "ConnectTimeout=10",
-				      "ServerAliveInterval=5", "ServerAliveCountMax=3"};
-
-/* As PVE's own has it, and these in addition. */
 static void add_ssh(int root, const char *node, const char *ip, struct words *w)
 {
 	char hosts[WORD_LEN - 32];
@@ -117,8 +113,10 @@ static void add_ssh(int root, const char *node, const char *ip, struct words *w)
 		add(w, "UserKnownHostsFile=/%s", hosts);
 		add_option(w, "GlobalKnownHostsFile=none");
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		add_option(w, options[i]);
+	add_option(w, "ControlPath=none");
+	add_option(w, "ConnectTimeout=10");
+	add_option(w, "ServerAliveInterval=5");
+	add_option(w, "ServerAliveCountMax=3");
 	add(w, "root@%s", ip);
 	add(w, "--");
 }
@@ -137,7 +135,7 @@ static int exec_ssh(void *arg)
 	int null;
 
 	/*
-	 * Where no child can be made run_bounded_program() calls this in our own process. That one
+	 * Where no child can be made run_bounded() calls this in our own process. That one
 	 * has locks and a plan, and PVE would take ssh's exit status for the phase's.
 	 */
 	c->no_child = getpid() == c->caller;
@@ -172,6 +170,6 @@ int peer_run(int root, const char *ssh, const char *node, const char *const argv
 	if (w.full)
 		return fail(err, E2BIG, "the command for node %s is too long", node);
 	c = (struct call){.ssh = ssh, .argv = w.argv, .caller = getpid()};
-	r = run_bounded_program(exec_ssh, &c, timeout_ms, err);
+	r = run_bounded(exec_ssh, &c, timeout_ms, err);
 	return c.no_child ? fail(err, EAGAIN, "no process can be made to reach node %s", node) : r;
 }

@@ -86,20 +86,19 @@ static bool wait_for(pid_t pid, int ms, int *status)
 	}
 }
 
-/* sig: what it is sent first. False: it has not ended all the same. */
-static bool end_child(pid_t pid, int sig, int *status)
+static void end_child(pid_t pid)
 {
-	kill(pid, sig);
-	if (wait_for(pid, EXIT_WAIT_MS, status))
-		return true;
-	if (sig == SIGKILL)
-		return false;
+	int status;
+
+	kill(pid, SIGTERM);
+	if (wait_for(pid, EXIT_WAIT_MS, &status))
+		return;
 	kill(pid, SIGKILL);
 	/* One that is not held by the kernel is gone at once. */
-	return wait_for(pid, EXIT_WAIT_MS, status);
+	wait_for(pid, EXIT_WAIT_MS, &status);
 }
 
-static int run(int (*fn)(void *arg), void *arg, int limit_ms, int sig, struct error *err)
+int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err)
 {
 	AUTO_CLOSE int out_read = -1;
 	AUTO_CLOSE int err_read = -1;
@@ -110,7 +109,6 @@ static int run(int (*fn)(void *arg), void *arg, int limit_ms, int sig, struct er
 	int fds[2];
 	int status;
 	pid_t pid;
-	bool over;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return fn(arg);
@@ -128,21 +126,11 @@ static int run(int (*fn)(void *arg), void *arg, int limit_ms, int sig, struct er
 		be_child(fn, arg, out_write, err_write, parent);
 	close(STEAL_FD(out_write));
 	close(STEAL_FD(err_write));
-	over = relay(out_read, err_read, &end);
-	if ((!over || !wait_for(pid, EXIT_WAIT_MS, &status)) &&
-	    (!end_child(pid, sig, &status) || !over))
+	if (!relay(out_read, err_read, &end) || !wait_for(pid, EXIT_WAIT_MS, &status)) {
+		end_child(pid);
 		return fail(err, ETIMEDOUT, "no answer within %d s", limit_ms / 1000);
+	}
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	return fail(err, ECHILD, "it was ended by signal %d", WTERMSIG(status));
-}
-
-int run_bounded(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err)
-{
-	return run(fn, arg, limit_ms, SIGKILL, err);
-}
-
-int run_bounded_program(int (*fn)(void *arg), void *arg, int limit_ms, struct error *err)
-{
-	return run(fn, arg, limit_ms, SIGTERM, err);
 }

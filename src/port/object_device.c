@@ -47,11 +47,14 @@ static void wait_until_closed(struct hook *h, const struct pci_addr *vf)
 struct unplugging_device {
 	const struct device_name *n;
 	char id[16];
-	struct deadline again; /* when the guest is asked again */
+	struct deadline again; /* when the guest is asked again; at first at once */
 	bool asked;	       /* it was, or may have been */
 };
 
-/* 1: QEMU has it still, and the guest is asked, now or since before; 0: it is gone. */
+/*
+ * 1: QEMU has it still, and the guest is asked, now or since before; 0: it is gone, whatever err
+ * says.
+ */
 static int look_and_ask(struct hook *h, struct unplugging_device *u, struct error *err)
 {
 	enum answer has = qmp_has_device(h->root, u->n->vmid, u->id, QMP_WAIT_MS, err);
@@ -65,11 +68,7 @@ static int look_and_ask(struct hook *h, struct unplugging_device *u, struct erro
 	r = qmp_device_del(h->root, u->n->vmid, u->id, QMP_WAIT_MS, err);
 	/* Only QEMU's own words say for sure that it was not. */
 	u->asked = u->asked || (r != -EREMOTEIO && r != -ENODEV);
-	if (r == -ENODEV) {
-		error_clear(err);
-		return 0;
-	}
-	return r < 0 ? r : 1;
+	return r == -ENODEV ? 0 : r < 0 ? r : 1;
 }
 
 /* A guest that was asked may yet let go: -ETIMEDOUT says that, and nothing else does. */
@@ -88,7 +87,7 @@ static int not_unplugged(const struct unplugging_device *u, int r, int wait_ms, 
 
 static int unplug(struct hook *h, const struct device_name *n, int wait_ms, struct error *err)
 {
-	struct unplugging_device u = {.n = n, .again = deadline_in(0)};
+	struct unplugging_device u = {.n = n};
 	struct deadline end = deadline_in(wait_ms);
 	int r;
 

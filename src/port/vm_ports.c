@@ -187,6 +187,9 @@ static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port
 	memcpy(w->pool, pool->name, sizeof(w->pool));
 	if (v->guest.name)
 		text_clean(v->guest.name, w->name, sizeof(w->name));
+	/* What does not come from there, migration_begin() refuses. */
+	if (port->live_migration && h->migrated_from)
+		snprintf(w->from, sizeof(w->from), "%s", v->guest.node);
 	n = pool_node_pfs(pool, h->node, &v->pool_pfs[v->n_wishes]);
 	if (n < 0)
 		return fail(err, ENOMEM, "out of memory");

@@ -156,8 +156,7 @@ static int add_port_on(const struct snapshot *s, const struct pf_state *pf,
 			continue;
 		step->lease.before = before_of(v, w);
 		/* Its guest comes from there, and has not seen it. */
-		if (v->leased && v->lease.vmid == w->vmid && v->lease.slot == w->slot &&
-		    v->lease.phase == LEASE_STARTING)
+		if (vf_is_leased_to(v, w->vmid) && v->lease.phase == LEASE_STARTING)
 			memcpy(step->lease.peer, v->lease.peer, sizeof(step->lease.peer));
 		step->from = v->now;
 	}

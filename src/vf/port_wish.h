@@ -35,6 +35,9 @@ struct port_wish {
 	struct pci_addr last;
 	int numa_node;	  /* the VM's, -1 if it is not pinned to one */
 	bool keep_driver; /* PVE leaves the VF its driver: vfio_driver() */
+	/* The node that the VM comes from while it runs, for the lease; else "". Should post-start
+	 * be cut off, nothing else says that the guest is to be told of its VF. */
+	char from[NAME_LEN];
 	/*
 	 * 0: the first free VF. Otherwise any of them, depending on the number: for
 	 * one who lost a race and would only lose the next against the same others.

@@ -70,7 +70,7 @@ static void test_arguments(void **state)
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(call(t, "echo \"$*\" >$D/args", argv, PATIENCE, &err), 0);
-	check_args(t, "-e none -o BatchMode=yes -o HostKeyAlias=pve2 -o ControlMaster=no -o "
+	check_args(t, "-e none -o BatchMode=yes -o HostKeyAlias=pve2 -o "
 		      "ControlPath=none "
 		      "-o ConnectTimeout=10 "
 		      "-o ServerAliveInterval=5 -o ServerAliveCountMax=3 root@192.0.2.2 -- "
@@ -79,7 +79,7 @@ static void test_arguments(void **state)
 	assert_int_equal(call(t, "echo \"$*\" >$D/args", argv, PATIENCE, &err), 0);
 	check_args(t, "-e none -o BatchMode=yes -o HostKeyAlias=pve2 "
 		      "-o UserKnownHostsFile=/etc/pve/nodes/pve2/ssh_known_hosts "
-		      "-o GlobalKnownHostsFile=none -o ControlMaster=no -o ControlPath=none "
+		      "-o GlobalKnownHostsFile=none -o ControlPath=none "
 		      "-o ConnectTimeout=10 "
 		      "-o ServerAliveInterval=5 -o ServerAliveCountMax=3 root@192.0.2.2 -- "
 		      "/usr/sbin/vfhook unplug 100\n");
