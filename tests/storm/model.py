@@ -123,7 +123,7 @@ def wrong_lease(node, vm, slot, lease):
         return "has no lease"
     if (lease["vmid"], lease.get("slot")) != (vm.vmid, slot):
         return f"is leased to VM {lease['vmid']}"
-    if vm.messy(node) or node.name in vm.cut:
+    if vm.messy(node) or node.name in vm.cut or node.name in vm.beside:
         return None
     comes = vm.moving and vm.moving.target is node
     if lease["phase"] != ("arriving" if comes else "running"):
