@@ -78,7 +78,8 @@ class Live:
         self.tally("unplugged by hand")
         self.set_guest(node, vm, trick, rnd.random())
         had = [s for s in slots if s in node.devices[vm.vmid]]
-        run = self.judged(vm, node, ("unplug", vm.vmid, *args, "--wait", 1), kill_after,
+        wait = 1 if trick in ("late", "never") else 20
+        run = self.judged(vm, node, ("unplug", vm.vmid, *args, "--wait", wait), kill_after,
                           may_fail=trick in ("late", "never", "closes", "deaf"))
         if run.killed or run.code and not had:
             self.in_doubt(vm, node, slots)
@@ -156,7 +157,7 @@ class Live:
         from model import Violation
         self.tally("evacuations")
         here = [v for v in self.vms.values() if node.name in v.running]
-        run = node.vfhook("evacuate", minipve.IFNAME, "--wait", 1)
+        run = node.vfhook("evacuate", minipve.IFNAME, "--wait", 20)
         self.note(None, node, f"evacuate: {run.code}\n{run.text}")
         odd = [v for v in here if v.odd() or v.moving or v.messy(node)]
         # A start that failed has left a lease: whether it is over evacuate cannot tell.
@@ -205,6 +206,8 @@ class Live:
         self.set_guest(source, vm, trick, x)
         if trick.startswith("ssh"):
             peers.ssh_will(target, vm.vmid, f"{x * 0.08:.3f}" if trick == "ssh kill" else trick[4:])
+        if trick in ("late", "never"):
+            peers.ssh_will(target, vm.vmid, "late")
         how = {"fail_qemu": True} if trick == "bad QEMU" else {}
         if trick.startswith("kill"):
             how = {"kill": {trick[5:]: x * x * (0.25 if trick == "kill pre-start" else 0.02)}}
@@ -299,7 +302,7 @@ class Live:
         self.disturbed(vm, *self.nodes)
         if what == "unplug":
             slots = self.slots_of(vm, 0)[0]
-            run = self.judged(vm, self.where(vm), ("unplug", vm.vmid, "--wait", 1), None)
+            run = self.judged(vm, self.where(vm), ("unplug", vm.vmid, "--wait", 20), None)
             if run.code:
                 self.in_doubt(vm, self.where(vm), slots)
             else:

@@ -8,10 +8,10 @@ import signal
 
 from pvesimlib.host import write_atomic
 
-# What PVE's call of ssh looks like here: `ssh -e none -o ... root@ADDRESS -- WORD...`. Nobody waits
-# for half a minute until a guest lets go. How one such call goes wrong is said by a file of the
-# node that makes it, which is there for one call: ssh-VMID with "fails" (nobody is reached), "lost"
-# (done, and the answer is lost), or the seconds after which the other node's run is killed.
+# What PVE's call of ssh looks like here: `ssh -e none -o ... root@ADDRESS -- WORD...`. How one such
+# call goes wrong is said by a file of the node that makes it, which is there for one call: ssh-VMID
+# with "fails" (nobody is reached), "lost" (done, and the answer is lost), "late" (nobody waits for
+# half a minute until that guest lets go), or the seconds after which the other node's run is killed.
 SSH = """#!/bin/sh
 for word; do
 	case $word in
@@ -27,9 +27,11 @@ esac
 how=
 [ ! -e "{root}/ssh-$2" ] || {{ how=$(cat "{root}/ssh-$2"); rm "{root}/ssh-$2"; }}
 [ "$how" != fails ] || {{ echo "ssh: connect to host $to port 22: No route to host" >&2; exit 255; }}
-set -- /usr/bin/nsenter "--uts=$uts" "{program}" --root "$root" "$@" --wait 1
+wait=20
+[ "$how" != late ] || wait=1
+set -- /usr/bin/nsenter "--uts=$uts" "{program}" --root "$root" "$@" --wait "$wait"
 case $how in
-"") exec "$@" ;;
+"" | late) exec "$@" ;;
 lost) "$@"; exit 255 ;;
 esac
 "$@" &
