@@ -8,6 +8,7 @@
 #   make race       every two runs overlapped, with one preemption (QUICK=1; ONLY=WORLD:A/B@STOP)
 #   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
 #   make live       VMs with real VFs migrated live, 22 times, and pinged (an hour)
+#   make live-trouble  what goes wrong with a live migration, with real VFs (TROUBLE="cancel stop": these)
 #   make fuzz       libFuzzer on every parser: RUNS=10000000 each, JOBS=2, FUZZ_SECONDS=
 #   make bench      what it costs, side by side with others: a table (ROUNDS=5 is quick)
 #   make lint       clang-tidy, cppcheck, shellcheck, clang-format
@@ -196,6 +197,12 @@ live: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
 	$(Q)LIVE_WHOLE=1 tests/run e2e-live
 
+# What goes wrong with a live migration, each trouble with the state of both nodes after it: about half
+# an hour. TROUBLE="cancel stop": only these.
+live-trouble: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
+	$(Q)LIVE_TROUBLE='$(or $(TROUBLE),all)' tests/run live-trouble
+
 demo: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/vfmbx $(BUILD)/tests/pvesim-standin
 	$(Q)tests/e2e/demo
@@ -295,5 +302,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/hook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test bench fdb live hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
+.PHONY: all unit test-tools deps deps-test test bench fdb live live-trouble hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
 .SECONDARY:
