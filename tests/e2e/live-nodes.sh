@@ -238,30 +238,45 @@ used() {
 	inside "$1" vf_show "${pf[$1]}" | grep -v "link/ether $parked" | sed 's/link.ether //'
 }
 # facts PF - in a node: VFs that are leased or not parked, whose processes there are, and what is left
-# lying about. A node on which nothing runs has none.
+# lying about. A node on which nothing runs has none. Without processes of its own but two: each takes
+# long in here, and this is asked for again and again.
 facts() {
-	local row n lease who f pid mine
-	vf_show "$1" | while read -r _ n row; do
-		lease=$(readlink "/sys/bus/pci/devices/$1/virtfn$n")
-		lease=/run/vfhook/leases/${lease##*/}
-		who=nobody
-		[[ ! -e $lease ]] || who=$(sed -nE 's/.*"vmid":([0-9]+).*"phase":"([a-z]+)".*/VM \1 \2/p' "$lease")
-		row=$(sed -E 's/link.ether ([0-9a-f:]+)( brd [0-9a-f:]+)?/\1/' <<<"$row")
-		[[ "$who $row" == "nobody $parked_row" ]] || echo "VF: $who, ${row/#$parked_row/parked}"
-	done | sort
-	mine=$(readlink /proc/self/ns/mnt)
+	local line who pid f
+	local -a net words
+	net=("/sys/bus/pci/devices/$1/net/"*)
+	while read -r line; do
+		[[ $line =~ ^vf\ ([0-9]+)\ +link/ether\ ([0-9a-f:]+)(\ brd\ [0-9a-f:]+)?(.*[a-z]) ]] || continue
+		who=$(cd -P "/sys/bus/pci/devices/$1/virtfn${BASH_REMATCH[1]}" && lessee "${PWD##*/}")
+		line=${BASH_REMATCH[2]}${BASH_REMATCH[4]}
+		[[ "$who $line" == "nobody $parked_row" ]] || echo "VF: $who, ${line/#$parked_row/parked}"
+	done < <(ip -d link show dev "${net[0]##*/}")
 	for pid in $(pgrep -f '^/usr/bin/kvm '); do
-		[[ $(readlink "/proc/$pid/ns/mnt") != "$mine" ]] ||
-			tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n '/^-pidfile$/{n;s/.*\/\([0-9]*\).pid$/QEMU \1/p}'
-	done | sort
-	for f in /etc/pve/nodes/"$(hostname)"/qemu-server/*.conf; do
-		[[ ! -e $f ]] || echo "$(basename "$f")$(sed -n 's/^lock:/, lock:/p;/^\[/q' "$f")"
+		[[ /proc/$pid/ns/mnt -ef /proc/self/ns/mnt ]] || continue
+		mapfile -d '' words <"/proc/$pid/cmdline"
+		[[ "${words[*]}" =~ \ -pidfile\ [^\ ]*/([0-9]+)\.pid ]] && echo "QEMU ${BASH_REMATCH[1]}"
 	done
-	# One of a process that is gone counts for nobody.
+	for f in /etc/pve/nodes/"$HOSTNAME"/qemu-server/*.conf; do
+		[[ ! -e $f ]] || echo "${f##*/}$(pve_lock_of "$f")"
+	done
+	# A reservation of a process that is gone counts for nobody.
 	while read -r _ who pid; do
 		[[ $pid == pid:* && ! -e /proc/${pid#pid:} ]] || echo "reserved for $who"
-	done < <(cat /run/qemu-server/pci-id-reservations 2>/dev/null) | sort
-	find /run/vfhook/journal -type f 2>/dev/null
+	done < <(cat /run/qemu-server/pci-id-reservations 2>/dev/null)
+	for f in /run/vfhook/journal/*; do
+		[[ ! -f $f ]] || echo "$f"
+	done
+}
+# lessee VF
+lessee() {
+	local lease=/run/vfhook/leases/$1
+	[[ -e $lease ]] || { echo nobody; return; }
+	[[ $(<"$lease") =~ \"vmid\":([0-9]+).*\"phase\":\"([a-z]+)\" ]] && echo "VM ${BASH_REMATCH[1]} ${BASH_REMATCH[2]}"
+}
+pve_lock_of() {
+	local line
+	while read -r line && [[ $line != \[* ]]; do
+		[[ $line != lock:* ]] || echo ", $line"
+	done <"$1"
 }
 runs_on() { [[ $(on "$1" qm status "$2") == *running* ]]; }
 flag_on() { on pve1 sed -n "/^vf-$1-0/,/^\$/p" /etc/pve/mapping/pci.cfg | grep -q 'live-migration-capable 1'; }
