@@ -9,20 +9,14 @@ set -uo pipefail
 # shellcheck source=tests/component/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-node_up
-second_node_up || exit 1
-pve_up || exit 1
-pve2_up || exit 1
 # shellcheck source=tests/component/livelib.sh
 . "${BASH_SOURCE[0]%/*}/livelib.sh"
 
 # shellcheck disable=SC2317 # called by try
 is_seen() { [[ $(seen "$1") == "$2" ]]; }
 
-readonly vf1=0000:06:10.0 vf2=0000:81:10.0
-vfhook pool add wan --pf enp6s0f0 >/dev/null 2>&1
-vfhook2 pool add wan --pf enp129s0f0 >/dev/null 2>&1
-qm create 100 --name fw --net0 virtio,bridge=vmbr0 >/dev/null
+two_nodes_up || exit 1
+two_pools_up
 vfhook attach 100 --vlan 20 --mac bc:24:11:00:00:01 --live-migration on >/dev/null 2>&1
 
 # cut_post_start ROOT - from now on it is killed before it does anything; without a root: no more.
