@@ -66,9 +66,9 @@ static int adopt_ports(struct hook *h, struct vm_ports *v, struct plan *plan, st
 			continue;
 		if (adopt_chain(h, v, v->entries[slot].origin, plan, err) < 0)
 			return error_code(err);
-		if (mac_make(h->root, &v->config, p->want.mac, err) < 0)
+		if (p->mac_auto && mac_make(h->root, &v->config, p->want.mac, err) < 0)
 			return error_code(err);
-		p->want.has |= HAS_MAC;
+		p->want.has |= p->mac_auto ? HAS_MAC : 0;
 		p->mac_auto = false;
 		if (vm_ports_add(v, p, err) < 0 || plan_port_section(p, plan, err) < 0)
 			return error_code(err);

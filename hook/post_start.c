@@ -30,6 +30,7 @@
 #include "src/port/running_vf.h"
 #include "src/port/foreseen.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/card.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
@@ -55,6 +56,8 @@ static int take_link_down(struct hook *h, const struct owner *o, const struct pc
 	plan_init(&p, PLAN_CUT_OFF, owner_vmid(o));
 	if (sysfs_vf_identify(h->root, vf, &pf, &index) < 0)
 		return fail(err, ENODEV, "it is no VF");
+	if (card_is_without_network(h->root, &pf))
+		return fail(err, EOPNOTSUPP, "it is no network card's, and has none");
 	if (sysfs_pf_read(h->root, &pf, &info, err) < 0 ||
 	    plan_cut_off(&info, vf, index, &p, err) < 0)
 		return error_code(err);

@@ -246,13 +246,15 @@ static void tell_success(struct hook *h, const struct vm_ports *v, const struct 
 		const struct vf_info *vf = &pf->vfs[choices[i].vf].info;
 		bool kept = w->has_last && !pci_addr_cmp(&w->last, &vf->addr);
 		char addr[PCI_ADDR_LEN];
-		char set[256];
+		char set[256] = "";
 		char line[512];
 
-		snprintf(line, sizeof(line), "hostpci%u: VF %s (VF %u of %s, pool %s) %s%s: %s",
+		if (!pf->info.no_net)
+			vf_settings_describe(&w->want, set, sizeof(set));
+		snprintf(line, sizeof(line), "hostpci%u: VF %s (VF %u of %s, pool %s) %s%s%s%s",
 			 w->slot, pci_addr_format(&vf->addr, addr), vf->index, pf->info.ifname,
 			 w->pool, h->dry_run ? "would be " : "", kept ? "kept" : "taken",
-			 vf_settings_describe(&w->want, set, sizeof(set)));
+			 set[0] ? ": " : "", set);
 		say("VM %u %s", w->vmid, line);
 		str_printf(&all, "%s%s", i ? "; " : "", line);
 		if (!pf->link.carrier)

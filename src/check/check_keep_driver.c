@@ -62,7 +62,7 @@ void check_keep_drivers(struct hook *h, const struct config *c, struct report *r
 			struct pf_info pf;
 			char subject[40];
 
-			if (sysfs_pf_read(h->root, &pfs[k].addr, &pf, NULL) < 0)
+			if (sysfs_pf_read_as(h->root, &pfs[k].addr, pfs[k].no_net, &pf, NULL) < 0)
 				continue;
 			snprintf(subject, sizeof(subject), "PF %s", pf.ifname);
 			if (nic_variant_driver(pf.driver))

@@ -14,6 +14,7 @@
 #include "src/check/pf_facts.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
+#include "src/vf/card.h"
 #include "src/vf/sysfs.h"
 
 #define MAX_NICS 64
@@ -76,6 +77,32 @@ static int check_pool(struct hook *h, const struct config *c, const struct pool 
 	return n;
 }
 
+/* GPUs of NVIDIA's that have VFs, or could: theirs are made and used in another way. */
+static void tell_nvidia(struct hook *h, struct report *r)
+{
+	AUTO_FREE struct pf_info *pfs = NULL;
+	size_t n;
+
+	if (sysfs_pf_list(h->root, true, &pfs, &n, NULL) < 0) {
+		r->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct card_id card;
+		unsigned class;
+		char subject[40];
+
+		if (!pfs[i].no_net || card_class(h->root, &pfs[i].addr, &class) < 0 ||
+		    card_read(h->root, &pfs[i].addr, &card, NULL) < 0 ||
+		    !card_is_nvidia_gpu(&card, class))
+			continue;
+		snprintf(subject, sizeof(subject), "PF %s", pfs[i].ifname);
+		report_add(r, CHECK_PASS, "nvidia-vgpu", subject, "",
+			   "a GPU of NVIDIA's: its VFs are made by sriov-manage and used by mdev "
+			   "type; vfhook leaves them alone");
+	}
+}
+
 /* Returns how many NICs with SR-IOV and an interface there are. */
 static size_t tell_nics(struct hook *h, struct report *r)
 {
@@ -85,7 +112,7 @@ static size_t tell_nics(struct hook *h, struct report *r)
 	size_t told = 0;
 	size_t n;
 
-	if (sysfs_pf_list(h->root, &pfs, &n, NULL) < 0) {
+	if (sysfs_pf_list(h->root, false, &pfs, &n, NULL) < 0) {
 		r->failed = true;
 		return 0;
 	}
@@ -123,6 +150,7 @@ void check_pfs(struct hook *h, const struct config *c, struct report *r)
 		if (!c->pools[i].bad)
 			n += check_pool(h, c, &c->pools[i], r);
 	}
+	tell_nvidia(h, r);
 	if (n)
 		return;
 	if (tell_nics(h, r))

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/check/judge_card.h"
 #include "src/check/judge_pf_use.h"
 #include "src/check/pf_facts.h"
 #include "src/port/config.h"
+#include "src/vf/card.h"
 #include "src/vf/drivers.h"
 #include "src/vf/kernel.h"
 
@@ -55,11 +57,46 @@ static void judge_firmware(struct pf_judge *j)
 	       j->f->addr);
 }
 
+/* False if there is no card to say more about. */
+static bool judge_card_presence(struct pf_judge *j)
+{
+	const struct pf_facts *f = j->f;
+	char was[CARD_WORDS_LEN];
+	char is[CARD_WORDS_LEN];
+
+	if (f->stranger) {
+		PF_ADD(j, CHECK_FAIL, "pf",
+		       remedy(j,
+			      "if the card is in another slot now: vfhook boot; if this one took "
+			      "its place: vfhook pool add %s --pf %s",
+			      f->pool ? f->pool : "<name>", f->addr),
+		       "it is another card than the pool's: it is %s, not %s",
+		       card_words(&f->card, is), card_words(&f->pool_card, was));
+		return false;
+	}
+	if (f->trouble[0]) {
+		PF_ADD(j, CHECK_FAIL, "pf",
+		       f->remedy[0] ? f->remedy
+				    : remedy(j,
+					     "if the card is somewhere else now: vfhook boot; else "
+					     "take it out of pool '%s' (/" VFHOOK_CFG ")",
+					     f->pool ? f->pool : "-"),
+		       "%s", f->trouble);
+		return false;
+	}
+	PF_ADD(j, CHECK_PASS, "pf", "", "%s, driver %s, up to %u VFs, pool '%s'",
+	       card_kind(f->class, (char[40]){""}), f->info.driver, f->info.total_vfs,
+	       f->pool ? f->pool : "-");
+	return true;
+}
+
 /* False if there is no PF to say more about. */
 static bool judge_presence(struct pf_judge *j)
 {
 	const struct pf_facts *f = j->f;
 
+	if (f->no_net)
+		return judge_card_presence(j);
 	if (f->stranger) {
 		PF_ADD(j, CHECK_FAIL, "pf",
 		       remedy(j,
@@ -255,13 +292,21 @@ static void judge_drivers_of_vfs(struct pf_judge *j)
 
 	if (j->f->autoprobe)
 		PF_ADD(j, CHECK_WARN, "autoprobe", "vfhook boot",
-		       "sriov_drivers_autoprobe is 1: free VFs get a driver and an interface on "
-		       "this host");
+		       "sriov_drivers_autoprobe is 1: free VFs get a driver%s on this host",
+		       j->f->no_net ? "" : " and an interface");
 	else
 		PF_ADD(j, CHECK_PASS, "autoprobe", "", "new VFs stay without a driver of the host");
 	if (!v->n)
 		return;
-	if (v->user[0] || v->up)
+	if (j->f->no_net)
+		PF_ADD(j, CHECK_WARN, "vf-host-driver",
+		       remedy(j,
+			      "if nothing here uses it: echo %s "
+			      ">/sys/bus/pci/devices/%s/driver/unbind; or reboot: then it has none",
+			      v->addr, v->addr),
+		       "%u VFs have a driver of this host, VF %s: %s: no VM gets them", v->n,
+		       v->addr, v->driver);
+	else if (v->user[0] || v->up)
 		PF_ADD(j, CHECK_WARN, "vf-host-driver",
 		       remedy(j,
 			      "to keep it so: vfhook pool add %s --pf %s --host-vfs %u; if a guest "
@@ -385,10 +430,14 @@ void judge_pf(const struct pf_facts *f, const struct port_view *ports, size_t n_
 	judge_conflicts(&j);
 	if (!judge_presence(&j))
 		return;
-	judge_driver(&j, ports, n_ports);
-	judge_pf_use(f, j.subject, ports, n_ports, r);
-	judge_link(&j);
-	judge_list(&j);
+	if (f->no_net) {
+		judge_card(f, j.subject, r);
+	} else {
+		judge_driver(&j, ports, n_ports);
+		judge_pf_use(f, j.subject, ports, n_ports, r);
+		judge_link(&j);
+		judge_list(&j);
+	}
 	judge_vf_count(&j);
 	judge_drivers_of_vfs(&j);
 	judge_groups(&j);

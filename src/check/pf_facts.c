@@ -13,6 +13,7 @@
 #include "src/base/file.h"
 #include "src/host/pf_name.h"
 #include "src/port/config.h"
+#include "src/vf/card.h"
 #include "src/vf/kernel.h"
 #include "src/vf/sysfs.h"
 #include "src/vf/vf_walk.h"
@@ -237,14 +238,56 @@ static enum answer read_true_promisc(struct hook *h, const struct pf_facts *f)
 	return kernel_priv_flag(h->kernel, pf.ifindex, TRUE_PROMISC);
 }
 
+static void read_parameter(int root, const char *driver, const char *name, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "sys/module/%s/parameters/%s", driver, name);
+	if (attr_read(root, path, buf, size) < 0)
+		buf[0] = '\0';
+}
+
+static void read_gpu(int root, const char *driver, struct gpu_facts *g)
+{
+	char path[PATH_MAX];
+	char taint[16] = "";
+
+	read_parameter(root, driver, "max_vfs", g->max_vfs, sizeof(g->max_vfs));
+	read_parameter(root, driver, "enable_guc", g->enable_guc, sizeof(g->enable_guc));
+	/* kernel/module/sysfs.c: show_taint */
+	snprintf(path, sizeof(path), "sys/module/%s/taint", driver);
+	g->out_of_tree = attr_read(root, path, taint, sizeof(taint)) > 0 && strchr(taint, 'O');
+}
+
+/* Which card it is, and whether the pool means it. */
+static void read_card(struct hook *h, const struct pf_id *id, struct pf_facts *f)
+{
+	struct error err = ERROR_INIT;
+
+	f->pool_card = id->card;
+	card_class(h->root, &id->addr, &f->class);
+	if (f->trouble[0])
+		return;
+	if (card_is_network(f->class))
+		snprintf(f->trouble, sizeof(f->trouble),
+			 "%s is a network card, and the pool says `network off`", f->addr);
+	else if (card_read(h->root, &id->addr, &f->card, &err) < 0)
+		snprintf(f->trouble, sizeof(f->trouble), "%.290s", err.text);
+	else
+		f->stranger = !card_is(&id->card, &f->card);
+	read_gpu(h->root, f->info.driver, &f->gpu);
+}
+
 static void read_presence(struct hook *h, const struct pf_id *id, struct pf_facts *f)
 {
 	struct error err = ERROR_INIT;
-	int r = sysfs_pf_read(h->root, &id->addr, &f->info, &err);
+	int r = sysfs_pf_read_as(h->root, &id->addr, id->no_net, &f->info, &err);
 
-	if (!r)
+	if (!r && !id->no_net)
 		r = pf_name_check(h, "", &f->info, &err);
-	if (r == -ENODEV && f->info.total_vfs)
+	if (!r && id->no_net && (!f->info.driver[0] || !strcmp(f->info.driver, "vfio-pci")))
+		pf_no_driver(h, &f->info, f->trouble, f->remedy);
+	else if (r == -ENODEV && f->info.total_vfs)
 		pf_no_netdev(h, &f->info, f->trouble, f->remedy);
 	else if (r < 0)
 		snprintf(f->trouble, sizeof(f->trouble), "%.290s", err.text);
@@ -257,8 +300,11 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 			       .allow_down = pool && pool->allow_pf_down,
 			       .vfs_wanted = pool ? pool->vfs : 0};
 	pci_addr_format(&id->addr, f->addr);
+	f->no_net = id->no_net;
 	read_presence(h, id, f);
 	read_id(h->root, f);
+	if (f->no_net)
+		read_card(h, id, f);
 	f->true_promisc = ANSWER_YES;
 	if (f->info.ifindex) {
 		read_link(h, id, f);
@@ -271,7 +317,7 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 	read_vfs(h->root, id, f);
 	read_buses(h->root, &id->addr, f);
 	read_bars(h->root, f);
-	f->switchdev = sysfs_pf_is_switchdev(h->root, &id->addr);
+	f->switchdev = !f->no_net && sysfs_pf_is_switchdev(h->root, &id->addr);
 	if (pool)
 		fdb_report_read(h->root, pool, &id->addr, &f->fdb);
 	/* A unit has a cgroup while it runs. */

@@ -44,8 +44,20 @@ struct pf_master {
 	char mode[32]; /* a bond's: "802.3ad" */
 };
 
+/* What a GPU's driver was told, as far as its module shows it; "": it has no such parameter. */
+struct gpu_facts {
+	char max_vfs[16];
+	char enable_guc[16];
+	bool out_of_tree;
+};
+
 struct pf_facts {
 	const char *pool; /* NULL: in no pool */
+	bool no_net;	  /* no network card's; then */
+	struct card_id card;
+	struct card_id pool_card; /* as the pool knows it */
+	unsigned class;
+	struct gpu_facts gpu;
 	char addr[PCI_ADDR_LEN];
 	char id[10]; /* "8086:1521" */
 	struct pf_info info;

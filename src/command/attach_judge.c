@@ -102,7 +102,7 @@ static int check_pool_here(struct hook *h, const struct pool *pool, struct error
 	for (int i = 0; i < n; i++) {
 		struct pf_info pf;
 
-		if (!sysfs_pf_read(h->root, &pfs[i].addr, &pf, &why)) {
+		if (!sysfs_pf_read_as(h->root, &pfs[i].addr, pool->no_net, &pf, &why)) {
 			if (pf.num_vfs)
 				return 0;
 			fail(&why, ENODEV,
@@ -124,12 +124,15 @@ static bool takes_mac(const struct attach *a)
 static int check_wishes(struct hook *h, struct attach *a, struct error *err)
 {
 	const struct port_args *args = &a->args;
+	const struct pool *pool = config_pool(&a->config, a->port.pool);
 
 	if (a->has_port)
 		return 0;
 	if (port_args_apply(h, &a->config, args, false, &a->port, err) < 0 ||
 	    port_check(&a->port, port_args_have_details(args), err) < 0)
 		return error_code(err);
+	if (pool && pool->no_net)
+		return port_check_network(&a->port, pool, err);
 	if (takes_mac(a))
 		return vf_mac_check(a->port.want.mac, err) < 0
 			       ? error_code(err)

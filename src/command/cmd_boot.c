@@ -99,7 +99,7 @@ static const char *pf_user(const struct inventory *inv, const struct pci_addr *p
 					snprintf(buf, size, "VM %u has VF %s", vf->vmid, addr);
 				else if (vf->vf->leased)
 					snprintf(buf, size, "VF %s has a lease", addr);
-				else if (!vf_host_use(vf->vf, buf, size))
+				else if (!vf_host_use(vf->vf, r->pf->info.no_net, buf, size))
 					continue;
 				return buf;
 			}
@@ -149,7 +149,11 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 	const struct pf_info *pf = &w->nic->info;
 	const struct nic_driver *driver = nic_driver(pf->driver);
 	/* By the address it has now: the MAC tells that it is the same card. */
-	struct pf_id id = {.addr = pf->addr, .has_mac = w->nic->has_mac, .host = w->id.host};
+	struct pf_id id = {.addr = pf->addr,
+			   .no_net = w->id.no_net,
+			   .card = w->nic->card,
+			   .has_mac = w->nic->has_mac,
+			   .host = w->id.host};
 	struct vfs_job job = {.h = b->h, .self = b->self, .pf = pf, .id = &id};
 	struct error err = ERROR_INIT;
 	struct vfs_plan plan;
@@ -159,7 +163,7 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 		.now = pf->num_vfs,
 		.total = pf->total_vfs,
 		.autoprobe = sysfs_autoprobe(b->h->root, &pf->addr) != ANSWER_NO,
-		.pf_up = w->nic->up || !w->nic->link_known,
+		.pf_up = w->nic->up || !w->nic->link_known, /* without a network it is not known */
 		.pf_up_first = driver && driver->pf_up_first,
 		/* A host VF's driver needs it up, and the network is configured before the later
 		   run. */
@@ -171,7 +175,7 @@ static void make_vfs(struct boot *b, const struct pf_where *w, const struct inve
 	vfs_decide(&facts, &plan);
 	tell_vfs(b, w, &plan, &facts);
 	b->maker.until = share_of(b, pfs_left);
-	if (!b->early)
+	if (!b->early && !w->id.no_net)
 		host_vfs_warn(b->h, w);
 	if (vfs_apply(&job, &plan, &err) < 0)
 		boot_give_up(b, w, "%s", err.text);

@@ -46,11 +46,12 @@ static json_t *pf_json(struct hook *h, const struct pool_pf *pf)
 
 	if (!j || strcmp(pf->node, h->node) != 0)
 		return j;
-	if (sysfs_pf_read(h->root, &pf->id.addr, &info, &err) < 0) {
+	if (sysfs_pf_read_as(h->root, &pf->id.addr, pf->id.no_net, &info, &err) < 0) {
 		json_object_set_new(j, "error", json_string(err.text));
 		return j;
 	}
-	json_object_set_new(j, "ifname", json_string(info.ifname));
+	if (!info.no_net)
+		json_object_set_new(j, "ifname", json_string(info.ifname));
 	json_object_set_new(j, "driver", json_string(info.driver));
 	json_object_set_new(j, "vfs", json_integer(info.num_vfs));
 	json_object_set_new(j, "vfs-total", json_integer(info.total_vfs));
@@ -60,8 +61,9 @@ static json_t *pf_json(struct hook *h, const struct pool_pf *pf)
 static json_t *pool_json(struct hook *h, const struct config *c, const struct pool *p)
 {
 	json_t *pfs = json_array();
-	json_t *j = json_pack("{s:s s:o s:o s:b s:b}", "pool", p->name, "pfs", pfs, "ports",
-			      port_list(c, p), "allow-pf-down", p->allow_pf_down, "fdb", p->fdb);
+	json_t *j = json_pack("{s:s s:o s:o s:b s:b s:b}", "pool", p->name, "pfs", pfs, "ports",
+			      port_list(c, p), "network", !p->no_net, "allow-pf-down",
+			      p->allow_pf_down, "fdb", p->fdb);
 
 	if (!j)
 		return NULL;
@@ -242,7 +244,8 @@ const struct command cmd_pool = {
 		"\n"
 		"A pool is the PFs, on each node, that lead to one network. `add` makes it, or\n"
 		"gives an existing one the PFs of this node; run it on each node. A pool that a\n"
-		"port uses is not removed.\n"
+		"port uses is not removed. GPUs, NVMe drives and the like have pools of their own\n"
+		"(`network off`): nothing of a network is set on their VFs.\n"
 		"\n"
 		"  --pf PF,PF...      by interface name (or altname) or PCI address; kept as\n"
 		"                     PCI address\n"

@@ -178,11 +178,11 @@ static int plan_live(struct hook *h, const struct set *s, const struct lease *l,
 {
 	struct observer look = {.root = h->root, .kernel = h->kernel, .vmid = s->vmid};
 	CLEANUP(snapshot_free) struct snapshot snap = {0};
+	const struct pf_id of = lease_pf_id(l);
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v;
 
-	if (snapshot_read(&look, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, &snap, err) <
-	    0)
+	if (snapshot_read(&look, &of, 1, &l->vf, 1, false, &snap, err) < 0)
 		return error_code(err);
 	v = snapshot_find(&snap, &l->vf, &pf);
 	if (!v || !v->leased || v->lease_broken)

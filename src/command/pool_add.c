@@ -22,6 +22,7 @@
 #include "src/port/host_vfs_config.h"
 #include "src/port/pool_keys.h"
 #include "src/show/by_hand.h"
+#include "src/vf/card.h"
 #include "src/vf/kernel.h"
 #include "src/vf/sysfs.h"
 
@@ -55,9 +56,40 @@ static int read_mac(struct hook *h, const struct pf_info *info, struct pf_id *id
 	return 0;
 }
 
-static int read_info(struct hook *h, const struct pci_addr *pf, const char *named,
-		     struct pf_info *info, struct error *err)
+/* The one that names a card's VFs after itself, and not by sriov_numvfs: left to its own tool. */
+static int refuse_nvidia(const struct pf_id *id, struct error *err)
 {
+	char addr[PCI_ADDR_LEN];
+
+	return fail(err, EOPNOTSUPP,
+		    "%s is a graphics card of NVIDIA's: its vGPU driver makes the VFs itself "
+		    "(/usr/lib/nvidia/sriov-manage -e %s) and PVE gives them to VMs by their mdev "
+		    "types, which vfhook leaves alone",
+		    pci_addr_format(&id->addr, addr), addr);
+}
+
+/* A card without a network: what it is known by, and that nothing of a network was asked for. */
+static int read_card_pf(struct hook *h, struct pf_id *id, unsigned class, struct pf_info *info,
+			struct error *err)
+{
+	char remedy[300];
+	char text[300];
+
+	if (sysfs_pf_read_as(h->root, &id->addr, true, info, err) < 0 ||
+	    card_read(h->root, &id->addr, &id->card, err) < 0)
+		return error_code(err);
+	if (card_is_nvidia_gpu(&id->card, class))
+		return refuse_nvidia(id, err);
+	if (info->driver[0] && strcmp(info->driver, "vfio-pci") != 0)
+		return 0;
+	pf_no_driver(h, info, text, remedy);
+	return fail(err, ENODEV, "%s: %s", text, remedy);
+}
+
+static int read_nic_pf(struct hook *h, struct pf_id *id, const char *named, struct pf_info *info,
+		       struct error *err)
+{
+	const struct pci_addr *pf = &id->addr;
 	char remedy[300];
 	char text[300];
 
@@ -67,7 +99,30 @@ static int read_info(struct hook *h, const struct pci_addr *pf, const char *name
 		pf_no_netdev(h, info, text, remedy);
 		return fail(err, ENODEV, "%s: %s", text, remedy);
 	}
-	return pf_name_check(h, named, info, err);
+	return pf_name_check(h, named, info, err) < 0 ? error_code(err)
+						      : read_mac(h, info, id, err);
+}
+
+/* By its class, and all of the same kind; whose class cannot be told may be any. */
+static int read_info(struct hook *h, struct addition *add, struct pf_id *id, const char *named,
+		     struct pf_info *info, struct error *err)
+{
+	unsigned class = 0;
+	char addr[PCI_ADDR_LEN];
+	int r = card_class(h->root, &id->addr, &class);
+
+	/* One that is not there is told by who reads it. */
+	if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+		return fail_errno(err, -r, "PF %s: read its class",
+				  pci_addr_format(&id->addr, addr));
+	id->no_net = !r && !card_is_network(class);
+	if (add->a.n_pfs && id->no_net != add->a.no_net)
+		return fail(err, EINVAL,
+			    "a pool has PFs of one kind, network cards or others: %s is %s",
+			    pci_addr_format(&id->addr, addr), card_kind(class, (char[40]){""}));
+	add->a.no_net = id->no_net;
+	return id->no_net ? read_card_pf(h, id, class, info, err)
+			  : read_nic_pf(h, id, named, info, err);
 }
 
 static int add_one(struct hook *h, struct addition *add, const char *text, struct error *err)
@@ -88,8 +143,7 @@ static int add_one(struct hook *h, struct addition *add, const char *text, struc
 		return fail(err, EINVAL, "'%s' is a VF: its PF is %s", text,
 			    pci_addr_format(&of, addr));
 	}
-	if (read_info(h, pf, named, &add->infos[add->a.n_pfs], err) < 0 ||
-	    read_mac(h, &add->infos[add->a.n_pfs], id, err) < 0)
+	if (read_info(h, add, id, named, &add->infos[add->a.n_pfs], err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < add->a.n_pfs; i++) {
 		if (!pci_addr_cmp(&add->pfs[i].addr, pf))
@@ -139,6 +193,20 @@ static int check_vfs(struct addition *add, struct error *err)
 	return 0;
 }
 
+/* What is for network cards alone. */
+static int check_network(const struct addition *add, struct error *err)
+{
+	const char *opt = add->a.fdb	       ? "--fdb"
+			  : add->host_vfs      ? "--host-vfs"
+			  : add->allow_pf_down ? "--allow-pf-down"
+					       : NULL;
+
+	if (!add->a.no_net || !opt)
+		return 0;
+	return fail(err, EINVAL, "%s is for network cards, and PF %s is none", opt,
+		    add->infos[0].ifname);
+}
+
 static int check_fdb(struct addition *add, struct error *err)
 {
 	bool on;
@@ -170,13 +238,15 @@ static int read_hosts(const struct hook *h, struct addition *add, struct error *
 
 static void tell_added(const struct hook *h, const struct addition *add, size_t added, bool made)
 {
+	char words[CARD_WORDS_LEN];
 	char addr[PCI_ADDR_LEN];
 
 	if (made)
 		say("pool '%s' added to /" VFHOOK_CFG, add->a.name);
 	for (size_t i = 0; i < add->a.n_pfs; i++)
 		say("pool '%s' on %s: PF %s (%s, %s), %u of %u VFs", add->a.name, h->node,
-		    pci_addr_format(&add->pfs[i].addr, addr), add->infos[i].ifname,
+		    pci_addr_format(&add->pfs[i].addr, addr),
+		    add->a.no_net ? card_words(&add->pfs[i].card, words) : add->infos[i].ifname,
 		    add->infos[i].driver[0] ? add->infos[i].driver : "no driver",
 		    add->infos[i].num_vfs, add->infos[i].total_vfs);
 	if (!added && !made)
@@ -195,13 +265,14 @@ static void tell_next(struct hook *h, const char *name)
 	if (!p->vfs)
 		say("pool '%s' does not say how many VFs its PFs are to have, so nothing makes "
 		    "them "
-		    "after a reboot: vfhook pool add %s --pf <interface> --vfs <N>",
-		    name, name);
+		    "after a reboot: vfhook pool add %s --pf %s --vfs <N>",
+		    name, name, p->no_net ? "<address>" : "<interface>");
 	for (size_t i = 0; i < p->n_pfs; i++) {
 		struct pf_info pf;
 
 		if (!strcmp(p->pfs[i].node, h->node) &&
-		    !sysfs_pf_read(h->root, &p->pfs[i].id.addr, &pf, NULL) && pf.num_vfs < p->vfs) {
+		    !sysfs_pf_read_as(h->root, &p->pfs[i].id.addr, p->no_net, &pf, NULL) &&
+		    pf.num_vfs < p->vfs) {
 			say("next: vfhook boot, which makes the VFs now; after a reboot they are "
 			    "made by themselves");
 			return;
@@ -218,7 +289,7 @@ static void tell_done(struct hook *h, const struct addition *add, const struct p
 		tell_added(h, add, change->added, !change->from);
 		tell_next(h, add->a.name);
 	}
-	if (p)
+	if (p && !p->no_net)
 		pool_tell_bridges(h, p, add->a.fdb, add->infos, add->a.n_pfs);
 	byhand_tell(h, &change->after);
 }
@@ -247,6 +318,8 @@ int pool_add_run(struct hook *h, int argc, char **argv)
 	r = pool_name_check(add.a.name, &err);
 	if (!r)
 		r = read_pfs(h, &add, &err);
+	if (!r)
+		r = check_network(&add, &err);
 	if (!r)
 		r = check_vfs(&add, &err);
 	if (!r)

@@ -61,12 +61,19 @@ static void tell_pf(struct asking *q, const struct pf_state *pf)
 			continue;
 		told++;
 		sure += use == HOST_USE_SURE;
+		if (pf->info.no_net) {
+			say("PF %s: VF %u (%s): the driver %s of this host has it: no VM gets it "
+			    "meanwhile, and after the next boot it comes without a driver here",
+			    pf->info.ifname, v->info.index, pci_addr_format(&v->info.addr, addr),
+			    v->info.driver);
+			continue;
+		}
 		say("PF %s: VF %u (%s): %s. After the next boot it %s without a driver and an "
 		    "interface here",
 		    pf->info.ifname, v->info.index, pci_addr_format(&v->info.addr, addr), what,
 		    q->a->sets_hosts ? "comes" : "would come");
 	}
-	if (!told || q->a->sets_hosts)
+	if (!told || q->a->sets_hosts || pf->info.no_net)
 		return;
 	host_use_propose(q->h, q->pool, pf, &list);
 	say("PF %s: to keep %s this host's own, over reboots too: vfhook pool add %s --pf %s%s%s "

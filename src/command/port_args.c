@@ -89,9 +89,28 @@ static bool is_unset(const char *value)
 	return value && !strcmp(value, "unset");
 }
 
+/* What a pool without a network has no use for, by its name. */
+static int check_network(const struct config *c, const struct port_args *a, bool can_unset,
+			 const struct port *p, struct error *err)
+{
+	const struct pool *pool = config_pool(c, p->pool);
+
+	if (!pool || !pool->no_net)
+		return 0;
+	for (size_t i = 0; i < VF_KEY_COUNT; i++) {
+		if (a->value[i] && !(can_unset && is_unset(a->value[i])))
+			return port_refuse_network(pool, vf_keys[i].name, err);
+	}
+	return a->live_migration && !(can_unset && is_unset(a->live_migration))
+		       ? port_refuse_network(pool, LIVE_MIGRATION, err)
+		       : 0;
+}
+
 int port_args_apply(struct hook *h, const struct config *c, const struct port_args *a,
 		    bool can_unset, struct port *p, struct error *err)
 {
+	if (check_network(c, a, can_unset, p, err) < 0)
+		return error_code(err);
 	for (size_t i = 0; i < VF_KEY_COUNT; i++) {
 		if (!a->value[i] || (can_unset && is_unset(a->value[i])))
 			continue;

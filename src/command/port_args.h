@@ -39,7 +39,8 @@ void port_args_opts(struct port_args *a, struct opt *opts, size_t *n);
 
 /*
  * Put what was given into the port. "unset" is allowed with can_unset: it is left out here. -EINVAL
- * for a bad value; -EEXIST: another port, a guest or a node's interface has that MAC.
+ * for a bad value, or one that the port's pool has no use for; -EEXIST: another port, a guest or a
+ * node's interface has that MAC.
  */
 int port_args_apply(struct hook *h, const struct config *c, const struct port_args *a,
 		    bool can_unset, struct port *p, struct error *err);

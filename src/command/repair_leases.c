@@ -17,6 +17,7 @@
 #include "src/show/inventory.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
+#include "src/vf/card.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
@@ -36,8 +37,10 @@ static int adopt_broken(struct repair *r, const struct pci_addr *vf, struct erro
 
 	if (found < 0 && found != -ENODEV && found != -EINVAL)
 		return fail_errno(err, -found, "look at the VF");
+	l.no_net = !found && card_is_without_network(r->h->root, &l.pf);
 	l.before.proto = l.want.proto = VLAN_PROTO_8021Q;
-	lease_set_unknown_owner(&l, HAS_MIN_RATE | HAS_MAX_RATE | HAS_QUERY_RSS);
+	if (!l.no_net)
+		lease_set_unknown_owner(&l, HAS_MIN_RATE | HAS_MAX_RATE | HAS_QUERY_RSS);
 	s.lease = l;
 	s.pf = l.pf;
 	return apply_plan(r->h, r->self, &p, err);

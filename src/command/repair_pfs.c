@@ -16,7 +16,7 @@ static const char *name_of(const struct pf_where *w, char buf[64])
 	char addr[PCI_ADDR_LEN];
 
 	pci_addr_format(&w->id.addr, addr);
-	if (w->nic && w->nic->info.ifname[0])
+	if (w->nic && w->nic->info.ifname[0] && !w->nic->info.no_net)
 		snprintf(buf, 64, "PF %s (%s)", w->nic->info.ifname, addr);
 	else
 		snprintf(buf, 64, "PF %s", addr);
@@ -60,6 +60,12 @@ static void check_pf(struct repair *r, const struct pf_where *w)
 			    w->pool->name);
 		break;
 	case PF_NO_NETDEV:
+		if (w->id.no_net) {
+			repair_find(r, "%s cannot be used (driver: %s)%s%s: vfhook check", name,
+				    w->nic->info.driver[0] ? w->nic->info.driver : "none",
+				    w->nic->card_why[0] ? ": " : "", w->nic->card_why);
+			break;
+		}
 		repair_find(r, "%s has no network interface any more (driver: %s): vfhook check",
 			    name, w->nic->info.driver[0] ? w->nic->info.driver : "none");
 		break;
@@ -78,7 +84,8 @@ void repair_check_pfs(struct repair *r)
 	size_t n_nics = 0;
 	size_t n = 0;
 
-	if (config_load(r->h->root, &c, &err) < 0 || nics_read(r->h, &nics, &n_nics, &err) < 0) {
+	if (config_load(r->h->root, &c, &err) < 0 ||
+	    nics_read(r->h, has_card_pool(&c), &nics, &n_nics, &err) < 0) {
 		repair_leave(r, "%s", err.text);
 		return;
 	}

@@ -22,6 +22,7 @@
 #include "src/port/foreseen.h"
 #include "src/port/vm_locks.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/card.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 #include "src/vf/plan.h"
@@ -154,6 +155,7 @@ static bool clear_broken_lease(struct repair *r, const struct owner *o, const st
 		repair_undone(r, &err);
 		return false;
 	}
+	l.no_net = card_is_without_network(r->h->root, &l.pf);
 	s.lease = l;
 	s.pf = l.pf;
 	if (!apply_plan(r->h, o, &p, &err))

@@ -232,6 +232,7 @@ static int read_vf(struct hook *h, const struct pool *pool, const struct guest_c
 	if (check_sound(&s, pool, g->vmid, pf, v, t->live, err) < 0)
 		return error_code(err);
 	t->vf = v->info;
+	t->no_net = pf->info.no_net;
 	t->now = v->now;
 	t->want = wishes_of(v);
 	return 0;
@@ -317,6 +318,7 @@ static struct lease make_lease(const struct takeover *t, const struct port *port
 		.index = t->vf.index,
 		.vmid = port->vmid,
 		.slot = port->slot,
+		.no_net = t->no_net,
 		.phase = t->live ? LEASE_RUNNING : LEASE_STARTING,
 		.taken = time(NULL),
 		.qemu_pid = t->qemu.pid,

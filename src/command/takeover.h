@@ -15,6 +15,7 @@
 
 struct takeover {
 	struct vf_info vf;
+	bool no_net; /* it is of a PF without a network */
 	char pool[NAME_LEN];
 	struct vf_settings want; /* what is set on it, and not as on any free VF */
 	struct vf_settings now;	 /* all that the kernel shows */

@@ -141,7 +141,7 @@ int served_pfs_locate(struct hook *h, struct served_pfs *s, bool has_config, str
 	bool certain;
 	size_t n = 0;
 
-	if (load(h, has_config, &c, &certain, err) < 0 || nics_read(h, &nics, &n, err) < 0)
+	if (load(h, has_config, &c, &certain, err) < 0 || nics_read(h, false, &nics, &n, err) < 0)
 		return error_code(err);
 	if (take_noted(h, s, nics, n, err) < 0)
 		return error_code(err);

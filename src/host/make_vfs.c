@@ -70,9 +70,8 @@ static int plan_first(const struct vfs_job *j, const struct vfs_plan *v, struct 
 	}
 	if (!v->no_probe)
 		return 0;
-	say("PF %s: sriov_drivers_autoprobe 1 -> 0, so that VFs come without an interface on this "
-	    "host",
-	    j->pf->ifname);
+	say("PF %s: sriov_drivers_autoprobe 1 -> 0, so that VFs come without %s on this host",
+	    j->pf->ifname, j->id->no_net ? "a driver" : "an interface");
 	return plan_pf(j, OBJECT_AUTOPROBE, "1", "0", "sriov_drivers_autoprobe ", p, err);
 }
 
@@ -95,7 +94,7 @@ static int tell_left(const struct vfs_job *j, struct error *err)
 {
 	struct pf_info now;
 
-	if (sysfs_pf_read(j->h->root, &j->pf->addr, &now, NULL) < 0)
+	if (sysfs_pf_read_as(j->h->root, &j->pf->addr, j->id->no_net, &now, NULL) < 0)
 		return error_code(err);
 	if (!now.num_vfs)
 		return fail_context(err, "it has no VFs now, and had %u", j->pf->num_vfs);

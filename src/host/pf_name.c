@@ -13,6 +13,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/host/host_facts.h"
+#include "src/vf/card.h"
 #include "src/vf/kernel.h"
 
 #define NET_DIR		"sys/class/net"
@@ -147,24 +148,6 @@ static void read_attr(struct hook *h, const char *addr, const char *name, char *
 		buf[0] = '\0';
 }
 
-/* By class code: base class, PCI Code and ID Assignment Specification. */
-static const char *kind_of(const char *class)
-{
-	static const struct {
-		const char *begin;
-		const char *name;
-	} kinds[] = {{"0x01", "a storage controller"},
-		     {"0x03", "a graphics card"},
-		     {"0x0b", "a co-processor"},
-		     {"0x12", "an accelerator"}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (!strncmp(class, kinds[i].begin, 4))
-			return kinds[i].name;
-	}
-	return !class[0] || !strncmp(class, "0x02", 4) ? NULL : "something else";
-}
-
 /* The VM that PVE has reserved it for; 0: none. */
 static uint32_t reserved_for(struct hook *h, const struct pci_addr *pf)
 {
@@ -205,34 +188,52 @@ static void vfio_owner(struct hook *h, const struct pf_info *pf, const char *add
 			 "list-overrides)");
 }
 
-void pf_no_netdev(struct hook *h, const struct pf_info *pf, char text[300], char remedy[300])
+/* What it lacks by that, in words: an interface, or for cards without a network just the driver. */
+static void no_driver(struct hook *h, const struct pf_info *pf, const char *lack, char text[300],
+		      char remedy[300])
 {
 	char addr[PCI_ADDR_LEN];
-	char class[16];
 	char who[160];
 
 	pci_addr_format(&pf->addr, addr);
-	read_attr(h, addr, "class", class, sizeof(class));
-	if (kind_of(class)) {
-		snprintf(text, 300,
-			 "%s is no network card, but %s (class %s): vfhook sets VFs of network "
-			 "cards only",
-			 addr, kind_of(class), class);
-		snprintf(remedy, 300, "leave its VFs to what makes them: lspci -nns %s", addr);
-	} else if (!strcmp(pf->driver, "vfio-pci")) {
+	if (!strcmp(pf->driver, "vfio-pci")) {
 		vfio_owner(h, pf, addr, who, sizeof(who));
-		snprintf(text, 300, "vfio-pci has PF %s, so it has no network interface: %s", addr,
-			 who);
+		snprintf(text, 300, "vfio-pci has PF %s, so it has no %s: %s", addr, lack, who);
 		snprintf(remedy, 300,
 			 "take it from there, then: echo %s >/sys/bus/pci/drivers/vfio-pci/unbind; "
 			 "echo %s >/sys/bus/pci/drivers_probe",
 			 addr, addr);
-	} else if (!pf->driver[0]) {
-		snprintf(text, 300, "PF %s has no driver, so no network interface", addr);
+	} else {
+		snprintf(text, 300, "PF %s has no driver, so no %s", addr, lack);
 		snprintf(remedy, 300,
 			 "lspci -ks %s; is its driver's module blacklisted in /etc/modprobe.d, or "
 			 "its firmware missing (dmesg | grep %s)?",
 			 addr, addr);
+	}
+}
+
+void pf_no_driver(struct hook *h, const struct pf_info *pf, char text[300], char remedy[300])
+{
+	no_driver(h, pf, "driver of its own that makes VFs", text, remedy);
+}
+
+void pf_no_netdev(struct hook *h, const struct pf_info *pf, char text[300], char remedy[300])
+{
+	char addr[PCI_ADDR_LEN];
+	char kind[40];
+	unsigned class;
+
+	pci_addr_format(&pf->addr, addr);
+	if (!card_class(h->root, &pf->addr, &class) && !card_is_network(class)) {
+		snprintf(text, 300, "%s is no network card, but %s (class %06x)", addr,
+			 card_kind(class, kind), class);
+		snprintf(
+			remedy, 300,
+			"a pool of its own: vfhook pool add <name> --pf %s; by hand: `network off` "
+			"in the pool",
+			addr);
+	} else if (!strcmp(pf->driver, "vfio-pci") || !pf->driver[0]) {
+		no_driver(h, pf, "network interface", text, remedy);
 	} else {
 		snprintf(text, 300, "PF %s has no network interface (driver: %s)", addr,
 			 pf->driver);

@@ -32,5 +32,7 @@ int pf_name_check(struct hook *h, const char *named, const struct pf_info *pf, s
  * why; it has no driver. text is the fact, remedy what to do.
  */
 void pf_no_netdev(struct hook *h, const struct pf_info *pf, char text[300], char remedy[300]);
+/* The same for a card without a network, which vfio-pci has, or no driver. */
+void pf_no_driver(struct hook *h, const struct pf_info *pf, char text[300], char remedy[300]);
 
 #endif

@@ -17,7 +17,7 @@
 #include "src/vf/plan_park.h"
 #include "src/vf/sysfs.h"
 
-const char *vf_host_use(const struct vf_state *v, char *buf, size_t size)
+const char *vf_host_use(const struct vf_state *v, bool no_net, char *buf, size_t size)
 {
 	const struct vf_info *i = &v->info;
 	char addr[PCI_ADDR_LEN];
@@ -29,10 +29,8 @@ const char *vf_host_use(const struct vf_state *v, char *buf, size_t size)
 	else if (i->netdev_up || v->has_address)
 		snprintf(buf, size, "this host uses VF %s (%s)", addr, i->ifname);
 	else if (i->driver[0] && strcmp(i->driver, "vfio-pci") != 0 && !i->ifindex)
-		snprintf(buf, size,
-			 "the driver %s has VF %s, and its interface is not on this host (a "
-			 "container's?)",
-			 i->driver, addr);
+		snprintf(buf, size, "the driver %s has VF %s%s", i->driver, addr,
+			 no_net ? "" : ", and its interface is not on this host (a container's?)");
 	else
 		return NULL;
 	return buf;
@@ -141,7 +139,8 @@ static int read_claims(struct hook *h, struct claims *c, struct error *err)
 }
 
 /* held: it is to be leased to us; otherwise to nobody. */
-static const char *vf_in_use(const struct vf_state *v, bool held, char *buf, size_t size)
+static const char *vf_in_use(const struct vf_state *v, bool no_net, bool held, char *buf,
+			     size_t size)
 {
 	char addr[PCI_ADDR_LEN];
 
@@ -156,7 +155,7 @@ static const char *vf_in_use(const struct vf_state *v, bool held, char *buf, siz
 		snprintf(buf, size, "VF %s %s open in some process (/dev/vfio/%d)", addr,
 			 v->busy == ANSWER_YES ? "is" : "may be", v->info.iommu_group);
 	else
-		return vf_host_use(v, buf, size);
+		return vf_host_use(v, no_net, buf, size);
 	return buf;
 }
 
@@ -172,7 +171,7 @@ static int look(struct hook *h, const struct pf_id *pf, unsigned n, bool held, s
 	if (s->pfs[0].n_vfs != n)
 		return fail(err, EBUSY, "somebody has changed its VFs meanwhile");
 	for (size_t i = 0; i < n; i++) {
-		if (vf_in_use(&s->pfs[0].vfs[i], held, why, sizeof(why)))
+		if (vf_in_use(&s->pfs[0].vfs[i], pf->no_net, held, why, sizeof(why)))
 			return fail(err, EBUSY, "%s", why);
 	}
 	return 0;

@@ -14,7 +14,7 @@
 #include "src/vf/sysfs.h"
 
 /* Does this host use the VF, or may it? In words, or NULL. Looks at nothing but the facts. */
-const char *vf_host_use(const struct vf_state *v, char *buf, size_t size);
+const char *vf_host_use(const struct vf_state *v, bool no_net, char *buf, size_t size);
 
 /* Which lease keeps us from having all VFs of that PF, in words. */
 const char *vfs_leased_by(struct hook *h, const struct pf_info *pf, char *buf, size_t size);

@@ -45,7 +45,7 @@ static int wait_until_gone(struct hook *h, const struct pf_id *pf, struct error 
 	struct pci_addr vf;
 
 	for (;;) {
-		if (!sysfs_pf_read(h->root, &pf->addr, &now, NULL) && !now.num_vfs &&
+		if (!sysfs_pf_read_as(h->root, &pf->addr, pf->no_net, &now, NULL) && !now.num_vfs &&
 		    sysfs_vf_addr(h->root, &pf->addr, 0, &vf) == -ENOENT)
 			return 0;
 		if (!deadline_left(&end))

@@ -25,6 +25,8 @@ static void pool_text(const struct pool *p, const char *node, struct str *out)
 		if (!strcmp(p->pfs[i].node, node))
 			pool_pf_text(node, &p->pfs[i].id, out);
 	}
+	if (p->no_net)
+		str_append(out, "\tnetwork off\n");
 	if (p->allow_pf_down)
 		str_append(out, "\tallow-pf-down 1\n");
 	if (p->fdb)

@@ -63,7 +63,7 @@ static int add_pf(struct hook *h, const struct pf_id *id, json_t *vfs, struct er
 			       .leave_out = &id->host,
 			       .ids = true};
 	struct vf_info vf;
-	int r = sysfs_pf_read(h->root, addr, &pf, &why);
+	int r = sysfs_pf_read_as(h->root, addr, id->no_net, &pf, &why);
 
 	if (r < 0)
 		return is_absent(r) ? 0 : fail(err, why.code, "%s", why.text);

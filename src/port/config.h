@@ -8,6 +8,10 @@
  *		pf node=pve2,path=0000:03:00.0
  *		host-vfs node=pve1,path=0000:06:00.0,vf=0-1
  *
+ *	pool: igpu
+ *		network off
+ *		pf node=pve1,path=0000:00:02.0,id=8086:a780
+ *
  *	port: 100-0
  *		pool wan
  *		mac BC:24:11:12:34:56
@@ -53,6 +57,7 @@ struct pool {
 	struct host_vfs *hosts; /* of all nodes */
 	size_t n_hosts;
 	bool allow_pf_down;
+	bool no_net;  /* `network off`: GPUs, NVMe drives, ...: no interface, nothing that is set */
 	bool fdb;     /* the filters of its PFs let in what is behind a bridge (vfhook fdb) */
 	unsigned vfs; /* how many each PF is to have after a boot, 0: not our business */
 	char *bad;    /* what is wrong with this section, "<file>:<line>: ...", or NULL */

@@ -55,7 +55,7 @@ static int parse_pool(const char *name, const struct section *s, struct pool *p)
 		if (!pool_set_key(s->props[i].key, s->props[i].value, p, &why))
 			check_once(s, i, &why);
 	}
-	if (!why.code && host_vfs_join(p, &why) < 0)
+	if (!why.code && (pool_check(p, &why) < 0 || host_vfs_join(p, &why) < 0))
 		line = s->line;
 	if (why.code)
 		p->bad = keep_bad(name, line, &why);
@@ -111,6 +111,24 @@ static int parse_guest(const char *name, const struct section *s, struct guest_n
 	if (why.code)
 		g->bad = keep_bad(name, line, &why);
 	return why.code && !g->bad ? fail(err, ENOMEM, "out of memory") : 0;
+}
+
+/* A port of a pool without a network wishes for nothing: a VLAN that nobody sets is a mistake. */
+static int check_networks(const char *name, struct config *c)
+{
+	for (size_t i = 0; i < c->n_ports; i++) {
+		struct port *p = &c->ports[i];
+		const struct pool *pool = p->bad ? NULL : config_pool(c, p->pool);
+		struct error why = ERROR_INIT;
+
+		if (!pool || port_check_network(p, pool, &why) >= 0)
+			continue;
+		if (asprintf(&p->bad, "%s: port %u-%u: %s", name, p->vmid, p->slot, why.text) < 0) {
+			p->bad = NULL;
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 static bool same_mac(size_t a, size_t b, const void *arg)
@@ -345,8 +363,8 @@ static int parse_sections(const char *name, const struct section_file *f, struct
 		if (r < 0)
 			return r;
 	}
-	if (find_double_pfs(name, &c) < 0 || find_double_macs(name, &c) < 0 ||
-	    find_others_macs(name, f, &c) < 0)
+	if (check_networks(name, &c) < 0 || find_double_pfs(name, &c) < 0 ||
+	    find_double_macs(name, &c) < 0 || find_others_macs(name, f, &c) < 0)
 		return fail(err, ENOMEM, "read %s: out of memory", name);
 	*out = c;
 	c = (struct config){0};

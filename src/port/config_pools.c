@@ -80,7 +80,9 @@ int config_change_pfs(int root, const char *node, const struct pf_change *change
 
 static bool same_id(const struct pf_id *a, const struct pf_id *b)
 {
-	return a->has_mac == b->has_mac && (!a->has_mac || !memcmp(a->mac, b->mac, 6));
+	return a->has_mac == b->has_mac && (!a->has_mac || !memcmp(a->mac, b->mac, 6)) &&
+	       !strcmp(a->card.model, b->card.model) && !strcmp(a->card.serial, b->card.serial) &&
+	       !strcmp(a->card.slot, b->card.slot);
 }
 
 /* What is to be done about the PFs of an addition: those to append, those to rename. */
@@ -116,7 +118,7 @@ static int split_pfs(const struct config *c, const struct pool_addition *a, stru
 				    pci_addr_format(&pf->addr, addr), owner->name, a->node);
 		if (!owner)
 			out->fresh[out->n_fresh++] = *pf;
-		for (size_t k = 0; owner && pf->has_mac && k < owner->n_pfs; k++) {
+		for (size_t k = 0; owner && (pf->has_mac || pf->no_net) && k < owner->n_pfs; k++) {
 			if (!strcmp(owner->pfs[k].node, a->node) &&
 			    !pci_addr_cmp(&owner->pfs[k].id.addr, &pf->addr) &&
 			    !same_id(&owner->pfs[k].id, pf))
@@ -240,6 +242,8 @@ static void new_pool(struct edit *e, const struct pool_addition *a, const struct
 	str_printf(&e->out, "pool: %s\n", a->name);
 	for (size_t i = 0; i < pfs->n_fresh; i++)
 		pool_pf_text(a->node, &pfs->fresh[i], &e->out);
+	if (a->no_net)
+		str_append(&e->out, "\tnetwork off\n");
 	if (a->vfs)
 		str_printf(&e->out, "\tvfs %s\n", a->vfs);
 	if (a->allow_pf_down)
@@ -263,6 +267,13 @@ int config_pool_addition(int root, const struct pool_addition *a, struct pool_ch
 	pool = config_pool(&e.now, a->name);
 	if (pool && pool->bad)
 		return fail(err, EINVAL, "%s", pool->bad);
+	if (pool && pool->no_net != a->no_net)
+		return fail(err, EINVAL,
+			    "pool '%s' is one of %s, and a pool has PFs of one kind: give these a "
+			    "pool of their own",
+			    a->name,
+			    pool->no_net ? "cards without a network (`network off`)"
+					 : "network cards");
 	out->added = pfs.n_fresh;
 	if (!pool)
 		new_pool(&e, a, &pfs);

@@ -19,6 +19,7 @@ struct pool_addition {
 	const char *vfs;
 	const char *allow_pf_down;
 	const char *fdb;
+	bool no_net;	 /* of what kind all of the PFs are */
 	bool sets_hosts; /* these are the host's VFs of the PFs above from now on, and no others */
 	const struct host_vfs *hosts;
 	size_t n_hosts;

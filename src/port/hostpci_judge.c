@@ -83,12 +83,16 @@ static void new_value(const struct guest_config *g, unsigned slot, struct entry 
 static void adopt_from_pool(const struct pool *p, struct entry *e)
 {
 	snprintf(e->adopt.pool, sizeof(e->adopt.pool), "%s", p->name);
+	e->adopt.mac_auto = !p->no_net;
 	e->adopt.want.proto = VLAN_PROTO_8021Q;
 }
 
 /* A new port with the wishes of another one, but not its address. */
-static void adopt_from_port(const struct port *p, struct entry *e)
+static void adopt_from_port(const struct config *c, const struct port *p, struct entry *e)
 {
+	const struct pool *pool = config_pool(c, p->pool);
+
+	e->adopt.mac_auto = !pool || !pool->no_net;
 	memcpy(e->adopt.pool, p->pool, sizeof(e->adopt.pool));
 	e->adopt.want = p->want;
 	e->adopt.want.has &= ~(uint32_t)HAS_MAC;
@@ -128,7 +132,7 @@ static void judge_mapping(const struct config *c, const struct guest_config *g, 
 				"it names %s, the mapping of VM %u (a clone or a restored backup?)",
 				mapping, other_vm);
 			start_adopting(g, slot, e);
-			adopt_from_port(other, e);
+			adopt_from_port(c, other, e);
 			e->origin = other_vm;
 		} else {
 			refuse(e, "attach", g->vmid, slot,

@@ -39,7 +39,7 @@ struct entry {
 	bool was_raw;  /* it holds a raw address: only root@pam may replace that */
 	bool has_vf;   /* the user named this very VF: prefer it */
 	struct pci_addr vf;
-	struct port adopt; /* the port to make (ADOPT); its MAC is always a new one */
+	struct port adopt; /* the port to make (ADOPT); its MAC, if it has one, is always new */
 	uint32_t origin;   /* whose clone it seems to be (ADOPT), 0: nobody's */
 };
 

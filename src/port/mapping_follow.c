@@ -126,7 +126,7 @@ static int add_vfs_of(struct hook *h, const struct pf_id *id, struct pool_vfs *o
 			       .leave_out = &id->host,
 			       .ids = true};
 	struct vf_info *more;
-	int r = sysfs_pf_read(h->root, &id->addr, &info, &why);
+	int r = sysfs_pf_read_as(h->root, &id->addr, id->no_net, &info, &why);
 
 	if (r == -ENODEV || r == -EOPNOTSUPP || (!r && info.num_vfs > UINT16_MAX))
 		return 0;

@@ -106,7 +106,7 @@ extern const struct object_kind object_driver;
 extern const struct object_kind object_device;
 extern const struct object_kind object_reservation;
 
-#define PF_NAME_LEN (PCI_ADDR_LEN + MAC_LEN)
+#define PF_NAME_LEN (PCI_ADDR_LEN + MAC_LEN + 2 * CARD_TEXT_LEN)
 /* "0000:06:00.0 52:54:00:aa:00:01". Returns buf. */
 const char *pf_object_name(const struct pf_id *pf, char buf[PF_NAME_LEN]);
 

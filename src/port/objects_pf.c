@@ -14,17 +14,40 @@
 #include "src/port/vfs_maker.h"
 #include "src/vf/sysfs.h"
 
+#define CARD "card "
+
+/* "card 8086:56c0 12-34-...": of one without a network. */
+static int parse_card(const char *text, struct pf_id *pf)
+{
+	const char *serial = strchr(text, ' ');
+	int len = serial ? (int)(serial - text) : (int)strlen(text);
+
+	pf->no_net = true;
+	if (len >= (int)sizeof(pf->card.model) ||
+	    (serial && strlen(serial + 1) >= sizeof(pf->card.serial)))
+		return -EINVAL;
+	snprintf(pf->card.model, sizeof(pf->card.model), "%.*s", len, text);
+	snprintf(pf->card.serial, sizeof(pf->card.serial), "%s", serial ? serial + 1 : "");
+	return 0;
+}
+
 /* "0000:06:00.0", or "0000:06:00.0 52:54:00:aa:00:01": the MAC tells that it is the same card. */
 static int parse_name(const char *name, struct pf_id *pf, struct error *err)
 {
 	const char *blank = strchr(name, ' ');
 	char addr[PCI_ADDR_LEN + 1];
+	int r;
 
-	*pf = (struct pf_id){.has_mac = blank};
+	*pf = (struct pf_id){0};
 	snprintf(addr, sizeof(addr), "%.*s", blank ? (int)(blank - name) : (int)strlen(name), name);
-	if (pci_addr_parse(addr, &pf->addr) < 0 || (blank && mac_parse(blank + 1, pf->mac) < 0))
-		return fail(err, EINVAL, "this names no PF");
-	return 0;
+	r = pci_addr_parse(addr, &pf->addr);
+	if (!r && blank && !strncmp(blank + 1, CARD, strlen(CARD))) {
+		r = parse_card(blank + 1 + strlen(CARD), pf);
+	} else if (!r && blank) {
+		pf->has_mac = true;
+		r = mac_parse(blank + 1, pf->mac);
+	}
+	return r < 0 ? fail(err, EINVAL, "this names no PF") : 0;
 }
 
 const char *pf_object_name(const struct pf_id *pf, char buf[PF_NAME_LEN])
@@ -32,8 +55,12 @@ const char *pf_object_name(const struct pf_id *pf, char buf[PF_NAME_LEN])
 	char addr[PCI_ADDR_LEN];
 	char mac[MAC_LEN];
 
-	snprintf(buf, PF_NAME_LEN, "%s%s%s", pci_addr_format(&pf->addr, addr),
-		 pf->has_mac ? " " : "", pf->has_mac ? mac_format(pf->mac, mac) : "");
+	if (pf->no_net)
+		snprintf(buf, PF_NAME_LEN, "%s " CARD "%s%s%s", pci_addr_format(&pf->addr, addr),
+			 pf->card.model, pf->card.serial[0] ? " " : "", pf->card.serial);
+	else
+		snprintf(buf, PF_NAME_LEN, "%s%s%s", pci_addr_format(&pf->addr, addr),
+			 pf->has_mac ? " " : "", pf->has_mac ? mac_format(pf->mac, mac) : "");
 	return buf;
 }
 
@@ -80,7 +107,8 @@ static int numvfs_read(struct hook *h, const char *name, char **text, struct err
 	struct pf_id pf;
 
 	*text = NULL;
-	if (parse_name(name, &pf, err) < 0 || sysfs_pf_read(h->root, &pf.addr, &info, err) < 0)
+	if (parse_name(name, &pf, err) < 0 ||
+	    sysfs_pf_read_as(h->root, &pf.addr, pf.no_net, &info, err) < 0)
 		return error_code(err);
 	if (asprintf(text, "%u", info.num_vfs) >= 0)
 		return 0;
@@ -99,7 +127,8 @@ static int numvfs_set(struct hook *h, const char *name, enum object_how how, con
 	if (parse_u32(from ? from : "", UINT16_MAX, &was) < 0 ||
 	    parse_u32(to ? to : "", UINT16_MAX, &n) < 0)
 		return fail(err, EINVAL, "this is no number of VFs");
-	if (parse_name(name, &pf, err) < 0 || sysfs_pf_read(h->root, &pf.addr, &now, err) < 0)
+	if (parse_name(name, &pf, err) < 0 ||
+	    sysfs_pf_read_as(h->root, &pf.addr, pf.no_net, &now, err) < 0)
 		return error_code(err);
 	/* What was written just now, and is over: then the number itself can be asked for. */
 	if (how == OBJECT_UNDO && h->maker)

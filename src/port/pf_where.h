@@ -15,23 +15,31 @@
 #include "src/port/context.h"
 #include "src/vf/sysfs.h"
 
-/* An SR-IOV NIC of this node. */
+/* An SR-IOV NIC of this node, or with info.no_net another card that has VFs. */
 struct nic {
-	struct pf_info info; /* ifindex 0: no interface, so nothing of what follows */
+	struct pf_info info; /* ifindex 0: no interface, so nothing of what follows but: */
+	struct card_id card; /* of one without a network */
+	char card_why[200];  /* why that cannot be told now, or "" */
 	bool has_mac;
 	uint8_t mac[6];	 /* permanent */
 	bool link_known; /* up is told by the kernel */
 	bool up;
 };
 
-/* *list is the caller's to free(). Interfaces that cannot be read are in it without a MAC. */
-int nics_read(struct hook *h, struct nic **list, size_t *n, struct error *err);
+/*
+ * *list is the caller's to free(). Interfaces that cannot be read are in it without a MAC. With
+ * `all` the PFs of cards without a network too: where a pool of vfhook.cfg is of such.
+ */
+int nics_read(struct hook *h, bool all, struct nic **list, size_t *n, struct error *err);
+/* Is one of the pools, of whatever node? */
+bool has_card_pool(const struct config *c);
 
 enum pf_place {
 	PF_HERE,      /* where its pool says */
-	PF_MOVED,     /* somewhere else: its MAC is there */
-	PF_STRANGER,  /* another card is where its pool says, and its own MAC is nowhere */
-	PF_NO_NETDEV, /* its driver has made no interface, yet or at all */
+	PF_MOVED,     /* somewhere else: its MAC, or its serial number, is there */
+	PF_STRANGER,  /* another card is where its pool says, and its own is nowhere */
+	PF_NO_NETDEV, /* its driver has made no interface, yet or at all; without a network: it has
+			 no driver, or which card it is cannot be told now (card_why) */
 	PF_MISSING,   /* nothing is there */
 };
 
@@ -41,7 +49,7 @@ struct pf_where {
 	struct pf_id id;
 	enum pf_place place;
 	const struct nic *nic; /* where it is, or the stranger; NULL for PF_MISSING */
-	unsigned alike;	       /* so many cards have its MAC: which one is meant, nobody can tell */
+	unsigned alike;	       /* so many cards may be it: which one is meant, nobody can tell */
 };
 
 /*

@@ -44,7 +44,7 @@ static struct step write_lease(struct hook *h, const struct lease *from, const s
 	struct pf_info pf;
 
 	/* For a person. */
-	if (!sysfs_pf_glance(h->root, &to->pf, &pf, NULL))
+	if (!sysfs_pf_glance(h->root, &to->pf, to->no_net, &pf, NULL))
 		memcpy(s.pf_name, pf.ifname, sizeof(s.pf_name));
 	return s;
 }
@@ -76,14 +76,14 @@ int plan_unplugged_parking(struct hook *h, const struct lease *l, struct plan *p
 {
 	struct observer look = {.root = h->root, .vmid = l->vmid};
 	CLEANUP(snapshot_free) struct snapshot s = {0};
+	const struct pf_id of = lease_pf_id(l);
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v;
 
 	if (hook_kernel(h, err) < 0)
 		return error_code(err);
 	look.kernel = h->kernel;
-	if (foreseen_snapshot(h, &look, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, &s,
-			      err) < 0)
+	if (foreseen_snapshot(h, &look, &of, 1, &l->vf, 1, false, &s, err) < 0)
 		return error_code(err);
 	v = snapshot_find(&s, &l->vf, &pf);
 	if (!v || v->unread)

@@ -12,13 +12,48 @@
 #include "src/base/key_value.h"
 #include "src/base/text.h"
 #include "src/port/host_vfs_config.h"
+#include "src/vf/card.h"
 
-#define PF_FORM "node=<node>,path=<PCI address of the PF>[,mac=<its MAC>]"
+#define PF_FORM                                                                                    \
+	"node=<node>,path=<PCI address of the PF>[,mac=<its MAC>], or with `network off` "         \
+	"[,id=<vendor>:<device>][,serial=<its number>][,slot=<name>]"
 
 static int parse_pf_mac(const char *v, struct pf_id *id)
 {
 	id->has_mac = true;
 	return mac_parse(v, id->mac) < 0 || mac_is_zero(id->mac) ? -EINVAL : 0;
+}
+
+/* "8086:56c0" */
+static bool is_model(const char *v)
+{
+	return strspn(v, "0123456789abcdef") == 4 && v[4] == ':' &&
+	       strspn(v + 5, "0123456789abcdef") == 4 && !v[9];
+}
+
+/* What a card without a network is known by. */
+static int parse_pf_card(const char *part, struct card_id *card)
+{
+	const char *v = strchr(part, '=');
+
+	if (!v)
+		return -EINVAL;
+	v++;
+	if (!strncmp(part, "id=", 3) && is_model(v))
+		snprintf(card->model, sizeof(card->model), "%.9s", v);
+	else if (!strncmp(part, "serial=", 7) && is_plain_name(v, CARD_TEXT_LEN - 1))
+		snprintf(card->serial, sizeof(card->serial), "%s", v);
+	else if (!strncmp(part, "slot=", 5) && is_plain_name(v, CARD_TEXT_LEN - 1))
+		snprintf(card->slot, sizeof(card->slot), "%s", v);
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_pf_part(const char *part, struct pool_pf *pf)
+{
+	return !strncmp(part, "mac=", 4) ? parse_pf_mac(part + 4, &pf->id)
+					 : parse_pf_card(part, &pf->id.card);
 }
 
 int pool_pf_parse(const char *v, struct pool_pf *pf, struct error *err)
@@ -36,7 +71,7 @@ int pool_pf_parse(const char *v, struct pool_pf *pf, struct error *err)
 			snprintf(pf->node, sizeof(pf->node), "%s", part + 5);
 		else if (!strncmp(part, "path=", 5) && !pci_addr_parse(part + 5, &pf->id.addr))
 			has_path = true;
-		else if (strncmp(part, "mac=", 4) != 0 || parse_pf_mac(part + 4, &pf->id) < 0)
+		else if (parse_pf_part(part, pf) < 0)
 			return key_bad_value("pf", v, PF_FORM, err);
 	}
 	return pf->node[0] && has_path ? 0 : key_bad_value("pf", v, PF_FORM, err);
@@ -75,6 +110,16 @@ static int set_allow_pf_down(const char *v, struct pool *p, struct error *err)
 	return key_flag("allow-pf-down", v, &p->allow_pf_down, err);
 }
 
+/* What is not said is a network: a card whose driver is not loaded yet must not become another. */
+static int set_network(const char *v, struct pool *p, struct error *err)
+{
+	bool on = true;
+	int r = key_flag("network", v, &on, err);
+
+	p->no_net = !on;
+	return r;
+}
+
 static int set_fdb(const char *v, struct pool *p, struct error *err)
 {
 	return key_flag("fdb", v, &p->fdb, err);
@@ -104,6 +149,7 @@ static const struct pool_key {
 } pool_keys[] = {
 	{"pf", add_pf, true},
 	{"host-vfs", add_host, true},
+	{"network", set_network, false},
 	{"allow-pf-down", set_allow_pf_down, false},
 	{"fdb", set_fdb, false},
 	{"vfs", set_vfs, false},
@@ -136,6 +182,34 @@ int pool_set_key(const char *key, const char *v, struct pool *p, struct error *e
 	const struct pool_key *k = find_key(key);
 
 	return k ? k->set(v, p, err) : key_unknown("pool", key, err);
+}
+
+static bool has_card(const struct pf_id *id)
+{
+	return card_is_known(&id->card) || id->card.slot[0];
+}
+
+int pool_check(struct pool *p, struct error *err)
+{
+	for (size_t i = 0; i < p->n_pfs; i++) {
+		struct pf_id *id = &p->pfs[i].id;
+
+		id->no_net = p->no_net;
+		if (p->no_net && id->has_mac)
+			return fail(err, EINVAL,
+				    "'pf' has a 'mac', and with 'network off' it has none");
+		if (!p->no_net && has_card(id))
+			return fail(err, EINVAL,
+				    "'pf' has 'id', 'serial' or 'slot', which are for pools with "
+				    "'network off': a network card is known by its 'mac'");
+	}
+	if (p->no_net && p->n_hosts)
+		return fail(err, EINVAL, "'host-vfs' is not for a pool with 'network off'");
+	if (p->no_net && p->allow_pf_down)
+		return fail(err, EINVAL, "'allow-pf-down' is not for a pool with 'network off'");
+	if (p->no_net && p->fdb)
+		return fail(err, EINVAL, "'fdb' is not for a pool with 'network off'");
+	return 0;
 }
 
 /* "vf-<number>-<number>" */
@@ -171,6 +245,13 @@ int pool_name_check(const char *name, struct error *err)
 	return 0;
 }
 
+static void card_text(const struct card_id *c, struct str *out)
+{
+	str_printf(out, "%s%s", c->model[0] ? ",id=" : "", c->model);
+	str_printf(out, "%s%s", c->serial[0] ? ",serial=" : "", c->serial);
+	str_printf(out, "%s%s", c->slot[0] ? ",slot=" : "", c->slot);
+}
+
 void pool_pf_text(const char *node, const struct pf_id *pf, struct str *out)
 {
 	char addr[PCI_ADDR_LEN];
@@ -178,6 +259,8 @@ void pool_pf_text(const char *node, const struct pf_id *pf, struct str *out)
 
 	if (out->len && out->data[out->len - 1] != '\n')
 		str_append(out, "\n");
-	str_printf(out, "\tpf node=%s,path=%s%s%s\n", node, pci_addr_format(&pf->addr, addr),
+	str_printf(out, "\tpf node=%s,path=%s%s%s", node, pci_addr_format(&pf->addr, addr),
 		   pf->has_mac ? ",mac=" : "", pf->has_mac ? mac_format(pf->mac, mac) : "");
+	card_text(&pf->card, out);
+	str_append(out, "\n");
 }

@@ -19,6 +19,12 @@ const char *pool_key_name(size_t i);
 /* By design a pool has several of these: pf, host-vfs. */
 bool pool_key_repeats(const char *key);
 
+/*
+ * The keys of a pool together, all of them read: what is not for a pool of its kind, -EINVAL with
+ * err. Tells its PFs of which kind they are.
+ */
+int pool_check(struct pool *p, struct error *err);
+
 /* The value of a `pf` line. -EINVAL with err. */
 int pool_pf_parse(const char *v, struct pool_pf *pf, struct error *err);
 /* Append a `pf` line, as the file has it, with tab and line break. */

@@ -96,15 +96,36 @@ int port_check(const struct port *p, bool has_tag_options, struct error *err)
 	return 0;
 }
 
+int port_check_network(const struct port *p, const struct pool *pool, struct error *err)
+{
+	const char *key = p->live_migration ? "live-migration" : NULL;
+
+	if (!pool->no_net)
+		return 0;
+	for (const struct vf_key *k = vf_keys; k < vf_keys + VF_KEY_COUNT; k++) {
+		if (!key && (p->want.has & k->bit))
+			key = k->name;
+	}
+	if (!key && p->mac_auto)
+		key = vf_keys[VF_KEY_MAC].name;
+	return key ? port_refuse_network(pool, key, err) : 0;
+}
+
+int port_refuse_network(const struct pool *pool, const char *key, struct error *err)
+{
+	return fail(err, EINVAL,
+		    "'%s' is not for a port of pool '%s', which is none of network cards "
+		    "(`network off`)",
+		    key, pool->name);
+}
+
 const char *port_describe(const struct port *p, char buf[PORT_WORDS_LEN])
 {
 	char set[256];
 
 	vf_settings_describe(&p->want, set, sizeof(set));
-	snprintf(buf, PORT_WORDS_LEN, "pool %s%s%s%s", p->pool,
-		 p->live_migration && !p->want.has ? "" : ", ",
-		 p->live_migration && !p->want.has ? "" : set,
-		 p->live_migration ? ", live migration" : "");
+	snprintf(buf, PORT_WORDS_LEN, "pool %s%s%s%s", p->pool, p->want.has ? ", " : "",
+		 p->want.has ? set : "", p->live_migration ? ", live migration" : "");
 	return buf;
 }
 

@@ -23,6 +23,13 @@ const char *port_key_name(size_t i);
 int port_check(const struct port *p, bool has_tag_options, struct error *err);
 
 /*
+ * Does it wish for nothing that the pool's VFs cannot have, which are of no network cards? -EINVAL
+ * with err, which names the key. And the words for that.
+ */
+int port_check_network(const struct port *p, const struct pool *pool, struct error *err);
+int port_refuse_network(const struct pool *pool, const char *key, struct error *err);
+
+/*
  * "100-0" into vmid and slot of *p, and no other spelling of it: two would be two ports for one
  * hostpci. -EINVAL with err.
  */

@@ -112,9 +112,14 @@ static enum answer group_stays_busy(struct hook *h, int group)
 	return busy;
 }
 
-static const char *parked_text(const struct plan *p, char *buf, size_t size)
+static const char *parked_text(const struct plan *p, bool no_net, char *buf, size_t size)
 {
 	bool cut = false;
+
+	if (no_net) {
+		snprintf(buf, size, "it has nothing that could be cleared");
+		return buf;
+	}
 
 	for (size_t i = 0; i < p->n_steps; i++)
 		cut = cut || p->steps[i].kind == STEP_CUT;
@@ -130,14 +135,14 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 			struct error *err)
 {
 	struct observer o = {.root = h->root, .kernel = h->kernel, .vmid = l->vmid};
+	const struct pf_id pf_id = lease_pf_id(l);
 	const struct pf_state *pf = NULL;
 	const struct vf_state *v;
 	enum answer busy = ANSWER_NO;
 	char addr[PCI_ADDR_LEN];
 
 	pci_addr_format(&l->vf, addr);
-	if (foreseen_snapshot(h, &o, &(struct pf_id){.addr = l->pf}, 1, &l->vf, 1, false, s, err) <
-	    0)
+	if (foreseen_snapshot(h, &o, &pf_id, 1, &l->vf, 1, false, s, err) < 0)
 		return error_code(err);
 	v = snapshot_find(s, &l->vf, &pf);
 	if (v && h->thought_stopped != l->vmid)
@@ -179,7 +184,7 @@ static void tell_release(struct hook *h, const struct lease *l, const struct sna
 	if (v)
 		snprintf(line, sizeof(line), "VF %s (VF %u of %s) %s%s: %s", addr, l->index,
 			 pf->info.ifname, would, self ? "parked" : "released",
-			 parked_text(p, text, sizeof(text)));
+			 parked_text(p, l->no_net, text, sizeof(text)));
 	else
 		snprintf(line, sizeof(line), "VF %s is no longer there, its lease %s dropped", addr,
 			 h->dry_run ? "would be" : "is");

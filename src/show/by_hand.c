@@ -40,7 +40,7 @@ static void note_pf(struct finder *f, const struct pool *pool, const struct pci_
 		return;
 	f->now.pool = pool;
 	f->now.pf = *pf;
-	if (sysfs_pf_read(f->h->root, pf, &info, NULL) < 0)
+	if (sysfs_pf_read_as(f->h->root, pf, pool->no_net, &info, NULL) < 0)
 		return;
 	memcpy(f->now.pf_name, info.ifname, sizeof(f->now.pf_name));
 	f->now.pf_vfs = info.num_vfs;

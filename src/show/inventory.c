@@ -407,7 +407,9 @@ static int report_pf(const struct reader *rd, const struct pool *pool, const str
 		snprintf(r->why, sizeof(r->why), "it has no VFs yet (of %u possible): %s%s%s",
 			 pf->info.total_vfs, pool->vfs ? "vfhook boot" : "vfhook pool add ",
 			 pool->vfs ? "" : pool->name,
-			 pool->vfs ? "" : " --pf <interface> --vfs <N>, then vfhook boot");
+			 pool->vfs	? ""
+			 : pool->no_net ? " --pf <its address> --vfs <N>, then vfhook boot"
+					: " --pf <interface> --vfs <N>, then vfhook boot");
 	else if (!pf->link.up && !pool->allow_pf_down)
 		snprintf(r->why, sizeof(r->why),
 			 "it is down, so nobody gets its VFs: ip link set %s up", pf->info.ifname);
@@ -415,7 +417,7 @@ static int report_pf(const struct reader *rd, const struct pool *pool, const str
 		report_vf(rd, pool, pf, &pf->vfs[i], &r->vfs[r->n_vfs]);
 		note_spare(rd->inv, &r->vfs[r->n_vfs++]);
 	}
-	if (stats && !pf->broken)
+	if (stats && !pf->broken && !pool->no_net)
 		read_stats(rd, r);
 	return 0;
 }

@@ -103,6 +103,8 @@ static void put_up(struct str *out, const struct pool_report *pool, const struct
 
 static void put_carrier(struct str *out, const struct pool_report *pool, const struct pf_report *pf)
 {
+	if (pool->pool->no_net)
+		return;
 	pf_sample(out, "vfhook_pf_carrier", pool, pf);
 	value(out, !pf->pf->broken && pf->pf->link.carrier);
 }
@@ -140,7 +142,7 @@ static void put_vf_info(struct str *out, const struct pool_report *pool, const s
 		char mac[MAC_LEN];
 
 		vf_sample(out, "vfhook_vf_info", pool, pf, r);
-		label(out, false, "ifname", pf->pf->info.ifname);
+		label(out, false, "ifname", pf->pf->info.no_net ? "" : pf->pf->info.ifname);
 		label(out, false, "address", pci_addr_format(&r->vf->info.addr, addr));
 		label(out, false, "state", r->stale ? "stale" : vf_use_name(r->use));
 		label(out, false, "name", r->name);
@@ -238,7 +240,7 @@ void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS
 	for_each_pf(inv, put_mismatched, out);
 	family(out, "vfhook_stale_leases", "gauge", "Leases whose VM does not run.");
 	str_printf(out, "vfhook_stale_leases %" PRIu64 "\n", stale_leases(inv));
-	family(out, "vfhook_pf_up", "gauge", "1 if the PF is there and up.");
+	family(out, "vfhook_pf_up", "gauge", "1 if the PF is there, and up if it has a network.");
 	for_each_pf(inv, put_up, out);
 	family(out, "vfhook_pf_carrier", "gauge", "1 if the PF has a link.");
 	for_each_pf(inv, put_carrier, out);

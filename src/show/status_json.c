@@ -115,6 +115,7 @@ static json_t *pf_json(const struct config *config, const struct pf_report *pf)
 {
 	const struct pf_info *info = &pf->pf->info;
 	bool ok = !pf->pf->broken;
+	bool linked = ok && !info->no_net;
 	struct vf_counts c = {0};
 	json_t *vfs = json_array();
 
@@ -122,10 +123,11 @@ static json_t *pf_json(const struct config *config, const struct pf_report *pf)
 	for (size_t i = 0; i < pf->n_vfs; i++)
 		json_array_append_new(vfs, vf_json(config, pf, &pf->vfs[i]));
 	return json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "address",
-			 addr_json(&info->addr), "ifname", text_or_null(info->ifname), "driver",
+			 addr_json(&info->addr), "ifname",
+			 text_or_null(info->no_net ? NULL : info->ifname), "driver",
 			 text_or_null(info->driver), "problem", text_or_null(pf->why), "up",
-			 ok ? json_boolean(pf->pf->link.up) : json_null(), "carrier",
-			 ok ? json_boolean(pf->pf->link.carrier) : json_null(), "numa-node",
+			 linked ? json_boolean(pf->pf->link.up) : json_null(), "carrier",
+			 linked ? json_boolean(pf->pf->link.carrier) : json_null(), "numa-node",
 			 integer_or_null(ok && info->numa_node >= 0, info->numa_node),
 			 "possible-vfs", integer_or_null(ok, info->total_vfs), "statistics-problem",
 			 text_or_null(pf->no_stats), "fdb", fdb_json(&pf->fdb), "totals",
@@ -143,9 +145,9 @@ static json_t *pool_json(const struct config *config, const struct pool_report *
 		count_vfs(&p->pfs[i], all);
 		json_array_append_new(pfs, pf_json(config, &p->pfs[i]));
 	}
-	return json_pack("{s:s s:o s:b s:o s:o}", "name", p->pool->name, "problem",
-			 text_or_null(p->pool->bad), "allow-pf-down", p->pool->allow_pf_down,
-			 "totals", counts_json(&c), "pfs", pfs);
+	return json_pack("{s:s s:o s:b s:b s:o s:o}", "name", p->pool->name, "problem",
+			 text_or_null(p->pool->bad), "network", !p->pool->no_net, "allow-pf-down",
+			 p->pool->allow_pf_down, "totals", counts_json(&c), "pfs", pfs);
 }
 
 static json_t *stray_json(const struct lease_entry *e)

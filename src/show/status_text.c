@@ -51,9 +51,22 @@ static const struct column columns[COL_COUNT] = {
 	[COL_GROUP] = {.head = "GROUP", .right = true, .rank = 14, .extra = true},
 };
 
+enum { CARD_VF, CARD_STATE, CARD_VM, CARD_SLOT, CARD_ADDRESS, CARD_DRIVER, CARD_GROUP, CARD_COUNT };
+
+/* Of a card without a network there is nothing more to tell. */
+static const struct column card_columns[CARD_COUNT] = {
+	[CARD_VF] = {.head = "VF", .right = true, .rank = 0},
+	[CARD_STATE] = {.head = "STATE", .rank = 1},
+	[CARD_VM] = {.head = "VM", .rank = 2, .least = 14, .wanted = 28},
+	[CARD_SLOT] = {.head = "SLOT", .right = true, .rank = 3},
+	[CARD_ADDRESS] = {.head = "ADDRESS", .rank = 4},
+	[CARD_DRIVER] = {.head = "DRIVER", .rank = 5},
+	[CARD_GROUP] = {.head = "GROUP", .right = true, .rank = 6},
+};
+
 /* --- Cells --- */
 
-static void state_cell(struct table *t, const struct vf_report *r)
+static void state_cell(struct table *t, size_t column, const struct vf_report *r)
 {
 	static const enum style styles[USE_COUNT] = {
 		[USE_FREE] = STYLE_DIM,	     [USE_STARTING] = STYLE_WARN,
@@ -63,9 +76,9 @@ static void state_cell(struct table *t, const struct vf_report *r)
 	};
 
 	if (r->stale)
-		table_cell(t, COL_STATE, STYLE_BAD, "stale");
+		table_cell(t, column, STYLE_BAD, "stale");
 	else
-		table_cell(t, COL_STATE, styles[r->use], "%s", vf_use_name(r->use));
+		table_cell(t, column, styles[r->use], "%s", vf_use_name(r->use));
 }
 
 static void vlan_text(const struct vf_settings *s, char *buf, size_t size)
@@ -143,6 +156,29 @@ static void traffic_cells(struct table *t, const struct status_view *v, const st
 	traffic_cell(t, COL_TX, was, was ? now->tx_bytes - was->tx_bytes : 0, v->seconds);
 }
 
+static void vm_cells(struct table *t, size_t vm, size_t slot, const struct vf_report *r)
+{
+	if (r->vmid)
+		table_cell(t, vm, STYLE_PLAIN, "%u%s%s", r->vmid, r->name[0] ? " " : "", r->name);
+	if (r->vmid && r->slot < PVE_HOSTPCI_MAX)
+		table_cell(t, slot, STYLE_PLAIN, "%u", r->slot);
+}
+
+static void card_row(struct table *t, const struct vf_report *r)
+{
+	const struct vf_info *info = &r->vf->info;
+	char addr[PCI_ADDR_LEN];
+
+	table_row(t);
+	table_cell(t, CARD_VF, STYLE_PLAIN, "%u", info->index);
+	state_cell(t, CARD_STATE, r);
+	vm_cells(t, CARD_VM, CARD_SLOT, r);
+	table_cell(t, CARD_ADDRESS, STYLE_PLAIN, "%s", pci_addr_format(&info->addr, addr));
+	table_cell(t, CARD_DRIVER, STYLE_PLAIN, "%s", info->driver[0] ? info->driver : "-");
+	if (info->iommu_group >= 0)
+		table_cell(t, CARD_GROUP, STYLE_PLAIN, "%d", info->iommu_group);
+}
+
 static void vf_row(struct table *t, const struct status_view *v, const struct pf_report *pf,
 		   const struct vf_report *r)
 {
@@ -151,12 +187,8 @@ static void vf_row(struct table *t, const struct status_view *v, const struct pf
 
 	table_row(t);
 	table_cell(t, COL_VF, STYLE_PLAIN, "%u", info->index);
-	state_cell(t, r);
-	if (r->vmid)
-		table_cell(t, COL_VM, STYLE_PLAIN, "%u%s%s", r->vmid, r->name[0] ? " " : "",
-			   r->name);
-	if (r->vmid && r->slot < PVE_HOSTPCI_MAX)
-		table_cell(t, COL_SLOT, STYLE_PLAIN, "%u", r->slot);
+	state_cell(t, COL_STATE, r);
+	vm_cells(t, COL_VM, COL_SLOT, r);
 	attr_cell(t, COL_MAC, r, VF_MAC);
 	attr_cell(t, COL_VLAN, r, VF_VLAN);
 	attr_cell(t, COL_SPOOF, r, VF_SPOOFCHK);
@@ -264,9 +296,15 @@ static void pf_head(const struct status_view *v, const struct pf_report *pf, boo
 		return;
 	}
 	count_vfs(pf, &c);
-	line(v, out, STYLE_PLAIN, 4, "PF %s (%s, %s): %s, %s%s%s", info->ifname, addr, info->driver,
-	     pf->pf->link.up ? "up" : "DOWN", pf->pf->link.carrier ? "carrier" : "NO CARRIER",
-	     alone ? "" : "; ", alone ? "" : counts_text(&c, counts, sizeof(counts)));
+	if (info->no_net)
+		line(v, out, STYLE_PLAIN, 4, "PF %s (%s)%s%s", addr,
+		     info->driver[0] ? info->driver : "no driver", alone ? "" : ": ",
+		     alone ? "" : counts_text(&c, counts, sizeof(counts)));
+	else
+		line(v, out, STYLE_PLAIN, 4, "PF %s (%s, %s): %s, %s%s%s", info->ifname, addr,
+		     info->driver, pf->pf->link.up ? "up" : "DOWN",
+		     pf->pf->link.carrier ? "carrier" : "NO CARRIER", alone ? "" : "; ",
+		     alone ? "" : counts_text(&c, counts, sizeof(counts)));
 	if (pf->why[0])
 		line(v, out, STYLE_BAD, 4, "  problem: %s", pf->why);
 	if (pf->named_by[0])
@@ -305,9 +343,16 @@ static void pool_text(const struct status_view *v, const struct pool_report *p, 
 		const struct pf_report *pf = &p->pfs[i];
 
 		pf_head(v, pf, p->n_pfs == 1, out);
-		table_init(&t, columns, v->watch ? COL_COUNT : COL_RX);
-		for (size_t k = 0; k < pf->n_vfs; k++)
-			vf_row(&t, v, pf, &pf->vfs[k]);
+		if (p->pool->no_net)
+			table_init(&t, card_columns, CARD_COUNT);
+		else
+			table_init(&t, columns, v->watch ? COL_COUNT : COL_RX);
+		for (size_t k = 0; k < pf->n_vfs; k++) {
+			if (p->pool->no_net)
+				card_row(&t, &pf->vfs[k]);
+			else
+				vf_row(&t, v, pf, &pf->vfs[k]);
+		}
 		table_print(&t, v->width, v->colour, out);
 		pf_notes(v, pf, out);
 	}

@@ -40,7 +40,7 @@ static bool may_be_unarmed(const struct vf_report *r)
 	if (!vf_is_parked(r->vf) && (r->use == USE_RESERVED || is_vfio_driver(i->driver) ||
 				     !strcmp(i->driver_override, "vfio-pci")))
 		return false;
-	return !vf_host_use(r->vf, why, sizeof(why));
+	return !vf_host_use(r->vf, false, why, sizeof(why));
 }
 
 /*

@@ -73,6 +73,8 @@ void lease_print(const struct lease *l, const char *key, struct json_out *o)
 	/* Of leases that a person's or a migration's unplugging has to do with, and no others. */
 	if (l->hot)
 		json_out_int(o, "hot", 1);
+	if (l->no_net)
+		json_out_int(o, "no-network", 1);
 	if (l->peer[0])
 		json_out_text(o, "peer", l->peer);
 	if (l->why[0])
@@ -99,6 +101,7 @@ static int plugging_from_json(const json_t *j, struct lease *l, struct error *er
 	const char *why = json_string_value(json_object_get(j, "why"));
 
 	l->hot = json_integer_value(json_object_get(j, "hot")) == 1;
+	l->no_net = json_integer_value(json_object_get(j, "no-network")) == 1;
 	l->asked = json_integer_value(json_object_get(j, "asked"));
 	if (peer && !is_plain_name(peer, sizeof(l->peer) - 1))
 		return fail(err, EINVAL, "'peer' is no node's name");

@@ -51,6 +51,7 @@ struct lease {
 	enum lease_phase phase;
 	int64_t taken;	/* epoch seconds */
 	pid_t qemu_pid; /* 0 until known */
+	bool no_net; /* of a PF without a network: whoever gives it back must know, by /run alone */
 	/* Plugged in while QEMU ran: what its command line says of that slot is over. */
 	bool hot;
 	unsigned long long qemu_start; /* its start time, in clock ticks after boot */
@@ -71,6 +72,12 @@ struct lease {
 	struct vf_settings before; /* what the VF looked like before it was taken */
 	struct vf_settings want;   /* what the port asked for */
 };
+
+/* Its PF, for who reads it without vfhook.cfg: which card it should be is not asked then. */
+static inline struct pf_id lease_pf_id(const struct lease *l)
+{
+	return (struct pf_id){.addr = l->pf, .no_net = l->no_net};
+}
 
 /* "starting", "running", "dirty", ...: as in the file; "?" for any other value. */
 const char *lease_phase_name(enum lease_phase phase);

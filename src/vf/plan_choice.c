@@ -187,8 +187,11 @@ static bool choose_best(const struct snapshot *s, const struct port_wish *w,
 	}
 	if (out->chosen)
 		plan_add_note(p, true, &s->pfs[out->pf].vfs[out->vf].info.addr,
-			      "free, on %s (%d free, %s%s%s)", s->pfs[out->pf].info.ifname,
-			      best.free_vfs, best.carrier ? "carrier" : "no carrier",
+			      "free, on %s (%d free%s%s%s)", s->pfs[out->pf].info.ifname,
+			      best.free_vfs,
+			      s->pfs[out->pf].info.no_net ? ""
+			      : best.carrier		  ? ", carrier"
+							  : ", no carrier",
 			      w->numa_node < 0 ? ""
 			      : best.numa      ? ", the VM's NUMA node"
 					       : ", another NUMA node",

@@ -102,6 +102,7 @@ int plan_add_lease(const struct pf_state *pf, const struct vf_state *v, const st
 		.vmid = w->vmid,
 		.slot = w->slot,
 		.phase = LEASE_STARTING,
+		.no_net = pf->info.no_net,
 		.taken = now,
 		/* What it looked like before us, not what a start that failed left. */
 		.before = v->leased ? v->lease.before : v->now,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "src/base/cleanup.h"
+#include "src/vf/card.h"
 #include "src/vf/vf_walk.h"
 
 /* The VFs of a PF that one run waits for, should the driver not tell them: a VM has 16 hostpci. */
@@ -200,6 +201,42 @@ static int check_identity(const struct pf_id *id, const struct pf_state *pf, str
 		    mac_format(pf->link.perm_mac, is), mac_format(id->mac, was));
 }
 
+/*
+ * One that is no network card's has nothing that could be set or be down. That it is the pool's is
+ * told by what stands in the pool: of its serial number that it has none is an answer, that it
+ * cannot be read is not.
+ */
+static int read_card(const struct observer *o, const struct pf_id *id, struct pf_state *pf,
+		     struct error *err)
+{
+	struct card_id now;
+	char addr[PCI_ADDR_LEN];
+	char was[CARD_WORDS_LEN];
+	char is[CARD_WORDS_LEN];
+	unsigned class;
+	int r = card_class(o->root, &id->addr, &class);
+
+	pf->link = (struct pf_link){.up = true, .carrier = true};
+	pci_addr_format(&id->addr, addr);
+	if (r < 0)
+		return fail_errno(err, -r, "PF %s: read its class", addr);
+	if (card_is_network(class))
+		return fail(err, ESTALE,
+			    "PF %s is a network card, and its pool says `network off`: it is "
+			    "another card than the pool's",
+			    addr);
+	if (!card_is_known(&id->card))
+		return 0;
+	if (card_read(o->root, &id->addr, &now, err) < 0)
+		return error_code(err);
+	if (card_is(&id->card, &now))
+		return 0;
+	return fail(err, ESTALE,
+		    "PF %s is another card than the pool's: it is %s, not %s; `vfhook boot` looks "
+		    "where that one is now",
+		    addr, card_words(&now, is), card_words(&id->card, was));
+}
+
 /* A VF of it is another's: who asked looks at everything next, and reads the kernel's list then. */
 static bool glance_is_over(const struct observer *o, const struct pf_state *pf)
 {
@@ -288,8 +325,8 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		struct error why = ERROR_INIT;
 		int r;
 
-		r = all ? sysfs_pf_read(o->root, &pfs[i].addr, &pf->info, &why)
-			: sysfs_pf_glance(o->root, &pfs[i].addr, &pf->info, &why);
+		r = all ? sysfs_pf_read_as(o->root, &pfs[i].addr, pfs[i].no_net, &pf->info, &why)
+			: sysfs_pf_glance(o->root, &pfs[i].addr, pfs[i].no_net, &pf->info, &why);
 		if (r < 0) {
 			set_broken(pf, &why);
 			continue;
@@ -308,7 +345,9 @@ int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pf
 		 * Behind the leases: who gives a VF back cleans it first, so one without a lease
 		 * is seen as it was left.
 		 */
-		if (read_link(o, &pfs[i], only, n_only, pf, &why) < 0)
+		r = pfs[i].no_net ? read_card(o, &pfs[i], pf, &why)
+				  : read_link(o, &pfs[i], only, n_only, pf, &why);
+		if (r < 0)
 			set_broken(pf, &why);
 	}
 	return 0;

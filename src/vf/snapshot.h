@@ -39,8 +39,8 @@ struct vf_state {
 
 struct pf_state {
 	struct pf_info info;
-	struct pf_link link;
-	bool broken; /* nothing below can be used; why tells */
+	struct pf_link link; /* without a network: up, with carrier, and nothing else */
+	bool broken;	     /* nothing below can be used; why tells */
 	char why[256];
 	struct vf_state *vfs;
 	size_t n_vfs;
@@ -68,10 +68,10 @@ struct observer {
  * Read the PFs, and of each only those of its VFs that stand in `only` (n_only
  * may be 0), or with all true, every VF. A PF that cannot be read becomes a
  * broken one with the reason: one bad PF must not hide the others. So does one whose
- * permanent MAC is not that of its pf_id: it is another card. A VF whose settings the kernel does
- * not tell is unread, for itself alone; if it stands in `only` or the observer's VM has it, it is
- * looked at again (kernel_pf_read_for()). Fails only for want of memory. Release with
- * snapshot_free().
+ * permanent MAC, or what stands for it, is not that of its pf_id: it is another card. A VF whose
+ * settings the kernel does not tell is unread, for itself alone; if it stands in `only` or the
+ * observer's VM has it, it is looked at again (kernel_pf_read_for()). Fails only for want of
+ * memory. Release with snapshot_free().
  */
 int snapshot_read(const struct observer *o, const struct pf_id *pfs, size_t n_pfs,
 		  const struct pci_addr *only, size_t n_only, bool all, struct snapshot *out,

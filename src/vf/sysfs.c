@@ -247,7 +247,8 @@ static int no_netdev(const struct pf_info *pf, struct error *err)
 		    pci_addr_format(&pf->addr, text), pf->driver[0] ? pf->driver : "none");
 }
 
-int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
+int sysfs_pf_read_as(int root, const struct pci_addr *addr, bool no_net, struct pf_info *out,
+		     struct error *err)
 {
 	unsigned long long total = 0;
 	char text[PCI_ADDR_LEN];
@@ -256,7 +257,7 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
 	int bad = 0;
 	int r;
 
-	*out = (struct pf_info){.addr = *addr, .numa_node = -1};
+	*out = (struct pf_info){.addr = *addr, .no_net = no_net, .numa_node = -1};
 	pci_addr_format(addr, text);
 	r = dev_path(path, addr, "sriov_totalvfs") ? attr_read_u64(root, path, UINT_MAX, &total)
 						   : -ENAMETOOLONG;
@@ -269,24 +270,35 @@ int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, st
 	out->num_vfs = count_vfs(root, addr, &bad);
 	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
 	out->numa_node = numa_node(root, addr);
-	has_netdev = find_netdev(root, addr, out->ifname, &out->ifindex, &bad);
+	has_netdev = no_net || find_netdev(root, addr, out->ifname, &out->ifindex, &bad);
+	if (no_net)
+		snprintf(out->ifname, sizeof(out->ifname), "%.15s", text);
 	if (bad)
 		return fail_errno(err, -bad, "read PF %s in sysfs", text);
 	return has_netdev ? 0 : no_netdev(out, err);
 }
 
-int sysfs_pf_glance(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
+int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err)
 {
+	return sysfs_pf_read_as(root, addr, false, out, err);
+}
+
+int sysfs_pf_glance(int root, const struct pci_addr *addr, bool no_net, struct pf_info *out,
+		    struct error *err)
+{
+	char text[PCI_ADDR_LEN];
 	int bad = 0;
 
-	*out = (struct pf_info){.addr = *addr, .numa_node = -1};
+	*out = (struct pf_info){.addr = *addr, .no_net = no_net, .numa_node = -1};
 	dev_link(root, addr, "driver", out->driver, sizeof(out->driver), &bad);
+	if (no_net)
+		snprintf(out->ifname, sizeof(out->ifname), "%.15s", pci_addr_format(addr, text));
 	if (!bad &&
-	    (find_only_netdev(root, addr, out->ifname, &out->ifindex) ||
+	    (no_net || find_only_netdev(root, addr, out->ifname, &out->ifindex) ||
 	     find_netdev(root, addr, out->ifname, &out->ifindex, &bad)) &&
 	    !bad)
 		return 0;
-	return sysfs_pf_read(root, addr, out, err); /* which says what is amiss */
+	return sysfs_pf_read_as(root, addr, no_net, out, err); /* which says what is amiss */
 }
 
 int sysfs_vf_addr(int root, const struct pci_addr *pf, unsigned index, struct pci_addr *out)
@@ -505,57 +517,6 @@ int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *d
 }
 
 /* --- Making VFs --- */
-
-static int by_addr(const void *a, const void *b)
-{
-	return pci_addr_cmp(&((const struct pf_info *)a)->addr, &((const struct pf_info *)b)->addr);
-}
-
-/* Class 02xxxx: "0x020000" is Ethernet. Other devices have VFs too (NVMe, GPUs). */
-static bool is_network_pf(int root, const struct pci_addr *a)
-{
-	char path[PATH_MAX];
-	char class[16];
-
-	return dev_path(path, a, "sriov_totalvfs") && path_exists(root, path) &&
-	       dev_attr(root, a, "class", class, sizeof(class)) > 0 && !strncmp(class, "0x02", 4);
-}
-
-int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err)
-{
-	AUTO_FREE struct pf_info *all = NULL;
-	AUTO_NAMES struct names d = NAMES_INIT;
-	const char *name;
-	int bad = 0;
-
-	*list = NULL;
-	*n = 0;
-	names_open(root, PCI_DEVICES, &d);
-	while ((name = next_name(&d, &bad))) {
-		struct pci_addr a;
-		struct pf_info *more;
-		int r;
-
-		if (pci_addr_parse(name, &a) < 0 || !is_network_pf(root, &a))
-			continue;
-		more = reallocarray(all, *n + 1, sizeof(*all));
-		if (!more)
-			return fail(err, ENOMEM, "out of memory");
-		all = more;
-		r = sysfs_pf_read(root, &a, &all[*n], err);
-		/* Half read it would seem to have no VFs. */
-		if (r < 0 && r != -ENODEV && r != -EOPNOTSUPP)
-			return r;
-		error_clear(err);
-		++*n;
-	}
-	if (bad)
-		return fail_errno(err, -bad, "read /sys/bus/pci/devices");
-	if (all)
-		qsort(all, *n, sizeof(*all), by_addr);
-	*list = STEAL(all);
-	return 0;
-}
 
 enum answer sysfs_autoprobe(int root, const struct pci_addr *pf)
 {

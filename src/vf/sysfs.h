@@ -38,12 +38,23 @@ static inline void vf_set_add(struct vf_set *s, unsigned vf)
 		s->bits[vf / 64] |= 1ULL << (vf % 64);
 }
 
+#define CARD_TEXT_LEN 32
+
+/* What a PF that is no network card's is known again by (src/vf/card.h). "": not known, or none. */
+struct card_id {
+	char model[10]; /* its vendor and device: "8086:56c0" */
+	char serial[CARD_TEXT_LEN];
+	char slot[CARD_TEXT_LEN]; /* the slot of the board, as its firmware calls it */
+};
+
 /*
  * A PF as what we store names it: by PCI address, and known again by its permanent
  * MAC, since a card that is put in or taken out moves the addresses of others.
  */
 struct pf_id {
 	struct pci_addr addr;
+	bool no_net; /* a GPU, an NVMe drive, ...: no interface and no MAC, but: */
+	struct card_id card;
 	bool has_mac;
 	uint8_t mac[6];
 	struct vf_set host; /* those of its VFs that are this host's own: no VM gets them */
@@ -51,7 +62,8 @@ struct pf_id {
 
 struct pf_info {
 	struct pci_addr addr;
-	char ifname[IFNAME_LEN];
+	bool no_net;		 /* no interface was looked for: ifindex is 0, and */
+	char ifname[IFNAME_LEN]; /* its address stands here, as what a person calls it */
 	int ifindex;
 	char driver[DRIVER_LEN];
 	int numa_node; /* -1: unknown */
@@ -83,13 +95,18 @@ struct vf_info {
  * Any other error: it could not be read, which says nothing about it.
  */
 int sysfs_pf_read(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
+/* The same; with no_net for one that has no network: no interface is looked for, or missed. */
+int sysfs_pf_read_as(int root, const struct pci_addr *addr, bool no_net, struct pf_info *out,
+		     struct error *err);
 
 /*
  * The same for who knows already that it is a PF, by a VF of its, and reads its link next: driver,
  * ifname and ifindex alone. The VFs are not counted, which is half of the work. An interface that
  * is its only one is taken as it is: that it is a VF's representor, the link tells (pf_link).
+ * no_net: as in sysfs_pf_read_as().
  */
-int sysfs_pf_glance(int root, const struct pci_addr *addr, struct pf_info *out, struct error *err);
+int sysfs_pf_glance(int root, const struct pci_addr *addr, bool no_net, struct pf_info *out,
+		    struct error *err);
 
 /*
  * Is the PF in switchdev mode? Then it has a representor for each VF (vf_is_representor()). A
@@ -190,9 +207,10 @@ int sysfs_set_driver_override(int root, const struct pci_addr *vf, const char *d
 /*
  * Every PF of a network card: SR-IOV capable, PCI class 02xx. Whoever has no
  * network interface (yet, or because vfio-pci has it) is in it with ifindex 0.
- * *list is the caller's to free(). Sorted by address.
+ * With `all` those of other cards too, no_net in each. *list is the caller's to free(). Sorted by
+ * address.
  */
-int sysfs_pf_list(int root, struct pf_info **list, size_t *n, struct error *err);
+int sysfs_pf_list(int root, bool all, struct pf_info **list, size_t *n, struct error *err);
 
 /*
  * With sriov_drivers_autoprobe 0 VFs come without the host's own driver and

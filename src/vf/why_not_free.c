@@ -64,10 +64,20 @@ const char *driver_without_netdev_words(const char *driver, char *buf, size_t si
  * or in a program of its own (DPDK). vfio-pci and its variants (mlx5_vfio_pci, ...) are told by
  * their group instead.
  */
-static const char *why_not_driver(const struct vf_info *i, char *buf, size_t size)
+static const char *why_not_driver(const struct vf_info *i, bool no_net, char *buf, size_t size)
 {
+	char addr[PCI_ADDR_LEN];
+
+	pci_addr_format(&i->addr, addr);
 	if (!i->driver[0] || i->ifname[0] || is_vfio_driver(i->driver))
 		return NULL;
+	if (no_net) {
+		snprintf(buf, size,
+			 "driver %s of this host has it, and may use it: echo %s "
+			 ">/sys/bus/pci/devices/%s/driver/unbind",
+			 i->driver, addr, addr);
+		return buf;
+	}
 	return driver_without_netdev_words(i->driver, buf, size);
 }
 
@@ -165,7 +175,7 @@ const char *vf_why_not_free(const struct snapshot *s, const struct pf_state *pf,
 	if (!why)
 		why = why_not_group(s, vf, wish->vmid, buf, size);
 	if (!why)
-		why = why_not_driver(&vf->info, buf, size);
+		why = why_not_driver(&vf->info, pf->info.no_net, buf, size);
 	if (!why)
 		why = why_not_netdev(vf, buf, size);
 	if (!why && vf->busy != ANSWER_NO) {

@@ -75,6 +75,71 @@ static void where_is(const char *pf_line, const struct nic *nics, size_t n, enum
 	config_free(&c);
 }
 
+/* A card without a network; "" for what is not known of it. */
+static struct nic card(const char *addr, const char *model, const char *serial, const char *slot,
+		       const char *driver)
+{
+	struct nic n = {.info = {.addr = addr_of(addr), .no_net = true}};
+
+	snprintf(n.card.model, sizeof(n.card.model), "%s", model);
+	snprintf(n.card.serial, sizeof(n.card.serial), "%s", serial);
+	snprintf(n.card.slot, sizeof(n.card.slot), "%s", slot);
+	snprintf(n.info.driver, sizeof(n.info.driver), "%s", driver);
+	return n;
+}
+
+#define FLEX "8086:56c0"
+
+static void test_where_cards(void **state)
+{
+	const struct nic numbered[] = {
+		card("03:00.0", FLEX, "1", "", "xe"), card("04:00.0", FLEX, "2", "", "xe"),
+		card("05:00.0", FLEX, "", "7", "xe"), card("06:00.0", FLEX, "", "8", "xe")};
+	const struct nic twice[] = {card("03:00.0", FLEX, "1", "", "xe"),
+				    card("04:00.0", FLEX, "1", "", "xe"),
+				    card("04:00.1", FLEX, "1", "", "xe")};
+	const struct nic late[] = {card("03:00.0", FLEX, "", "", "")};
+	const struct nic taken[] = {card("03:00.0", FLEX, "1", "", "vfio-pci")};
+	const struct nic nics[] = {nic("03:00.0", 1, 2, "igb")};
+	struct nic unread[] = {card("03:00.0", "", "", "", "xe")};
+
+	(void)state;
+#define NET_OFF "\n\tnetwork off"
+	where_is("path=03:00.0" NET_OFF, numbered, 4, PF_HERE, "03:00.0", false);
+	where_is("path=03:00.0,id=" FLEX ",serial=1" NET_OFF, numbered, 4, PF_HERE, "03:00.0",
+		 false);
+	/* Another one in its place, and itself somewhere else; then nowhere. */
+	where_is("path=03:00.0,id=" FLEX ",serial=2" NET_OFF, numbered, 4, PF_MOVED, "04:00.0",
+		 false);
+	where_is("path=03:00.0,id=" FLEX ",serial=3" NET_OFF, numbered, 4, PF_STRANGER, "03:00.0",
+		 false);
+	where_is("path=03:00.0,id=8086:0001" NET_OFF, numbered, 4, PF_STRANGER, "03:00.0", false);
+	where_is("path=09:00.0,id=" FLEX ",serial=2" NET_OFF, numbered, 4, PF_MOVED, "04:00.0",
+		 false);
+	/* Without a number by the slot alone: the same model elsewhere may be another card. */
+	where_is("path=09:00.0,id=" FLEX NET_OFF, numbered, 4, PF_MISSING, NULL, false);
+	where_is("path=09:00.0,id=" FLEX ",slot=8" NET_OFF, numbered, 4, PF_MOVED, "06:00.0",
+		 false);
+	where_is("path=05:00.0,id=" FLEX ",slot=8" NET_OFF, numbered, 4, PF_MOVED, "06:00.0",
+		 false);
+	/* Two with one number; but a card's second function is not its first. */
+	where_is("path=09:00.0,id=" FLEX ",serial=1" NET_OFF, twice, 3, PF_MISSING, NULL, false);
+	where_is("path=09:00.1,id=" FLEX ",serial=1" NET_OFF, twice, 3, PF_MOVED, "04:00.1", false);
+	/* Its driver, which tells the number, may still come. */
+	where_is("path=03:00.0,id=" FLEX ",serial=1" NET_OFF, late, 1, PF_NO_NETDEV, "03:00.0",
+		 true);
+	where_is("path=09:00.0,id=" FLEX ",serial=1" NET_OFF, late, 1, PF_MISSING, NULL, true);
+	where_is("path=03:00.0,id=" FLEX ",serial=1" NET_OFF, taken, 1, PF_NO_NETDEV, "03:00.0",
+		 false);
+	/* What cannot be read is unknown: neither it nor another. */
+	snprintf(unread[0].card_why, sizeof(unread[0].card_why), "EIO");
+	where_is("path=03:00.0,id=" FLEX ",serial=1" NET_OFF, unread, 1, PF_NO_NETDEV, "03:00.0",
+		 true);
+	/* Of another kind. */
+	where_is("path=03:00.0" NET_OFF, nics, 1, PF_MISSING, NULL, false);
+	where_is("path=03:00.0,mac=02:00:00:00:00:01", numbered, 4, PF_MISSING, NULL, false);
+}
+
 #define MAC(n) ",mac=02:00:00:00:00:0" #n
 
 static void test_where(void **state)
@@ -273,6 +338,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_where),
+		cmocka_unit_test(test_where_cards),
 		cmocka_unit_test(test_how_many),
 		cmocka_unit_test(test_which_vf),
 	};

@@ -338,7 +338,7 @@ static void test_words(void **state)
 	char words[PORT_WORDS_LEN];
 
 	(void)state;
-	assert_string_equal(port_describe(&p, words), "pool wan, nothing");
+	assert_string_equal(port_describe(&p, words), "pool wan");
 	p.live_migration = true;
 	assert_string_equal(port_describe(&p, words), "pool wan, live migration");
 	p.want.has = HAS_VLAN;

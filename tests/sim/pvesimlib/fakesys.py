@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+import struct
 import time
 
 PCI = "/sys/bus/pci"
@@ -19,7 +20,17 @@ CARDS = {
     "bnxt_en": ("14e4", "16d7", "1402", "16dc", "bnxt_en", 0x08, 1),
     # has no PCI functions of its own; these ids are nobody's
     "netdevsim": ("1d0f", "fff0", "0001", "fff1", "netdevsim", 0x10, 1),
+    # no network cards, see CLASSES; the first VF is the next function
+    "i915": ("8086", "a780", "0000", "a780", "i915", 1, 1),
+    "xe": ("8086", "56c0", "4905", "56c0", "xe", 1, 1),
+    "nvme": ("1b36", "0010", "1100", "0010", "nvme", 1, 1),
+    "4xxx": ("8086", "4940", "0000", "4941", "4xxx", 0x10, 1),
+    "nvidia": ("10de", "2236", "1482", "2236", "nvidia", 4, 1),
 }
+
+# PF driver -> class of PF and VFs
+NETWORK = "0x020000"
+CLASSES = {"i915": "0x030000", "xe": "0x038000", "nvme": "0x010802", "4xxx": "0x0b4000", "nvidia": "0x030200"}
 
 
 class OutOfAddresses(Exception):
@@ -54,6 +65,17 @@ def link(path, target):
     except FileExistsError:
         os.unlink(path)
         os.symlink(relative, path)
+
+
+def config_space(vendor, device, serial):
+    """4096 bytes of it, with nothing but the ids and a Device Serial Number, behind another extended
+    capability. serial: "00-11-22-33-44-55-66-77", as lspci has it."""
+    data = bytearray(4096)
+    struct.pack_into("<HH", data, 0, int(vendor, 16), int(device, 16))
+    struct.pack_into("<I", data, 0x100, 0x0010 | 1 << 16 | 0x148 << 20)  # SR-IOV
+    number = int(serial.replace("-", ""), 16)
+    struct.pack_into("<III", data, 0x148, 0x0003 | 1 << 16, number & 0xffffffff, number >> 32)
+    return bytes(data)
 
 
 def rid_to_addr(domain, rid):
@@ -186,8 +208,10 @@ class Tree:
         _domain, rid = addr_to_rid(addr)
         bridge = self.bridge(opts.get("bridge", f"0000:00:1c.{(rid >> 8) & 7:x}"))
         folder = f"{bridge}/{addr}"
+        klass = opts.get("class", CLASSES.get(driver, NETWORK))
         self.device(addr, folder, opts.get("vendor", vendor), opts.get("device", device),
-                    (vendor, subdev), numa=opts.get("numa", -1))
+                    (vendor, subdev), klass, numa=opts.get("numa", -1))
+        self.identity(addr, folder, opts)
         sriov = {"sriov_totalvfs": opts.get("vfs", 7), "sriov_numvfs": 0,
                  "sriov_drivers_autoprobe": opts.get("autoprobe", 1),
                  "sriov_offset": opts.get("offset", offset),
@@ -201,12 +225,26 @@ class Tree:
         # without ACS the root port, the PF and its VFs are one group
         self.join_group(addr, self.group_of(os.path.basename(bridge)) if groups == "withpf"
                         else self.next_group())
-        self.bind(addr, driver)
+        if opts.get("bound", "1") == "1":
+            self.bind(addr, driver)
+        if not klass.startswith("0x02"):
+            self.set_numvfs(addr, int(opts.get("numvfs", 0)))
+            return
         name = opts.get("ifname", f"enp{rid >> 8}s{rid >> 3 & 31}f{rid & 7}")
         self.netdev(addr, name, opts.get("mac", f"52:54:00:{rid >> 8:02x}:{rid & 255:02x}:01"),
                     opts.get("up", "0") == "1", port=rid & 7,
                     port_name=opts.get("phys_port_name"), index=opts.get("ifindex"))
         self.set_numvfs(addr, int(opts.get("numvfs", 0)))
+
+    def identity(self, addr, folder, opts):
+        """What a card is known again by: its serial number in config space, or an NVMe drive's, its slot."""
+        if "serial" in opts:
+            with open(f"{folder}/config", "wb") as fh:
+                fh.write(config_space(self.attr(addr, "vendor"), self.attr(addr, "device"), opts["serial"]))
+        if "nvme-serial" in opts:
+            put(f"{folder}/nvme/nvme0/serial", f"{opts['nvme-serial']:<20}\n")
+        if "slot" in opts:
+            put(f"{self.sys}/bus/pci/slots/{opts['slot']}/address", f"{addr.split('.')[0]}\n")
 
     def attr(self, addr, name):
         with open(f"{self.dev(addr)}/{name}", encoding="utf-8") as fh:
@@ -238,7 +276,8 @@ class Tree:
         pfdir = self.dev(pf)
         addresses = self.vf_addrs(pf, count)
         vendor = self.attr(pf, "vendor")[2:]
-        ids = vendor, self.attr(pf, "sriov_vf_device"), (vendor, "0000")
+        klass = self.attr(pf, "class")
+        ids = vendor, self.attr(pf, "sriov_vf_device"), (vendor, "0000"), klass
         numa = self.attr(pf, "numa_node")
         with open(self.host.state("groups", pf), encoding="utf-8") as fh:
             groups = fh.read()
@@ -253,6 +292,7 @@ class Tree:
             self.join_group(addr, self.next_group() if group is None else group, folder)
             if driver:
                 self.bind(addr, driver)
+            if driver and klass.startswith("0x02"):
                 self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{index}", "00:00:00:00:00:00")
             # Last: whoever waits for the VF finds all of it.
             link(f"{pfdir}/virtfn{index}", folder)
@@ -318,10 +358,12 @@ class Tree:
         if os.path.islink(f"{folder}/driver") or override not in ("", "(null)"):
             return
         pfdir = os.path.realpath(f"{folder}/physfn")
+        pf = os.path.basename(pfdir)
         driver = CARDS.get(os.path.basename(os.readlink(f"{pfdir}/driver")), CARDS["igb"])[4]
         index = next(n[6:] for n in os.listdir(pfdir) if n.startswith("virtfn") and
                      os.path.realpath(f"{pfdir}/{n}") == folder)
-        self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{index}", "00:00:00:00:00:00")
+        if self.attr(pf, "class").startswith("0x02"):
+            self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{index}", "00:00:00:00:00:00")
         self.bind(addr, driver)
 
     def remove_vfs(self, pf, tell=True):
