@@ -115,6 +115,7 @@ complete -c vfhook -n '__vfhook_is evacuate' -a '(__vfhook_pfs)' -d PF
 complete -c vfhook -n '__vfhook_is unplug evacuate' -l wait -x -d 'How long a guest may take, in seconds'
 complete -c vfhook -n '__vfhook_is attach set detach unplug plug' -l slot -x -a '(__vfhook_slots)' -d 'The N of hostpciN'
 complete -c vfhook -n '__vfhook_is attach status' -l pool -x -a '(__vfhook_pools)' -d 'The pool'
+complete -c vfhook -n '__vfhook_is attach' -l hostpci -x -d 'Other properties of hostpciN: rombar=0,...'
 complete -c vfhook -n '__vfhook_is attach' -l take-over -d 'Of the VF that hostpciN names by hand, set as it is now'
 
 complete -c vfhook -n '__vfhook_word pool add' -l pf -x -a '(__vfhook_pfs)' -d 'Interface, altname or PCI address'

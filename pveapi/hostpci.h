@@ -40,4 +40,20 @@ void hostpci_clear(struct hostpci *h);
 int hostpci_each_addr(const struct hostpci *h,
 		      int (*fn)(const struct pci_addr *a, bool whole_device, void *arg), void *arg);
 
+/*
+ * Properties of hostpciN beside the device, as a person gives them: "rombar=0,x-vga=1". -EINVAL
+ * with err: one that PVE does not know or takes otherwise, or that says which device it is. *pcie:
+ * it says pcie=1, which PVE starts on machines of type q35 alone.
+ */
+int hostpci_options_check(const char *text, bool *pcie, struct error *err);
+
+/* Has the value all of these properties, as they are there? */
+bool hostpci_has_options(const char *value, const char *options);
+
+/*
+ * A value of hostpciN with these properties, in place of those of the same name or behind the
+ * others. The caller's to free(), NULL: out of memory.
+ */
+char *hostpci_with_options(const char *value, const char *options);
+
 #endif

@@ -21,7 +21,8 @@ struct attach {
 	uint32_t vmid;
 	const char *pool;
 	const char *slot_text;
-	unsigned slot; /* if it was named */
+	const char *hostpci; /* other properties of hostpciN that it is to have, or NULL */
+	unsigned slot;	     /* if it was named */
 	struct port_args args;
 	struct config config;
 	struct guest_config guest;

@@ -8,6 +8,7 @@
 
 #include "hook/chain.h"
 #include "pveapi/guest.h"
+#include "pveapi/hostpci.h"
 #include "pveapi/mapping.h"
 #include "pveapi/rest.h"
 #include "pveapi/rest_token.h"
@@ -178,6 +179,22 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 	return 0;
 }
 
+static int check_options(const struct attach *a, struct error *err)
+{
+	bool pcie;
+
+	if (!a->hostpci)
+		return 0;
+	if (hostpci_options_check(a->hostpci, &pcie, err) < 0)
+		return fail_context(err, "--hostpci");
+	if (pcie && !(a->guest.machine && strstr(a->guest.machine, "q35")))
+		return fail(err, EINVAL,
+			    "--hostpci: 'pcie=1' wants a machine of type q35, and the VM is none: "
+			    "PVE would not start it (qm set %u --machine q35)",
+			    a->vmid);
+	return 0;
+}
+
 /* 1: attached already. Nothing is changed here. */
 int attach_judge(struct hook *h, struct attach *a, struct error *err)
 {
@@ -189,7 +206,7 @@ int attach_judge(struct hook *h, struct attach *a, struct error *err)
 		return error_code(err);
 	if (a->guest.is_template)
 		return fail(err, EINVAL, "it is a template: attach its clones");
-	if (config_load(h->root, &a->config, err) < 0)
+	if (config_load(h->root, &a->config, err) < 0 || check_options(a, err) < 0)
 		return error_code(err);
 	a->port.vmid = a->vmid;
 	r = attach_choose_slot(h, a, err);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook attach: what was judged, as one plan. */
 #include <errno.h>
+#include <stdlib.h>
 
+#include "pveapi/hostpci.h"
 #include "src/base/cleanup.h"
 #include "src/command/attach.h"
 #include "src/port/cluster_vfs.h"
@@ -9,6 +11,19 @@
 #include "src/port/mapping_plan.h"
 #include "src/port/port_plan.h"
 #include "src/port/vm_ports.h"
+
+/* What else it is to have: one that is the port's already has it, as was judged. */
+static int add_options(const struct attach *a, struct entry *e)
+{
+	char *value;
+
+	if (!a->hostpci || !e->value)
+		return 0;
+	value = hostpci_with_options(e->value, a->hostpci);
+	free(e->value);
+	e->value = value;
+	return value ? 0 : -ENOMEM;
+}
 
 /* The VM as it is once the port is there. */
 static int load_with_port(struct hook *h, const struct attach *a, struct vm_ports *v,
@@ -35,6 +50,8 @@ static int load_with_port(struct hook *h, const struct attach *a, struct vm_port
 	if (e->verdict != ENTRY_REWRITE && e->verdict != ENTRY_GOOD)
 		return fail(err, EAGAIN, "hostpci%u was changed meanwhile: %s", a->port.slot,
 			    e->why);
+	if (add_options(a, e) < 0)
+		return fail(err, ENOMEM, "out of memory");
 	return vm_ports_wishes(h, v, true, err);
 }
 

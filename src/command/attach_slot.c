@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pveapi/guest.h"
+#include "pveapi/hostpci.h"
 #include "pveapi/mapping.h"
 #include "pveapi/section.h"
 #include "src/base/cleanup.h"
@@ -59,6 +60,17 @@ static int refuse_other(const struct attach *a, unsigned slot, struct error *err
 		    a->vmid, slot, a->vmid, slot);
 }
 
+/* It is the VM's own, and PVE's to change: a running VM has it pending then. */
+static int refuse_options(const struct attach *a, unsigned slot, struct error *err)
+{
+	AUTO_FREE char *value = hostpci_with_options(a->guest.hostpci[slot].raw, a->hostpci);
+
+	return fail(err, EEXIST,
+		    "hostpci%u is the port's already, without these properties: qm set %u "
+		    "--hostpci%u %s",
+		    slot, a->vmid, slot, value ? value : "...");
+}
+
 static bool same_wishes(const struct port *a, const struct port *b)
 {
 	for (int i = 0; i < VF_ATTR_COUNT; i++) {
@@ -97,6 +109,9 @@ static int judge_port(struct hook *h, struct attach *a, const struct port *p, co
 		return r;
 	if (!same_wishes(&asked, p))
 		return refuse_other(a, slot, err);
+	if (a->hostpci && e->verdict == ENTRY_GOOD &&
+	    !hostpci_has_options(a->guest.hostpci[slot].raw, a->hostpci))
+		return refuse_options(a, slot, err);
 	a->port = *p;
 	a->has_port = true;
 	a->slot = slot;

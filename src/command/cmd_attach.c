@@ -150,14 +150,13 @@ static int attach(struct hook *h, struct attach *a)
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(attach_free) struct attach a = {.port = {.want = {.proto = VLAN_PROTO_8021Q}}};
-	struct opt opts[PORT_OPTS + 4] = {
-		{"pool", &a.pool, NULL},
-		{"slot", &a.slot_text, NULL},
-		{"take-over", NULL, &a.take_over},
+	struct opt opts[PORT_OPTS + 5] = {
+		{"pool", &a.pool, NULL},	{"slot", &a.slot_text, NULL},
+		{"hostpci", &a.hostpci, NULL},	{"take-over", NULL, &a.take_over},
 		{"dry-run", NULL, &h->dry_run},
 	};
 	const char *args[1];
-	size_t n_opts = 4;
+	size_t n_opts = 5;
 	size_t n_args;
 
 	port_args_opts(&a.args, opts, &n_opts);
@@ -178,12 +177,12 @@ const struct command cmd_attach = {
 	.help = "Usage: vfhook attach <vmid> [options]\n"
 		"\n"
 		"Writes the port, its mapping vf-<vmid>-<N>, hostpciN and the hookscript. Another\n"
-		"hookscript of the VM is kept and run after vfhook. With --slot, what is there of\n"
-		"a port (after a rollback, a restore, a clone, an attach that was cut off) is\n"
-		"kept, and what is missing is written.\n"
+		"one is kept and run after vfhook. With --slot, what is there of a port (after a\n"
+		"rollback, a restore, a clone) is kept, and what is missing is written.\n"
 		"\n"
 		"  --pool NAME          the pool; needed if there are several\n"
 		"  --slot N             the N of hostpciN; the lowest free one\n"
+		"  --hostpci KEY=V,...  what else hostpciN is to have, as PVE knows it: rombar=0\n"
 		"  --take-over          of the VF that hostpciN names by hand, set as it is now\n"
 		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n",
 	.help_more = port_args_help,

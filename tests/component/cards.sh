@@ -173,6 +173,37 @@ out=$(qm start 101 2>&1)
 like "$? $out" "^[1-9].*driver i915 of this host has it" "no GPU's VF is free: no start, and why"
 is "$(lease_count) $(vf_get enp6s0f0 0 vlan)" "1 0" "the NIC's VF is left as it was"
 
+# --- Other properties of hostpciN ---
+
+qm create 102 --name props --machine q35 >/dev/null
+hostpci() { qm config 102 | sed -n "s/^hostpci$1: //p"; }
+for wish in "mapping=vf-1-1:'mapping' says which device" "host=00:02.1:'host' says which device" "00:02.1:is no key=value" \
+	"mdev=x:'mdev' is for mediated" "rombar=2:'rombar' is 1 or 0" "x-vga=:'x-vga' has no value" "rom-bar=1:has no 'rom-bar'" \
+	"rombar=0,rombar=1:twice" "vendor-id=8086:'vendor-id' is like 0x8086" "driver=nouveau:'driver' is keep or vfio" "romfile=../x:is a file below" \
+	":it is empty" "rombar=0,:is no key=value"; do
+	what=${wish%%:\'*}
+	[[ $wish == *:\'* ]] || what=${wish%:*}
+	why=${wish#"$what":}
+	out=$(vfhook attach 102 --pool igpu --slot 2 --hostpci "$what" 2>&1; echo " status $?")
+	like "$out" "--hostpci: .*$why.* status 1$" "--hostpci '$what' is refused by name"
+done
+is "$(hostpci 2)" "" "nothing is written"
+out=$(vfhook attach 102 --pool igpu --slot 2 --hostpci rombar=0,x-vga=1 2>&1)
+is "$? $(hostpci 2)" "0 mapping=vf-102-2,pcie=1,rombar=0,x-vga=1" "others are passed on"
+out=$(vfhook attach 102 --pool igpu --slot 2 --hostpci x-vga=1 2>&1)
+like "$? $out" "^0 .*attached already" "once more is the same"
+out=$(vfhook attach 102 --pool igpu --slot 2 --hostpci x-vga=0 2>&1)
+like "$? $out" "^1 .*qm set 102 --hostpci2 mapping=vf-102-2,pcie=1,rombar=0,x-vga=0" "another one is PVE's to set"
+out=$(vfhook attach 102 --pool wan --slot 3 --vlan 30 --hostpci pcie=0,rombar=0 2>&1)
+is "$? $(hostpci 3)" "0 mapping=vf-102-3,pcie=0,rombar=0" "for a NIC's port too, in place of what q35 has"
+qm create 103 --name i440 >/dev/null
+out=$(vfhook attach 103 --pool igpu --hostpci pcie=1 2>&1)
+like "$? $out" "^1 .*'pcie=1' wants a machine of type q35" "pcie=1 on another machine would not start"
+qm clone 102 104 >/dev/null 2>&1 && {
+	out=$(vfhook attach 104 --slot 2 2>&1)
+	like "$? $(qm config 104 | grep hostpci2)" "^0 hostpci2: mapping=vf-104-2,pcie=1,rombar=0,x-vga=1" "a clone keeps them"
+}
+
 # --- The end, and a reboot ---
 
 for i in 1 2 3 4 5 6 7; do [[ 0000:00:02.$i == "$vf" ]] || "$sim" --root "$node_root" bind "0000:00:02.$i" none; done
