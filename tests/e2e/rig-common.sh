@@ -51,7 +51,7 @@ need_setup() {
 
 default_options() {
 	pfs='' topology=root-port slot=1 mem=2048 cpus=2 timeout=600 accel=auto log='' vars=() shell=''
-	iommu=on append=''
+	iommu=on append='' nvme=''
 }
 
 # common_option NAME VALUE - take an option that both have; fails for another.
@@ -65,6 +65,7 @@ common_option() {
 	--accel) accel=$2 ;;
 	--iommu) iommu=$2 ;;
 	--append) append=$2 ;;
+	--nvme) nvme=$2 ;;
 	--log) log=$2 ;;
 	--var|--vars)
 		[[ $2 =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] || misuse "$1 $2: not NAME=VALUE"
@@ -83,6 +84,7 @@ check_options() {
 	[[ $slot =~ ^[1-9]$ ]] || misuse "--slot $slot: not 1 to 9"
 	[[ $mem =~ ^[1-9][0-9]*$ && $cpus =~ ^[1-9][0-9]*$ && $timeout =~ ^[1-9][0-9]*$ ]] ||
 		misuse '--mem, --cpus and --timeout want a number'
+	[[ $nvme =~ ^([1-9][0-9]?)?$ ]] || misuse "--nvme $nvme: not 1 to 99"
 	[[ $iommu == @(on|no-intremap|off) ]] || misuse "--iommu $iommu: not on, no-intremap or off"
 	[[ $accel == @(auto|tcg|kvm) ]] || misuse "--accel $accel: not auto, tcg or kvm"
 }
@@ -234,6 +236,17 @@ nic_args() {
 			args+=(-device "$nic,bus=pcie.0,addr=$i.0") ;;
 		esac
 	done
+	[[ -z $nvme ]] || nvme_args
+}
+
+# Add a PF that is no network card's: an NVMe drive that can have $nvme VFs, behind the ports of the others.
+# shellcheck disable=SC2054 # the commas are QEMU's
+nvme_args() {
+	truncate -s 16M "$tmp/nvme.img"
+	args+=(-device nvme-subsys,id=sub0 -drive "file=$tmp/nvme.img,if=none,id=nd0,format=raw"
+		-device pcie-root-port,id=rpn,slot=8,chassis=8,addr=8.0
+		-device "nvme,bus=rpn,id=n0,serial=vfhook 1,subsys=sub0,sriov_max_vfs=$nvme,sriov_vq_flexible=$((2 * nvme)),sriov_vi_flexible=$nvme"
+		-device nvme-ns,drive=nd0,bus=n0)
 }
 
 # KVM counts only if a guest really boots with it and gets its VFs: /dev/kvm
