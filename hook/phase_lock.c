@@ -4,57 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pveapi/process.h"
 #include "pveapi/vm_lock.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
 #include "src/base/locks.h"
 
-#define MAX_ANCESTORS 64
-
 enum holder { HOLDER_NONE, HOLDER_CALLER, HOLDER_OTHER, HOLDER_UNKNOWN };
-
-/* Field 4 of /proc/<pid>/stat; the name before it, in brackets, may hold anything. */
-static pid_t parent_of(int root, pid_t pid)
-{
-	char path[64];
-	char buf[1024];
-	const char *p;
-	char *end;
-	long parent;
-
-	snprintf(path, sizeof(path), "proc/%d/stat", (int)pid);
-	if (attr_read(root, path, buf, sizeof(buf)) < 0)
-		return -1;
-	p = strrchr(buf, ')');
-	/* ") S 4711 ..." */
-	if (!p || strlen(p) < 5)
-		return -1;
-	parent = strtol(p + 4, &end, 10);
-	return end == p + 4 || parent < 0 || parent > INT_MAX ? -1 : (pid_t)parent;
-}
-
-/* Did that process call us, or what called us? -1: cannot be told. */
-static int is_ancestor(int root, pid_t pid)
-{
-	pid_t p = getppid();
-
-	for (int i = 0; i < MAX_ANCESTORS && p > 0; i++) {
-		if (p == pid)
-			return 1;
-		if (p == 1)
-			return 0;
-		p = parent_of(root, p);
-	}
-	return p ? -1 : 0; /* 0: a parent outside our PID namespace, the end of what is seen */
-}
 
 /*
  * One line of /proc/locks (fs/locks.c: lock_get_status), "1: FLOCK  ADVISORY  WRITE 1234
@@ -85,7 +47,7 @@ static enum holder look(int root, const struct stat *lock, pid_t *pid)
 		pid_t by;
 
 		if (is_lock_of(line, lock->st_ino, &by)) {
-			int r = is_ancestor(root, by);
+			int r = proc_is_ancestor(root, by);
 
 			if (r > 0)
 				return HOLDER_CALLER;
@@ -120,38 +82,61 @@ static bool has_open(int root, pid_t pid, const struct stat *lock)
 	return false;
 }
 
-static enum holder who_holds(int root, uint32_t vmid, struct stat *lock, pid_t *pid)
+static void who_holds(int root, const char *path, struct phase_look *seen)
+{
+	seen->pid = 0;
+	if (fstatat(root, path, &seen->lock, 0) < 0)
+		seen->holder = errno == ENOENT ? HOLDER_NONE : HOLDER_UNKNOWN;
+	else
+		seen->holder = look(root, &seen->lock, &seen->pid);
+}
+
+bool phase_lock_is_callers(int root, uint32_t vmid, struct phase_look *seen)
 {
 	char path[64];
 
-	if (fstatat(root, vm_lock_path(vmid, path), lock, 0) < 0)
-		return errno == ENOENT ? HOLDER_NONE : HOLDER_UNKNOWN;
-	return look(root, lock, pid);
+	who_holds(root, vm_lock_path(vmid, path), seen);
+	return seen->holder == HOLDER_CALLER;
 }
 
-int phase_lock(int root, uint32_t vmid, int wait_ms, int *fd, struct error *err)
+static int refuse_busy(const struct phase_look *now, bool container, uint32_t vmid,
+		       struct error *err)
 {
+	return fail(err, EWOULDBLOCK,
+		    "process %d, which did not call this, is starting, stopping or changing %s %u: "
+		    "nothing is done. Phases are for PVE to call; what gives VFs back by hand is: "
+		    "vfhook release %u",
+		    (int)now->pid, container ? "CT" : "VM", vmid, vmid);
+}
+
+int phase_lock(int root, bool container, uint32_t vmid, const struct phase_look *seen, int wait_ms,
+	       int *fd, struct error *err)
+{
+	int (*take)(int, uint32_t, int, struct error *) = container ? ct_lock : vm_lock;
 	struct error busy = ERROR_INIT;
-	enum holder holder;
-	struct stat lock;
-	pid_t pid = 0;
+	struct phase_look now;
+	char path[64];
 
 	*fd = -1;
-	holder = who_holds(root, vmid, &lock, &pid);
-	if (holder == HOLDER_CALLER)
+	if (container)
+		ct_lock_path(vmid, path);
+	else
+		vm_lock_path(vmid, path);
+	if (seen && !container)
+		now = *seen;
+	else
+		who_holds(root, path, &now);
+	if (now.holder == HOLDER_CALLER)
 		return PHASE_LOCK_CALLERS;
-	*fd = vm_lock(root, vmid, 0, &busy);
-	if (*fd == -EWOULDBLOCK && holder == HOLDER_NONE) /* taken between the two */
-		holder = who_holds(root, vmid, &lock, &pid);
-	if (*fd == -EWOULDBLOCK && holder == HOLDER_OTHER && has_open(root, pid, &lock)) {
-		*fd = vm_lock(root, vmid, wait_ms, &busy);
+	*fd = take(root, vmid, 0, &busy);
+	if (*fd == -EWOULDBLOCK && now.holder == HOLDER_NONE) /* taken between the two */
+		who_holds(root, path, &now);
+	if (*fd == -EWOULDBLOCK && now.holder == HOLDER_OTHER &&
+	    has_open(root, now.pid, &now.lock)) {
+		*fd = take(root, vmid, wait_ms, &busy);
 		if (*fd == -EWOULDBLOCK) {
 			*fd = -1;
-			return fail(err, EWOULDBLOCK,
-				    "process %d, which did not call this, is starting, stopping "
-				    "or changing VM %u: nothing is done. Phases are for PVE to "
-				    "call; what gives VFs back by hand is: vfhook release %u",
-				    (int)pid, vmid, vmid);
+			return refuse_busy(&now, container, vmid, err);
 		}
 	}
 	if (*fd >= 0)

@@ -13,9 +13,19 @@
 #ifndef VFHOOK_HOOK_PHASE_LOCK_H
 #define VFHOOK_HOOK_PHASE_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 
 #include "src/base/error.h"
+
+/* For phase_lock_is_callers() and phase_lock() alone. */
+struct phase_look {
+	int holder;
+	pid_t pid;
+	struct stat lock;
+};
 
 enum phase_lock {
 	PHASE_LOCK_CALLERS, /* whoever called us holds it, or what called that */
@@ -34,7 +44,18 @@ enum phase_lock {
  * closed (else -1). Held by a process that did not call us: waited for, for wait_ms at most, then
  * -EWOULDBLOCK with err saying what to do instead. Under PVE's own lock this costs a stat() and
  * a read of /proc/locks.
+ *
+ * A container's is another file, held in pre-start and post-start alike (PVE::API2::LXC::Status).
+ * Its post-stop is LXC's own call, with a `pct stop` that waits for it holding the lock, or nobody:
+ * not to be asked for then.
  */
-int phase_lock(int root, uint32_t vmid, int wait_ms, int *fd, struct error *err);
+int phase_lock(int root, bool container, uint32_t vmid, const struct phase_look *seen, int wait_ms,
+	       int *fd, struct error *err);
+
+/*
+ * Is it a VM's phase, under PVE's own lock? The first look of the above, and nothing is taken.
+ * *seen is what was found, for phase_lock() right behind it; NULL there: it looks itself.
+ */
+bool phase_lock_is_callers(int root, uint32_t vmid, struct phase_look *seen);
 
 #endif

@@ -13,6 +13,7 @@
 #include "hook/job_control.h"
 #include "hook/migration.h"
 #include "hook/phases.h"
+#include "hook/start_vfs.h"
 #include "hook/start_watch.h"
 #include "pveapi/limits.h"
 #include "pveapi/process.h"
@@ -32,6 +33,7 @@
 #include "src/port/keep_driver.h"
 #include "src/port/mac.h"
 #include "src/port/mapping_plan.h"
+#include "src/port/netdev.h"
 #include "src/port/plan_print.h"
 #include "src/port/reclaim.h"
 #include "src/port/foreseen.h"
@@ -58,8 +60,7 @@
 /* Those that an event has room for. */
 #define EVENT_NOTES 4
 
-__attribute__((format(printf, 3, 4))) static int refuse(struct hook *h, uint32_t vmid,
-							const char *fmt, ...)
+int start_refuse(struct hook *h, uint32_t vmid, const char *fmt, ...)
 {
 	char why[1100];
 	va_list ap;
@@ -67,7 +68,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct hook *h, uint32_t
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	complain("VM %u %s: %s", vmid,
+	complain("%s %u %s: %s", hook_guest(h), vmid,
 		 h->migrated_from && h->migrated_from[0] ? "is not migrated"
 		 : h->dry_run				 ? "would not be started"
 							 : "is not started",
@@ -119,35 +120,39 @@ static int refuse_to_hand_over(struct hook *h, uint32_t vmid, enum start_reason 
 
 	job_log(h, vmid, job_kind_of(state), log, sizeof(log));
 	if (h->migrated_from && h->migrated_from[0])
-		return refuse(h, vmid,
-			      "hostpci cannot be changed during a migration; start the VM once on "
-			      "%s, then migrate it",
-			      h->migrated_from);
+		return start_refuse(
+			h, vmid,
+			"hostpci cannot be changed during a migration; start the VM once on "
+			"%s, then migrate it",
+			h->migrated_from);
 	if (reason == START_RESUME)
-		return refuse(
+		return start_refuse(
 			h, vmid,
 			"it hibernates, and PVE changes no hostpci of such a VM: take the port "
 			"away (vfhook detach %u) to wake it, or give up what it saved (qm set "
 			"%u --delete vmstate) and start it anew",
 			vmid, vmid);
 	if (state == JOB_RESTARTING)
-		return refuse(h, vmid,
-			      "this was changed just now and is not right even so; not trying "
-			      "again (see %s)",
-			      log);
+		return start_refuse(
+			h, vmid,
+			"this was changed just now and is not right even so; not trying "
+			"again (see %s)",
+			log);
 	if (state == JOB_ANEW)
-		return refuse(h, vmid,
-			      "a job stops and starts this VM, which ran on another VM's VF (%s); "
-			      "hostpci was changed since: qm start %u once that is over",
-			      log, vmid);
+		return start_refuse(
+			h, vmid,
+			"a job stops and starts this VM, which ran on another VM's VF (%s); "
+			"hostpci was changed since: qm start %u once that is over",
+			log, vmid);
 	if (state == JOB_WAITING)
-		return refuse(h, vmid,
-			      "a job is changing it already%s, as soon as this start has let go of "
-			      "the VM; %s (%s)",
-			      backup ? "" : " and starts the VM then",
-			      backup ? "run the backup again later" : "nothing to do", log);
+		return start_refuse(
+			h, vmid,
+			"a job is changing it already%s, as soon as this start has let go of "
+			"the VM; %s (%s)",
+			backup ? "" : " and starts the VM then",
+			backup ? "run the backup again later" : "nothing to do", log);
 	if (state == JOB_WRITING && backup)
-		return refuse(
+		return start_refuse(
 			h, vmid,
 			"a job is changing it already, as soon as the backup has let go of the "
 			"VM; run the backup again then (%s)",
@@ -170,11 +175,11 @@ static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 	if (r)
 		return r;
 	if (rest_token_check(h->root, &err) < 0)
-		return refuse(h, vmid, "%s", err.text);
+		return start_refuse(h, vmid, "%s", err.text);
 	if (h->dry_run)
 		return foresee_job(h, vmid, kind);
 	if (job_spawn(h, vmid, kind, NULL, where, sizeof(where), &err) < 0)
-		return refuse(h, vmid, "%s", err.text);
+		return start_refuse(h, vmid, "%s", err.text);
 	event_add(
 		h, vmid, EVENT_REFUSED,
 		kind == JOB_START ? "%s; a job writes it and starts the VM again"
@@ -202,13 +207,13 @@ static int hand_over(struct hook *h, uint32_t vmid, const struct vm_ports *v)
 }
 
 /* `mac auto` becomes an address that is kept for ever. */
-static int settle_macs(struct hook *h, struct vm_ports *v, struct error *err)
+int start_settle_macs(struct hook *h, struct vm_ports *v, struct error *err)
 {
 	for (size_t i = 0; i < v->config.n_ports; i++) {
 		struct port *p = &v->config.ports[i];
 
 		if (p->vmid != v->guest.vmid || !p->mac_auto ||
-		    v->entries[p->slot].verdict != ENTRY_GOOD)
+		    (!v->container && v->entries[p->slot].verdict != ENTRY_GOOD))
 			continue;
 		if (apply_mac(h, &v->config, p, err) < 0)
 			return error_code(err);
@@ -247,20 +252,20 @@ static void tell_success(struct hook *h, const struct vm_ports *v, const struct 
 		bool kept = w->has_last && !pci_addr_cmp(&w->last, &vf->addr);
 		char addr[PCI_ADDR_LEN];
 		char set[256] = "";
+		char device[WISH_DEVICE_LEN];
 		char line[512];
 
 		if (!pf->info.no_net)
 			vf_settings_describe(&w->want, set, sizeof(set));
-		snprintf(line, sizeof(line), "hostpci%u: VF %s (VF %u of %s, pool %s) %s%s%s%s",
-			 w->slot, pci_addr_format(&vf->addr, addr), vf->index, pf->info.ifname,
-			 w->pool, h->dry_run ? "would be " : "", kept ? "kept" : "taken",
-			 set[0] ? ": " : "", set);
-		say("VM %u %s", w->vmid, line);
+		snprintf(line, sizeof(line), "%s: VF %s (VF %u of %s, pool %s) %s%s%s%s",
+			 wish_device(w, device), pci_addr_format(&vf->addr, addr), vf->index,
+			 pf->info.ifname, w->pool, h->dry_run ? "would be " : "",
+			 kept ? "kept" : "taken", set[0] ? ": " : "", set);
+		say("%s %u %s", hook_guest(h), w->vmid, line);
 		str_printf(&all, "%s%s", i ? "; " : "", line);
 		if (!pf->link.carrier)
-			say("VM %u hostpci%u: note: %s has no carrier; the guest's link is likely "
-			    "down",
-			    w->vmid, w->slot, pf->info.ifname);
+			say("%s %u %s: note: %s has no carrier; the guest's link is likely down",
+			    hook_guest(h), w->vmid, device, pf->info.ifname);
 	}
 	if (v->n_wishes)
 		event_add(h, v->guest.vmid, EVENT_START, "%s", str_get(&all));
@@ -269,6 +274,7 @@ static void tell_success(struct hook *h, const struct vm_ports *v, const struct 
 /* A MAC that a PF has now, whatever it was made with: what was read is at hand. */
 static int check_own_macs(const struct vm_ports *v, const struct snapshot *s, struct error *err)
 {
+	char device[WISH_DEVICE_LEN];
 	char mac[MAC_LEN];
 
 	for (size_t i = 0; i < v->n_wishes; i++) {
@@ -280,13 +286,28 @@ static int check_own_macs(const struct vm_ports *v, const struct snapshot *s, st
 			if ((l->has_mac && !memcmp(l->mac, w->want.mac, 6)) ||
 			    (l->has_perm_mac && !memcmp(l->perm_mac, w->want.mac, 6)))
 				return fail(err, EINVAL,
-					    "hostpci%u: MAC %s is that of PF %s itself: vfhook set "
-					    "%u --slot %u --mac auto",
-					    w->slot, mac_format(w->want.mac, mac),
-					    s->pfs[k].info.ifname, w->vmid, w->slot);
+					    "%s: MAC %s is that of PF %s itself: vfhook set %u %s "
+					    "%s --mac auto",
+					    wish_device(w, device), mac_format(w->want.mac, mac),
+					    s->pfs[k].info.ifname, w->vmid,
+					    w->netname[0] ? "--name" : "--slot",
+					    w->netname[0] ? device : device + 7);
 		}
 	}
 	return 0;
+}
+
+/* Beside the settings of the VFs: how the guest comes to them. */
+static int plan_what_goes_with_it(struct hook *h, struct vm_ports *v, const struct snapshot *s,
+				  const struct port_choice *choices, struct plan *p,
+				  struct error *err)
+{
+	int r;
+
+	if (v->container)
+		return plan_netdevs(v, s, choices, p, err);
+	r = plan_keep_drivers(v, s, choices, p, err);
+	return r ? r : plan_mappings(h, v, s, choices, p, err);
 }
 
 /*
@@ -309,22 +330,20 @@ static int try_start(struct hook *h, const struct owner *o, struct vm_ports *v, 
 	if (!r)
 		r = plan_start(&s, v->wishes, v->n_wishes, time(NULL), choices, &p, err);
 	if (r == -ENOSPC && last) {
-		complain("VM %u: %s:", v->guest.vmid, err->text);
+		complain("%s %u: %s:", hook_guest(h), v->guest.vmid, err->text);
 		remember(h, err->text);
 		tell_notes(h, &p);
 		return no_vf_advice(&s, v, err);
 	}
 	if (!r)
-		r = plan_keep_drivers(v, &s, choices, &p, err);
-	if (!r)
-		r = plan_mappings(h, v, &s, choices, &p, err);
+		r = plan_what_goes_with_it(h, v, &s, choices, &p, err);
 	if (!r && h->dry_run)
 		notes_print(&p);
 	if (!r)
 		r = apply_plan(h, o, &p, err);
 	for (size_t i = 0; !r && i < p.n_notes; i++) {
 		if (p.notes[i].aloud)
-			complain("VM %u: %s", v->guest.vmid, p.notes[i].text);
+			complain("%s %u: %s", hook_guest(h), v->guest.vmid, p.notes[i].text);
 	}
 	if (!r)
 		tell_success(h, v, &s, choices);
@@ -368,7 +387,7 @@ static void wait_for_others(struct hook *h, uint32_t own_vmid)
 	}
 }
 
-static int get_vfs(struct hook *h, const struct owner *o, struct vm_ports *v, struct error *err)
+int start_get_vfs(struct hook *h, const struct owner *o, struct vm_ports *v, struct error *err)
 {
 	bool last = h->dry_run;
 	int r = try_start(h, o, v, false, last, err);
@@ -376,7 +395,7 @@ static int get_vfs(struct hook *h, const struct owner *o, struct vm_ports *v, st
 	for (unsigned race = 0; r == -EAGAIN || r == -EEXIST || (r == -ENOSPC && !last); race++) {
 		if (race == MAX_RACES)
 			return fail(err, EBUSY,
-				    "other VMs were faster %u times; start it again in a moment",
+				    "others were faster %u times; start it again in a moment",
 				    race);
 		if (r == -ENOSPC) {
 			wait_for_others(h, v->guest.vmid);
@@ -415,17 +434,17 @@ static int start_ports(struct hook *h, const struct owner *o, struct vm_ports *v
 {
 	if (check_stopped(h, v->guest.vmid, err) < 0)
 		return error_code(err);
-	if (settle_macs(h, v, err) < 0 || vm_ports_wishes(h, v, false, err) < 0 ||
+	if (start_settle_macs(h, v, err) < 0 || vm_ports_wishes(h, v, false, err) < 0 ||
 	    hook_kernel(h, err) < 0)
 		return error_code(err);
-	return get_vfs(h, o, v, err);
+	return start_get_vfs(h, o, v, err);
 }
 
 /*
  * Guests on bridges over the PF cannot be reached from its VFs unless somebody keeps the PF's
  * filter: no reason to refuse the start, which has its network all the same.
  */
-static void tell_unkept_filters(struct hook *h, const struct vm_ports *v)
+void start_tell_filters(struct hook *h, const struct vm_ports *v)
 {
 	bool asked = false;
 
@@ -436,10 +455,10 @@ static void tell_unkept_filters(struct hook *h, const struct vm_ports *v)
 			continue;
 		asked = true;
 		if (fdb_service_runs(h->root) == ANSWER_NO)
-			complain("VM %u: vfhook-fdb.service does not run: from its VF of pool '%s' "
+			complain("%s %u: vfhook-fdb.service does not run: from its VF of pool '%s' "
 				 "it may not reach guests on bridges over the same NIC: systemctl "
 				 "start vfhook-fdb",
-				 v->guest.vmid, pool->name);
+				 hook_guest(h), v->guest.vmid, pool->name);
 	}
 }
 
@@ -450,7 +469,8 @@ static int refuse_migration(struct hook *h, const struct owner *o, const struct 
 
 	if (!h->dry_run && give_back_vm(h, o, NULL, 0, NULL, &late) < 0)
 		complain("%s; the next start that needs a VF tries again", late.text);
-	return refuse(h, owner_vmid(o), "%s; it goes on on node %s", err->text, h->migrated_from);
+	return start_refuse(h, owner_vmid(o), "%s; it goes on on node %s", err->text,
+			    h->migrated_from);
 }
 
 int phase_pre_start(struct hook *h, uint32_t vmid)
@@ -462,24 +482,24 @@ int phase_pre_start(struct hook *h, uint32_t vmid)
 	int r = vm_ports_load(h, vmid, &v, &err);
 
 	if (r < 0)
-		return refuse(h, vmid, "%s", err.text);
+		return start_refuse(h, vmid, "%s", err.text);
 	if (!r) {
 		if (h->dry_run)
 			say("VM %u: nothing to do: it has no port, or is a template", vmid);
 		return 0;
 	}
 	if (hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err) < 0 || recover_all(h, o, &err) < 0)
-		return refuse(h, vmid, "%s", err.text);
+		return start_refuse(h, vmid, "%s", err.text);
 	slot = vm_ports_first(&v, ENTRY_REFUSE);
 	if (slot >= 0)
-		return refuse(h, vmid, "hostpci%d: %s", slot, v.entries[slot].why);
+		return start_refuse(h, vmid, "hostpci%d: %s", slot, v.entries[slot].why);
 	if (vm_ports_first(&v, ENTRY_REWRITE) >= 0 || vm_ports_first(&v, ENTRY_ADOPT) >= 0)
 		return hand_over(h, vmid, &v);
 	if (start_ports(h, o, &v, &err) < 0)
-		return refuse(h, vmid, "%s", err.text);
+		return start_refuse(h, vmid, "%s", err.text);
 	if (migration_begin(h, &v, &err) < 0)
 		return refuse_migration(h, o, &err);
-	tell_unkept_filters(h, &v);
+	start_tell_filters(h, &v);
 	/* What was written now PVE may not see. */
 	if (h->new_mapping)
 		watch_spawn(h, vmid);

@@ -9,6 +9,7 @@
 #include "hook/phases.h"
 #include "hook/restart_job.h"
 #include "hook/start_watch.h"
+#include "pveapi/ct_state.h"
 #include "pveapi/guest_list.h"
 #include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
@@ -28,20 +29,24 @@
 struct phase {
 	const char *name;
 	int (*run)(struct hook *h, uint32_t vmid);
+	int (*run_ct)(struct hook *h, uint32_t vmid); /* a container's */
 	/* A job of ours: PVE has nothing to do with it, and it waits for PVE's lock. */
 	bool detached;
 };
 
 static const struct phase phases[] = {
-	{"pre-start", phase_pre_start, false},
-	{"post-start", phase_post_start, false},
-	{"pre-stop", phase_pre_stop, false},
-	{"post-stop", phase_post_stop, false},
+	{"pre-start", phase_pre_start, ct_pre_start, false},
+	{"post-start", phase_post_start, ct_post_start, false},
+	{"pre-stop", phase_pre_stop, phase_pre_stop, false},
+	{"post-stop", phase_post_stop, ct_post_stop, false},
 };
 
 /* What we start ourselves: hook/job_control.h, hook/start_watch.h. */
 static const struct phase detached[] = {
-	{"job", run_job, true}, {"write-job", run_write_job, true}, {"watch", run_watch, true}};
+	{"job", run_job, NULL, true},
+	{"write-job", run_write_job, NULL, true},
+	{"watch", run_watch, NULL, true},
+};
 
 /* One of them, on one VM. */
 struct call {
@@ -50,6 +55,14 @@ struct call {
 	struct restart restart; /* of a restart job */
 };
 
+/* PVE has just written what a container that may be rebooting is told by: ct_runs(). */
+static enum answer still_runs(struct hook *h, uint32_t vmid, struct proc_id *process,
+			      struct error *err)
+{
+	return h->container ? ct_runs(h->root, vmid, process, err)
+			    : vm_runs(h->root, vmid, process, err);
+}
+
 /* A start that the chained script refuses is over: nothing else would take the VFs back. */
 static void give_back(struct hook *h, uint32_t vmid)
 {
@@ -57,38 +70,47 @@ static void give_back(struct hook *h, uint32_t vmid)
 	struct error err = ERROR_INIT;
 	struct proc_id qemu;
 	int r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err);
-	enum answer runs = r < 0 ? ANSWER_UNKNOWN : vm_runs(h->root, vmid, &qemu, &err);
+	enum answer runs = r < 0 ? ANSWER_UNKNOWN : still_runs(h, vmid, &qemu, &err);
 
 	/* A call by hand may find the VM running. */
 	if (runs == ANSWER_NO)
 		r = give_back_vm(h, o, NULL, 0, NULL, &err);
 	if (runs == ANSWER_UNKNOWN || r < 0)
 		complain("%s", err.text);
-	complain("VM %u is not started: its other hookscript refused", vmid);
+	complain("%s %u is not started: its other hookscript refused", hook_guest(h), vmid);
 }
 
-/* Our own work, under PVE's lock: the caller's as a rule, else our own (hook/phase_lock.h). */
-static int locked_phase(struct hook *h, uint32_t vmid, const struct phase *p, int *lock)
+/* Our own work, on a VM or a container that is none of an ordinary start's. */
+static int other_phase(struct hook *h, uint32_t vmid, const struct phase *p,
+		       const struct phase_look *seen, int *lock)
 {
+	/* LXC's own call, and whoever waits for it has PVE's lock (hook/phase_lock.h). */
+	bool needs_lock = !h->dry_run && !p->detached && p->run != phase_pre_stop;
 	struct error err = ERROR_INIT;
-	int locked = PHASE_LOCK_UNKNOWN;
 
-	if (!h->dry_run && !p->detached && p->run != phase_pre_stop)
-		locked = phase_lock(h->root, vmid, PVE_LOCK_WAIT_MS, lock, &err);
-	/* A container's phases come under a lock of another name: an ordinary start does not ask.
-	 */
-	if (locked != PHASE_LOCK_CALLERS && guest_is_container(h->root, h->node, vmid)) {
-		say("%u is a container: only VMs get VFs in this way; nothing is done (to take the "
-		    "hookscript off: pct set %u --delete hookscript)",
-		    vmid, vmid);
-		return EXIT_DONE;
-	}
-	if (locked < 0) {
-		complain("VM %u: %s: %s", vmid, p->name, err.text);
+	/* A config that cannot be looked at: what a start says of it is said there, and a stop goes
+	 * by the leases alone. */
+	h->container = !p->detached && guest_is_ct(h->root, h->node, vmid) == ANSWER_YES;
+	if (h->container && p->run == phase_post_stop)
+		needs_lock = false;
+	if (needs_lock &&
+	    phase_lock(h->root, h->container, vmid, seen, PVE_LOCK_WAIT_MS, lock, &err) < 0) {
+		complain("%s %u: %s: %s", hook_guest(h), vmid, p->name, err.text);
 		return EXIT_REFUSED;
 	}
 	h->by_hand = *lock >= 0;
-	return p->run(h, vmid);
+	return h->container ? p->run_ct(h, vmid) : p->run(h, vmid);
+}
+
+/* Under PVE's lock: the caller's as a rule, which costs one look, else our own. */
+static int locked_phase(struct hook *h, uint32_t vmid, const struct phase *p, int *lock)
+{
+	bool locked = !h->dry_run && !p->detached && p->run != phase_pre_stop;
+	struct phase_look seen;
+
+	if (locked && phase_lock_is_callers(h->root, vmid, &seen))
+		return p->run(h, vmid);
+	return other_phase(h, vmid, p, locked ? &seen : NULL, lock);
 }
 
 /* Then the script that we stand in front of. */

@@ -3,11 +3,14 @@
 #include "pveapi/guest_list.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "pveapi/ct_config.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_dir.h"
 #include "src/base/cleanup.h"
@@ -157,10 +160,32 @@ enum answer guest_exists(int root, uint32_t vmid, struct error *err)
 	return listed == -ENOENT && found == ANSWER_NO ? folders_have(root, vmid, err) : found;
 }
 
-bool guest_is_container(int root, const char *node, uint32_t vmid)
+/* 1: it is there; 0; or a negative errno. */
+static int config_there(int root, const char *path, struct error *err)
+{
+	if (!faccessat(root, path, F_OK, 0))
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0
+						   : fail_errno(err, errno, "look at /%s", path);
+}
+
+enum guest_kind guest_kind(int root, const char *node, uint32_t vmid, struct error *err)
 {
 	char path[GUEST_PATH_LEN];
+	int r = config_there(root, ct_config_path(node, vmid, path), err);
 
-	snprintf(path, sizeof(path), "etc/pve/nodes/%s/lxc/%u.conf", node, vmid);
-	return path_exists(root, path);
+	if (r)
+		return r < 0 ? GUEST_UNKNOWN : GUEST_CT;
+	r = config_there(root, guest_config_path(node, vmid, path), err);
+	if (r)
+		return r < 0 ? GUEST_UNKNOWN : GUEST_VM;
+	return GUEST_NONE;
+}
+
+enum answer guest_is_ct(int root, const char *node, uint32_t vmid)
+{
+	char path[GUEST_PATH_LEN];
+	int r = config_there(root, ct_config_path(node, vmid, path), NULL);
+
+	return r < 0 ? ANSWER_UNKNOWN : r ? ANSWER_YES : ANSWER_NO;
 }

@@ -26,8 +26,22 @@ int guest_list(int root, struct guest_ref **list, size_t *n, struct error *err);
 /* The guest with that id in what guest_list() gave, or NULL. */
 const struct guest_ref *guest_find(const struct guest_ref *list, size_t n, uint32_t vmid);
 
-/* Is that guest a container of this node? Its id is no VM's then: there is one list of both. */
-bool guest_is_container(int root, const char *node, uint32_t vmid);
+enum guest_kind {
+	GUEST_NONE, /* neither, on this node */
+	GUEST_VM,
+	GUEST_CT,
+	GUEST_UNKNOWN,
+};
+
+/*
+ * What is the guest of this node with that id? Told by the folder that its config is in: there is
+ * one list of ids for both. UNKNOWN with err: that cannot be looked at now.
+ */
+enum guest_kind guest_kind(int root, const char *node, uint32_t vmid, struct error *err);
+
+/* Is it a container? The first look of that alone, for a phase, which PVE has read the config for.
+ */
+enum answer guest_is_ct(int root, const char *node, uint32_t vmid);
 
 /*
  * Does the cluster have a guest with that id, on any node? Of pmxcfs's own list, /etc/pve/.vmlist,

@@ -3,9 +3,11 @@
 #include "pveapi/process.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
@@ -99,4 +101,38 @@ ssize_t proc_cmdline(int root, const struct proc_id *p, char **out)
 		return 0;
 	*out = STEAL(buf);
 	return n;
+}
+
+/* Field 4 of /proc/<pid>/stat; the name before it, in brackets, may hold anything. */
+pid_t proc_parent(int root, pid_t pid)
+{
+	char path[64];
+	char buf[1024];
+	const char *p;
+	char *end;
+	long parent;
+
+	snprintf(path, sizeof(path), "proc/%d/stat", (int)pid);
+	if (attr_read(root, path, buf, sizeof(buf)) < 0)
+		return -1;
+	p = strrchr(buf, ')');
+	/* ") S 4711 ..." */
+	if (!p || strlen(p) < 5)
+		return -1;
+	parent = strtol(p + 4, &end, 10);
+	return end == p + 4 || parent < 0 || parent > INT_MAX ? -1 : (pid_t)parent;
+}
+
+int proc_is_ancestor(int root, pid_t pid)
+{
+	pid_t p = getppid();
+
+	for (int i = 0; i < PROC_ANCESTORS_MAX && p > 0; i++) {
+		if (p == pid)
+			return 1;
+		if (p == 1)
+			return 0;
+		p = proc_parent(root, p);
+	}
+	return p ? -1 : 0; /* 0: a parent outside our PID namespace, the end of what is seen */
 }

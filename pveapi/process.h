@@ -25,4 +25,11 @@ int proc_id_get(int root, pid_t pid, struct proc_id *out);
  */
 ssize_t proc_cmdline(int root, const struct proc_id *p, char **out);
 
+/* No chain of callers is followed further. */
+#define PROC_ANCESTORS_MAX 64
+/* Who made that process: field 4 of /proc/<pid>/stat. -1: cannot be told. */
+pid_t proc_parent(int root, pid_t pid);
+/* Did that process call us, or what called us? 1, 0, or -1: cannot be told. */
+int proc_is_ancestor(int root, pid_t pid);
+
 #endif

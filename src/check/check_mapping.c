@@ -207,6 +207,7 @@ void check_mappings(struct hook *h, const struct config *c, const struct guest_r
 	CLEANUP(mapping_file_free) struct mapping_file f = {0};
 	struct error err = ERROR_INIT;
 	size_t before = r->n;
+	size_t checked = 0;
 
 	if (mapping_load(h->root, &f, &err) < 0) {
 		report_add(r, CHECK_FAIL, "mappings", "", "mend the file by hand", "%s", err.text);
@@ -221,18 +222,20 @@ void check_mappings(struct hook *h, const struct config *c, const struct guest_r
 		struct mapping_facts m;
 
 		/* A port of a VM that is gone, or a wrong one, is told elsewhere. */
-		if (c->ports[i].bad || !guest_find(guests, n_guests, c->ports[i].vmid))
+		if (c->ports[i].bad || c->ports[i].netname[0] ||
+		    !guest_find(guests, n_guests, c->ports[i].vmid))
 			continue;
+		checked++;
 		gather_mapping(h, c, &f, &c->ports[i], &m);
 		judge_mapping(&m, r);
 	}
 	/* A vfhook.cfg that cannot be read has no ports: that would make orphans of all. */
 	if (c->n_pools || c->n_ports || !path_exists(h->root, VFHOOK_CFG))
 		check_orphans(c, &f, guests, n_guests, r);
-	if (c->n_ports)
+	if (checked)
 		pass_unless_worse(r, before, "mappings",
 				  "the mappings of %zu ports are there and as the hardware is",
-				  c->n_ports);
+				  checked);
 }
 
 /* --- What the nodes have published --- */

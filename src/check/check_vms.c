@@ -13,6 +13,7 @@
 #include "pveapi/guest_macs.h"
 #include "pveapi/limits.h"
 #include "src/base/cleanup.h"
+#include "src/check/check_cts.h"
 #include "src/port/cluster_macs.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
@@ -178,9 +179,6 @@ void judge_vm(const struct vm_facts *v, struct report *r)
 	if (!v->exists) {
 		report_add(r, CHECK_WARN, "port", subject, "vfhook repair",
 			   "it has a port in /" VFHOOK_CFG ", but is gone from the cluster");
-	} else if (v->container) {
-		report_add(r, CHECK_WARN, "port", subject, "take the port out of /" VFHOOK_CFG,
-			   "it has a port, but is a container: only VMs take VFs this way");
 	} else if (!v->here || v->is_template) {
 		return; /* its own node checks it; a template never starts */
 	} else if (v->broken[0]) {
@@ -216,9 +214,12 @@ static bool names_ours(const struct vm_facts *v)
 static void check_vm(struct hook *h, const struct config *c, const struct guest_ref *g,
 		     struct vm_facts *v, struct report *r)
 {
+	if (g && g->container) {
+		check_ct(h, c, g, r);
+		return;
+	}
 	v->exists = g;
-	v->container = g && g->container;
-	v->here = g && !g->container && !strcmp(g->node, h->node);
+	v->here = g && !strcmp(g->node, h->node);
 	if (v->here) {
 		gather_config(h, v);
 		gather_chain(h, c, v);
@@ -236,14 +237,18 @@ static bool is_listed(const struct vm_facts *vms, size_t n, uint32_t vmid)
 }
 
 /* Clones, restored backups and rolled back VMs, whose ports are not there. */
-static void check_others(struct hook *h, const struct vm_facts *vms, size_t n,
-			 const struct guest_ref *guests, size_t n_guests, struct report *r)
+static void check_others(struct hook *h, const struct config *c, const struct vm_facts *vms,
+			 size_t n, const struct guest_ref *guests, size_t n_guests,
+			 struct report *r)
 {
 	for (size_t i = 0; i < n_guests; i++) {
 		AUTO_FREE struct vm_facts *v = NULL;
 
-		if (guests[i].container || strcmp(guests[i].node, h->node) != 0 ||
-		    is_listed(vms, n, guests[i].vmid))
+		if (is_listed(vms, n, guests[i].vmid))
+			continue;
+		if (guests[i].container)
+			check_ct(h, c, &guests[i], r);
+		if (guests[i].container || strcmp(guests[i].node, h->node) != 0)
 			continue;
 		v = calloc(1, sizeof(*v));
 		if (!v) {
@@ -276,7 +281,7 @@ void check_vms(struct hook *h, const struct config *c, const struct guest_ref *g
 		check_vm(h, c, guest_find(guests, n_guests, vms[i].vmid), &vms[i], r);
 		here += vms[i].here && !vms[i].is_template;
 	}
-	check_others(h, vms, n, guests, n_guests, r);
+	check_others(h, c, vms, n, guests, n_guests, r);
 	if (n)
 		pass_unless_worse(r, before, "hookscript",
 				  "%zu VMs of this node have ports, and vfhook as hookscript",

@@ -17,7 +17,6 @@
 struct vm_facts {
 	uint32_t vmid;
 	bool exists;
-	bool container;
 	bool here; /* its config is in this node's folder */
 	bool is_template;
 	char broken[320];	    /* why its config cannot be used, or "" */

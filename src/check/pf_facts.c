@@ -15,6 +15,7 @@
 #include "src/port/config.h"
 #include "src/vf/card.h"
 #include "src/vf/kernel.h"
+#include "src/vf/lease.h"
 #include "src/vf/sysfs.h"
 #include "src/vf/vf_walk.h"
 
@@ -108,6 +109,14 @@ static void note_host_driver(const struct vf_info *v, struct host_vf_facts *f)
 	memcpy(f->user, v->netdev_user, sizeof(f->user));
 }
 
+/* Has it its driver from us, for a container? */
+static bool is_containers(int root, const struct pci_addr *vf)
+{
+	struct lease l;
+
+	return !lease_read(root, vf, &l, NULL) && lease_is_ct(&l);
+}
+
 /* Those that the pool leaves to the host are as they should be with a driver. */
 static void read_vfs(int root, const struct pf_id *id, struct pf_facts *f)
 {
@@ -116,7 +125,8 @@ static void read_vfs(int root, const struct pf_id *id, struct pf_facts *f)
 
 	while (vf_walk_next(&walk, &v, NULL) > 0) {
 		note_group(&v, &f->groups);
-		if (!vf_set_has(&id->host, v.index))
+		if (!vf_set_has(&id->host, v.index) &&
+		    !(v.driver[0] && is_containers(root, &v.addr)))
 			note_host_driver(&v, &f->host_vfs);
 	}
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pveapi/ct_config.h"
 #include "src/base/error.h"
 #include "src/command/port_args.h"
 #include "src/command/takeover.h"
@@ -22,10 +23,12 @@ struct attach {
 	const char *pool;
 	const char *slot_text;
 	const char *hostpci; /* other properties of hostpciN that it is to have, or NULL */
+	const char *name;    /* a container's interface, or NULL */
 	unsigned slot;	     /* if it was named */
 	struct port_args args;
 	struct config config;
-	struct guest_config guest;
+	struct guest_config guest; /* of a container its id, name and hookscript */
+	struct ct_config ct;	   /* a container's */
 	struct port port;
 	bool running;
 	char old_hook[VOLID_LEN]; /* "" if there was none, or ours */
@@ -52,6 +55,19 @@ bool attach_has_mapping(struct hook *h, uint32_t vmid, unsigned slot);
  * 1: attached already; a negative errno with err.
  */
 int attach_judge(struct hook *h, struct attach *a, struct error *err);
+
+/*
+ * The parts of it that a container's has too: pool (with a VF here), wishes, hookscripts. 0 or a
+ * negative errno with err.
+ */
+int attach_judge_rest(struct hook *h, struct attach *a, struct error *err);
+/* Is that the port that was asked for? 0; -EEXIST with err: it is set otherwise. */
+int attach_same_port(struct hook *h, const struct attach *a, const struct port *p,
+		     struct error *err);
+
+/* The same two for a container, h->container. */
+int attach_ct_judge(struct hook *h, struct attach *a, struct error *err);
+int attach_ct_plan(struct hook *h, const struct attach *a, struct plan *p, struct error *err);
 
 /* Append the steps that it takes, after attach_judge(). -EAGAIN: something was changed since. */
 int attach_plan(struct hook *h, const struct attach *a, struct plan *p, struct error *err);

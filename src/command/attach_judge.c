@@ -30,6 +30,7 @@ void attach_free(struct attach *a)
 {
 	config_free(&a->config);
 	guest_config_free(&a->guest);
+	ct_config_free(&a->ct);
 }
 
 /* The pool of the VF that the slot's mapping names, if there is one: "" otherwise. */
@@ -174,7 +175,7 @@ static int check_hookscripts(struct hook *h, struct attach *a, struct error *err
 	if (!now)
 		return 0;
 	if (hookscript_path(h->root, now, path, sizeof(path), err) < 0)
-		return fail_context(err, "the VM has another hookscript, which cannot be run");
+		return fail_context(err, "it has another hookscript, which cannot be run");
 	snprintf(a->old_hook, sizeof(a->old_hook), "%s", now);
 	return 0;
 }
@@ -195,10 +196,21 @@ static int check_options(const struct attach *a, struct error *err)
 	return 0;
 }
 
+int attach_judge_rest(struct hook *h, struct attach *a, struct error *err)
+{
+	const struct pool *pool = NULL;
+
+	if (choose_pool(h, a, &pool, err) < 0 || !pool || check_pool_here(h, pool, err) < 0)
+		return error_code(err);
+	memcpy(a->port.pool, pool->name, sizeof(a->port.pool));
+	if (check_wishes(h, a, err) < 0 || (!h->container && rest_token_check(h->root, err) < 0))
+		return error_code(err);
+	return check_hookscripts(h, a, err);
+}
+
 /* 1: attached already. Nothing is changed here. */
 int attach_judge(struct hook *h, struct attach *a, struct error *err)
 {
-	const struct pool *pool = NULL;
 	struct proc_id qemu;
 	int r;
 
@@ -212,11 +224,7 @@ int attach_judge(struct hook *h, struct attach *a, struct error *err)
 	r = attach_choose_slot(h, a, err);
 	if (r)
 		return r;
-	if (choose_pool(h, a, &pool, err) < 0 || !pool || check_pool_here(h, pool, err) < 0)
-		return error_code(err);
-	memcpy(a->port.pool, pool->name, sizeof(a->port.pool));
-	if (check_wishes(h, a, err) < 0 || rest_token_check(h->root, err) < 0 ||
-	    check_hookscripts(h, a, err) < 0)
+	if (attach_judge_rest(h, a, err) < 0)
 		return error_code(err);
 	if (a->port.live_migration && live_pve_can(h, err) < 0)
 		return error_code(err);

@@ -88,7 +88,7 @@ int attach_plan(struct hook *h, const struct attach *a, struct plan *p, struct e
 	    plan_port_mappings(h, &v, (int)slot, p, err) < 0)
 		return error_code(err);
 	/* Before hostpci: a VM whose config names a VF must not start without its hook. */
-	if (a->set_hook && plan_hookscript(&v.guest, a->hookscript, p, err) < 0)
+	if (a->set_hook && plan_hookscript(h, &v.guest, a->hookscript, p, err) < 0)
 		return error_code(err);
 	if (v.entries[slot].verdict == ENTRY_GOOD)
 		return 0;

@@ -14,6 +14,7 @@
 #include "src/port/guest_note.h"
 #include "src/port/mapping_id.h"
 #include "src/port/vm_ports.h"
+#include "src/vf/port_wish.h"
 
 /* Does a pending change set the key at the next start? Yes too if that cannot be told. */
 static bool has_pending_hostpci(struct hook *h, const struct attach *a, unsigned slot)
@@ -52,12 +53,16 @@ static int refuse_taken(const struct attach *a, unsigned slot, struct error *err
 		    slot, e->present ? e->raw : "pending", a->vmid, slot);
 }
 
-static int refuse_other(const struct attach *a, unsigned slot, struct error *err)
+static int refuse_other(const struct attach *a, const struct port *p, struct error *err)
 {
+	char which[WISH_DEVICE_LEN];
+
+	snprintf(which, sizeof(which), "%u", p->slot);
 	return fail(err, EEXIST,
 		    "port %u-%u is in /" VFHOOK_CFG " already, and is not as asked here: vfhook "
-		    "set %u --slot %u changes it",
-		    a->vmid, slot, a->vmid, slot);
+		    "set %u %s %s changes it",
+		    a->vmid, p->slot, a->vmid, p->netname[0] ? "--name" : "--slot",
+		    p->netname[0] ? p->netname : which);
 }
 
 /* It is the VM's own, and PVE's to change: a running VM has it pending then. */
@@ -92,23 +97,28 @@ bool attach_has_mapping(struct hook *h, uint32_t vmid, unsigned slot)
 	       mapping_find(&m, port_mapping_id(vmid, slot, id));
 }
 
+int attach_same_port(struct hook *h, const struct attach *a, const struct port *p,
+		     struct error *err)
+{
+	struct port asked = *p;
+
+	if (a->pool && strcmp(a->pool, p->pool) != 0)
+		return refuse_other(a, p, err);
+	if (port_args_apply(h, &a->config, &a->args, false, &asked, err) < 0)
+		return error_code(err);
+	return same_wishes(&asked, p) && asked.mtu == p->mtu ? 0 : refuse_other(a, p, err);
+}
+
 /* The port is there: what else belongs to it is written where it is missing. 1: nothing is. */
 static int judge_port(struct hook *h, struct attach *a, const struct port *p, const struct entry *e,
 		      struct error *err)
 {
-	struct port asked = *p;
 	unsigned slot = p->slot;
-	int r;
 
 	if (e->verdict != ENTRY_GOOD && e->verdict != ENTRY_REWRITE)
 		return fail(err, EEXIST, "hostpci%u: %s", slot, e->why);
-	if (a->pool && strcmp(a->pool, p->pool) != 0)
-		return refuse_other(a, slot, err);
-	r = port_args_apply(h, &a->config, &a->args, false, &asked, err);
-	if (r < 0)
-		return r;
-	if (!same_wishes(&asked, p))
-		return refuse_other(a, slot, err);
+	if (attach_same_port(h, a, p, err) < 0)
+		return error_code(err);
 	if (a->hostpci && e->verdict == ENTRY_GOOD &&
 	    !hostpci_has_options(a->guest.hostpci[slot].raw, a->hostpci))
 		return refuse_options(a, slot, err);

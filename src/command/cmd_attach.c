@@ -43,20 +43,23 @@ static int may_attach(struct hook *h, const struct attach *a, struct error *err)
 
 	if (geteuid())
 		return fail(err, EPERM, "only root can set a hookscript (PVE): run it as root");
+	if (h->container)
+		return 0;
 	return guest_here(h, a->vmid, &g, err);
 }
 
-static void tell_hookscript(const struct attach *a)
+static void tell_hookscript(const struct hook *h, const struct attach *a)
 {
 	if (a->old_hook[0])
-		say("VM %u: hookscript %s, which runs %s after itself", a->vmid, a->hookscript,
-		    a->old_hook);
+		say("%s %u: hookscript %s, which runs %s after itself", hook_guest(h), a->vmid,
+		    a->hookscript, a->old_hook);
 	else
-		say("VM %u: hookscript %s", a->vmid, a->hookscript);
+		say("%s %u: hookscript %s", hook_guest(h), a->vmid, a->hookscript);
 }
 
-static void tell_steps(const struct attach *a, const struct plan *p)
+static void tell_steps(const struct hook *h, const struct attach *a, const struct plan *p)
 {
+	char called[PORT_CALLED_LEN];
 	char words[PORT_WORDS_LEN];
 	char text[600];
 
@@ -64,15 +67,15 @@ static void tell_steps(const struct attach *a, const struct plan *p)
 		const struct step_object *o = &p->steps[i].object;
 
 		if (!strcmp(o->kind, OBJECT_PORT))
-			say("VM %u hostpci%u: port %u-%u in /" VFHOOK_CFG ": %s", a->vmid,
-			    a->port.slot, a->vmid, a->port.slot, port_describe(&a->port, words));
+			say("%s: port %u-%u in /" VFHOOK_CFG ": %s", port_called(&a->port, called),
+			    a->vmid, a->port.slot, port_describe(&a->port, words));
 		else if (!strcmp(o->kind, OBJECT_HOSTPCI))
 			say("VM %u hostpci%u: %s", a->vmid, a->port.slot, o->to);
-		else if (!strcmp(o->kind, OBJECT_MAP_ENTRY))
+		else if (!strcmp(o->kind, OBJECT_MAP_ENTRY) || !strcmp(o->kind, OBJECT_CT_NET))
 			say("%s", step_describe(&p->steps[i], text, sizeof(text)));
 	}
 	if (a->set_hook)
-		tell_hookscript(a);
+		tell_hookscript(h, a);
 }
 
 /* 1: attached already. -EAGAIN: something was changed meanwhile. */
@@ -82,13 +85,13 @@ static int try_attach(struct hook *h, struct attach *a, const struct owner *o, s
 	int r;
 
 	plan_init(&p, PLAN_CONFIG, a->vmid);
-	r = attach_judge(h, a, err);
+	r = h->container ? attach_ct_judge(h, a, err) : attach_judge(h, a, err);
 	if (!r)
-		r = attach_plan(h, a, &p, err);
+		r = h->container ? attach_ct_plan(h, a, &p, err) : attach_plan(h, a, &p, err);
 	if (!r)
 		r = apply_plan(h, o, &p, err);
 	if (!r && !h->dry_run)
-		tell_steps(a, &p);
+		tell_steps(h, a, &p);
 	return r;
 }
 
@@ -108,7 +111,8 @@ static void tell_next(const struct hook *h, const struct attach *a)
 		    "reboot %u)",
 		    a->vmid, a->port.slot, a->vmid);
 	else
-		say("VM %u is attached; next: qm start %u", a->vmid, a->vmid);
+		say("%s %u is attached; next: %s start %u", hook_guest(h), a->vmid,
+		    h->container ? "pct" : "qm", a->vmid);
 }
 
 static int attach(struct hook *h, struct attach *a)
@@ -128,6 +132,12 @@ static int attach(struct hook *h, struct attach *a)
 		*a = wanted;
 		r = try_attach(h, a, o, &err);
 	}
+	if (r == 1 && h->container) {
+		say("CT %u %s is attached already (pool %s); vfhook set %u --name %s changes its "
+		    "settings",
+		    a->vmid, a->port.netname, a->port.pool, a->vmid, a->port.netname);
+		return EXIT_DONE;
+	}
 	if (r == 1) {
 		say("VM %u hostpci%u is attached already (pool %s); vfhook set %u --slot %u "
 		    "changes "
@@ -136,7 +146,7 @@ static int attach(struct hook *h, struct attach *a)
 		return EXIT_DONE;
 	}
 	if (r < 0) {
-		complain("VM %u %s: %s", a->vmid,
+		complain("%s %u %s: %s", hook_guest(h), a->vmid,
 			 h->dry_run ? "would not be attached" : "is not attached", err.text);
 		return EXIT_REFUSED;
 	}
@@ -150,13 +160,14 @@ static int attach(struct hook *h, struct attach *a)
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(attach_free) struct attach a = {.port = {.want = {.proto = VLAN_PROTO_8021Q}}};
-	struct opt opts[PORT_OPTS + 5] = {
-		{"pool", &a.pool, NULL},	{"slot", &a.slot_text, NULL},
-		{"hostpci", &a.hostpci, NULL},	{"take-over", NULL, &a.take_over},
-		{"dry-run", NULL, &h->dry_run},
+	struct opt opts[PORT_OPTS + 6] = {
+		{"pool", &a.pool, NULL},	   {"slot", &a.slot_text, NULL},
+		{"hostpci", &a.hostpci, NULL},	   {"name", &a.name, NULL},
+		{"take-over", NULL, &a.take_over}, {"dry-run", NULL, &h->dry_run},
 	};
 	const char *args[1];
-	size_t n_opts = 5;
+	size_t n_opts = 6;
+	int kind;
 	size_t n_args;
 
 	port_args_opts(&a.args, opts, &n_opts);
@@ -168,21 +179,33 @@ static int run(struct hook *h, int argc, char **argv)
 	}
 	if (vmid_parse(args[0], &a.vmid) || (a.slot_text && slot_parse(a.slot_text, &a.slot)))
 		return EXIT_USAGE;
+	kind = port_args_kind(h, a.vmid, a.slot_text, a.name, &a.args);
+	if (kind < 0)
+		return -kind;
+	if (kind && (a.take_over || a.hostpci)) {
+		complain("%u is a container: --%s is for VMs", a.vmid,
+			 a.take_over ? "take-over" : "hostpci");
+		return EXIT_USAGE;
+	}
 	return attach(h, &a);
 }
 
 const struct command cmd_attach = {
 	.name = "attach",
-	.summary = "give a VM a port: a VF of its own from its next start on",
+	.summary = "give a VM or container a port: a VF of its own from its next start on",
 	.help = "Usage: vfhook attach <vmid> [options]\n"
 		"\n"
 		"Writes the port, its mapping vf-<vmid>-<N>, hostpciN and the hookscript. Another\n"
-		"one is kept and run after vfhook. With --slot, what is there of a port (after a\n"
-		"rollback, a restore, a clone) is kept, and what is missing is written.\n"
+		"hookscript of the VM is kept and run after vfhook. With --slot, what is there of\n"
+		"a port (after a rollback, a restore, a clone, an attach that was cut off) is\n"
+		"kept, and what is missing is written. A container gets lines lxc.net.<n>.* in "
+		"its\n"
+		"config in place of mapping and hostpciN.\n"
 		"\n"
 		"  --pool NAME          the pool; needed if there are several\n"
 		"  --slot N             the N of hostpciN; the lowest free one\n"
 		"  --hostpci KEY=V,...  what else hostpciN is to have, as PVE knows it: rombar=0\n"
+		"  --name ETH           a container's: what its interface is called there\n"
 		"  --take-over          of the VF that hostpciN names by hand, set as it is now\n"
 		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n",
 	.help_more = port_args_help,

@@ -19,6 +19,7 @@
 #include "src/base/exit_status.h"
 #include "src/base/say.h"
 #include "src/command/command.h"
+#include "src/command/detach_ct.h"
 #include "src/command/port_args.h"
 #include "src/port/apply.h"
 #include "src/port/config.h"
@@ -86,8 +87,8 @@ static int judge_hostpci(struct hook *h, const struct guest_config *g, unsigned 
 }
 
 /* With the last of its ports the VM needs no hook of ours any more. */
-static int plan_last(const struct detach *d, const struct guest_config *g, const struct config *c,
-		     struct plan *p, struct error *err)
+static int plan_last(struct hook *h, const struct detach *d, const struct guest_config *g,
+		     const struct config *c, struct plan *p, struct error *err)
 {
 	const struct guest_note *note = config_guest(c, d->vmid);
 
@@ -95,7 +96,7 @@ static int plan_last(const struct detach *d, const struct guest_config *g, const
 		return fail(err, EINVAL, "%s", note->bad);
 	if (!g->hookscript || !hookscript_is_ours(g->hookscript))
 		return 0;
-	return plan_hookscript(g, note && note->chain[0] ? note->chain : NULL, p, err);
+	return plan_hookscript(h, g, note && note->chain[0] ? note->chain : NULL, p, err);
 }
 
 /* Has the VM no port but this one? */
@@ -125,7 +126,7 @@ static int make_plan(struct hook *h, const struct detach *d, const struct guest_
 		say("mapping vf-%u-%u is not vfhook's (by its comment), and stays", d->vmid,
 		    d->slot);
 	if ((ours && plan_hostpci(g, d->slot, NULL, p, err) < 0) ||
-	    (last && plan_last(d, g, c, p, err) < 0) || plan_off(h, d->vmid, p, err) < 0 ||
+	    (last && plan_last(h, d, g, c, p, err) < 0) || plan_off(h, d->vmid, p, err) < 0 ||
 	    plan_port_removal(h, d->vmid, d->slot, p, err) < 0 ||
 	    (mapping && plan_mapping_removal(h, d->vmid, d->slot, p, err) < 0))
 		return error_code(err);
@@ -311,9 +312,13 @@ static int detach(struct hook *h, struct detach *d)
 static int run(struct hook *h, int argc, char **argv)
 {
 	struct detach d = {0};
-	const struct opt opts[] = {{"slot", &d.slot_text, NULL}, {"dry-run", NULL, &h->dry_run}};
+	const char *name = NULL;
+	const struct opt opts[] = {{"slot", &d.slot_text, NULL},
+				   {"name", &name, NULL},
+				   {"dry-run", NULL, &h->dry_run}};
 	const char *args[1];
 	size_t n_args;
+	int kind;
 
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 1, &n_args))
 		return EXIT_USAGE;
@@ -323,19 +328,24 @@ static int run(struct hook *h, int argc, char **argv)
 	}
 	if (vmid_parse(args[0], &d.vmid) || (d.slot_text && slot_parse(d.slot_text, &d.slot)))
 		return EXIT_USAGE;
-	return detach(h, &d);
+	kind = port_args_kind(h, d.vmid, d.slot_text, name, NULL);
+	if (kind < 0)
+		return -kind;
+	return kind ? detach_ct(h, d.vmid, name) : detach(h, &d);
 }
 
 const struct command cmd_detach = {
 	.name = "detach",
 	.summary = "take a port from a VM, and all that attach made for it",
-	.help = "Usage: vfhook detach <vmid> [--slot N] [--dry-run]\n"
+	.help = "Usage: vfhook detach <vmid> [--slot N | --name ETH] [--dry-run]\n"
 		"\n"
 		"Removes hostpciN, the port in /etc/pve/vfhook.cfg and the mapping vf-<vmid>-<N>.\n"
 		"With the last port of the VM goes the hookscript, or the one that the VM had\n"
-		"before comes back. A running VM must be stopped first.\n"
+		"before comes back. A running VM must be stopped first. Of a container the lines\n"
+		"lxc.net.<n>.* go from its config.\n"
 		"\n"
 		"  --slot N    the N of hostpciN; needed if the VM has several ports\n"
+		"  --name ETH  of a container: what the port's interface is called there\n"
 		"  --dry-run   tell what would be done, and do nothing\n",
 	.run = run,
 };

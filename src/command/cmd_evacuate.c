@@ -58,6 +58,16 @@ static void evacuate_vm(struct hook *h, struct evacuation *e, uint32_t vmid)
 			 vmid, e->ifname, vmid);
 }
 
+/* Nothing is unplugged from a container that runs. */
+static void tell_container(struct evacuation *e, const struct lease *l)
+{
+	char who[LEASE_HOLDER_LEN];
+
+	e->failed++;
+	complain("%s has a VF of %s, which a container has until it stops: pct shutdown %u",
+		 lease_holder(l, who), e->ifname, l->vmid);
+}
+
 /* A run that was killed may have unplugged a VF, and not parked it; or it is plugged in again. */
 static int finish_vms(struct hook *h, struct evacuation *e, struct error *err)
 {
@@ -145,7 +155,9 @@ static int evacuate(struct hook *h, struct evacuation *e, struct error *err)
 	if (finish_vms(h, e, err) < 0 || foreseen_leases(h, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
-		if (is_on(e, &all[i]) && !was_before(e, all, i))
+		if (is_on(e, &all[i]) && lease_is_ct(&all[i].lease))
+			tell_container(e, &all[i].lease);
+		else if (is_on(e, &all[i]) && !was_before(e, all, i))
 			evacuate_vm(h, e, all[i].lease.vmid);
 	}
 	return look_at_others(h, e, err);

@@ -19,11 +19,13 @@
 #include "src/base/say.h"
 #include "src/check/check_mapping.h"
 #include "src/command/command.h"
+#include "src/command/explain_ct.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/device.h"
 #include "src/port/events.h"
 #include "src/port/guest_note.h"
+#include "src/port/guest_runs.h"
 #include "src/port/hostpci_judge.h"
 #include "src/port/hostpci_planned.h"
 #include "src/port/mapping_id.h"
@@ -541,6 +543,9 @@ static int run(struct hook *h, int argc, char **argv)
 	}
 	if (vmid_parse(arg, &f.vmid))
 		return EXIT_USAGE;
+	if (guest_kind_here(h, f.vmid, &err) == GUEST_CT)
+		return explain_ct(h, f.vmid, format);
+	error_clear(&err);
 	if (facts_read(h, &f, &err) < 0) {
 		complain("%s", err.text);
 		return EXIT_REFUSED;

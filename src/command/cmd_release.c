@@ -11,6 +11,7 @@
 #include "src/command/command.h"
 #include "src/port/context.h"
 #include "src/port/give_back.h"
+#include "src/port/guest_runs.h"
 #include "src/port/hook_lock.h"
 #include "src/port/vm_locks.h"
 #include "src/port/vmid.h"
@@ -26,16 +27,16 @@ static bool lock_vm(struct hook *h, uint32_t vmid, struct vm_locks *l)
 	if (h->dry_run) {
 		if (try_vm_locks(h, vmid, l))
 			return true;
-		complain("VM %u is being started, stopped or changed just now: try again later",
-			 vmid);
+		complain("%s %u is being started, stopped or changed just now: try again later",
+			 hook_guest(h), vmid);
 		return false;
 	}
-	l->pve = vm_lock(h->root, vmid, LOCK_WAIT_MS, &err);
+	l->pve = guest_lock(h, vmid, LOCK_WAIT_MS, &err);
 	if (l->pve >= 0 && !hook_lock_vm(h, vmid, LOCK_WAIT_MS, &l->ours, &err))
 		return true;
 	if (err.code == EWOULDBLOCK)
-		complain("VM %u is being started, stopped or changed just now: try again later",
-			 vmid);
+		complain("%s %u is being started, stopped or changed just now: try again later",
+			 hook_guest(h), vmid);
 	else
 		complain("%s", err.text);
 	return false;
@@ -50,27 +51,32 @@ static int release(struct hook *h, uint32_t vmid)
 	size_t found = 0;
 	int r;
 
+	h->container = guest_kind_here(h, vmid, &err) == GUEST_CT;
+	error_clear(&err);
 	if (!lock_vm(h, vmid, &locks))
 		return EXIT_REFUSED;
-	runs = vm_runs(h->root, vmid, &qemu, &err);
+	runs = guest_runs(h, vmid, &qemu, &err);
 	if (runs == ANSWER_YES) {
-		complain("VM %u runs (QEMU process %d): its VFs stay with it; stop it first: "
-			 "qm stop %u",
-			 vmid, (int)qemu.pid, vmid);
+		complain("%s %u runs (%s process %d): its VFs stay with it; stop it first: %s stop "
+			 "%u",
+			 hook_guest(h), vmid, h->container ? "LXC's monitor," : "QEMU",
+			 (int)qemu.pid, h->container ? "pct" : "qm", vmid);
 		return EXIT_REFUSED;
 	}
+	if (runs == ANSWER_UNKNOWN)
+		fail_context(&err, "%s %u: whether it runs cannot be told", hook_guest(h), vmid);
 	r = runs == ANSWER_NO ? give_back_vm(h, locks.ours, NULL, 0, &found, &err)
 			      : error_code(&err);
 	if (r < 0) {
 		if (r == -ETIMEDOUT)
-			complain("VM %u: %s: dmesg; once the driver answers: vfhook release %u",
-				 vmid, err.text, vmid);
+			complain("%s %u: %s: dmesg; once the driver answers: vfhook release %u",
+				 hook_guest(h), vmid, err.text, vmid);
 		else
 			complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
 	if (!found)
-		say("VM %u holds no VF", vmid);
+		say("%s %u holds no VF", hook_guest(h), vmid);
 	return EXIT_DONE;
 }
 
@@ -92,10 +98,10 @@ static int run(struct hook *h, int argc, char **argv)
 
 const struct command cmd_release = {
 	.name = "release",
-	.summary = "give back the VFs of a VM that is not running",
+	.summary = "give back the VFs of a VM or container that is not running",
 	.help = "Usage: vfhook release <vmid> [--dry-run]\n"
 		"\n"
-		"Clears the VFs that the VM holds and gives them back, also those marked dirty\n"
+		"Clears the VFs that the guest holds and gives them back, also those marked dirty\n"
 		"because an earlier try could not clean them. Refuses if the VM runs, or is\n"
 		"being started or stopped. The next start of any VM that needs a VF does the\n"
 		"same by itself.\n"

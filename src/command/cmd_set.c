@@ -9,11 +9,10 @@
 #include <string.h>
 
 #include "hook/job_control.h"
+#include "pveapi/ct_config.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_macs.h"
 #include "pveapi/process.h"
-#include "pveapi/vm_lock.h"
-#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
 #include "src/base/say.h"
@@ -25,7 +24,9 @@
 #include "src/port/config_load.h"
 #include "src/port/config_ports.h"
 #include "src/port/context.h"
+#include "src/port/ct_net.h"
 #include "src/port/device.h"
+#include "src/port/guest_runs.h"
 #include "src/port/hook_lock.h"
 #include "src/port/live_flag.h"
 #include "src/port/live_needs.h"
@@ -42,6 +43,7 @@
 #include "src/vf/plan.h"
 #include "src/vf/plan_start.h"
 #include "src/vf/plan_words.h"
+#include "src/vf/port_wish.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
 #include "src/vf/vf_keys.h"
@@ -52,6 +54,8 @@ struct set {
 	uint32_t vmid;
 	unsigned slot;
 	const char *slot_text;
+	const char *name;	      /* a container's port, or NULL */
+	char device[WISH_DEVICE_LEN]; /* "hostpci0", "eth1" */
 	struct port_args args;
 	struct key_change changes[PORT_OPTS + 2];
 	size_t n_changes;
@@ -133,7 +137,7 @@ static int find_running(struct hook *h, struct set *s, struct lease *l, struct e
 	struct vm_hostpci has;
 	struct proc_id qemu;
 	size_t n;
-	enum answer runs = vm_runs(h->root, s->vmid, &qemu, err);
+	enum answer runs = guest_runs(h, s->vmid, &qemu, err);
 
 	if (runs != ANSWER_YES)
 		return runs == ANSWER_NO ? 0 : error_code(err);
@@ -141,22 +145,25 @@ static int find_running(struct hook *h, struct set *s, struct lease *l, struct e
 	/* If that cannot be told it is not "not on it": the file would be changed, and the VF not.
 	 */
 	if (lease_list(h->root, &all, &n, err) < 0 ||
-	    running_hostpci(h, s->vmid, &qemu, &has, err) < 0)
+	    (!h->container && running_hostpci(h, s->vmid, &qemu, &has, err) < 0))
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].broken || all[i].lease.vmid != s->vmid || all[i].lease.slot != s->slot)
 			continue;
 		*l = all[i].lease;
-		if (has.has[s->slot] && !pci_addr_cmp(&has.vf[s->slot], &l->vf))
+		/* A container's interface is where it is: what its lease says counts. */
+		if (h->container && l->phase == LEASE_RUNNING)
+			return 1;
+		if (!h->container && has.has[s->slot] && !pci_addr_cmp(&has.vf[s->slot], &l->vf))
 			return 1;
 	}
 	if (s->new_vf)
-		say("VM %u runs, but not on a VF of hostpci%u: nothing is changed live", s->vmid,
-		    s->slot);
+		say("%s %u runs, but not on a VF of %s: nothing is changed live", hook_guest(h),
+		    s->vmid, s->device);
 	return 0;
 }
 
-static void tell_live(const struct set *s, const struct plan *p)
+static void tell_live(const struct hook *h, const struct set *s, const struct plan *p)
 {
 	char what[600];
 	size_t n = 0;
@@ -164,12 +171,12 @@ static void tell_live(const struct set *s, const struct plan *p)
 	for (size_t i = 0; i < p->n_steps; i++) {
 		if (p->steps[i].kind != STEP_SET)
 			continue;
-		say("VM %u hostpci%u: live: %s", s->vmid, s->slot,
+		say("%s %u %s: live: %s", hook_guest(h), s->vmid, s->device,
 		    step_describe(&p->steps[i], what, sizeof(what)));
 		n++;
 	}
 	if (!n)
-		say("VM %u hostpci%u: nothing to change live", s->vmid, s->slot);
+		say("%s %u %s: nothing to change live", hook_guest(h), s->vmid, s->device);
 }
 
 /* The steps that bring the VF of that lease to those wishes. */
@@ -220,14 +227,15 @@ static void tell_done(const struct hook *h, const struct set *s, const struct po
 {
 	char words[PORT_WORDS_LEN];
 
-	say("VM %u hostpci%u: %s %u-%u in /" VFHOOK_CFG ": %s", s->vmid, s->slot,
+	say("%s %u %s: %s %u-%u in /" VFHOOK_CFG ": %s", hook_guest(h), s->vmid, s->device,
 	    h->dry_run ? "would be port" : "port", s->vmid, s->slot, port_describe(after, words));
 	if (!s->new_vf)
 		return;
 	if (!running)
-		say("VM %u hostpci%u: takes effect at the next start", s->vmid, s->slot);
+		say("%s %u %s: takes effect at the next start", hook_guest(h), s->vmid, s->device);
 	else if (s->new_mac)
-		say("VM %u hostpci%u: the MAC takes effect at the next start", s->vmid, s->slot);
+		say("%s %u %s: the MAC takes effect at the next start", hook_guest(h), s->vmid,
+		    s->device);
 }
 
 /* The other ports of the VM, and what PVE looks at besides, are told in lines of their own. */
@@ -276,7 +284,7 @@ static int change(struct hook *h, const struct owner *o, struct set *s, const st
 			       ? fail_context(err, "the running VM's VF does not take it")
 			       : error_code(err);
 	if (running && s->new_vf && !h->dry_run)
-		tell_live(s, &p);
+		tell_live(h, s, &p);
 	tell_done(h, s, &after, running);
 	if (s->args.live_migration)
 		tell_live_migration(h, s, c, g, &after);
@@ -290,13 +298,12 @@ static int change(struct hook *h, const struct owner *o, struct set *s, const st
  * PVE's lock too, and before ours, as a start has it: a VM that is between pre-start and its QEMU
  * would be taken for one that does not run. A dry run only says whether they are free.
  */
-static int lock(struct hook *h, const struct set *s, struct owner **config, struct vm_locks *l,
-		struct error *err)
+static int lock(struct hook *h, const struct set *s, struct vm_locks *l, struct error *err)
 {
-	int r = config_begin(h, s->vmid, config, err);
+	int r = 0;
 
-	if (!r && !h->dry_run) {
-		l->pve = vm_lock(h->root, s->vmid, LOCK_WAIT_MS, err);
+	if (!h->dry_run) {
+		l->pve = guest_lock(h, s->vmid, LOCK_WAIT_MS, err);
 		r = l->pve < 0 ? l->pve : 0;
 	}
 	if (!r)
@@ -304,6 +311,79 @@ static int lock(struct hook *h, const struct set *s, struct owner **config, stru
 	if (!r)
 		r = recover_own(h, l->ours, err);
 	return r;
+}
+
+/*
+ * A container's MTU: in its config, too, which PVE's own lock must be free for, so it is a plan of
+ * its own, before the others. 0 or a negative errno with err.
+ */
+static int set_mtu(struct hook *h, const struct owner *config, const struct set *s,
+		   struct error *err)
+{
+	const char *value = strcmp(s->args.mtu, "unset") != 0 ? s->args.mtu : NULL;
+	const struct key_change change = {"mtu", value};
+	CLEANUP(ct_config_free) struct ct_config ct = {0};
+	CLEANUP(plan_free) struct plan p;
+	AUTO_FREE char *from = NULL;
+	AUTO_FREE char *to = NULL;
+	AUTO_FREE char *lines = NULL;
+	char id[32];
+	char called[PORT_CALLED_LEN];
+	struct port after;
+
+	plan_init(&p, PLAN_CONFIG, s->vmid);
+	if (config_change_keys(h->root, s->vmid, s->slot, &change, 1, &from, &to, &after, err) <
+		    0 ||
+	    ct_config_load(h->root, h->node, s->vmid, &ct, err) < 0)
+		return error_code(err);
+	lines = ct_net_text(&after);
+	if (!lines)
+		return fail(err, ENOMEM, "out of memory");
+	snprintf(id, sizeof(id), "%u-%u", s->vmid, s->slot);
+	if (plan_add_object(
+		    &p,
+		    &(struct step_object){.kind = OBJECT_PORT, .name = id, .from = from, .to = to},
+		    err) < 0 ||
+	    plan_ct_net(&ct, s->slot, lines, &p, err) < 0 || apply_plan(h, config, &p, err) < 0)
+		return error_code(err);
+	if (!h->dry_run)
+		say("%s: MTU %s, from its next start on", port_called(&after, called),
+		    value ? value : "as it is");
+	return 0;
+}
+
+/* Which port; 0 or an exit status. */
+static int choose(struct hook *h, struct set *s, const struct config *c)
+{
+	int status = h->container ? port_choose_named(c, s->vmid, s->name, &s->slot)
+				  : port_choose(c, s->vmid, s->slot_text, &s->slot);
+	const struct port *p = status ? NULL : config_port(c, s->vmid, s->slot);
+
+	if (p && h->container)
+		snprintf(s->device, sizeof(s->device), "%s", p->netname);
+	else
+		snprintf(s->device, sizeof(s->device), "hostpci%u", s->slot);
+	return status;
+}
+
+/* What a container has beside its VF; *more: there is something else to set. */
+static int begin_ct(struct hook *h, const struct owner *config, struct set *s, bool *more,
+		    struct error *err)
+{
+	CLEANUP(config_free) struct config c = {0};
+
+	*more = true;
+	if (!h->container || !s->args.mtu)
+		return 0;
+	if (config_load(h->root, &c, err) < 0)
+		return error_code(err);
+	*more = false;
+	for (size_t i = 0; i < VF_KEY_COUNT; i++)
+		*more = *more || s->args.value[i];
+	/* What is complained of by choose() is, once more, with the rest. */
+	if (port_choose_named(&c, s->vmid, s->name, &s->slot))
+		return fail(err, ENOENT, "no such port");
+	return set_mtu(h, config, s, err);
 }
 
 static int set(struct hook *h, struct set *s)
@@ -314,15 +394,22 @@ static int set(struct hook *h, struct set *s)
 	AUTO_OWNER struct owner *config = NULL;
 	struct error err = ERROR_INIT;
 	const struct port *p;
+	bool more;
 	int status;
-	int r = guest_here(h, s->vmid, &g, &err);
+	int r = h->container ? 0 : guest_here(h, s->vmid, &g, &err);
 
 	if (!r)
-		r = lock(h, s, &config, &locks, &err);
+		r = config_begin(h, s->vmid, &config, &err);
+	if (!r)
+		r = begin_ct(h, config, s, &more, &err);
+	if (!r && !more)
+		return EXIT_DONE;
+	if (!r)
+		r = lock(h, s, &locks, &err);
 	if (!r)
 		r = config_load(h->root, &c, &err);
 	if (!r) {
-		status = port_choose(&c, s->vmid, s->slot_text, &s->slot);
+		status = choose(h, s, &c);
 		if (status)
 			return status;
 		p = config_port(&c, s->vmid, s->slot);
@@ -335,7 +422,7 @@ static int set(struct hook *h, struct set *s)
 	if (!r)
 		r = change(h, locks.ours, s, &c, &g, &err);
 	if (r < 0) {
-		complain("VM %u: nothing is changed: %s", s->vmid, err.text);
+		complain("%s %u: nothing is changed: %s", hook_guest(h), s->vmid, err.text);
 		return EXIT_REFUSED;
 	}
 	return EXIT_DONE;
@@ -344,17 +431,19 @@ static int set(struct hook *h, struct set *s)
 static int run(struct hook *h, int argc, char **argv)
 {
 	struct set s = {0};
-	struct opt opts[PORT_OPTS + 2] = {{"slot", &s.slot_text, NULL},
+	struct opt opts[PORT_OPTS + 3] = {{"slot", &s.slot_text, NULL},
+					  {"name", &s.name, NULL},
 					  {"dry-run", NULL, &h->dry_run}};
 	const char *args[1];
-	size_t n_opts = 2;
+	size_t n_opts = 3;
 	size_t n_args;
 	bool any;
+	int kind;
 
 	port_args_opts(&s.args, opts, &n_opts);
 	if (opts_parse(argc, argv, opts, n_opts, args, 1, &n_args))
 		return EXIT_USAGE;
-	any = s.args.live_migration != NULL;
+	any = s.args.live_migration || s.args.mtu;
 	for (size_t i = 0; i < VF_KEY_COUNT; i++)
 		any = any || s.args.value[i];
 	if (!n_args || !any) {
@@ -364,7 +453,8 @@ static int run(struct hook *h, int argc, char **argv)
 	if (vmid_parse(args[0], &s.vmid) || (s.slot_text && slot_parse(s.slot_text, &s.slot)))
 		return EXIT_USAGE;
 	s.new_mac = s.args.value[VF_KEY_MAC] != NULL;
-	return set(h, &s);
+	kind = port_args_kind(h, s.vmid, s.slot_text, s.name, &s.args);
+	return kind < 0 ? -kind : set(h, &s);
 }
 
 const struct command cmd_set = {
@@ -376,6 +466,7 @@ const struct command cmd_set = {
 		"and read back, all of it or nothing; only a MAC waits for the next start.\n"
 		"\n"
 		"  --slot N             the N of hostpciN; needed if the VM has several ports\n"
+		"  --name ETH           of a container: what the port's interface is called there\n"
 		"  --mac auto|ADDR      auto: a new one is made, and kept\n",
 	.help_more = port_args_help,
 	.help_end =

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pveapi/guest.h"
+#include "pveapi/guest_list.h"
 #include "pveapi/mapping.h"
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
@@ -52,6 +53,64 @@ int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, un
 	return EXIT_REFUSED;
 }
 
+int port_choose_named(const struct config *c, uint32_t vmid, const char *name, unsigned *slot)
+{
+	CLEANUP(str_free) struct str have = STR_INIT;
+	char clean[64];
+	unsigned n = 0;
+
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct port *p = &c->ports[i];
+
+		if (p->vmid != vmid)
+			continue;
+		if (name && !strcmp(p->netname, name)) {
+			*slot = p->slot;
+			return 0;
+		}
+		str_printf(&have, "%s%s", n++ ? ", " : "", p->netname[0] ? p->netname : "?");
+		*slot = p->slot;
+	}
+	if (n == 1 && !name)
+		return 0;
+	if (name)
+		complain("CT %u has no port called %s in /" VFHOOK_CFG "%s%s%s", vmid,
+			 text_clean(name, clean, sizeof(clean)), n ? " (" : "", str_get(&have),
+			 n ? ")" : "");
+	else if (n)
+		complain("CT %u has %u ports: say which one with --name (%s)", vmid, n,
+			 str_get(&have));
+	else
+		complain("CT %u has no port in /" VFHOOK_CFG, vmid);
+	return EXIT_REFUSED;
+}
+
+int port_args_kind(struct hook *h, uint32_t vmid, const char *slot_text, const char *name,
+		   const struct port_args *a)
+{
+	struct error err = ERROR_INIT;
+	enum guest_kind kind = guest_kind(h->root, h->node, vmid, &err);
+
+	if (kind == GUEST_UNKNOWN) {
+		complain("guest %u: %s", vmid, err.text);
+		return -EXIT_REFUSED;
+	}
+	h->container = kind == GUEST_CT;
+	if (h->container && (slot_text || (a && a->live_migration))) {
+		complain("%u is a container: %s is for VMs (a container's interface is named with "
+			 "--name)",
+			 vmid, slot_text ? "--slot" : "--live-migration");
+		return -EXIT_USAGE;
+	}
+	if (!h->container && (name || (a && a->mtu))) {
+		complain("%u is no container of this node: %s is for containers", vmid,
+			 name ? "--name" : "--mtu");
+		return -EXIT_USAGE;
+	}
+	return h->container;
+}
+
+#define MTU	       "mtu"
 #define LIVE_MIGRATION "live-migration"
 
 /* Where what an option means stands in a help. */
@@ -64,6 +123,7 @@ void port_args_help(FILE *out)
 			fprintf(out, "  --%s %-*s%s\n", k->name,
 				HELP_COLUMN - 5 - (int)strlen(k->name), k->form, k->help);
 	}
+	fprintf(out, "  --" MTU " N              of a container's interface\n");
 	fprintf(out, "  --" LIVE_MIGRATION " on|off  PVE may migrate the VM while it runs\n");
 }
 
@@ -72,6 +132,7 @@ void port_args_opts(struct port_args *a, struct opt *opts, size_t *n)
 	*a = (struct port_args){0};
 	for (size_t i = 0; i < VF_KEY_COUNT; i++)
 		opts[(*n)++] = (struct opt){vf_keys[i].name, &a->value[i], NULL};
+	opts[(*n)++] = (struct opt){MTU, &a->mtu, NULL};
 	opts[(*n)++] = (struct opt){LIVE_MIGRATION, &a->live_migration, NULL};
 }
 
@@ -117,6 +178,8 @@ int port_args_apply(struct hook *h, const struct config *c, const struct port_ar
 		if (port_set_key(vf_keys[i].name, a->value[i], p, err) < 0)
 			return error_code(err);
 	}
+	if (a->mtu && !(can_unset && is_unset(a->mtu)) && port_set_key(MTU, a->mtu, p, err) < 0)
+		return error_code(err);
 	if (a->live_migration && !(can_unset && is_unset(a->live_migration)) &&
 	    port_set_key(LIVE_MIGRATION, a->live_migration, p, err) < 0)
 		return error_code(err);

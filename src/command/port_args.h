@@ -17,6 +17,10 @@
 
 /* The port that is meant: --slot's (slot_text), or the only one. Complains; 0 or an exit status. */
 int port_choose(const struct config *c, uint32_t vmid, const char *slot_text, unsigned *slot);
+/*
+ * The same of a container: the port that is called so in it (name), or the only one. *slot is its.
+ */
+int port_choose_named(const struct config *c, uint32_t vmid, const char *name, unsigned *slot);
 /* A hostpci number. Complains and returns EXIT_USAGE if it is none. */
 int slot_parse(const char *text, unsigned *slot);
 
@@ -26,10 +30,19 @@ void port_args_help(FILE *out);
 /* What was given for the keys, as it was typed (by enum vf_key_id); NULL: nothing. */
 struct port_args {
 	const char *value[VF_KEY_COUNT];
+	const char *mtu; /* of a container's */
 	const char *live_migration;
 };
 
-#define PORT_OPTS (VF_KEY_COUNT + 1)
+#define PORT_OPTS (VF_KEY_COUNT + 2)
+
+/*
+ * Is it a container's id? Then what is a VM's alone must not be asked for (slot_text and a), else
+ * what is a container's (name and a): complained of. 1: a container; 0: a VM, or no guest of this
+ * node; negative: an exit status, negated.
+ */
+int port_args_kind(struct hook *h, uint32_t vmid, const char *slot_text, const char *name,
+		   const struct port_args *a);
 
 /* Was the VLAN's priority or protocol given? */
 bool port_args_have_details(const struct port_args *a);

@@ -19,6 +19,7 @@
 #include "src/port/config.h"
 #include "src/port/config_load.h"
 #include "src/port/context.h"
+#include "src/port/guest_runs.h"
 #include "src/port/mapping_id.h"
 #include "src/port/mapping_owner.h"
 #include "src/port/port_keys.h"
@@ -80,7 +81,7 @@ static bool is_gone(struct repair *r, uint32_t vmid, unsigned slot)
 	if (exists == ANSWER_UNKNOWN)
 		repair_leave(r, "VM %u: whether it is gone cannot be told: %s", vmid, err.text);
 	if (exists == ANSWER_NO)
-		runs = vm_runs(r->h->root, vmid, &qemu, &err);
+		runs = guest_runs(r->h, vmid, &qemu, &err);
 	if (runs == ANSWER_UNKNOWN)
 		repair_leave(r, "VM %u: whether it runs cannot be told: %s", vmid, err.text);
 	if (exists != ANSWER_NO || runs != ANSWER_NO)

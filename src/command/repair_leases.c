@@ -122,6 +122,7 @@ static void check_over(struct repair *r, const struct lease *seen)
 {
 	CLEANUP(vm_locks_drop) struct vm_locks locks = VM_LOCKS_INIT;
 	struct error err = ERROR_INIT;
+	char who[LEASE_HOLDER_LEN];
 	char addr[PCI_ADDR_LEN];
 	struct lease l;
 
@@ -132,10 +133,11 @@ static void check_over(struct repair *r, const struct lease *seen)
 	    lease_is_live(r->h, &l) != ANSWER_NO)
 		return;
 	pci_addr_format(&l.vf, addr);
-	repair_announce(r, l.vmid, "VF %s is leased to VM %u, which is over: released", addr,
-			l.vmid);
+	repair_announce(r, l.vmid, "VF %s is leased to %s, which is over: released", addr,
+			lease_holder(&l, who));
 	if (give_back_vm(r->h, locks.ours, NULL, 0, NULL, &err) < 0) {
-		fail_context(&err, "VF %s stays leased to VM %u, which is over", addr, l.vmid);
+		fail_context(&err, "VF %s stays leased to %s, which is over", addr,
+			     lease_holder(&l, who));
 		repair_undone(r, &err);
 	}
 }

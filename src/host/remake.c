@@ -49,7 +49,8 @@ static const char *lease_use(const struct vf_state *v, char *buf, size_t size)
 	else if (v->lease.vmid == LEASE_SELF)
 		snprintf(buf, size, "vfhook itself has VF %s: vfhook repair", addr);
 	else
-		snprintf(buf, size, "VM %u has VF %s", v->lease.vmid, addr);
+		snprintf(buf, size, "%s %u has VF %s", lease_is_ct(&v->lease) ? "CT" : "VM",
+			 v->lease.vmid, addr);
 	return buf;
 }
 

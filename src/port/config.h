@@ -72,6 +72,8 @@ struct port {
 	char pool[NAME_LEN];
 	bool live_migration; /* PVE may migrate the VM while it runs: its VF is unplugged meanwhile
 			      */
+	char netname[IFNAME_LEN]; /* of a container, which has it under this name; "": a VM's */
+	unsigned mtu;		  /* of a container's; 0: as it is */
 	bool mac_auto; /* `mac auto`: an address is made and written here at the first start */
 	struct vf_settings want;
 	char *bad;

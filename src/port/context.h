@@ -27,10 +27,11 @@ struct hook {
 	char node[NAME_LEN];   /* this node's name */
 	const char *migrated_from;
 	uint32_t thought_stopped; /* a dry run's: the VM that runs, but is planned for as if not */
-	int waited_ms; /* for VFIO groups that are still open, in this run (src/port/reclaim.c) */
-	int unplug_ms; /* how long a guest may take to let go of a VF; 0: UNPLUG_WAIT_MS */
-	bool dry_run;  /* tell, and change nothing: not on disk, in the kernel, or in PVE */
-	bool by_hand;  /* a phase under PVE's lock of our own: no start of PVE's */
+	int waited_ms;	/* for VFIO groups that are still open, in this run (src/port/reclaim.c) */
+	int unplug_ms;	/* how long a guest may take to let go of a VF; 0: UNPLUG_WAIT_MS */
+	bool dry_run;	/* tell, and change nothing: not on disk, in the kernel, or in PVE */
+	bool container; /* it is about a container: for words */
+	bool by_hand;	/* a phase under PVE's lock of our own: no start of PVE's */
 	bool nothing_chained;  /* vfhook.cfg was read, and the VM has no other hookscript */
 	struct kernel *kernel; /* opened at first need */
 	struct rest *rest;     /* likewise: an ordinary start never loads libcurl */
@@ -45,6 +46,12 @@ struct hook {
 };
 
 #define HOOK_INIT ((struct hook){.root = -1, .off = VM_LOCKS_INIT})
+
+/* "VM" or "CT", as PVE has it in its tasks. */
+static inline const char *hook_guest(const struct hook *h)
+{
+	return h->container ? "CT" : "VM";
+}
 
 /*
  * Open the root directory (root_text, or "/" if that is NULL; it must outlive h), find the node's

@@ -7,6 +7,7 @@
 #include "pveapi/vm_lock.h"
 #include "src/base/file.h"
 #include "src/base/say.h"
+#include "src/port/guest_runs.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
 
@@ -43,6 +44,31 @@ int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner
 		       : r;
 }
 
+/* Where PVE's lock on the guest is; NULL: which kind of guest it is cannot be told. */
+static const char *guest_lock_path(struct hook *h, uint32_t vmid, char buf[64], struct error *err)
+{
+	switch (guest_kind_here(h, vmid, err)) {
+	case GUEST_UNKNOWN:
+		return NULL;
+	case GUEST_CT:
+		return ct_lock_path(vmid, buf);
+	default:
+		return vm_lock_path(vmid, buf);
+	}
+}
+
+int guest_lock(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
+{
+	switch (guest_kind_here(h, vmid, err)) {
+	case GUEST_UNKNOWN:
+		return error_code(err);
+	case GUEST_CT:
+		return ct_lock(h->root, vmid, timeout_ms, err);
+	default:
+		return vm_lock(h->root, vmid, timeout_ms, err);
+	}
+}
+
 bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 {
 	char ours[64];
@@ -50,20 +76,21 @@ bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)
 
 	if (h->dry_run)
 		return lock_is_free(h->root, owner_lock_path(vmid, ours)) &&
-		       lock_is_free(h->root, vm_lock_path(vmid, pve)) &&
+		       (vmid == LEASE_SELF ||
+			(guest_lock_path(h, vmid, pve, &l->why) && lock_is_free(h->root, pve))) &&
 		       !owner_pretend(vmid, &l->ours, &l->why);
 	if (hook_lock_vm(h, vmid, 0, &l->ours, &l->why) < 0)
 		return false;
 	/* No VM has our own number: there is nothing of PVE's to wait for. */
 	if (vmid == LEASE_SELF)
 		return true;
-	l->pve = vm_lock(h->root, vmid, 0, &l->why);
+	l->pve = guest_lock(h, vmid, 0, &l->why);
 	return l->pve >= 0;
 }
 
 int vm_locks_take(struct hook *h, uint32_t vmid, struct vm_locks *l, struct error *err)
 {
-	l->pve = vm_lock(h->root, vmid, BOTH_WAIT_MS, err);
+	l->pve = guest_lock(h, vmid, BOTH_WAIT_MS, err);
 	if (l->pve < 0)
 		return l->pve;
 	return hook_lock_vm(h, vmid, BOTH_WAIT_MS, &l->ours, err);

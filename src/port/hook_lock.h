@@ -28,6 +28,13 @@ int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner
 		     struct error *err);
 
 /*
+ * PVE's own lock on the guest, a VM or a container (guest_kind_here()), waiting at most timeout_ms:
+ * a descriptor whose close() frees it; -EWOULDBLOCK: somebody holds it; another negative errno with
+ * err.
+ */
+int guest_lock(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err);
+
+/*
  * Both locks, without waiting: *l is VM_LOCKS_INIT, and is to be released with vm_locks_drop() in
  * any case. False at once if anybody else holds one of them, or one cannot be taken: l->why tells
  * which. A dry run only looks whether it could.

@@ -210,6 +210,14 @@ void entry_judge(const struct config *c, const char *node, const struct guest_co
 		verdict(out, ENTRY_REFUSE, "%s", port->bad);
 		return;
 	}
+	if (port && port->netname[0]) {
+		verdict(out, ENTRY_REFUSE,
+			"port %u-%u in /" VFHOOK_CFG
+			" is a container's (it has a 'name'), and %u is "
+			"a VM: take the section out",
+			port->vmid, slot, port->vmid);
+		return;
+	}
 	if (!h->present) {
 		if (port)
 			verdict(out, ENTRY_REWRITE, "the VM has no hostpci%u yet", slot);

@@ -426,7 +426,9 @@ int refresh_mappings(struct hook *h, const struct config *c, const struct publis
 		for (size_t k = 0; p.n && k < c->n_ports; k++) {
 			struct error why = ERROR_INIT;
 
-			if (c->ports[k].bad || strcmp(c->ports[k].pool, p.pool->name) != 0 ||
+			/* A container's has no mapping. */
+			if (c->ports[k].bad || c->ports[k].netname[0] ||
+			    strcmp(c->ports[k].pool, p.pool->name) != 0 ||
 			    refresh_one(&r, &c->ports[k], &p, &why) >= 0)
 				continue;
 			complain("%s", why.text);

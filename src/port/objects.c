@@ -11,10 +11,10 @@
 #include "src/base/text.h"
 
 static const struct object_kind *const kinds[] = {
-	&object_map_entry, &object_mapping,   &object_port,	   &object_pool,
-	&object_guest,	   &object_hostpci,   &object_hookscript,  &object_off,
-	&object_pf_link,   &object_autoprobe, &object_numvfs,	   &object_lease,
-	&object_driver,	   &object_device,    &object_reservation, &object_map_flag,
+	&object_map_entry, &object_mapping,    &object_port,   &object_pool,	&object_guest,
+	&object_hostpci,   &object_hookscript, &object_off,    &object_pf_link, &object_autoprobe,
+	&object_numvfs,	   &object_lease,      &object_driver, &object_device,	&object_reservation,
+	&object_map_flag,  &object_ct_net,     &object_netdev,
 };
 
 static const struct object_kind *find_kind(const struct step_object *o)

@@ -63,6 +63,12 @@
  * 56789; its text is what -device would have. Taken away, the guest is asked and waited for.
  */
 #define OBJECT_DEVICE "device"
+/*
+ * Of a container: "110 32": its lines lxc.net.32.* (src/port/ct_net.h); "110 0000:06:10.1": network
+ * driver and interface of its VF, "igbvf vf110n0", none: parked (src/port/netdev.h).
+ */
+#define OBJECT_CT_NET "ct-net"
+#define OBJECT_NETDEV "netdev"
 
 enum object_how {
 	OBJECT_DO,     /* only if it is `from` */
@@ -105,6 +111,8 @@ extern const struct object_kind object_lease;
 extern const struct object_kind object_driver;
 extern const struct object_kind object_device;
 extern const struct object_kind object_reservation;
+extern const struct object_kind object_ct_net;
+extern const struct object_kind object_netdev;
 
 #define PF_NAME_LEN (PCI_ADDR_LEN + MAC_LEN + 2 * CARD_TEXT_LEN)
 /* "0000:06:00.0 52:54:00:aa:00:01". Returns buf. */

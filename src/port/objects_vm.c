@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pveapi/api_vm.h"
+#include "pveapi/ct_config.h"
 #include "pveapi/guest.h"
 #include "pveapi/limits.h"
 #include "pveapi/process.h"
@@ -19,6 +20,7 @@
 #include "src/port/config.h"
 #include "src/port/config_section.h"
 #include "src/port/context.h"
+#include "src/port/guest_runs.h"
 #include "src/port/hook_lock.h"
 #include "src/port/hostpci_planned.h"
 #include "src/port/objects.h"
@@ -211,13 +213,32 @@ const struct object_kind object_hostpci = {
 
 /* --- The hookscript --- */
 
+static bool is_ct(struct hook *h, uint32_t vmid)
+{
+	return guest_kind(h->root, h->node, vmid, NULL) == GUEST_CT;
+}
+
+static int ct_hookscript_read(struct hook *h, uint32_t vmid, char **text, struct error *err)
+{
+	CLEANUP(ct_config_free) struct ct_config c = {0};
+
+	if (ct_config_load(h->root, h->node, vmid, &c, err) < 0)
+		return error_code(err);
+	*text = STEAL(c.hookscript);
+	return 0;
+}
+
 static int hookscript_read(struct hook *h, const char *name, char **text, struct error *err)
 {
 	CLEANUP(guest_config_free) struct guest_config g = {0};
 	uint32_t vmid = 0;
 
 	*text = NULL;
-	if (vmid_of(name, &vmid, err) < 0 || guest_here(h, vmid, &g, err) < 0)
+	if (vmid_of(name, &vmid, err) < 0)
+		return error_code(err);
+	if (is_ct(h, vmid))
+		return ct_hookscript_read(h, vmid, text, err);
+	if (guest_here(h, vmid, &g, err) < 0)
 		return error_code(err);
 	*text = STEAL(g.hookscript);
 	return 0;
@@ -227,6 +248,7 @@ static int hookscript_read(struct hook *h, const char *name, char **text, struct
 static int hookscript_set(struct hook *h, const char *name, enum object_how how, const char *from,
 			  const char *to, struct error *err)
 {
+	int (*set)(struct hook *, uint32_t, const char *, const char *, struct error *);
 	AUTO_FREE char *now = NULL;
 	uint32_t vmid = 0;
 	int r;
@@ -239,19 +261,21 @@ static int hookscript_set(struct hook *h, const char *name, enum object_how how,
 		return 0;
 	if (!text_same(now, from))
 		return fail(err, EAGAIN, "the hookscript of VM %u was changed meanwhile", vmid);
-	r = to ? qm_set(h, vmid, "--hookscript", to, err)
-	       : qm_set(h, vmid, "--delete", "hookscript", err);
+	set = is_ct(h, vmid) ? pct_set : qm_set;
+	r = to ? set(h, vmid, "--hookscript", to, err)
+	       : set(h, vmid, "--delete", "hookscript", err);
 	return r;
 }
 
 static void hookscript_tell(struct hook *h, const char *name, const char *from, const char *to)
 {
-	(void)h;
+	const char *tool = h->container ? "pct" : "qm";
+
 	(void)from;
 	if (to)
-		say("    qm set %s --hookscript %s", name, to);
+		say("    %s set %s --hookscript %s", tool, name, to);
 	else
-		say("    qm set %s --delete hookscript", name);
+		say("    %s set %s --delete hookscript", tool, name);
 }
 
 const struct object_kind object_hookscript = {
@@ -277,14 +301,15 @@ static int be_off(struct hook *h, uint32_t vmid, struct error *err)
 	r = vm_locks_take(h, vmid, &h->off, err);
 	if (r < 0)
 		return r;
-	switch (vm_runs(h->root, vmid, &qemu, err)) {
+	switch (guest_runs(h, vmid, &qemu, err)) {
 	case ANSWER_NO:
 		r = recover_own(h, h->off.ours, err);
 		break;
 	case ANSWER_YES:
 		return fail(err, EBUSY,
-			    "it runs, and PVE needs its mapping until it stops: qm stop %u, then "
-			    "detach again",
+			    h->container ? "it runs: pct shutdown %u, then detach again"
+					 : "it runs, and PVE needs its mapping until it stops: qm "
+					   "stop %u, then detach again",
 			    vmid);
 	default:
 		return error_code(err);

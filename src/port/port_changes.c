@@ -40,7 +40,7 @@ static int run_qm(struct hook *h, const char *const *args, struct error *err)
 		/* Below --root, if there is one: a tree of the tests has its own qm. */
 		if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || fchdir(h->root) < 0)
 			_exit(127);
-		execv("usr/sbin/qm", (char *const *)args);
+		execv(args[0] + 1, (char *const *)args);
 		_exit(127);
 	}
 	while (waitpid(pid, &status, 0) < 0) {
@@ -48,17 +48,29 @@ static int run_qm(struct hook *h, const char *const *args, struct error *err)
 			return fail_errno(err, errno, "wait for qm set");
 	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return fail(err, EREMOTEIO, "`qm set %s %s %s` failed", args[2], args[3], args[4]);
+		return fail(err, EREMOTEIO, "`%s set %s %s %s` failed", strrchr(args[0], '/') + 1,
+			    args[2], args[3], args[4]);
 	return 0;
+}
+
+static int run_set(struct hook *h, const char *tool, uint32_t vmid, const char *option,
+		   const char *value, struct error *err)
+{
+	char vmid_text[16];
+	const char *const args[] = {tool, "set", vmid_text, option, value, NULL};
+
+	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
+	return run_qm(h, args, err);
 }
 
 int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err)
 {
-	char vmid_text[16];
-	const char *const args[] = {"/usr/sbin/qm", "set", vmid_text, option, value, NULL};
+	return run_set(h, "/usr/sbin/qm", vmid, option, value, err);
+}
 
-	snprintf(vmid_text, sizeof(vmid_text), "%u", vmid);
-	return run_qm(h, args, err);
+int pct_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err)
+{
+	return run_set(h, "/usr/sbin/pct", vmid, option, value, err);
 }
 
 static bool has_key(const char *properties, const char *key)
@@ -202,8 +214,10 @@ int guest_here(struct hook *h, uint32_t vmid, struct guest_config *g, struct err
 	r = guest_elsewhere(h, vmid, node);
 	if (r == 1)
 		return fail(err, ENOENT, "VM %u is on node %s: run this there", vmid, node);
+	if (r < 0 && strcmp(node, h->node) != 0)
+		return fail(err, ENOENT, "CT %u is on node %s: run this there", vmid, node);
 	if (r < 0)
-		return fail(err, ENOENT, "%u is a container: only VMs take VFs this way", vmid);
+		return fail(err, ENOENT, "%u is a container: this is for VMs", vmid);
 	return fail(err, ENOENT, "there is no VM %u in this cluster (qm list)", vmid);
 }
 

@@ -36,6 +36,9 @@ void ports_tell_hostpci(struct hook *h, const struct guest_config *g,
  * must not be ours then. -EREMOTEIO: qm failed; what it says goes nowhere.
  */
 int qm_set(struct hook *h, uint32_t vmid, const char *option, const char *value, struct error *err);
+/* The same of a container, by `pct set`. */
+int pct_set(struct hook *h, uint32_t vmid, const char *option, const char *value,
+	    struct error *err);
 
 /*
  * The config of a VM that is on this node, guest_config_free() it. -ENOENT with err: it is on the

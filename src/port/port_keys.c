@@ -12,6 +12,10 @@
 #include "src/base/text.h"
 #include "src/vf/vf_keys.h"
 
+/* The least that IPv4 takes, and the most that an interface has (net/core/dev.c). */
+#define MTU_MIN 68
+#define MTU_MAX 65535
+
 /* One that is to be made, or one as a VF can have it. */
 static int set_mac(const char *v, struct port *p, struct error *err)
 {
@@ -35,8 +39,31 @@ static int set_pool_name(const char *v, struct port *p, struct error *err)
 	return 0;
 }
 
+/* As the kernel takes one (net/core/dev.c: dev_valid_name), and PVE of a netN (PVE/LXC/Config.pm).
+ */
+static int set_netname(const char *v, struct port *p, struct error *err)
+{
+	if (!is_plain_name(v, IFNAME_LEN - 1) || !strcmp(v, "lo"))
+		return key_bad_value(
+			"name", v,
+			"an interface's name like eth1: at most 15 letters, digits, '-', '_', '.'",
+			err);
+	snprintf(p->netname, sizeof(p->netname), "%s", v);
+	return 0;
+}
+
+static int set_mtu(const char *v, struct port *p, struct error *err)
+{
+	uint32_t n;
+
+	if (parse_u32(v, MTU_MAX, &n) < 0 || n < MTU_MIN)
+		return key_bad_value("mtu", v, "a number from 68 to 65535", err);
+	p->mtu = n;
+	return 0;
+}
+
 /* What a port has beside the settings of its VF. */
-static const char *const own_keys[] = {"pool", "live-migration", "comment"};
+static const char *const own_keys[] = {"pool", "name", "mtu", "live-migration", "comment"};
 
 const char *port_key_name(size_t i)
 {
@@ -53,6 +80,10 @@ int port_set_key(const char *key, const char *v, struct port *p, struct error *e
 		return 0;
 	if (!strcmp(key, "pool"))
 		return set_pool_name(v, p, err);
+	if (!strcmp(key, "name"))
+		return set_netname(v, p, err);
+	if (!strcmp(key, "mtu"))
+		return set_mtu(v, p, err);
 	if (!strcmp(key, "live-migration"))
 		return key_flag(key, v, &p->live_migration, err);
 	/* A typing mistake must not become a VLAN that is silently not set. */
@@ -85,6 +116,14 @@ int port_check(const struct port *p, bool has_tag_options, struct error *err)
 {
 	if (!p->pool[0])
 		return fail(err, EINVAL, "the port has no 'pool'");
+	if (p->mtu && !p->netname[0])
+		return fail(err, EINVAL,
+			    "'mtu' is for a container's port, which has a 'name'; a VM's guest "
+			    "sets its own");
+	if (p->live_migration && p->netname[0])
+		return fail(err, EINVAL,
+			    "'live-migration' is for a VM's port: no container is migrated while "
+			    "it runs");
 	if (!(p->want.has & HAS_VLAN) && has_tag_options)
 		return fail(err, EINVAL, "'vlan-qos' and 'vlan-proto' want a 'vlan' with them");
 	if ((p->want.has & HAS_VLAN) && !p->want.vlan &&
@@ -119,12 +158,25 @@ int port_refuse_network(const struct pool *pool, const char *key, struct error *
 		    key, pool->name);
 }
 
+const char *port_called(const struct port *p, char buf[PORT_CALLED_LEN])
+{
+	if (p->netname[0])
+		snprintf(buf, PORT_CALLED_LEN, "CT %u %s", p->vmid, p->netname);
+	else
+		snprintf(buf, PORT_CALLED_LEN, "VM %u hostpci%u", p->vmid, p->slot);
+	return buf;
+}
+
 const char *port_describe(const struct port *p, char buf[PORT_WORDS_LEN])
 {
+	char mtu[24] = "";
 	char set[256];
 
 	vf_settings_describe(&p->want, set, sizeof(set));
-	snprintf(buf, PORT_WORDS_LEN, "pool %s%s%s%s", p->pool, p->want.has ? ", " : "",
+	if (p->mtu)
+		snprintf(mtu, sizeof(mtu), ", MTU %u", p->mtu);
+	snprintf(buf, PORT_WORDS_LEN, "pool %s%s%s%s%s%s%s", p->pool,
+		 p->netname[0] ? ", interface " : "", p->netname, mtu, p->want.has ? ", " : "",
 		 p->want.has ? set : "", p->live_migration ? ", live migration" : "");
 	return buf;
 }
@@ -132,6 +184,10 @@ const char *port_describe(const struct port *p, char buf[PORT_WORDS_LEN])
 static void port_section_text(const struct port *p, struct str *out)
 {
 	str_printf(out, "port: %u-%u\n\tpool %s\n", p->vmid, p->slot, p->pool);
+	if (p->netname[0])
+		str_printf(out, "\tname %s\n", p->netname);
+	if (p->mtu)
+		str_printf(out, "\tmtu %u\n", p->mtu);
 	if (p->mac_auto && !(p->want.has & HAS_MAC))
 		str_printf(out, "\t%s auto\n", vf_keys[VF_KEY_MAC].name);
 	for (const struct vf_key *k = vf_keys; k < vf_keys + VF_KEY_COUNT; k++) {

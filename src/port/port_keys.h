@@ -35,7 +35,11 @@ int port_refuse_network(const struct pool *pool, const char *key, struct error *
  */
 int port_id_parse(const char *id, struct port *p, struct error *err);
 
-#define PORT_WORDS_LEN 360
+/* "VM 100 hostpci0", "CT 110 eth1". Returns buf. */
+#define PORT_CALLED_LEN 48
+const char *port_called(const struct port *p, char buf[PORT_CALLED_LEN]);
+
+#define PORT_WORDS_LEN 440
 
 /* "pool wan, MAC bc:24:11:00:00:01, VLAN 20, live migration": all that it says. Returns buf. */
 const char *port_describe(const struct port *p, char buf[PORT_WORDS_LEN]);

@@ -108,14 +108,14 @@ static int plan_judged(const char *kind, const char *id, const char *from, const
 	return plan_add_object(p, &o, err);
 }
 
-int plan_hookscript(const struct guest_config *g, const char *volid, struct plan *p,
+int plan_hookscript(struct hook *h, const struct guest_config *g, const char *volid, struct plan *p,
 		    struct error *err)
 {
 	char what[2 * VOLID_LEN + 64];
 	char id[16];
 
 	snprintf(id, sizeof(id), "%u", g->vmid);
-	snprintf(what, sizeof(what), "VM %s hookscript: %.255s -> %.255s", id,
+	snprintf(what, sizeof(what), "%s %s hookscript: %.255s -> %.255s", hook_guest(h), id,
 		 g->hookscript ? g->hookscript : "none", volid ? volid : "none");
 	return plan_judged(OBJECT_HOOKSCRIPT, id, g->hookscript, volid, what, p, err);
 }
@@ -151,7 +151,8 @@ int plan_off(struct hook *h, uint32_t vmid, struct plan *p, struct error *err)
 
 	snprintf(id, sizeof(id), "%u", vmid);
 	snprintf(what, sizeof(what),
-		 "VM %s: off, and locked until this is done; what it still holds is released", id);
+		 "%s %s: off, and locked until this is done; what it still holds is released",
+		 hook_guest(h), id);
 	return plan_object(h, OBJECT_OFF, id, "off", what, p, err);
 }
 

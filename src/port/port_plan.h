@@ -31,7 +31,7 @@ int plan_chain(struct hook *h, uint32_t vmid, const char *volid, struct plan *p,
  * The hookscript, or hostpciN, of the VM becomes that, NULL: none. From what g has, the config that
  * was judged: what somebody writes into it meanwhile is looked at first, and not written over.
  */
-int plan_hookscript(const struct guest_config *g, const char *volid, struct plan *p,
+int plan_hookscript(struct hook *h, const struct guest_config *g, const char *volid, struct plan *p,
 		    struct error *err);
 int plan_hostpci(const struct guest_config *g, unsigned slot, const char *value, struct plan *p,
 		 struct error *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/ct_state.h"
 #include "pveapi/limits.h"
 #include "pveapi/process.h"
 #include "pveapi/vmstate.h"
@@ -19,6 +20,7 @@
 #include "src/port/events.h"
 #include "src/port/hook_lock.h"
 #include "src/port/foreseen.h"
+#include "src/port/netdev.h"
 #include "src/port/vm_locks.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
@@ -149,9 +151,9 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 		busy = group_stays_busy(h, v->info.iommu_group);
 	if (busy != ANSWER_NO)
 		return fail(err, EBUSY,
-			    "VM %u: VF %s %s (/dev/vfio/%d): not released, the next start that "
+			    "%s %u: VF %s %s (/dev/vfio/%d): not released, the next start that "
 			    "needs a VF tries again",
-			    l->vmid, addr,
+			    lease_is_ct(l) ? "CT" : "VM", l->vmid, addr,
 			    busy == ANSWER_YES ? "is still open in some process"
 					       : "may still be open in some process",
 			    v->info.iommu_group);
@@ -163,9 +165,13 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 		/* One that is there, or may be, and cannot be asked is not clean: nobody may have
 		 * it. */
 		if (r != -ENODEV && r != -EINVAL)
-			return fail(err, EIO, "VM %u: VF %s cannot be cleaned: %s", l->vmid, addr,
+			return fail(err, EIO, "%s %u: VF %s cannot be cleaned: %s",
+				    lease_is_ct(l) ? "CT" : "VM", l->vmid, addr,
 				    s->pfs[0].broken ? s->pfs[0].why : "it cannot be read");
 	}
+	if (v && lease_is_ct(l) && plan_netdev_parking(h, l, &v->info, p, err) < 0)
+		return fail_context(err, "CT %u: VF %s is not released, and nobody gets it",
+				    l->vmid, addr);
 	return plan_release(pf, v, l, p, err);
 }
 
@@ -177,6 +183,7 @@ static void tell_release(struct hook *h, const struct lease *l, const struct sna
 	const char *would = h->dry_run ? "would be " : "";
 	bool self = l->vmid == LEASE_SELF;
 	char addr[PCI_ADDR_LEN];
+	char who[LEASE_HOLDER_LEN];
 	char text[80];
 	char line[256];
 
@@ -191,11 +198,11 @@ static void tell_release(struct hook *h, const struct lease *l, const struct sna
 	if (self)
 		say("%s", line);
 	else
-		say("VM %u hostpci%u: %s", l->vmid, l->slot, line);
+		say("%s: %s", lease_holder(l, who), line);
 	if (self)
 		event_add(h, 0, kind, "%s", line);
 	else
-		event_add(h, l->vmid, kind, "hostpci%u: %s", l->slot, line);
+		event_add(h, l->vmid, kind, "%s: %s", strrchr(lease_holder(l, who), ' ') + 1, line);
 }
 
 static int release_one(struct hook *h, const struct owner *o, const struct lease *l,
@@ -209,7 +216,8 @@ static int release_one(struct hook *h, const struct owner *o, const struct lease
 	if (release_plan(h, l, &s, &p, err) < 0)
 		return error_code(err);
 	if (apply_plan(h, o, &p, err) < 0)
-		return fail_context(err, "VM %u: VF %s is not clean and stays out of use", l->vmid,
+		return fail_context(err, "%s %u: VF %s is not clean and stays out of use",
+				    lease_is_ct(l) ? "CT" : "VM", l->vmid,
 				    pci_addr_format(&l->vf, addr));
 	tell_release(h, l, &s, &p, kind);
 	return 0;
@@ -251,6 +259,7 @@ static int release_leases(struct hook *h, const struct owner *o, const struct pc
 	AUTO_FREE struct lease_entry *all = NULL;
 	uint32_t vmid = owner_vmid(o);
 	size_t n;
+	bool container = false;
 	int released = 0;
 	int bad = 0;
 
@@ -263,6 +272,7 @@ static int release_leases(struct hook *h, const struct owner *o, const struct pc
 			continue;
 		if (found)
 			++*found;
+		container = lease_is_ct(&all[i].lease);
 		if (hook_kernel(h, err) < 0)
 			return error_code(err);
 		if (!release_one(h, o, &all[i].lease, kind, err)) {
@@ -276,8 +286,8 @@ static int release_leases(struct hook *h, const struct owner *o, const struct pc
 			break;
 	}
 	if (bad)
-		return fail(err, EIO, "VM %u: %d VF%s could not be released", vmid, bad,
-			    bad == 1 ? "" : "s");
+		return fail(err, EIO, "%s %u: %d VF%s could not be released",
+			    container ? "CT" : "VM", vmid, bad, bad == 1 ? "" : "s");
 	return released;
 }
 
@@ -291,8 +301,11 @@ enum answer lease_is_live(struct hook *h, const struct lease *l)
 {
 	const struct proc_id qemu = {.pid = l->qemu_pid, .start = l->qemu_start};
 	struct proc_id now;
-	enum answer runs = vm_runs(h->root, l->vmid, &now, NULL);
+	enum answer runs;
 
+	if (lease_is_ct(l))
+		return ct_lives(h->root, l->vmid, &now, NULL);
+	runs = vm_runs(h->root, l->vmid, &now, NULL);
 	/* The process that post-start saw may live on without its pid file. */
 	return runs == ANSWER_NO && qemu.pid ? proc_alive(h->root, &qemu) : runs;
 }
@@ -305,8 +318,12 @@ static enum answer runs_without(struct hook *h, const struct lease *l)
 {
 	struct vm_hostpci has;
 	struct proc_id qemu;
-	enum answer runs = vm_runs(h->root, l->vmid, &qemu, NULL);
+	enum answer runs;
 
+	/* A container's is not to be had before it is over: its interface may be anywhere. */
+	if (lease_is_ct(l))
+		return ANSWER_NO;
+	runs = vm_runs(h->root, l->vmid, &qemu, NULL);
 	if (runs != ANSWER_YES)
 		return runs;
 	/* It was taken from the VM while it ran, and is kept for it. */
@@ -321,16 +338,16 @@ static enum answer runs_without(struct hook *h, const struct lease *l)
 	return ANSWER_YES;
 }
 
-static void tell_stale(const struct hook *h, uint32_t vmid)
+static void tell_stale(const struct hook *h, uint32_t vmid, bool container)
 {
 	const char *what = h->dry_run ? "they would be taken back" : "taking them back";
 
 	if (vmid == LEASE_SELF)
 		say("VFs that vfhook itself was parking when it was cut off: %s", what);
 	else
-		say("VM %u is not running but holds VFs (a start that failed, or a stop that "
+		say("%s %u is not running but holds VFs (a start that failed, or a stop that "
 		    "nobody told us of): %s",
-		    vmid, what);
+		    container ? "CT" : "VM", vmid, what);
 }
 
 static int take_back_one(struct hook *h, const struct owner *o, const struct lease *l)
@@ -375,6 +392,7 @@ static int take_back_vm(struct hook *h, const struct owner *o)
 	struct error why = ERROR_INIT;
 	uint32_t vmid = owner_vmid(o);
 	enum answer live = ANSWER_NO;
+	bool container = false;
 	bool any = false;
 	size_t n = 0;
 	int r = recover_own(h, o, &why);
@@ -385,6 +403,7 @@ static int take_back_vm(struct hook *h, const struct owner *o)
 		if (now[i].broken || now[i].lease.vmid != vmid)
 			continue;
 		any = true;
+		container = lease_is_ct(&now[i].lease);
 		/* One that lives, or may, is enough. */
 		if (live == ANSWER_NO)
 			live = lease_is_live(h, &now[i].lease);
@@ -395,7 +414,7 @@ static int take_back_vm(struct hook *h, const struct owner *o)
 		return 0;
 	if (live == ANSWER_YES)
 		return take_back_some(h, o, now, n);
-	tell_stale(h, vmid);
+	tell_stale(h, vmid, container);
 	r = release_leases(h, o, NULL, 0, NULL, EVENT_RECLAIM, &why);
 	return r < 0 ? 0 : r;
 }

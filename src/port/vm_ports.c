@@ -15,6 +15,7 @@
 #include "src/port/config_load.h"
 #include "src/port/host_mac.h"
 #include "src/port/mapping_id.h"
+#include "src/port/port_keys.h"
 #include "src/port/foreseen.h"
 
 void vm_ports_free(struct vm_ports *v)
@@ -161,17 +162,19 @@ static bool last_vf(const struct hook *h, const struct vm_ports *v, unsigned slo
 	return e && !pci_addr_parse(e->path, out);
 }
 
-static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port, struct error *err)
+int vm_ports_wish(struct hook *h, struct vm_ports *v, const struct port *port, struct error *err)
 {
 	struct port_wish *w = &v->wishes[v->n_wishes];
 	const struct pool *pool = config_pool(&v->config, port->pool);
 	const struct entry *e = &v->entries[port->slot];
+	char called[PORT_CALLED_LEN];
 	char clean[NAME_LEN];
 	int n;
 
 	if (!pool)
-		return fail(err, EINVAL, "VM %u hostpci%u: /" VFHOOK_CFG " has no pool '%s'",
-			    port->vmid, port->slot, text_clean(port->pool, clean, sizeof(clean)));
+		return fail(err, EINVAL, "%s: /" VFHOOK_CFG " has no pool '%s'",
+			    port_called(port, called),
+			    text_clean(port->pool, clean, sizeof(clean)));
 	if (pool->bad)
 		return fail(err, EINVAL, "%s", pool->bad);
 	if (mac_check_pfs(&v->config, port, err) < 0)
@@ -185,6 +188,7 @@ static int make_wish(struct hook *h, struct vm_ports *v, const struct port *port
 		.keep_driver = v->guest.hostpci[port->slot].keep_driver,
 	};
 	memcpy(w->pool, pool->name, sizeof(w->pool));
+	memcpy(w->netname, port->netname, sizeof(w->netname));
 	if (v->guest.name)
 		text_clean(v->guest.name, w->name, sizeof(w->name));
 	/* What does not come from there, migration_begin() refuses. */
@@ -218,7 +222,7 @@ int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *
 
 		if (!port || (verdict != ENTRY_GOOD && !(all && verdict == ENTRY_REWRITE)))
 			continue;
-		r = make_wish(h, v, port, err);
+		r = vm_ports_wish(h, v, port, err);
 		if (r < 0)
 			return r;
 	}

@@ -23,7 +23,8 @@
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
 
-/* Everything about the ports of one VM. Owns what it points to; release with vm_ports_free(). */
+/* Everything about the ports of one VM, or of one container (src/port/ct_ports.h). Owns what it
+ * points to; release with vm_ports_free(). */
 struct vm_ports {
 	struct config config;
 	struct guest_config guest;
@@ -33,6 +34,7 @@ struct vm_ports {
 	struct pf_id *pool_pfs[PVE_HOSTPCI_MAX]; /* by wish */
 	size_t n_wishes;
 	struct others others; /* of the last look at all VFs */
+	bool container;
 };
 
 /*
@@ -57,6 +59,9 @@ bool vm_ports_migrate_live(const struct vm_ports *v);
  * the VF each had last.
  */
 int vm_ports_wishes(struct hook *h, struct vm_ports *v, bool all, struct error *err);
+
+/* One more wish, of that port: for vm_ports_wishes() and for a container's ports. */
+int vm_ports_wish(struct hook *h, struct vm_ports *v, const struct port *port, struct error *err);
 
 /*
  * Snapshot of the VFs that the wishes had last, or with all, of every VF of their pools; then the

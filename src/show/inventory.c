@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "pveapi/ct_state.h"
 #include "pveapi/guest.h"
 #include "pveapi/guest_names.h"
 #include "pveapi/limits.h"
@@ -144,23 +145,30 @@ static void vm_name(const struct hook *h, uint32_t vmid, char name[64])
  * Does somebody hold PVE's lock on the VM? Asked of /proc/locks: trying the lock
  * would hold it for a moment, and a start that comes then would be refused.
  */
-static bool vm_lock_held(int root, uint32_t vmid, const char *locks)
+static bool guest_lock_held(int root, const struct lease *l, const char *locks)
 {
+	const char *(*lock_path)(uint32_t, char *) = lease_is_ct(l) ? ct_lock_path : vm_lock_path;
 	char path[64];
 	struct stat st;
 
-	return !fstatat(root, vm_lock_path(vmid, path), &st, 0) && locks_have(locks, st.st_ino);
+	return !fstatat(root, lock_path(l->vmid, path), &st, 0) && locks_have(locks, st.st_ino);
+}
+
+static enum answer lease_guest_runs(const struct hook *h, const struct lease *l)
+{
+	struct proc_id now;
+
+	return lease_is_ct(l) ? ct_lives(h->root, l->vmid, &now, NULL)
+			      : vm_runs(h->root, l->vmid, &now, NULL);
 }
 
 static bool vm_is_over(const struct hook *h, const struct lease *l, const char *locks)
 {
 	struct proc_id qemu = {.pid = l->qemu_pid, .start = l->qemu_start};
-	struct error ignored = ERROR_INIT;
-	struct proc_id now;
 
-	return vm_runs(h->root, l->vmid, &now, &ignored) == ANSWER_NO &&
+	return lease_guest_runs(h, l) == ANSWER_NO &&
 	       !(qemu.pid && proc_alive(h->root, &qemu) != ANSWER_NO) &&
-	       !vm_lock_held(h->root, l->vmid, locks);
+	       !guest_lock_held(h->root, l, locks);
 }
 
 static bool group_open_in(int fds, const char *want)
@@ -220,8 +228,6 @@ struct reader {
 static void report_lease(const struct reader *rd, struct vf_report *r)
 {
 	const struct lease *l = &r->vf->lease;
-	struct error ignored = ERROR_INIT;
-	struct proc_id qemu;
 
 	static const enum vf_use phases[] = {
 		[LEASE_STARTING] = USE_STARTING, [LEASE_RUNNING] = USE_RUNNING,
@@ -240,7 +246,7 @@ static void report_lease(const struct reader *rd, struct vf_report *r)
 		snprintf(r->why, sizeof(r->why), "%s", r->vf->unread_why);
 	/* Only of a VM that runs: before that, and after, a VF is on its way. */
 	if (r->vf->unread || r->use == USE_DIRTY || r->use == USE_UNPLUGGED ||
-	    vm_runs(rd->h->root, l->vmid, &qemu, &ignored) != ANSWER_YES)
+	    lease_guest_runs(rd->h, l) != ANSWER_YES)
 		return;
 	for (unsigned a = 0; a < VF_ATTR_COUNT; a++) {
 		if ((l->want.has & vf_attr_bits((enum vf_attr)a)) &&

@@ -81,13 +81,14 @@ static json_t *vf_json(const struct config *c, const struct pf_report *pf,
 	bool lease = vf_use_is_lease(r->use);
 
 	return json_pack(
-		"{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
+		"{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
 		"index", (json_int_t)info->index, "address", addr_json(&info->addr), "state",
 		vf_use_name(r->use), "stale", r->stale, "problem", text_or_null(r->why), "note",
 		text_or_null(r->note), "vmid", integer_or_null(r->vmid, r->vmid), "vm-name",
 		text_or_null(r->name), "slot",
 		integer_or_null(r->vmid && r->slot < PVE_HOSTPCI_MAX, r->slot), "live-migration",
-		live_migration_json(c, r, lease), "leased-since",
+		live_migration_json(c, r, lease), "net-name",
+		text_or_null(lease ? r->vf->lease.netname : ""), "leased-since",
 		integer_or_null(lease, r->vf->lease.taken), "actual",
 		vf_settings_to_json(&r->vf->now), "wanted",
 		lease ? vf_settings_to_json(&r->vf->lease.want) : json_null(), "differs",

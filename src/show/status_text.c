@@ -160,7 +160,9 @@ static void vm_cells(struct table *t, size_t vm, size_t slot, const struct vf_re
 {
 	if (r->vmid)
 		table_cell(t, vm, STYLE_PLAIN, "%u%s%s", r->vmid, r->name[0] ? " " : "", r->name);
-	if (r->vmid && r->slot < PVE_HOSTPCI_MAX)
+	if (vf_use_is_lease(r->use) && lease_is_ct(&r->vf->lease))
+		table_cell(t, slot, STYLE_PLAIN, "%s", r->vf->lease.netname);
+	else if (r->vmid && r->slot < PVE_HOSTPCI_MAX)
 		table_cell(t, slot, STYLE_PLAIN, "%u", r->slot);
 }
 
@@ -360,6 +362,7 @@ static void pool_text(const struct status_view *v, const struct pool_report *p, 
 
 static void strays_text(const struct inventory *inv, const struct status_view *v, struct str *out)
 {
+	char who[LEASE_HOLDER_LEN];
 	char addr[PCI_ADDR_LEN];
 
 	if (!inv->n_strays)
@@ -372,9 +375,9 @@ static void strays_text(const struct inventory *inv, const struct status_view *v
 		if (e->broken)
 			line(v, out, STYLE_BAD, 4, "  %s: %s", addr, e->why);
 		else
-			line(v, out, STYLE_WARN, 4, "  %s: VM %u%s%s hostpci%u, %s, pool %s", addr,
-			     e->lease.vmid, e->lease.name[0] ? " " : "", e->lease.name,
-			     e->lease.slot, lease_phase_name(e->lease.phase), e->lease.pool);
+			line(v, out, STYLE_WARN, 4, "  %s: %s%s%s, %s, pool %s", addr,
+			     lease_holder(&e->lease, who), e->lease.name[0] ? " of " : "",
+			     e->lease.name, lease_phase_name(e->lease.phase), e->lease.pool);
 	}
 }
 

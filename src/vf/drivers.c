@@ -91,6 +91,24 @@ const char *nic_variant_driver(const char *pf_driver)
 	return NULL;
 }
 
+/* drivers/net/ethernet/ of Linux 6.x: the pci_driver that has the ids of the PF driver's VFs. */
+const char *nic_vf_driver(const char *pf_driver)
+{
+	static const char *const drivers_of_vfs[][2] = {
+		{"igb", "igbvf"},	{"ixgbe", "ixgbevf"},	    {"i40e", "iavf"},
+		{"ice", "iavf"},	{"mlx5_core", "mlx5_core"}, {"mlx4_core", "mlx4_core"},
+		{"bnxt_en", "bnxt_en"}, {"cxgb4", "cxgb4vf"},	    {"qede", "qede"},
+		{"be2net", "be2net"},	{"nfp", "nfp_netvf"},	    {"sfc", "sfc"},
+		{"hns3", "hns3"},	{"hinic", "hinic"},	    {"ionic", "ionic"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers_of_vfs); i++) {
+		if (!strcmp(pf_driver, drivers_of_vfs[i][0]))
+			return drivers_of_vfs[i][1];
+	}
+	return NULL;
+}
+
 const char *vfio_driver(const char *pf_driver, bool keep)
 {
 	const char *variant = keep ? nic_variant_driver(pf_driver) : NULL;

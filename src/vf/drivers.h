@@ -45,6 +45,12 @@ const char *vfio_driver(const char *pf_driver, bool keep);
 bool is_vfio_driver(const char *driver);
 
 /*
+ * The network driver that VFs of that PF driver have on a host: what a container's VF is bound to,
+ * by its driver_override. NULL: none is known here.
+ */
+const char *nic_vf_driver(const char *pf_driver);
+
+/*
  * What the driver cannot do of what is wanted, as vfhook.cfg has it: a key, or a key and its value
  * ("link-state enable"), in buf; NULL if there is none. With maybe, what it can do only sometimes.
  */

@@ -147,6 +147,13 @@ int kernel_vf_set(struct kernel *k, int ifindex, unsigned vf, enum vf_attr attr,
 int kernel_link_up(struct kernel *k, int ifindex, struct error *err);
 
 /*
+ * Set an interface of this network namespace down, which kernels before 6.2 want for it, and give
+ * it another name. Returns 0 or the kernel's -errno: EEXIST, another one is called so, or has that
+ * as an alternative name.
+ */
+int kernel_link_rename(struct kernel *k, int ifindex, const char *name, struct error *err);
+
+/*
  * 1 if the interface has any IPv4 or IPv6 address other than a link-local one, 0 if it certainly
  * has none; anything negative is an errno, and then nobody knows.
  */

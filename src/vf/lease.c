@@ -81,6 +81,8 @@ void lease_print(const struct lease *l, const char *key, struct json_out *o)
 		json_out_text(o, "why", l->why);
 	if (l->asked)
 		json_out_int(o, "asked", l->asked);
+	if (l->netname[0])
+		json_out_text(o, "net-name", l->netname);
 	vf_settings_print(&l->before, "before", o);
 	vf_settings_print(&l->want, "want", o);
 	json_out_end(o, '}');
@@ -99,6 +101,7 @@ static int plugging_from_json(const json_t *j, struct lease *l, struct error *er
 {
 	const char *peer = json_string_value(json_object_get(j, "peer"));
 	const char *why = json_string_value(json_object_get(j, "why"));
+	const char *net = json_string_value(json_object_get(j, "net-name"));
 
 	l->hot = json_integer_value(json_object_get(j, "hot")) == 1;
 	l->no_net = json_integer_value(json_object_get(j, "no-network")) == 1;
@@ -109,6 +112,10 @@ static int plugging_from_json(const json_t *j, struct lease *l, struct error *er
 		snprintf(l->peer, sizeof(l->peer), "%s", peer);
 	if (why)
 		text_clean(why, l->why, sizeof(l->why));
+	if (net && !is_plain_name(net, sizeof(l->netname) - 1))
+		return fail(err, EINVAL, "'net-name' is no interface's name");
+	if (net)
+		snprintf(l->netname, sizeof(l->netname), "%s", net);
 	return 0;
 }
 
@@ -162,6 +169,15 @@ int lease_from_json(const json_t *j, struct lease *out, struct error *err)
 		return fail_context(err, "'want'");
 	*out = l;
 	return 0;
+}
+
+const char *lease_holder(const struct lease *l, char buf[LEASE_HOLDER_LEN])
+{
+	if (lease_is_ct(l))
+		snprintf(buf, LEASE_HOLDER_LEN, "CT %u %s", l->vmid, l->netname);
+	else
+		snprintf(buf, LEASE_HOLDER_LEN, "VM %u hostpci%u", l->vmid, l->slot);
+	return buf;
 }
 
 static void lease_path(char path[128], const struct pci_addr *vf)

@@ -47,7 +47,7 @@ struct lease {
 	struct pci_addr pf;
 	unsigned index;
 	uint32_t vmid;
-	unsigned slot; /* hostpci<slot> */
+	unsigned slot; /* hostpci<slot>; of a container its network of that number */
 	enum lease_phase phase;
 	int64_t taken;	/* epoch seconds */
 	pid_t qemu_pid; /* 0 until known */
@@ -69,6 +69,7 @@ struct lease {
 	int64_t asked;
 	char pool[NAME_LEN];	   /* "" where it is no port's */
 	char name[NAME_LEN];	   /* the VM's, for messages; may be "" */
+	char netname[IFNAME_LEN];  /* a container's: its interface there, "eth1"; of a VM "" */
 	struct vf_settings before; /* what the VF looked like before it was taken */
 	struct vf_settings want;   /* what the port asked for */
 };
@@ -83,6 +84,15 @@ static inline struct pf_id lease_pf_id(const struct lease *l)
 const char *lease_phase_name(enum lease_phase phase);
 /* Is it of a VM that runs, and has or is to have the VF again: running, arriving or unplugged? */
 bool lease_phase_is_live(enum lease_phase phase);
+
+/* Is it a container's? */
+static inline bool lease_is_ct(const struct lease *l)
+{
+	return l->netname[0] != '\0';
+}
+/* "VM 100 hostpci0", "CT 110 eth1": whose it is, for a person. Returns buf. */
+#define LEASE_HOLDER_LEN 48
+const char *lease_holder(const struct lease *l, char buf[LEASE_HOLDER_LEN]);
 
 /* As a member of something larger, and on its own: a new reference, NULL when memory ran out. */
 void lease_print(const struct lease *l, const char *key, struct json_out *o);

@@ -423,6 +423,26 @@ int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
 
 /* --- Names --- */
 
+static int send_link(struct kernel *k, int ifindex, const char *name)
+{
+	struct ifinfomsg ifi = {
+		.ifi_family = AF_UNSPEC, .ifi_index = ifindex, .ifi_change = name ? 0 : IFF_UP};
+	AUTO_MSG struct nl_msg *msg = netlink_request(RTM_NEWLINK, NLM_F_ACK, &ifi, sizeof(ifi));
+
+	if (!msg || (name && nla_put_string(msg, IFLA_IFNAME, name) < 0))
+		return -ENOMEM;
+	return talk(k, msg, NULL, NULL);
+}
+
+int kernel_link_rename(struct kernel *k, int ifindex, const char *name, struct error *err)
+{
+	int r = send_link(k, ifindex, NULL);
+
+	if (!r)
+		r = send_link(k, ifindex, name);
+	return r < 0 ? fail_errno(err, -r, "call interface %d %s", ifindex, name) : 0;
+}
+
 static int see_name(struct nlmsghdr *h, void *arg)
 {
 	struct nlattr *name;

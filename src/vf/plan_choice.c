@@ -206,17 +206,19 @@ static bool choose_best(const struct snapshot *s, const struct port_wish *w,
 static int refuse_wish(const struct snapshot *s, const struct port_wish *w, struct error *err)
 {
 	CLEANUP(str_free) struct str all = STR_INIT;
+	char device[WISH_DEVICE_LEN];
 	char why[320];
 
 	for (size_t i = 0; i < s->n_pfs; i++) {
 		if (!wish_allows_pf(w, &s->pfs[i].info.addr))
 			continue;
 		if (!pf_why_not(&s->pfs[i], w, why, sizeof(why)))
-			return fail(err, ENOSPC, "no VF of pool '%s' is free for hostpci%u",
-				    w->pool, w->slot);
+			return fail(err, ENOSPC, "no VF of pool '%s' is free for %s", w->pool,
+				    wish_device(w, device));
 		str_printf(&all, "%s%s", all.len ? "; " : "", why);
 	}
-	return fail(err, ENETDOWN, "pool '%s' of hostpci%u: %s", w->pool, w->slot, str_get(&all));
+	return fail(err, ENETDOWN, "pool '%s' of %s: %s", w->pool, wish_device(w, device),
+		    str_get(&all));
 }
 
 int plan_choose(const struct snapshot *s, const struct port_wish *wishes, size_t n,

@@ -75,7 +75,7 @@ static int add_port(const struct snapshot *s, const struct pf_state *pf, const s
 	if (r < 0)
 		return r;
 	if (plan_add_lease(pf, v, w, now, p, err) < 0 ||
-	    plan_add_override(pf, v, w->keep_driver, p, err) < 0)
+	    (!w->netname[0] && plan_add_override(pf, v, w->keep_driver, p, err) < 0))
 		return -ENOMEM;
 	for (int a = 0; a < VF_ATTR_COUNT; a++) {
 		if (!(w->want.has & vf_attr_bits((enum vf_attr)a))) {

@@ -111,6 +111,7 @@ int plan_add_lease(const struct pf_state *pf, const struct vf_state *v, const st
 	memcpy(s.lease.pool, w->pool, sizeof(s.lease.pool));
 	memcpy(s.lease.name, w->name, sizeof(s.lease.name));
 	memcpy(s.lease.peer, w->from, sizeof(s.lease.peer));
+	memcpy(s.lease.netname, w->netname, sizeof(s.lease.netname));
 	if (v->leased) {
 		s.has_old_lease = true;
 		s.old_lease = v->lease;

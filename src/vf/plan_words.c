@@ -23,20 +23,20 @@ static void describe_object(const struct step_object *o, char *buf, size_t size)
 }
 
 /* "VM 100 hostpci0", or who else holds VFs: a command that parks them. */
-static const char *holder(const struct lease *l, bool slot, char buf[48])
+static const char *holder(const struct lease *l, bool slot, char buf[LEASE_HOLDER_LEN])
 {
 	if (l->vmid == LEASE_SELF)
-		snprintf(buf, 48, "vfhook itself");
+		snprintf(buf, LEASE_HOLDER_LEN, "vfhook itself");
 	else if (slot)
-		snprintf(buf, 48, "VM %u hostpci%u", l->vmid, l->slot);
+		lease_holder(l, buf);
 	else
-		snprintf(buf, 48, "VM %u", l->vmid);
+		snprintf(buf, LEASE_HOLDER_LEN, "%s %u", lease_is_ct(l) ? "CT" : "VM", l->vmid);
 	return buf;
 }
 
 static void describe_lease_step(const struct step *s, const char *vf, char *buf, size_t size)
 {
-	char who[48];
+	char who[LEASE_HOLDER_LEN];
 
 	switch (s->kind) {
 	case STEP_LEASE_TAKE:

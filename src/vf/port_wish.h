@@ -38,6 +38,9 @@ struct port_wish {
 	/* The node that the VM comes from while it runs, for the lease; else "". Should post-start
 	 * be cut off, nothing else says that the guest is to be told of its VF. */
 	char from[NAME_LEN];
+	/* A container's: its interface there. The VF gets its network driver, and needs no IOMMU.
+	 */
+	char netname[IFNAME_LEN];
 	/*
 	 * 0: the first free VF. Otherwise any of them, depending on the number: for
 	 * one who lost a race and would only lose the next against the same others.
@@ -46,6 +49,10 @@ struct port_wish {
 	const struct spoken_for *spoken; /* for a choice among all VFs; may be NULL */
 	size_t n_spoken;
 };
+
+/* "hostpci0", "eth1": what the guest's own words for it are. Returns buf. */
+#define WISH_DEVICE_LEN 24
+const char *wish_device(const struct port_wish *w, char buf[WISH_DEVICE_LEN]);
 
 /* Is that PF, by its address, one of those that the wish may have a VF of? */
 bool wish_allows_pf(const struct port_wish *w, const struct pci_addr *pf);

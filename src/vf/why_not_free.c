@@ -81,26 +81,29 @@ static const char *why_not_driver(const struct vf_info *i, bool no_net, char *bu
 	return driver_without_netdev_words(i->driver, buf, size);
 }
 
-static const char *why_not_group(const struct snapshot *s, const struct vf_state *v, uint32_t vmid,
-				 char *buf, size_t size)
+static const char *why_not_group(const struct snapshot *s, const struct vf_state *v,
+				 const struct port_wish *w, char *buf, size_t size)
 {
 	const struct vf_state *other;
 	char addr[PCI_ADDR_LEN];
 
+	/* Nobody binds the whole group for a container, and no IOMMU is needed. */
+	if (w->netname[0] && v->info.iommu_group < 0)
+		return NULL;
 	if (v->info.iommu_group < 0) {
 		snprintf(buf, size,
 			 "it has no IOMMU group: is the IOMMU on (BIOS, kernel command "
 			 "line)?");
 		return buf;
 	}
-	if (!v->info.group_pure) {
+	if (!v->info.group_pure && !w->netname[0]) {
 		snprintf(buf, size,
 			 "its IOMMU group %d also holds %s, which is no VF and would be taken from "
 			 "the host with it (no ACS?)",
 			 v->info.iommu_group, v->info.group_intruder);
 		return buf;
 	}
-	other = group_neighbour(s, v, vmid);
+	other = group_neighbour(s, v, w->vmid);
 	if (other) {
 		snprintf(buf, size, "its IOMMU group %d is shared with VF %s, which is leased",
 			 v->info.iommu_group, pci_addr_format(&other->info.addr, addr));
@@ -142,9 +145,14 @@ const char *vf_why_not_lease(const struct vf_state *v, uint32_t vmid, char *buf,
 		return buf;
 	}
 	if (v->leased && v->lease.vmid != vmid) {
-		snprintf(buf, size, "leased by VM %u%s%s%s (hostpci%u, %s)", v->lease.vmid,
-			 v->lease.name[0] ? " '" : "", v->lease.name, v->lease.name[0] ? "'" : "",
-			 v->lease.slot, lease_phase_name(v->lease.phase));
+		bool ct = lease_is_ct(&v->lease);
+		char slot[24];
+
+		snprintf(slot, sizeof(slot), "hostpci%u", v->lease.slot);
+		snprintf(buf, size, "leased by %s %u%s%s%s (%s, %s)", ct ? "CT" : "VM",
+			 v->lease.vmid, v->lease.name[0] ? " '" : "", v->lease.name,
+			 v->lease.name[0] ? "'" : "", ct ? v->lease.netname : slot,
+			 lease_phase_name(v->lease.phase));
 		return buf;
 	}
 	return NULL;
@@ -173,7 +181,7 @@ const char *vf_why_not_free(const struct snapshot *s, const struct pf_state *pf,
 		why = buf;
 	}
 	if (!why)
-		why = why_not_group(s, vf, wish->vmid, buf, size);
+		why = why_not_group(s, vf, wish, buf, size);
 	if (!why)
 		why = why_not_driver(&vf->info, pf->info.no_net, buf, size);
 	if (!why)

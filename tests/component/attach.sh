@@ -162,7 +162,7 @@ no() { # REGEX DESCRIPTION ARG...
 no 'there is no VM 999' "a VM that is not there" 999 --pool wan
 no 'it is a template' "a template" 103 --pool wan
 no 'VM 104 is on node pve2' "a VM of another node" 104 --pool wan
-no '105 is a container' "a container" 105 --pool wan
+no 'CT 105 is on node pve2' "a container of another node" 105 --pool wan
 no 'there are several pools: say which one with --pool \(wan, lan\)' "two pools, none named" 102
 no "there is no pool 'dmz'" "a pool that is not there" 102 --pool dmz
 no "pool 'lan' has no PF on node pve1" "a pool of another node" 102 --pool lan

@@ -160,7 +160,7 @@ rm -r "$etc/nodes/pve2"
 also "a VM that is gone" 'WARN port VM 100: .*gone from the cluster -> vfhook repair'
 also "and its mapping is no failure" 'WARN port'
 touch "$etc/nodes/pve1/lxc/100.conf"
-also "a container" 'WARN port VM 100: .*container'
+also "a container with a port of a VM" "FAIL port CT 100: .*is a VM's"
 restore
 sed -i "s/BC:24:11:00:00:77/${mac1^^}/" "$etc/nodes/pve1/qemu-server/101.conf"
 finds "a MAC twice" "^FAIL mac : MAC $mac1 .*port 100-0, netN of guest 101 -> vfhook set 100 --slot 0 --mac auto"

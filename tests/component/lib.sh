@@ -52,6 +52,7 @@ plain() {
 }
 sim() { "$sim" --root "$node_root" "$@"; }
 qm() { "$top/tests/sim/qm" --root "$node_root" "$@"; }
+pct() { "$top/tests/sim/pct" --root "$node_root" "$@"; }
 
 # end_qemus [ROOT] - those of a node, pve1 by itself, that still run: by their pid files, and only if the process
 # of that number names its file, or the root (the stand-in does, in its environment).
@@ -110,6 +111,7 @@ furnish() {
 	wrapper "$root/var/lib/vz/snippets/vfhook" "$BUILD/tests/hook-fake" "$root"
 	wrapper "$root/usr/sbin/vfhook" "$BUILD/tests/vfhook-fake" "$root"
 	wrapper "$root/usr/sbin/qm" "$top/tests/sim/qm" "$root"
+	wrapper "$root/usr/sbin/pct" "$top/tests/sim/pct" "$root"
 }
 
 # wrapper PATH PROGRAM ROOT

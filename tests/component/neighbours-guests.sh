@@ -240,9 +240,8 @@ mkdir -p "$node_root/etc/pve/nodes/pve1/lxc"
 printf 'hostname: ct\nhookscript: local:snippets/vfhook\n' >"$node_root/etc/pve/nodes/pve1/lxc/110.conf"
 for phase in pre-start post-start pre-stop post-stop; do
 	out=$(vfhook 110 $phase 2>&1)
-	is "$? $(grep -c . <<<"$out")" "0 1" "our hookscript on a container: $phase ends with 0 and a line" || diag "$out"
+	is "$? $(grep -c . <<<"$out")" "0 0" "our hookscript on a container without a port: $phase ends with 0, quietly" || diag "$out"
 done
-like "$out" '110 is a container.*pct set 110 --delete hookscript' "that says what to do"
 
 printf '#!/bin/sh\n[ "$2" = pre-start ] && exit 3\nexit 0\n' >"$node_root/var/lib/vz/snippets/lic.sh"
 chmod 755 "$node_root/var/lib/vz/snippets/lic.sh"

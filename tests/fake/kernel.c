@@ -348,6 +348,40 @@ int kernel_link_up(struct kernel *k, int ifindex, struct error *err)
 	return 0;
 }
 
+/* As the kernel does it: the folder below the device, and the link to it. */
+int kernel_link_rename(struct kernel *k, int ifindex, const char *name, struct error *err)
+{
+	char from[320];
+	char to[320];
+	char target[512];
+	char old[16];
+	ssize_t n;
+
+	k->ifindex = 0;
+	find_pf(k, ifindex);
+	snprintf(old, sizeof(old), "%s", k->ifname);
+	k->ifindex = 0;
+	snprintf(to, sizeof(to), "sys/class/net/%s", name);
+	if (path_exists(k->root, to))
+		return fail_errno(err, EEXIST, "call interface %d %s", ifindex, name);
+	snprintf(from, sizeof(from), "sys/class/net/%s", old);
+	n = readlinkat(k->root, from, target, sizeof(target) - 32);
+	if (n < 0)
+		return fail_errno(err, ENODEV, "call interface %d %s", ifindex, name);
+	target[n] = '\0';
+	snprintf(strrchr(target, '/') + 1, 32, "%s", name);
+	snprintf(from, sizeof(from), "sys/class/net/%s/device/net/%s", old, old);
+	snprintf(to, sizeof(to), "sys/class/net/%s/device/net/%s", old, name);
+	if (renameat(k->root, from, k->root, to) < 0)
+		return fail_errno(err, errno, "call interface %d %s", ifindex, name);
+	snprintf(from, sizeof(from), "sys/class/net/%s", old);
+	snprintf(to, sizeof(to), "sys/class/net/%s", name);
+	unlinkat(k->root, from, 0);
+	if (symlinkat(target, k->root, to) < 0)
+		return fail_errno(err, errno, "call interface %d %s", ifindex, name);
+	return 0;
+}
+
 int kernel_pf_read(struct kernel *k, int ifindex, struct pf_link *out, struct error *err)
 {
 	CLEANUP(page_close) struct page p;

@@ -28,7 +28,7 @@ static int asked_below(int root, int generations, int wait_ms)
 	if (!pid) {
 		if (generations > 1)
 			_exit(asked_below(root, generations - 1, wait_ms));
-		_exit(phase_lock(root, 100, wait_ms, &fd, NULL) & 0xff);
+		_exit(phase_lock(root, false, 100, NULL, wait_ms, &fd, NULL) & 0xff);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -51,7 +51,7 @@ static void test_nobodys(void **state)
 	const struct tree *t = *state;
 	int fd;
 
-	assert_int_equal(phase_lock(t->root, 100, 0, &fd, NULL), PHASE_LOCK_OURS);
+	assert_int_equal(phase_lock(t->root, false, 100, NULL, 0, &fd, NULL), PHASE_LOCK_OURS);
 	assert_true(fd >= 0);
 	assert_int_equal(vm_lock(t->root, 100, 0, NULL), -EWOULDBLOCK);
 	close(fd);
@@ -96,17 +96,17 @@ static void test_anothers(void **state)
 	char who[32];
 	int fd;
 
-	assert_int_equal(phase_lock(t->root, 100, 20, &fd, &err), -EWOULDBLOCK);
+	assert_int_equal(phase_lock(t->root, false, 100, NULL, 20, &fd, &err), -EWOULDBLOCK);
 	assert_int_equal(fd, -1);
 	snprintf(who, sizeof(who), "process %d", (int)pid);
 	assert_has(err.text, who);
 	assert_has(err.text, "vfhook release 100");
 	/* The lock of another VM is none of ours. */
-	assert_int_equal(phase_lock(t->root, 101, 0, &fd, &err), PHASE_LOCK_OURS);
+	assert_int_equal(phase_lock(t->root, false, 101, NULL, 0, &fd, &err), PHASE_LOCK_OURS);
 	close(fd);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	assert_int_equal(phase_lock(t->root, 100, 20, &fd, &err), PHASE_LOCK_OURS);
+	assert_int_equal(phase_lock(t->root, false, 100, NULL, 20, &fd, &err), PHASE_LOCK_OURS);
 	close(fd);
 }
 
@@ -119,7 +119,7 @@ static void test_of_the_dead(void **state)
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	pid = holder(t, true);
-	assert_int_equal(phase_lock(t->root, 100, 0, &fd, NULL), PHASE_LOCK_UNKNOWN);
+	assert_int_equal(phase_lock(t->root, false, 100, NULL, 0, &fd, NULL), PHASE_LOCK_UNKNOWN);
 	assert_int_equal(fd, -1);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -133,10 +133,10 @@ static void test_no_proc(void **state)
 	int fd;
 
 	assert_int_equal(unlinkat(t->root, "proc", 0), 0);
-	assert_int_equal(phase_lock(t->root, 100, 0, &fd, NULL), PHASE_LOCK_OURS);
+	assert_int_equal(phase_lock(t->root, false, 100, NULL, 0, &fd, NULL), PHASE_LOCK_OURS);
 	close(fd);
 	pid = holder(t, false);
-	assert_int_equal(phase_lock(t->root, 100, 0, &fd, NULL), PHASE_LOCK_UNKNOWN);
+	assert_int_equal(phase_lock(t->root, false, 100, NULL, 0, &fd, NULL), PHASE_LOCK_UNKNOWN);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }

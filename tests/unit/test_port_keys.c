@@ -268,6 +268,7 @@ static void assert_completes(const char *path, const char *from, const char *to,
 	at += strlen(from);
 	for (size_t i = 0; i < VF_KEY_COUNT; i++)
 		add(&want, vf_keys[i].name, strlen(vf_keys[i].name));
+	add(&want, "mtu", 3);
 	add(&want, LIVE, strlen(LIVE));
 	assert_non_null(strstr(at, to));
 	marked_words(at, strstr(at, to), mark, &found);
@@ -302,6 +303,7 @@ static void test_help(void **state)
 		if (i != VF_KEY_MAC)
 			add(&want, vf_keys[i].name, strlen(vf_keys[i].name));
 	}
+	add(&want, "mtu", 3);
 	add(&want, LIVE, strlen(LIVE));
 	marked_words(text, text + size, "\n  --", &found);
 	add(&found, text + 4, strcspn(text + 4, " "));
@@ -320,8 +322,10 @@ static void test_options(void **state)
 	(void)state;
 	port_args_opts(&args, opts, &n);
 	assert_int_equal(n, PORT_OPTS);
-	assert_string_equal(opts[VF_KEY_COUNT].name, LIVE);
-	assert_ptr_equal(opts[VF_KEY_COUNT].value, &args.live_migration);
+	assert_string_equal(opts[VF_KEY_COUNT].name, "mtu");
+	assert_ptr_equal(opts[VF_KEY_COUNT].value, &args.mtu);
+	assert_string_equal(opts[VF_KEY_COUNT + 1].name, LIVE);
+	assert_ptr_equal(opts[VF_KEY_COUNT + 1].value, &args.live_migration);
 	for (size_t i = 0; i < VF_KEY_COUNT; i++) {
 		assert_string_equal(opts[i].name, port_key_name(i));
 		assert_ptr_equal(opts[i].value, &args.value[i]);

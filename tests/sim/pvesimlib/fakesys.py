@@ -341,8 +341,22 @@ class Tree:
         while os.path.isdir(base):
             for pf in os.listdir(base):
                 self.catch_up(pf)
+            self.unbind_asked()
             self.probe_asked()
             time.sleep(0.02)
+
+    def unbind_asked(self):
+        """Somebody may have written a VF to its driver's unbind."""
+        for driver in os.listdir(f"{self.sys}/bus/pci/drivers"):
+            path = f"{self.sys}/bus/pci/drivers/{driver}/unbind"
+            try:
+                with open(path, encoding="utf-8") as fh:
+                    addr = fh.read().strip()
+            except OSError:  # its folder is being made, or goes
+                continue
+            if addr:
+                put(path, "")
+                self.unbind(addr)
 
     def probe_asked(self):
         """Somebody may have written a VF to drivers_probe: its network driver gets it. The kernel
@@ -355,11 +369,13 @@ class Tree:
         put(path, "")
         folder = self.dev(addr)
         override = self.attr(addr, "driver_override")
-        if os.path.islink(f"{folder}/driver") or override not in ("", "(null)"):
-            return
         pfdir = os.path.realpath(f"{folder}/physfn")
         pf = os.path.basename(pfdir)
         driver = CARDS.get(os.path.basename(os.readlink(f"{pfdir}/driver")), CARDS["igb"])[4]
+        if os.path.islink(f"{folder}/driver") or override not in ("", "(null)", driver):
+            return
+        if os.path.exists(self.host.state("probe-fails", addr)):
+            return
         index = next(n[6:] for n in os.listdir(pfdir) if n.startswith("virtfn") and
                      os.path.realpath(f"{pfdir}/{n}") == folder)
         if self.attr(pf, "class").startswith("0x02"):

@@ -327,6 +327,15 @@ def sysfs_bind(host, args):
         tree.bind(args.addr, args.driver)
 
 
+def container(host, args):
+    """What happens in a container, or to its monitor."""
+    from . import ct, lxc
+    if args.what == "kill":
+        return lxc.kill(host, args.vmid)
+    ct.tell(args.vmid, args.what)
+    return 0
+
+
 def guest(host, args):
     """What the QEMU stand-in tells of its guest, as JSON: its state, which devices are plugged
     (and the VF of each), which of them the guest has seen, a migration from here."""
@@ -521,6 +530,9 @@ def parser():
                    "COMMAND.hang, .delay, .close, .answer, .huge")
     p.add_argument("value", nargs="?")
     p.add_argument("--clear", action="store_true", help="forget all wishes and qmp.log")
+    p = cmd("ct", container, "something happens to a container: it ends, reboots, its monitor is killed")
+    p.add_argument("vmid", type=int)
+    p.add_argument("what", choices=["poweroff", "reboot", "kill"])
     cmd("crash-host", crash_host, "power failure: VMs and /run gone, no hook called")
     p = cmd("vzdump", vzdump)
     p.add_argument("vmid", type=int, nargs="+")

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The interface of a container's VF: the VF bound to its network driver, and its interface on this
+ * host called as LXC looks for it (OBJECT_NETDEV); and the way back, parked.
+ */
+#ifndef VFHOOK_PORT_NETDEV_H
+#define VFHOOK_PORT_NETDEV_H
+
+#include "src/base/error.h"
+#include "src/port/context.h"
+#include "src/port/vm_ports.h"
+#include "src/vf/lease.h"
+#include "src/vf/plan.h"
+#include "src/vf/plan_choice.h"
+#include "src/vf/snapshot.h"
+
+/* The steps that give what was chosen for a container's ports its driver and name, behind those of
+ * plan_start(): the driver takes the MAC that the VF has when it is bound. */
+int plan_netdevs(const struct vm_ports *v, const struct snapshot *s,
+		 const struct port_choice *choices, struct plan *p, struct error *err);
+
+/*
+ * The step that takes a container's VF from its network driver, before it is cleaned; none if it
+ * has none. -EBUSY: its interface is not on this host, however long it is waited for (it is still
+ * in a network namespace, which would lose it): nobody may have it.
+ */
+int plan_netdev_parking(struct hook *h, const struct lease *l, const struct vf_info *vf,
+			struct plan *p, struct error *err);
+
+#endif

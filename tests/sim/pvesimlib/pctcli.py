@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pct: root@pam in a fresh process (PVE/CLI/pct.pm). Raw lxc.* are for an editor, not for set."""
+
+import os
+import re
+import sys
+
+from . import hooks, tasks
+from .ct import Config, Containers, wait_stopped
+from .errors import PveError
+from .host import Host
+from .qmcli import parse
+
+USAGE = "usage: pct [--root DIR] <COMMAND> [ARGS] [OPTIONS]\n"
+
+
+def main(argv):
+    root = os.environ.get("PVESIM_ROOT", "/")
+    while argv and argv[0].split("=")[0] == "--root":
+        root = argv[0].split("=", 1)[1] if "=" in argv[0] else argv[1]
+        argv = argv[1 if "=" in argv[0] else 2:]
+    if not argv or argv[0] not in COMMANDS:
+        sys.stderr.write(f"ERROR: unknown command 'pct {argv[0] if argv else ''}'\n" + USAGE)
+        return 255
+    os.environ["PATH"] = "/sbin:/bin:/usr/sbin:/usr/bin"
+    os.environ.pop("PVE_MIGRATED_FROM", None)
+    func, plain, kind = COMMANDS[argv[0]]
+    host = Host(root)
+    try:
+        param = parse(argv[1:], plain)
+        if not kind:
+            return func(host, param) or 0
+        upid = tasks.Runner(host, True).fork_worker(kind, param["vmid"], "root@pam",
+                                                    lambda: func(host, param))
+        return 255 if tasks.is_error(tasks.status(host, upid)) else 0
+    except PveError as err:
+        sys.stderr.write(err.text)
+    return 255
+
+
+def create(host, param):
+    cts = Containers(host)
+    vmid = param.pop("vmid")
+    for kind in ("lxc", "qemu-server"):
+        if os.path.exists(host.pve(f"nodes/{host.nodename}/{kind}/{vmid}.conf")):
+            raise PveError(f"unable to create CT {vmid} - CT {vmid} already exists on node "
+                           f"'{host.nodename}'\n")
+    conf = Config("arch: amd64\nmemory: 512\nostype: debian\nrootfs: local:110/vm-disk-0.raw\n")
+    for key, value in param.items():
+        conf.put(key, value)
+    cts.write(vmid, conf)
+
+
+def change(host, param):
+    cts = Containers(host)
+    vmid = param.pop("vmid")
+    with cts.lock(vmid):
+        conf = cts.load(vmid)
+        for key in [k for k in param.pop("delete", "").split(",") if k]:
+            conf.drop(key)
+        for key, value in param.items():
+            if key == "hookscript":
+                hooks.check_hookscript(host, value)
+            elif not re.fullmatch(r"net\d+|hostname|memory|onboot|description|template", key):
+                raise PveError(f"Unknown option: {key}\n")
+            conf.put(key, value)
+        cts.write(vmid, conf)
+
+
+def clone(host, param):
+    """Everything but the networks' addresses, raw lines too (API2/LXC.pm: clone_vm)."""
+    cts = Containers(host)
+    conf = Config(cts.load(param["vmid"]).active())
+    for key, value in list(conf.lines):
+        if re.fullmatch(r"net\d+", key):
+            conf.put(key, re.sub(r",hwaddr=[^,]+", "", value))
+    conf.drop("template")
+    cts.write(param["newid"], conf)
+
+
+def destroy(host, param):
+    cts = Containers(host)
+    vmid = param["vmid"]
+    with cts.lock(vmid):
+        cts.load(vmid)
+        if cts.running(vmid):
+            raise PveError(f"unable to destroy CT {vmid} - container is running\n")
+        os.unlink(cts.path(vmid))
+
+
+def snapshot(host, param):
+    cts = Containers(host)
+    with cts.lock(param["vmid"]):
+        conf = cts.load(param["vmid"])
+        own = f"[{param['snapname']}]\n" + conf.active()
+        conf.rest += ("\n" if conf.rest else "") + own
+        conf.put("parent", param["snapname"])
+        cts.write(param["vmid"], conf)
+
+
+def rollback(host, param):
+    cts = Containers(host)
+    with cts.lock(param["vmid"]):
+        conf = cts.load(param["vmid"])
+        for part in ("\n" + conf.rest).split("\n[")[1:]:
+            name, _, text = part.partition("]\n")
+            if name == param["snapname"]:
+                conf.lines = Config(text).lines
+                cts.write(param["vmid"], conf)
+                return
+    raise PveError(f"snapshot '{param['snapname']}' does not exist\n")
+
+
+def status(host, param):
+    cts = Containers(host)
+    cts.load(param["vmid"])
+    print("status: " + ("running" if cts.running(param["vmid"]) else "stopped"))
+
+
+def config(host, param):
+    sys.stdout.write(Containers(host).load(param["vmid"]).active())
+
+
+def stop(host, param):
+    Containers(host).stop(param["vmid"])
+    wait_stopped(host, param["vmid"])
+
+
+COMMANDS = {
+    "create": (create, ["vmid"], None),
+    "set": (change, ["vmid"], None),
+    "clone": (clone, ["vmid", "newid"], None),
+    "destroy": (destroy, ["vmid"], None),
+    "snapshot": (snapshot, ["vmid", "snapname"], None),
+    "rollback": (rollback, ["vmid", "snapname"], None),
+    "status": (status, ["vmid"], None),
+    "config": (config, ["vmid"], None),
+    "start": (lambda h, p: Containers(h).start(p["vmid"]), ["vmid"], "vzstart"),
+    "stop": (stop, ["vmid"], "vzstop"),
+    "shutdown": (stop, ["vmid"], "vzshutdown"),
+    "reboot": (lambda h, p: Containers(h).reboot(p["vmid"]), ["vmid"], "vzreboot"),
+}
