@@ -196,9 +196,12 @@ class Tree:
     def drop_netdevs(self, addr):
         base = f"{self.dev(addr)}/net"
         if os.path.isdir(base):
-            for name in os.listdir(base):
-                os.unlink(f"{self.sys}/class/net/{name}")
             shutil.rmtree(base)
+            for name in os.listdir(f"{self.sys}/class/net"):
+                # All of its links: who renamed it may have been killed in between.
+                path = f"{self.sys}/class/net/{name}"
+                if os.path.islink(path) and not os.path.exists(path):
+                    os.unlink(path)
 
     # -- PFs and VFs ----------------------------------------------------------
 
