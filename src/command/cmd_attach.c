@@ -195,13 +195,9 @@ const struct command cmd_attach = {
 	.summary = "give a VM or container a port: a VF of its own from its next start on",
 	.help = "Usage: vfhook attach <vmid> [options]\n"
 		"\n"
-		"Writes the port, its mapping vf-<vmid>-<N>, hostpciN and the hookscript. Another\n"
-		"hookscript of the VM is kept and run after vfhook. With --slot, what is there of\n"
-		"a port (after a rollback, a restore, a clone, an attach that was cut off) is\n"
-		"kept, and what is missing is written. A container gets lines lxc.net.<n>.* in "
-		"its\n"
-		"config in place of mapping and hostpciN.\n"
-		"\n"
+		"Writes the port, its mapping, hostpciN (a container's: lxc.net lines) and the\n"
+		"hookscript; with --slot, what is missing of a port that is there. What is not\n"
+		"given is not touched on the VF.\n"
 		"  --pool NAME          the pool; needed if there are several\n"
 		"  --slot N             the N of hostpciN; the lowest free one\n"
 		"  --hostpci KEY=V,...  what else hostpciN is to have, as PVE knows it: rombar=0\n"
@@ -209,7 +205,6 @@ const struct command cmd_attach = {
 		"  --take-over          of the VF that hostpciN names by hand, set as it is now\n"
 		"  --mac auto|ADDR      auto (as without it): one is made, and kept\n",
 	.help_more = port_args_help,
-	.help_end = "What is not given is not touched on the VF.\n"
-		    "  --dry-run            tell what would be done, and do nothing\n",
+	.help_end = "  --dry-run            tell what would be done, and do nothing\n",
 	.run = run,
 };

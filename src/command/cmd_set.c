@@ -464,16 +464,12 @@ const struct command cmd_set = {
 		"\n"
 		"Changes a port in /etc/pve/vfhook.cfg. If the VM runs, its VF is changed at once\n"
 		"and read back, all of it or nothing; only a MAC waits for the next start.\n"
+		"`unset` as a value takes an option out of the port: it is left alone then.\n"
 		"\n"
 		"  --slot N             the N of hostpciN; needed if the VM has several ports\n"
 		"  --name ETH           of a container: what the port's interface is called there\n"
 		"  --mac auto|ADDR      auto: a new one is made, and kept\n",
 	.help_more = port_args_help,
-	.help_end =
-		"\n"
-		"The value `unset` takes an option out of the port: vfhook does not touch that\n"
-		"setting then.\n"
-		"\n"
-		"  --dry-run            tell what would be done, and do nothing\n",
+	.help_end = "  --dry-run            tell what would be done, and do nothing\n",
 	.run = run,
 };
