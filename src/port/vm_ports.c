@@ -191,8 +191,8 @@ int vm_ports_wish(struct hook *h, struct vm_ports *v, const struct port *port, s
 	memcpy(w->netname, port->netname, sizeof(w->netname));
 	if (v->guest.name)
 		text_clean(v->guest.name, w->name, sizeof(w->name));
-	/* What does not come from there, migration_begin() refuses. */
-	if (port->live_migration && h->migrated_from)
+	/* PVE's variable is there, and empty, at an ordinary start. */
+	if (port->live_migration && h->migrated_from && h->migrated_from[0])
 		snprintf(w->from, sizeof(w->from), "%s", v->guest.node);
 	n = pool_node_pfs(pool, h->node, &v->pool_pfs[v->n_wishes]);
 	if (n < 0)

@@ -42,8 +42,9 @@ is "$(seen pve1) $(leases pve1)" "$vf1 $vf1:starting" "a post-start is killed: t
 out=$(vfhook unplug 100 2>&1)
 like "$? $out" "^1 .*VM 100 hostpci0: VF $vf1 .*vfhook repair" "unplug does not say that there is none"
 is "$(seen pve1) $(leases pve1)" "$vf1 $vf1:starting" "and changes nothing"
-vfhook repair >/dev/null 2>&1
+out=$(vfhook repair 2>&1)
 is "$? $(leases pve1)" "0 $vf1:running" "repair sees it"
+is "$(grep -c migration <<<"$out")" 0 "as what it is, no migration"
 vfhook plug 100 >/dev/null 2>&1
 try "PVE may migrate it" wait_for 20 is_flag 1
 
@@ -66,8 +67,9 @@ try "back" wait_for 30 has_leases pve1 "$vf1:running"
 # repair has looked for journals, and comes to the VMs that run.
 ctl pve1 release never
 stopped late qemu-server/100.pid repair
+: >"$(qemu_control "$node_root" 100)/qmp.log"
 vfhook unplug 100 >/dev/null 2>&1 &
-wait_for 20 test -s "$node_root/run/vfhook/journal/100"
+wait_for 20 grep -q device_del "$(qemu_control "$node_root" 100)/qmp.log"
 pkill -KILL -f -- "--root $node_root unplug 100"
 ctl pve1 release 0
 try "an unplugging is killed, and then the guest lets go" wait_for 20 is_seen pve1 ""
