@@ -192,7 +192,7 @@ static int run(struct hook *h, int argc, char **argv)
 
 const struct command cmd_attach = {
 	.name = "attach",
-	.summary = "give a VM or container a port: a VF of its own from its next start on",
+	.summary = "give a VM or container a port: a VF of its own from its next start",
 	.help = "Usage: vfhook attach <vmid> [options]\n"
 		"\n"
 		"Writes the port, its mapping, hostpciN (a container's: lxc.net lines) and the\n"
