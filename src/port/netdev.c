@@ -69,7 +69,7 @@ static int unbind(int root, const struct pci_addr *vf, struct error *err)
 {
 	struct deadline end = deadline_in(DRIVER_WAIT_MS);
 	char addr[PCI_ADDR_LEN];
-	struct vf_info now;
+	struct vf_info now = {0};
 	char path[96];
 	int r;
 
@@ -150,7 +150,7 @@ static void wait_for_udev(int root, int ifindex)
 static int name_it(struct hook *h, const struct pci_addr *vf, const char *link, struct error *err)
 {
 	struct deadline end = deadline_in(UDEV_WAIT_MS);
-	struct vf_info now;
+	struct vf_info now = {0};
 	int r;
 
 	for (;;) {
@@ -192,7 +192,7 @@ static int make_netdev(struct hook *h, const struct pci_addr *vf, const char *te
 		       struct error *err)
 {
 	struct netdev_text to;
-	struct vf_info now;
+	struct vf_info now = {0};
 
 	if (parse_text(text, &to, err) < 0 || look(h->root, vf, &now, err) < 0 ||
 	    check_name(h->root, &now, to.link, err) < 0 || hook_kernel(h, err) < 0)
@@ -231,7 +231,7 @@ static int wait_until_back(struct hook *h, const struct pci_addr *vf, struct vf_
 
 static int park_netdev(struct hook *h, const struct pci_addr *vf, struct error *err)
 {
-	struct vf_info now;
+	struct vf_info now = {0};
 	int r = wait_until_back(h, vf, &now, err);
 
 	if (!r && has_netdriver(&now))

@@ -375,9 +375,11 @@ static void strays_text(const struct inventory *inv, const struct status_view *v
 		if (e->broken)
 			line(v, out, STYLE_BAD, 4, "  %s: %s", addr, e->why);
 		else
-			line(v, out, STYLE_WARN, 4, "  %s: %s%s%s, %s, pool %s", addr,
-			     lease_holder(&e->lease, who), e->lease.name[0] ? " of " : "",
-			     e->lease.name, lease_phase_name(e->lease.phase), e->lease.pool);
+			line(v, out, STYLE_WARN, 4, "  %s: %s %u%s%s %s, %s, pool %s", addr,
+			     lease_is_ct(&e->lease) ? "CT" : "VM", e->lease.vmid,
+			     e->lease.name[0] ? " " : "", e->lease.name,
+			     strrchr(lease_holder(&e->lease, who), ' ') + 1,
+			     lease_phase_name(e->lease.phase), e->lease.pool);
 	}
 }
 
