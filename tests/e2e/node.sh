@@ -65,3 +65,12 @@ vm() {
 lease_count() {
 	find /run/vfhook/leases -mindepth 1 2>/dev/null | wc -l
 }
+
+# verdict ID - all that vfhook check says about it: level, subject, text, remedy; a line each.
+verdict() {
+	vfhook check --output-format json | python3 -c '
+import json, sys
+for f in json.load(sys.stdin)["findings"]:
+    if f["check"] == sys.argv[1]:
+        print(f["level"], f["subject"], f["text"], "->", f["remedy"])' "$1"
+}
