@@ -138,7 +138,7 @@ sed -i 's/BC:24:11:00:00:01/BC:24:11:AA:00:01/' "$conf"
 rm -f "$node_root/run/vfhook/live-job-100.log"
 mkdir "$node_root/run/vfhook/live-job-100.log"
 out=$(vfhook plug 100 2>&1)
-like "$out" 'VM 100: the job that sees to its VF cannot be begun: .*live-job-100.log.*vfhook plug 100 begins it' "a job that cannot be begun is told by plug"
+like "$out" 'VM 100: the job that sees to its VF cannot be begun \(.*live-job-100.log.*\): vfhook plug 100 begins it' "a job that cannot be begun is told by plug"
 rmdir "$node_root/run/vfhook/live-job-100.log"
 
 # --- leftovers -----------------------------------------------------------------------------------------

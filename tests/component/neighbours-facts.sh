@@ -132,7 +132,7 @@ no_pf() {
 no_pf enp4s0d1 "'enp4s0d1' is port 2 of PF 0000:04:00.0: VFs are set through enp4s0, its port 1"
 no_pf ibp8s0 'PF 0000:08:00.0 .ibp8s0. is InfiniBand: its VFs have GUIDs'
 no_pf 0000:08:00.0 InfiniBand
-no_pf 0000:00:02.0 '0000:00:02.0 is no network card, but a graphics card'
+no_pf 0000:00:02.0 'PF 0000:00:02.0 has no driver, so no driver of its own that makes VFs'
 no_pf 0000:09:00.0 'vfio-pci has PF 0000:09:00.0, so it has no network interface: a VM had it'
 printf 'options vfio-pci ids=8086:1521\n' >"$node_root/etc/modprobe.d/vfio.conf"
 no_pf 0000:09:00.0 '/etc/modprobe.d/vfio.conf.* gives every 8086:1521 to vfio-pci'
