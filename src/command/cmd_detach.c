@@ -233,19 +233,6 @@ static int judge(struct hook *h, const struct detach *d, const struct guest_conf
 	}
 }
 
-/* What the VM still holds would be released, too: told like the plan's own steps. */
-static int foresee_release(struct hook *h, uint32_t vmid, struct error *err)
-{
-	AUTO_OWNER struct owner *o = NULL;
-	int r = hook_lock_vm(h, vmid, 0, &o, err);
-
-	if (!r)
-		r = recover_own(h, o, err);
-	if (!r)
-		r = release_vm(h, o, NULL, 0, NULL, err);
-	return r < 0 ? r : 0;
-}
-
 /* One look, one plan, one try; *status: it was complained of already. */
 static int try_detach(struct hook *h, struct detach *d, const struct owner *o, int *status,
 		      struct error *err)

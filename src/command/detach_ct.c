@@ -170,19 +170,6 @@ static void tell_steps(const struct gone *g, const struct plan *p)
 	}
 }
 
-/* What it still holds would be released, too. */
-static int foresee_release(struct hook *h, uint32_t vmid, struct error *err)
-{
-	AUTO_OWNER struct owner *o = NULL;
-	int r = hook_lock_vm(h, vmid, 0, &o, err);
-
-	if (!r)
-		r = recover_own(h, o, err);
-	if (!r)
-		r = release_vm(h, o, NULL, 0, NULL, err);
-	return r < 0 ? r : 0;
-}
-
 /* One look, one plan, one try; *status: it was complained of already. */
 static int try_detach(struct hook *h, struct gone *g, const struct owner *o, int *status,
 		      struct error *err)

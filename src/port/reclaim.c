@@ -244,6 +244,18 @@ int foresee_stop(struct hook *h, uint32_t vmid, struct error *err)
 	return 0;
 }
 
+int foresee_release(struct hook *h, uint32_t vmid, struct error *err)
+{
+	AUTO_OWNER struct owner *o = NULL;
+	int r = hook_lock_vm(h, vmid, 0, &o, err);
+
+	if (!r)
+		r = recover_own(h, o, err);
+	if (!r)
+		r = release_vm(h, o, NULL, 0, NULL, err);
+	return r < 0 ? r : 0;
+}
+
 static bool is_kept(const struct pci_addr *vf, const struct pci_addr *keep, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

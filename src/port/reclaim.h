@@ -54,6 +54,11 @@ int reclaim_stale(struct hook *h, uint32_t own_vmid, struct error *err);
 
 /* In a dry run: go on as if the VM, which runs, had been stopped and its VFs released. */
 int foresee_stop(struct hook *h, uint32_t vmid, struct error *err);
+/*
+ * For a dry run of a detach: what the guest still holds would be released, too, and is told like a
+ * plan's own steps. 0, or a negative errno with err.
+ */
+int foresee_release(struct hook *h, uint32_t vmid, struct error *err);
 
 /* Does the lease's VM run? */
 enum answer lease_is_live(struct hook *h, const struct lease *l);
