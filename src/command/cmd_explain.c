@@ -2,9 +2,7 @@
 /* vfhook explain: why did this VM not start, what has it, and what is to be done? */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "hook/job_control.h"
 #include "hook/start_watch.h"
@@ -20,6 +18,7 @@
 #include "src/check/check_mapping.h"
 #include "src/command/command.h"
 #include "src/command/explain_ct.h"
+#include "src/command/explain_past.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/port/device.h"
@@ -36,9 +35,6 @@
 #include "src/vf/lease.h"
 #include "src/vf/vf_keys.h"
 
-/* How many of its events are shown. */
-#define SHOWN 20
-
 /* Everything that is known of one VM. */
 struct facts {
 	uint32_t vmid;
@@ -50,11 +46,7 @@ struct facts {
 	struct proc_id qemu;
 	enum job_state job;
 	char job_log[128]; /* how to see what it said */
-	struct event *events;
-	size_t n_events;
-	const struct event *last_start; /* or NULL */
-	struct lease_entry *leases;	/* of the VM */
-	size_t n_leases;
+	struct guest_past past;
 };
 
 static bool has_job(const struct facts *f)
@@ -65,22 +57,7 @@ static bool has_job(const struct facts *f)
 static void facts_free(struct facts *f)
 {
 	vm_ports_free(&f->ports);
-	events_free(f->events, f->n_events);
-	free(f->leases);
-}
-
-static int read_leases(struct hook *h, struct facts *f, struct error *err)
-{
-	size_t kept = 0;
-
-	if (lease_list(h->root, &f->leases, &f->n_leases, err) < 0)
-		return error_code(err);
-	for (size_t i = 0; i < f->n_leases; i++) {
-		if (!f->leases[i].broken && f->leases[i].lease.vmid == f->vmid)
-			f->leases[kept++] = f->leases[i];
-	}
-	f->n_leases = kept;
-	return 0;
+	past_free(&f->past);
 }
 
 /* Not on this node: better than the name of a file that is not there. */
@@ -95,10 +72,10 @@ static void read_whereabouts(struct hook *h, struct facts *f)
 
 static bool cut_off_since_start(const struct facts *f)
 {
-	for (size_t i = f->n_events; i-- > 0;) {
-		if (f->events[i].kind == EVENT_CUT_OFF)
+	for (size_t i = f->past.n_events; i-- > 0;) {
+		if (f->past.events[i].kind == EVENT_CUT_OFF)
 			return true;
-		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_MENDED)
+		if (f->past.events[i].kind == EVENT_START || f->past.events[i].kind == EVENT_MENDED)
 			return false;
 	}
 	return false;
@@ -125,26 +102,12 @@ static int facts_read(struct hook *h, struct facts *f, struct error *err)
 		break;
 	}
 	f->job = job_state(h, f->vmid);
-	if (read_leases(h, f, err) < 0 ||
-	    events_read(h, f->vmid, &f->events, &f->n_events, err) < 0)
+	if (past_read(h, f->vmid, &f->past, err) < 0)
 		return error_code(err);
-	for (size_t i = 0; i < f->n_events; i++) {
-		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_REFUSED)
-			f->last_start = &f->events[i];
-	}
 	/* What a job was that is dead tells only what it was for. */
 	kind = f->job == JOB_KILLED && cut_off_since_start(f) ? JOB_RESTART : job_kind_of(f->job);
 	job_log(h, f->vmid, kind, f->job_log, sizeof(f->job_log));
 	return 0;
-}
-
-static const struct lease *lease_of_slot(const struct facts *f, unsigned slot)
-{
-	for (size_t i = 0; i < f->n_leases; i++) {
-		if (f->leases[i].lease.slot == slot)
-			return &f->leases[i].lease;
-	}
-	return NULL;
 }
 
 static const char *mapped_path(const struct hook *h, const struct facts *f, unsigned slot)
@@ -163,8 +126,8 @@ static const char *mapped_path(const struct hook *h, const struct facts *f, unsi
 
 static bool has_dirty_lease(const struct facts *f)
 {
-	for (size_t i = 0; i < f->n_leases; i++) {
-		if (f->leases[i].lease.phase == LEASE_DIRTY)
+	for (size_t i = 0; i < f->past.n_leases; i++) {
+		if (f->past.leases[i].lease.phase == LEASE_DIRTY)
 			return true;
 	}
 	return false;
@@ -178,7 +141,7 @@ static bool runs_unleased(struct hook *h, const struct facts *f)
 	if (!f->running || !f->ours || running_hostpci(h, f->vmid, &f->qemu, &has, NULL) < 0)
 		return false;
 	for (unsigned slot = 0; slot < PVE_HOSTPCI_MAX; slot++) {
-		const struct lease *l = lease_of_slot(f, slot);
+		const struct lease *l = past_lease_of(&f->past, slot);
 
 		if (f->ports.entries[slot].verdict == ENTRY_GOOD && has.has[slot] &&
 		    (!l || pci_addr_cmp(&l->vf, &has.vf[slot]) != 0))
@@ -190,8 +153,8 @@ static bool runs_unleased(struct hook *h, const struct facts *f)
 /* A VF of the VM, which runs, that its guest does not have now; NULL: there is none. */
 static const struct lease *unplugged_lease(const struct facts *f)
 {
-	for (size_t i = 0; f->running && i < f->n_leases; i++) {
-		const struct lease *l = &f->leases[i].lease;
+	for (size_t i = 0; f->running && i < f->past.n_leases; i++) {
+		const struct lease *l = &f->past.leases[i].lease;
 
 		if (l->phase == LEASE_UNPLUGGED || l->phase == LEASE_ARRIVING)
 			return l;
@@ -225,7 +188,7 @@ static void advise_plugging(const struct facts *f, const struct lease *l, char *
 
 static bool is_refused(const struct facts *f)
 {
-	return f->last_start && f->last_start->kind == EVENT_REFUSED;
+	return f->past.last_start && f->past.last_start->kind == EVENT_REFUSED;
 }
 
 /* The port is there, and what the VM runs with goes when it stops. */
@@ -240,7 +203,7 @@ static bool refused_by_chain(const struct facts *f)
 {
 	const struct guest_note *g = f->ours ? config_guest(&f->ports.config, f->vmid) : NULL;
 
-	return g && g->chain[0] && !strncmp(f->last_start->text, g->chain, strlen(g->chain));
+	return g && g->chain[0] && !strncmp(f->past.last_start->text, g->chain, strlen(g->chain));
 }
 
 /* A slot of a VM that does not call us, though it should; -1: there is none. */
@@ -267,14 +230,15 @@ static void advise_off(const struct hook *h, const struct facts *f, char *buf, s
 
 	if (has_dirty_lease(f))
 		snprintf(buf, size, "a VF of it could not be cleaned: vfhook release %u", f->vmid);
-	else if (f->n_leases && f->leases[0].lease.phase == LEASE_STARTING &&
-		 start_was_stale(h->root, f->vmid, f->leases[0].lease.taken, stale, sizeof(stale)))
+	else if (f->past.n_leases && f->past.leases[0].lease.phase == LEASE_STARTING &&
+		 start_was_stale(h->root, f->vmid, f->past.leases[0].lease.taken, stale,
+				 sizeof(stale)))
 		snprintf(buf, size,
 			 "PVE refused its last start after vfhook was done, with an old mapping "
 			 "from a "
 			 "worker's cache (%s): qm start %u",
 			 stale, f->vmid);
-	else if (f->n_leases)
+	else if (f->past.n_leases)
 		snprintf(
 			buf, size,
 			"it holds VFs without running (a start under way, or one that failed): the "
@@ -345,29 +309,6 @@ static void advise(struct hook *h, const struct facts *f, char *buf, size_t size
 
 /* --- As text --- */
 
-static const char *local_time(int64_t when, char *buf, size_t size)
-{
-	time_t t = (time_t)when;
-	struct tm tm;
-
-	if (!localtime_r(&t, &tm) || !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm))
-		snprintf(buf, size, "?");
-	return buf;
-}
-
-static void print_start(const struct facts *f)
-{
-	char when[40];
-
-	if (!f->last_start) {
-		puts("last start: none is known");
-		return;
-	}
-	printf("last start: %s at %s: %s\n",
-	       f->last_start->kind == EVENT_START ? "it got its VFs" : "REFUSED",
-	       local_time(f->last_start->time, when, sizeof(when)), f->last_start->text);
-}
-
 /* What PVE would say against the mapping, as check finds it. */
 static void print_mapping_findings(struct hook *h, const struct facts *f, const struct port *port)
 {
@@ -385,7 +326,7 @@ static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 {
 	const struct entry *e = &f->ports.entries[slot];
 	const struct port *port = config_port(&f->ports.config, f->vmid, slot);
-	const struct lease *l = lease_of_slot(f, slot);
+	const struct lease *l = past_lease_of(&f->past, slot);
 	const char *path = mapped_path(h, f, slot);
 	char addr[PCI_ADDR_LEN];
 	char words[PORT_WORDS_LEN];
@@ -410,7 +351,7 @@ static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 	if (l)
 		printf("%s), %s%s%s%s, since %s\n", pci_addr_format(&l->pf, addr),
 		       lease_phase_name(l->phase), l->why[0] ? " (" : "", l->why,
-		       l->why[0] ? ")" : "", local_time(l->taken, when, sizeof(when)));
+		       l->why[0] ? ")" : "", past_time(l->taken, when, sizeof(when)));
 	else
 		puts("    lease: none");
 }
@@ -433,10 +374,11 @@ static void print_now(struct hook *h, const struct facts *f)
 		if (shown[slot])
 			print_port(h, f, slot);
 	}
-	for (size_t i = 0; i < f->n_leases; i++) {
-		const struct lease *l = &f->leases[i].lease;
+	for (size_t i = 0; i < f->past.n_leases; i++) {
+		const struct lease *l = &f->past.leases[i].lease;
 
-		if (l->slot >= PVE_HOSTPCI_MAX || !shown[l->slot] || lease_of_slot(f, l->slot) != l)
+		if (l->slot >= PVE_HOSTPCI_MAX || !shown[l->slot] ||
+		    past_lease_of(&f->past, l->slot) != l)
 			printf("  one more lease: VF %s, hostpci%u, %s\n",
 			       pci_addr_format(&l->vf, addr), l->slot, lease_phase_name(l->phase));
 	}
@@ -446,31 +388,19 @@ static void print_text(struct hook *h, const struct facts *f)
 {
 	char next[1200];
 	char clean[1200];
-	char when[40];
-	size_t from = f->n_events > SHOWN ? f->n_events - SHOWN : 0;
 
 	advise(h, f, next, sizeof(next));
 	printf("VM %u", f->vmid);
 	if (f->ports.guest.name)
 		printf(" '%s'", text_clean(f->ports.guest.name, clean, sizeof(clean)));
 	printf(" on %s\n", h->node);
-	print_start(f);
+	past_print_start(&f->past);
 	print_now(h, f);
-	puts(f->n_events ? "events:" : "events: none");
-	for (size_t i = from; i < f->n_events; i++)
-		printf("  %s  %-8s %s\n", local_time(f->events[i].time, when, sizeof(when)),
-		       event_kind_name(f->events[i].kind), f->events[i].text);
+	past_print_events(&f->past);
 	printf("next: %s\n", text_clean(next, clean, sizeof(clean)));
 }
 
 /* --- As JSON --- */
-
-static json_t *event_json(const struct event *e)
-{
-	return e ? json_pack("{s:I s:s s:s}", "time", (json_int_t)e->time, "kind",
-			     event_kind_name(e->kind), "text", e->text)
-		 : json_null();
-}
 
 static json_t *port_json(const struct hook *h, const struct facts *f, unsigned slot)
 {
@@ -499,8 +429,6 @@ static json_t *facts_json(struct hook *h, const struct facts *f)
 		[JOB_WRITING] = "writing", [JOB_RESTARTING] = "restarting",
 		[JOB_ANEW] = "restarting", [JOB_KILLED] = "killed"};
 	json_t *ports = json_array();
-	json_t *leases = json_array();
-	json_t *events = json_array();
 	char next[1200];
 	char clean[1200];
 	char name[128];
@@ -509,18 +437,15 @@ static json_t *facts_json(struct hook *h, const struct facts *f)
 		if (f->ports.entries[slot].verdict != ENTRY_NOT_OURS)
 			json_array_append_new(ports, port_json(h, f, slot));
 	}
-	for (size_t i = 0; i < f->n_leases; i++)
-		json_array_append_new(leases, lease_to_json(&f->leases[i].lease));
-	for (size_t i = 0; i < f->n_events; i++)
-		json_array_append_new(events, event_json(&f->events[i]));
 	advise(h, f, next, sizeof(next));
 	return json_pack(
 		"{s:I s:s? s:s s:b s:i s:s s:o s:o s:o s:o s:s}", "vmid", (json_int_t)f->vmid,
 		"name",
 		f->ports.guest.name ? text_clean(f->ports.guest.name, name, sizeof(name)) : NULL,
 		"node", h->node, "running", f->running, "qemu-pid", (int)f->qemu.pid, "job",
-		jobs[f->job], "last-start", event_json(f->last_start), "ports", ports, "leases",
-		leases, "events", events, "next", text_clean(next, clean, sizeof(clean)));
+		jobs[f->job], "last-start", past_start_json(&f->past), "ports", ports, "leases",
+		past_leases_json(&f->past), "events", past_events_json(&f->past), "next",
+		text_clean(next, clean, sizeof(clean)));
 }
 
 static int run(struct hook *h, int argc, char **argv)
@@ -551,7 +476,7 @@ static int run(struct hook *h, int argc, char **argv)
 		return EXIT_REFUSED;
 	}
 	/* No such VM, and nothing known of it: most likely a mistyped number. */
-	if (!f.known && !f.n_events && !f.n_leases) {
+	if (!f.known && !f.past.n_events && !f.past.n_leases) {
 		complain("%s", f.why.text);
 		return EXIT_REFUSED;
 	}

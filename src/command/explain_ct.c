@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "pveapi/ct_config.h"
 #include "pveapi/ct_state.h"
@@ -15,6 +13,7 @@
 #include "src/base/json.h"
 #include "src/base/say.h"
 #include "src/base/text.h"
+#include "src/command/explain_past.h"
 #include "src/port/config.h"
 #include "src/port/ct_net.h"
 #include "src/port/ct_ports.h"
@@ -25,9 +24,6 @@
 #include "src/vf/lease.h"
 #include "src/vf/vf_keys.h"
 
-/* How many of its events are shown. */
-#define SHOWN 20
-
 struct facts {
 	uint32_t vmid;
 	struct ct_config ct;
@@ -37,49 +33,21 @@ struct facts {
 	enum answer runs;
 	struct error unknown; /* why that is unknown */
 	struct proc_id monitor;
-	struct lease_entry *leases; /* its own */
-	size_t n_leases;
-	struct event *events;
-	size_t n_events;
-	const struct event *last_start; /* or NULL */
+	struct guest_past past;
 };
 
 static void facts_free(struct facts *f)
 {
 	ct_config_free(&f->ct);
 	vm_ports_free(&f->ports);
-	free(f->leases);
-	events_free(f->events, f->n_events);
+	past_free(&f->past);
 }
 
 static int facts_read(struct hook *h, struct facts *f, struct error *err)
 {
-	size_t kept = 0;
-
 	f->ours = ct_ports_load(h, f->vmid, &f->ports, &f->ct, &f->why) > 0;
 	f->runs = ct_lives(h->root, f->vmid, &f->monitor, &f->unknown);
-	if (lease_list(h->root, &f->leases, &f->n_leases, err) < 0 ||
-	    events_read(h, f->vmid, &f->events, &f->n_events, err) < 0)
-		return error_code(err);
-	for (size_t i = 0; i < f->n_leases; i++) {
-		if (!f->leases[i].broken && f->leases[i].lease.vmid == f->vmid)
-			f->leases[kept++] = f->leases[i];
-	}
-	f->n_leases = kept;
-	for (size_t i = 0; i < f->n_events; i++) {
-		if (f->events[i].kind == EVENT_START || f->events[i].kind == EVENT_REFUSED)
-			f->last_start = &f->events[i];
-	}
-	return 0;
-}
-
-static const struct lease *lease_of(const struct facts *f, unsigned slot)
-{
-	for (size_t i = 0; i < f->n_leases; i++) {
-		if (f->leases[i].lease.slot == slot)
-			return &f->leases[i].lease;
-	}
-	return NULL;
+	return past_read(h, f->vmid, &f->past, err);
 }
 
 /* A port that runs without a VF: it ran when it was attached by hand, or its lease was lost. */
@@ -88,7 +56,7 @@ static bool lacks_lease(const struct facts *f)
 	for (size_t i = 0; i < f->ports.config.n_ports; i++) {
 		const struct port *p = &f->ports.config.ports[i];
 
-		if (p->vmid == f->vmid && !lease_of(f, p->slot))
+		if (p->vmid == f->vmid && !past_lease_of(&f->past, p->slot))
 			return true;
 	}
 	return false;
@@ -100,7 +68,7 @@ static void advise(const struct facts *f, char *buf, size_t size)
 
 	if (f->why.code)
 		snprintf(buf, size, "%s", f->why.text);
-	else if (!f->ours && !f->n_leases)
+	else if (!f->ours && !f->past.n_leases)
 		snprintf(buf, size,
 			 "vfhook has nothing to do with this container: it has no port in "
 			 "/" VFHOOK_CFG ", or is a template");
@@ -116,28 +84,18 @@ static void advise(const struct facts *f, char *buf, size_t size)
 			 "it runs without the VF of a port: pct reboot %u, and it has it", f->vmid);
 	else if (f->runs == ANSWER_YES)
 		snprintf(buf, size, "nothing: it runs");
-	else if (f->n_leases)
+	else if (f->past.n_leases)
 		snprintf(
 			buf, size,
 			"it holds VFs without running (a start under way, or one that failed): the "
 			"next start takes them back, or vfhook release %u",
 			f->vmid);
-	else if (f->last_start && f->last_start->kind == EVENT_REFUSED)
+	else if (f->past.last_start && f->past.last_start->kind == EVENT_REFUSED)
 		snprintf(buf, size,
 			 "see whether the reason still holds: vfhook --dry-run %u pre-start",
 			 f->vmid);
 	else
 		snprintf(buf, size, "nothing: pct start %u", f->vmid);
-}
-
-static const char *local_time(int64_t when, char *buf, size_t size)
-{
-	time_t t = (time_t)when;
-	struct tm tm;
-
-	if (!localtime_r(&t, &tm) || !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm))
-		snprintf(buf, size, "?");
-	return buf;
 }
 
 /* --- As text --- */
@@ -150,7 +108,7 @@ static void print_lease(const struct lease *l)
 
 	printf("    lease: VF %s (VF %u of PF %s), %s, since %s\n", pci_addr_format(&l->vf, vf),
 	       l->index, pci_addr_format(&l->pf, pf), lease_phase_name(l->phase),
-	       local_time(l->taken, when, sizeof(when)));
+	       past_time(l->taken, when, sizeof(when)));
 }
 
 static void print_ports(const struct facts *f)
@@ -160,7 +118,7 @@ static void print_ports(const struct facts *f)
 
 	for (size_t i = 0; i < f->ports.config.n_ports; i++) {
 		const struct port *p = &f->ports.config.ports[i];
-		const struct lease *l = lease_of(f, p->slot);
+		const struct lease *l = past_lease_of(&f->past, p->slot);
 
 		if (p->vmid != f->vmid)
 			continue;
@@ -172,10 +130,11 @@ static void print_ports(const struct facts *f)
 		else
 			puts("    lease: none");
 	}
-	for (size_t i = 0; i < f->n_leases; i++) {
-		const struct lease *l = &f->leases[i].lease;
+	for (size_t i = 0; i < f->past.n_leases; i++) {
+		const struct lease *l = &f->past.leases[i].lease;
 
-		if (config_port(&f->ports.config, f->vmid, l->slot) && lease_of(f, l->slot) == l)
+		if (config_port(&f->ports.config, f->vmid, l->slot) &&
+		    past_lease_of(&f->past, l->slot) == l)
 			continue;
 		printf("  one more lease, of %s:\n", l->netname);
 		print_lease(l);
@@ -184,48 +143,29 @@ static void print_ports(const struct facts *f)
 
 static void print_text(const struct hook *h, const struct facts *f)
 {
-	size_t from = f->n_events > SHOWN ? f->n_events - SHOWN : 0;
 	char next[1200];
 	char clean[1200];
-	char when[40];
 
 	advise(f, next, sizeof(next));
 	printf("CT %u", f->vmid);
 	if (f->ct.name)
 		printf(" '%s'", text_clean(f->ct.name, clean, sizeof(clean)));
 	printf(" on %s\n", h->node);
-	if (f->last_start)
-		printf("last start: %s at %s: %s\n",
-		       f->last_start->kind == EVENT_START ? "it got its VFs" : "REFUSED",
-		       local_time(f->last_start->time, when, sizeof(when)), f->last_start->text);
-	else
-		puts("last start: none is known");
+	past_print_start(&f->past);
 	if (f->runs == ANSWER_YES)
 		printf("now: running (LXC's monitor, process %d)\n", (int)f->monitor.pid);
 	else
 		puts(f->runs == ANSWER_NO ? "now: not running" : "now: not known to run");
 	print_ports(f);
-	puts(f->n_events ? "events:" : "events: none");
-	for (size_t i = from; i < f->n_events; i++)
-		printf("  %s  %-8s %s\n", local_time(f->events[i].time, when, sizeof(when)),
-		       event_kind_name(f->events[i].kind), f->events[i].text);
+	past_print_events(&f->past);
 	printf("next: %s\n", text_clean(next, clean, sizeof(clean)));
 }
 
 /* --- As JSON, with the members that a VM's has --- */
 
-static json_t *event_json(const struct event *e)
-{
-	return e ? json_pack("{s:I s:s s:s}", "time", (json_int_t)e->time, "kind",
-			     event_kind_name(e->kind), "text", e->text)
-		 : json_null();
-}
-
 static json_t *facts_json(const struct hook *h, const struct facts *f)
 {
 	json_t *ports = json_array();
-	json_t *leases = json_array();
-	json_t *events = json_array();
 	char next[1200];
 	char clean[1200];
 	char name[128];
@@ -240,19 +180,15 @@ static json_t *facts_json(const struct hook *h, const struct facts *f)
 							vf_settings_to_json(&p->want), "net-name",
 							p->netname, "mtu", (int)p->mtu));
 	}
-	for (size_t i = 0; i < f->n_leases; i++)
-		json_array_append_new(leases, lease_to_json(&f->leases[i].lease));
-	for (size_t i = 0; i < f->n_events; i++)
-		json_array_append_new(events, event_json(&f->events[i]));
 	advise(f, next, sizeof(next));
-	return json_pack("{s:I s:s? s:s s:o s:i s:o s:o s:o s:o s:s}", "vmid", (json_int_t)f->vmid,
-			 "name", f->ct.name ? text_clean(f->ct.name, name, sizeof(name)) : NULL,
-			 "node", h->node, "running",
-			 f->runs == ANSWER_UNKNOWN ? json_null()
-						   : json_boolean(f->runs == ANSWER_YES),
-			 "monitor-pid", (int)f->monitor.pid, "last-start",
-			 event_json(f->last_start), "ports", ports, "leases", leases, "events",
-			 events, "next", text_clean(next, clean, sizeof(clean)));
+	return json_pack(
+		"{s:I s:s? s:s s:o s:i s:o s:o s:o s:o s:s}", "vmid", (json_int_t)f->vmid, "name",
+		f->ct.name ? text_clean(f->ct.name, name, sizeof(name)) : NULL, "node", h->node,
+		"running",
+		f->runs == ANSWER_UNKNOWN ? json_null() : json_boolean(f->runs == ANSWER_YES),
+		"monitor-pid", (int)f->monitor.pid, "last-start", past_start_json(&f->past),
+		"ports", ports, "leases", past_leases_json(&f->past), "events",
+		past_events_json(&f->past), "next", text_clean(next, clean, sizeof(clean)));
 }
 
 int explain_ct(struct hook *h, uint32_t vmid, enum output_format format)
