@@ -14,6 +14,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
 #include "src/base/say.h"
+#include "src/port/device.h"
 #include "src/port/foreseen.h"
 #include "src/port/hook_lock.h"
 #include "src/port/port_changes.h"
@@ -134,13 +135,13 @@ static int check_guest(struct hook *h, uint32_t vmid, struct error *err)
 
 /*
  * HA may migrate again and again, every ten seconds: a guest that does not let go is not asked each
- * time.
+ * time. One whose time is not over has not refused: who asked it was cut off.
  */
 static int check_patience(const struct unplugging *u, const struct lease *l, struct error *err)
 {
 	int64_t ago = time(NULL) - l->asked;
 
-	if (!u->reason.peer || !l->asked || ago < 0 || ago >= ASK_AGAIN_S)
+	if (!u->reason.peer || !l->asked || ago < UNPLUG_WAIT_MS / 1000 || ago >= ASK_AGAIN_S)
 		return 0;
 	return fail(
 		err, EBUSY,
