@@ -37,10 +37,8 @@
 #define ARRIVE_NAP_MS 200
 #define NAP_MS	      1000
 #define WATCH_NAP_MS  10000
-/* Ten minutes; for a guest that lets go of its VF later still, repair begins another job. */
-#define WATCHES	     60
-#define QMP_WAIT_MS  3000
-#define LOCK_WAIT_MS 60000
+#define QMP_WAIT_MS   3000
+#define LOCK_WAIT_MS  60000
 /* A guest that is busy, a driver or pveproxy that restarts: some minutes are worth waiting for. */
 #define TRIES	   20
 #define TRY_NAP_MS 5000
@@ -300,7 +298,6 @@ static bool is_over(struct live *l)
 static int see_through(struct live *l)
 {
 	bool failed = false;
-	int watches = 0;
 
 	for (;;) {
 		struct live_facts f;
@@ -308,8 +305,7 @@ static int see_through(struct live *l)
 
 		look(l, &f);
 		next = live_next(&f);
-		if ((next == LIVE_DONE && is_over(l)) ||
-		    (next == LIVE_WATCH && ++watches > WATCHES))
+		if (next == LIVE_DONE && is_over(l))
 			return EXIT_DONE;
 		if (next == LIVE_WATCH)
 			nap_ms(WATCH_NAP_MS);

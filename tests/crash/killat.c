@@ -24,7 +24,8 @@
  *   -l     write every call: "number name flags path": w an open that may make or change, k the
  *          stand-in for the kernel, x what does not belong to the node (libraries, certificates of
  *          the system)
- *   -n MS  no nap is longer, of the program and of all that it has started
+ *   -n MS  no nap is longer, of the program and of all that it has started; and who naps for ten
+ *          seconds and longer the 60th time when the program has ended only watches: it is killed
  *
  * What the stand-in for the kernel does to its own files (fake-kernel/) is counted, but never made
  * to fail. The last line of the report is "calls N hit NAME|- exit N signal N hung 0|1". All
@@ -55,6 +56,8 @@
 
 #define MAX_PIDS 64
 #define MAX_FDS	 1024
+#define WATCH_S	 10
+#define WATCHES	 60
 
 struct task {
 	pid_t pid;
@@ -65,7 +68,8 @@ struct task {
 	long fail_with;	   /* the call was taken out and answers this, or 0 */
 	long lock_call;	   /* the call takes a lock of the node: its number, or -1 */
 	bool known;
-	bool other; /* it has become another program: its naps alone are of interest */
+	bool other;	  /* it has become another program: its naps alone are of interest */
+	unsigned watches; /* its long naps since the program has ended */
 };
 
 struct run {
@@ -434,8 +438,8 @@ static bool is_the_one(struct run *r, struct task *t, const struct user_regs_str
 }
 
 /* Nobody waits for nothing. What counts is the clock, and that goes on as ever. */
-static void shorten_nap(const struct run *r, const struct task *t,
-			const struct user_regs_struct *regs, long nr)
+static void shorten_nap(const struct run *r, struct task *t, const struct user_regs_struct *regs,
+			long nr)
 {
 	const bool by_clock = nr == SYS_clock_nanosleep && !regs->rsi;
 	const unsigned long at = by_clock ? regs->rdx : regs->rdi;
@@ -448,6 +452,8 @@ static void shorten_nap(const struct run *r, const struct task *t,
 		return;
 	if (nap.tv_sec * 1000 + nap.tv_nsec / 1000000 <= r->longest)
 		return;
+	if (r->over && nap.tv_sec >= WATCH_S && ++t->watches >= WATCHES)
+		kill(t->pid, SIGKILL);
 	nap = (struct timespec){r->longest / 1000, r->longest % 1000 * 1000000};
 	process_vm_writev(t->pid, &here, 1, &there, 1, 0);
 }
