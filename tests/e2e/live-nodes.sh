@@ -211,7 +211,7 @@ live_up() {
 		outside "${pfs[2]#* }" "$lane" $((20 + 10 * lane))
 	done
 	inside pve1 first_node && inside pve2 second_node && inside pve1 knobs && inside pve2 knobs || return
-	printf 'pool: wan\n\tpf node=pve1,path=%s\n\tpf node=pve2,path=%s\n' "${pf[pve1]}" "${pf[pve2]}" >/run/cfg.new
+	printf 'pool: wan\n\tvfs 3\n\tpf node=pve1,path=%s\n\tpf node=pve2,path=%s\n' "${pf[pve1]}" "${pf[pve2]}" >/run/cfg.new
 	on pve1 sh -c 'cat >/etc/pve/vfhook.cfg' </run/cfg.new
 	[[ -c /dev/kvm ]] || diag "no KVM in here: guests are emulated twice over, which takes ten times as long"
 }
