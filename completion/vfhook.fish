@@ -76,6 +76,7 @@ complete -c vfhook -n __vfhook_first -a boot -d 'Make and park this node\'s VFs;
 complete -c vfhook -n __vfhook_first -a check -d 'Is everything there that a VM with a VF needs?'
 complete -c vfhook -n __vfhook_first -a detach -d 'Take a port from a VM, and all that attach made for it'
 complete -c vfhook -n __vfhook_first -a evacuate -d 'Unplug every VM from the VFs of a PF'
+complete -c vfhook -n __vfhook_first -a events -d 'What happened on this node, and what happens'
 complete -c vfhook -n __vfhook_first -a explain -d 'Why the last start was refused, or what the VM got'
 complete -c vfhook -n __vfhook_first -a fdb -d 'Let guests on a bridge and on VFs of one NIC talk'
 complete -c vfhook -n __vfhook_first -a host -d 'Kernel command line and modules'
@@ -93,7 +94,7 @@ complete -c vfhook -n __vfhook_first -l version -d 'Tell the version'
 complete -c vfhook -l help -d 'Tell how it is called'
 
 complete -c vfhook -n __vfhook_wants_phase -a 'pre-start post-start pre-stop post-stop'
-complete -c vfhook -n '__vfhook_wants_vm attach set detach release explain unplug plug' -a '(__vfhook_vms)' -d VM
+complete -c vfhook -n '__vfhook_wants_vm attach set detach release events explain unplug plug' -a '(__vfhook_vms)' -d VM
 complete -c vfhook -n '__vfhook_word host' -a 'prepare restore'
 complete -c vfhook -n '__vfhook_word fdb' -a 'list clear'
 complete -c vfhook -n '__vfhook_word pool' -a 'add list remove'
@@ -128,6 +129,9 @@ complete -c vfhook -n '__vfhook_word pool add' -l fdb -x -a 'on off' -d 'Let gue
 
 complete -c vfhook -n '__vfhook_first; or __vfhook_is attach set detach release repair boot host fdb unplug plug evacuate; or __vfhook_word pool add; or __vfhook_word pool remove' -l dry-run -d 'Tell what would be done, and do nothing'
 complete -c vfhook -n '__vfhook_is status explain check fdb; or __vfhook_word pool list' -l output-format -x -a 'text json json-pretty' -d 'Text, or JSON for programs'
+complete -c vfhook -n '__vfhook_is events' -l output-format -x -a 'text json' -d 'Text, or one object a line'
+complete -c vfhook -n '__vfhook_is events' -l follow -d 'What happens from now on, too'
+complete -c vfhook -n '__vfhook_is events' -l lines -x -d 'Only the last of those there are'
 complete -c vfhook -n '__vfhook_is repair' -l check -d 'Only tell what is wrong'
 complete -c vfhook -n '__vfhook_is status' -l watch -d 'Again and again until Ctrl-C'
 complete -c vfhook -n '__vfhook_is status' -l interval -x -d 'Every so many seconds'

@@ -18,6 +18,7 @@
 #include "src/check/check_mapping.h"
 #include "src/command/command.h"
 #include "src/command/explain_ct.h"
+#include "src/command/event_words.h"
 #include "src/command/explain_past.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
@@ -351,7 +352,7 @@ static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 	if (l)
 		printf("%s), %s%s%s%s, since %s\n", pci_addr_format(&l->pf, addr),
 		       lease_phase_name(l->phase), l->why[0] ? " (" : "", l->why,
-		       l->why[0] ? ")" : "", past_time(l->taken, when, sizeof(when)));
+		       l->why[0] ? ")" : "", event_time(l->taken, when, sizeof(when)));
 	else
 		puts("    lease: none");
 }

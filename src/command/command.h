@@ -33,6 +33,7 @@ extern const struct command cmd_attach;
 extern const struct command cmd_boot;
 extern const struct command cmd_check;
 extern const struct command cmd_detach;
+extern const struct command cmd_events;
 extern const struct command cmd_explain;
 extern const struct command cmd_fdb;
 extern const struct command cmd_host;

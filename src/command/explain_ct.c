@@ -13,6 +13,7 @@
 #include "src/base/json.h"
 #include "src/base/say.h"
 #include "src/base/text.h"
+#include "src/command/event_words.h"
 #include "src/command/explain_past.h"
 #include "src/port/config.h"
 #include "src/port/ct_net.h"
@@ -108,7 +109,7 @@ static void print_lease(const struct lease *l)
 
 	printf("    lease: VF %s (VF %u of PF %s), %s, since %s\n", pci_addr_format(&l->vf, vf),
 	       l->index, pci_addr_format(&l->pf, pf), lease_phase_name(l->phase),
-	       past_time(l->taken, when, sizeof(when)));
+	       event_time(l->taken, when, sizeof(when)));
 }
 
 static void print_ports(const struct facts *f)

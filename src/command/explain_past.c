@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "src/command/event_words.h"
 
 /* How many of its events are shown. */
 #define SHOWN 20
@@ -44,16 +45,6 @@ const struct lease *past_lease_of(const struct guest_past *p, unsigned slot)
 	return NULL;
 }
 
-const char *past_time(int64_t when, char *buf, size_t size)
-{
-	time_t t = (time_t)when;
-	struct tm tm;
-
-	if (!localtime_r(&t, &tm) || !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm))
-		snprintf(buf, size, "?");
-	return buf;
-}
-
 void past_print_start(const struct guest_past *p)
 {
 	char when[40];
@@ -64,30 +55,23 @@ void past_print_start(const struct guest_past *p)
 	}
 	printf("last start: %s at %s: %s\n",
 	       p->last_start->kind == EVENT_START ? "it got its VFs" : "REFUSED",
-	       past_time(p->last_start->time, when, sizeof(when)), p->last_start->text);
+	       event_time(p->last_start->time, when, sizeof(when)), p->last_start->text);
 }
 
 void past_print_events(const struct guest_past *p)
 {
 	size_t from = p->n_events > SHOWN ? p->n_events - SHOWN : 0;
-	char when[40];
 
 	puts(p->n_events ? "events:" : "events: none");
-	for (size_t i = from; i < p->n_events; i++)
-		printf("  %s  %-8s %s\n", past_time(p->events[i].time, when, sizeof(when)),
-		       event_kind_name(p->events[i].kind), p->events[i].text);
-}
-
-static json_t *event_json(const struct event *e)
-{
-	return e ? json_pack("{s:I s:s s:s}", "time", (json_int_t)e->time, "kind",
-			     event_kind_name(e->kind), "text", e->text)
-		 : json_null();
+	for (size_t i = from; i < p->n_events; i++) {
+		fputs("  ", stdout);
+		event_print(&p->events[i], false);
+	}
 }
 
 json_t *past_start_json(const struct guest_past *p)
 {
-	return event_json(p->last_start);
+	return p->last_start ? event_json(p->last_start) : json_null();
 }
 
 json_t *past_leases_json(const struct guest_past *p)

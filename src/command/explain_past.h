@@ -29,8 +29,6 @@ void past_free(struct guest_past *p);
 /* The lease of its port of that slot, which is p's; NULL: it has none. */
 const struct lease *past_lease_of(const struct guest_past *p, unsigned slot);
 
-/* "2026-01-31 12:00:00", in local time, of epoch seconds; "?". Returns buf. */
-const char *past_time(int64_t when, char *buf, size_t size);
 /* To standard output, in lines: how the last start ended, and the latest events. */
 void past_print_start(const struct guest_past *p);
 void past_print_events(const struct guest_past *p);

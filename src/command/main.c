@@ -11,9 +11,10 @@
 #include "src/command/command.h"
 
 static const struct command *const commands[] = {
-	&cmd_status,  &cmd_pool,   &cmd_attach,	 &cmd_set,	&cmd_detach,   &cmd_explain,
-	&cmd_release, &cmd_repair, &cmd_metrics, &cmd_check,	&cmd_host,     &cmd_boot,
-	&cmd_fdb,     &cmd_unplug, &cmd_plug,	 &cmd_evacuate, &cmd_live_job, NULL,
+	&cmd_status,  &cmd_pool,     &cmd_attach,   &cmd_set,	 &cmd_detach,
+	&cmd_explain, &cmd_events,   &cmd_release,  &cmd_repair, &cmd_metrics,
+	&cmd_check,   &cmd_host,     &cmd_boot,	    &cmd_fdb,	 &cmd_unplug,
+	&cmd_plug,    &cmd_evacuate, &cmd_live_job, NULL,
 };
 
 /* Fits a screen of 24 lines. */
@@ -21,10 +22,8 @@ static int print_usage(void)
 {
 	fputs("Usage: vfhook [--root DIR] [--dry-run] <vmid> <phase>\n"
 	      "       vfhook [--root DIR] [--dry-run] <command> ...  (vfhook <command> --help)\n"
-	      "Gives a VM of Proxmox VE its SR-IOV Virtual Function (VF). PVE calls it with a\n"
-	      "phase once it is the VM's hookscript; the commands are for you.\n"
-	      "  pre-start   take a free VF, set it, let its mapping name it; post-start looks\n"
-	      "  post-stop   clear the VF and give it back (pre-stop does nothing)\n",
+	      "Gives VMs and containers of Proxmox VE SR-IOV Virtual Functions (VFs). PVE calls\n"
+	      "it with a phase, once it is the guest's hookscript; the commands are for you.\n",
 	      stdout);
 	for (size_t i = 0; commands[i]; i++) {
 		if (!commands[i]->summary)

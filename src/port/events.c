@@ -155,9 +155,12 @@ static int keep(struct event_list *l, struct event *e)
 	return 0;
 }
 
-static int read_lines(const char *data, size_t len, uint32_t vmid, struct event_list *l)
+/* Returns how many bytes were whole lines, or -ENOMEM. */
+static ssize_t read_lines(const char *data, size_t len, uint32_t vmid, struct event_list *l)
 {
-	for (const char *at = data, *end = data + len; at < end;) {
+	const char *at = data;
+
+	for (const char *end = data + len; at < end;) {
 		const char *nl = memchr(at, '\n', (size_t)(end - at));
 		size_t n = nl ? (size_t)(nl - at) : 0;
 		struct event e;
@@ -172,28 +175,44 @@ static int read_lines(const char *data, size_t len, uint32_t vmid, struct event_
 		}
 		at = nl + 1;
 	}
-	return 0;
+	return at - data;
 }
 
-/* At most the last EVENTS_MAX bytes: a file that is longer is none that we have written. */
-static int read_file(int fd, uint32_t vmid, struct event_list *l, struct error *err)
+/*
+ * From *from on, which is moved behind the last whole line. At most the last EVENTS_MAX bytes: a
+ * file that is longer is none that we have written.
+ */
+static int read_from(int fd, off_t *from, uint32_t vmid, struct event_list *l, struct error *err)
 {
 	AUTO_FREE char *data = NULL;
 	struct stat st;
 	size_t used = 0;
-	off_t from;
 	ssize_t n;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
+	if (st.st_size - *from > EVENTS_MAX)
+		*from = st.st_size - EVENTS_MAX;
+	if (st.st_size <= *from)
+		return 0;
 	data = malloc(EVENTS_MAX);
 	if (!data)
 		return fail(err, ENOMEM, "out of memory");
-	from = st.st_size > EVENTS_MAX ? st.st_size - EVENTS_MAX : 0;
 	while (used < EVENTS_MAX &&
-	       (n = pread(fd, data + used, EVENTS_MAX - used, from + (off_t)used)) > 0)
+	       (n = pread(fd, data + used, EVENTS_MAX - used, *from + (off_t)used)) > 0)
 		used += (size_t)n;
-	return read_lines(data, used, vmid, l) < 0 ? fail(err, ENOMEM, "out of memory") : 0;
+	n = read_lines(data, used, vmid, l);
+	if (n < 0)
+		return fail(err, ENOMEM, "out of memory");
+	*from += n;
+	return 0;
+}
+
+static int read_file(int fd, uint32_t vmid, struct event_list *l, struct error *err)
+{
+	off_t from = 0;
+
+	return read_from(fd, &from, vmid, l, err);
 }
 
 /* The files, now locked: while we hold it nobody makes the one the other. -1: it is not there. */
@@ -234,7 +253,37 @@ static int event_files_open(struct hook *h, struct event_files *f, struct error 
 	return 0;
 }
 
-int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, struct error *err)
+/* Is it the file that was read from, and as far as the mark at least? */
+static bool is_marked(int fd, const struct events_mark *mark)
+{
+	struct stat st;
+
+	return fd >= 0 && mark->inode && !fstat(fd, &st) && st.st_ino == mark->inode &&
+	       st.st_dev == mark->device && st.st_size >= mark->at;
+}
+
+static int read_since(const struct event_files *f, uint32_t vmid, struct events_mark *mark,
+		      struct event_list *l, bool *lost, struct error *err)
+{
+	bool in_now = is_marked(f->now, mark);
+	bool in_old = !in_now && is_marked(f->old, mark);
+	off_t from_now = in_now ? mark->at : 0;
+	off_t from_old = in_old ? mark->at : 0;
+	struct stat st = {0};
+	int r = 0;
+
+	*lost = mark->inode && !in_now && !in_old;
+	if (f->old >= 0 && !in_now)
+		r = read_from(f->old, &from_old, vmid, l, err);
+	if (!r && f->now >= 0)
+		r = read_from(f->now, &from_now, vmid, l, err);
+	if (!r && f->now >= 0 && !fstat(f->now, &st))
+		*mark = (struct events_mark){st.st_dev, st.st_ino, from_now};
+	return r;
+}
+
+int events_since(struct hook *h, uint32_t vmid, struct events_mark *mark, struct event **list,
+		 size_t *n, bool *lost, struct error *err)
 {
 	CLEANUP(event_files_close) struct event_files f = EVENT_FILES_INIT;
 	struct event_list l = {0};
@@ -242,10 +291,9 @@ int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, s
 
 	*list = NULL;
 	*n = 0;
-	if (!r && f.old >= 0)
-		r = read_file(f.old, vmid, &l, err);
-	if (!r && f.now >= 0)
-		r = read_file(f.now, vmid, &l, err);
+	*lost = false;
+	if (!r)
+		r = read_since(&f, vmid, mark, &l, lost, err);
 	if (r < 0) {
 		events_free(l.events, l.n);
 		return r;
@@ -253,6 +301,14 @@ int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, s
 	*list = l.events;
 	*n = l.n;
 	return 0;
+}
+
+int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, struct error *err)
+{
+	struct events_mark mark = {0};
+	bool lost;
+
+	return events_since(h, vmid, &mark, list, n, &lost, err);
 }
 
 void events_free(struct event *list, size_t n)

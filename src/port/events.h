@@ -7,6 +7,7 @@
 #ifndef VFHOOK_PORT_EVENTS_H
 #define VFHOOK_PORT_EVENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,20 @@ struct event {
  * read are skipped. Release with events_free().
  */
 int events_read(struct hook *h, uint32_t vmid, struct event **list, size_t *n, struct error *err);
+/*
+ * How far somebody has read; all zero: nothing yet. The file may become the old one meanwhile.
+ */
+struct events_mark {
+	uint64_t device;
+	uint64_t inode;
+	int64_t at;
+};
+/*
+ * The same, of those that came after the mark, which is moved behind them. *lost: so many came
+ * meanwhile that some are gone, or somebody has removed the files.
+ */
+int events_since(struct hook *h, uint32_t vmid, struct events_mark *mark, struct event **list,
+		 size_t *n, bool *lost, struct error *err);
 /*
  * How many there have been of each kind since the first one, those that are gone too. 0, or a
  * negative errno with err.

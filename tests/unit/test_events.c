@@ -102,6 +102,90 @@ static void test_rotation(void **state)
 	events_free(list, n);
 }
 
+/* What came after the mark, and the first of it. */
+static size_t came(struct hook *h, struct events_mark *mark, int *first, bool *lost)
+{
+	struct event *list;
+	size_t n;
+
+	assert_int_equal(events_since(h, 0, mark, &list, &n, lost, NULL), 0);
+	*first = n ? atoi(list[0].text) : -1;
+	events_free(list, n);
+	return n;
+}
+
+/* Each once, also where the file became the old one in between. */
+static void test_since(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	struct events_mark mark = {0};
+	char text[1001];
+	int next = 0;
+	bool lost;
+	int first;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(came(&h, &mark, &first, &lost), 0);
+	for (int i = 0; i < 800; i++) {
+		event_add(&h, 100, EVENT_START, "%d %s", i, text);
+		if (i % 90)
+			continue;
+		assert_int_equal(came(&h, &mark, &first, &lost), i - next + 1);
+		assert_int_equal(first, next);
+		assert_false(lost);
+		next = i + 1;
+	}
+	assert_int_equal(came(&h, &mark, &first, &lost), 800 - next);
+	assert_int_equal(came(&h, &mark, &first, &lost), 0);
+	assert_false(lost);
+}
+
+static void test_since_too_late(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	struct events_mark mark = {0};
+	char text[1001];
+	bool lost;
+	int first;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	event_add(&h, 100, EVENT_START, "0");
+	assert_int_equal(came(&h, &mark, &first, &lost), 1);
+	for (int i = 1; i < 800; i++)
+		event_add(&h, 100, EVENT_START, "%d %s", i, text);
+	assert_true(came(&h, &mark, &first, &lost) > 250);
+	assert_true(lost);
+	/* Removed by somebody: what is written then is read from its beginning. */
+	assert_int_equal(unlinkat(t->root, NOW, 0), 0);
+	assert_int_equal(unlinkat(t->root, OLD, 0), 0);
+	assert_int_equal(came(&h, &mark, &first, &lost), 0);
+	event_add(&h, 100, EVENT_START, "900");
+	assert_int_equal(came(&h, &mark, &first, &lost), 1);
+	assert_int_equal(first, 900);
+}
+
+/* Half a line is one that is being written. */
+static void test_since_half_a_line(void **state)
+{
+	const struct tree *t = *state;
+	struct hook h = {.root = t->root};
+	struct events_mark mark = {0};
+	bool lost;
+	int first;
+
+	tree_write(t->root, NOW, "{\"time\": 1, \"vmid\": 100, \"kind\": \"start\", \"text\": \"7");
+	assert_int_equal(came(&h, &mark, &first, &lost), 0);
+	tree_write(t->root, NOW,
+		   "{\"time\": 1, \"vmid\": 100, \"kind\": \"start\", \"text\": \"7\"}\n");
+	assert_int_equal(came(&h, &mark, &first, &lost), 1);
+	assert_int_equal(first, 7);
+	assert_false(lost);
+}
+
 static uint64_t total(struct hook *h, enum event_kind kind)
 {
 	uint64_t totals[EVENT_KINDS];
@@ -321,6 +405,9 @@ int main(void)
 		ram_test(test_dry_run),
 		ram_test(test_totals),
 		ram_test(test_rotation),
+		ram_test(test_since),
+		ram_test(test_since_too_late),
+		ram_test(test_since_half_a_line),
 		ram_test(test_eight_writers),
 		ram_test(test_hostile_lines),
 		ram_test(test_huge_file),
