@@ -277,7 +277,8 @@ FILES = printf '%s %s $(DESTDIR)%s\n' \
 	755 $(BUILD)/vfhook $(PREFIX)/sbin/vfhook \
 	755 $(BUILD)/hook $(PREFIX)/lib/vfhook/hook \
 	755 packaging/setup $(PREFIX)/lib/vfhook/setup \
-	$(foreach u,$(if $(UNITDIR),vfs.service boot.service watch.service watch.timer fdb.service),644 packaging/vfhook-$(u) $(UNITDIR)/vfhook-$(u)) \
+	$(foreach u,$(if $(UNITDIR),vfs.service boot.service watch.service watch.timer fdb.service metrics.service metrics.timer),644 packaging/vfhook-$(u) $(UNITDIR)/vfhook-$(u)) \
+	$(foreach f,dashboard.json alerts.yml,644 packaging/monitoring/vfhook-$(f) $(PREFIX)/share/vfhook/vfhook-$(f)) \
 	644 vfhook.8 $(PREFIX)/share/man/man8/vfhook.8 \
 	644 vfhook.cfg.5 $(PREFIX)/share/man/man5/vfhook.cfg.5 \
 	644 completion/vfhook $(PREFIX)/share/bash-completion/completions/vfhook \

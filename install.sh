@@ -205,21 +205,23 @@ remove_empty_folders() {
 }
 
 remove_files() {
-	local file
+	local file folder
 	while read -r _ _ file; do
 		if [[ -e $file ]]; then
 			step "$file: there -> removed" rm -- "$file"
 		fi
 	done < <(make --no-print-directory -s list-files DESTDIR="$root" PREFIX=/usr)
-	if [[ -d $root/usr/lib/vfhook ]]; then
-		step "$root/usr/lib/vfhook: there -> removed" rmdir -- "$root/usr/lib/vfhook"
-	fi
+	for folder in "$root"/usr/{lib,share}/vfhook; do
+		if [[ -d $folder ]]; then
+			step "$folder: there -> removed" rmdir -- "$folder"
+		fi
+	done
 	"$dry" || remove_empty_folders
 }
 
 disable_units() {
 	local u
-	for u in "${units[@]}"; do
+	for u in "${units[@]}" vfhook-metrics.timer; do
 		if systemctl_here -q is-enabled "$u" 2>/dev/null; then
 			step "$u: enabled -> not" systemctl_here -q disable "$u"
 		fi

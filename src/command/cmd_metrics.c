@@ -91,9 +91,11 @@ const struct command cmd_metrics = {
 		"with what each VF has received and sent where the driver counts that.\n"
 		"\n"
 		"  --output FILE  write it into that file, in one step: a reader never sees half.\n"
-		"                 For node_exporter's textfile collector, once a minute:\n"
-		"                 vfhook metrics --output\n"
-		"                   /var/lib/prometheus/node-exporter/vfhook.prom\n"
+		"\n"
+		"For node_exporter's textfile collector, once a minute into\n"
+		"/var/lib/prometheus/node-exporter/vfhook.prom:\n"
+		"  systemctl enable --now vfhook-metrics.timer\n"
+		"Dashboard for Grafana and alert rules for Prometheus: /usr/share/vfhook\n"
 		"\n"
 		"Exit status: 0 done, 1 something cannot be read or written, 2 wrong call.\n",
 	.run = run,

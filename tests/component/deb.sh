@@ -20,6 +20,8 @@ files=$(dpkg-deb -c "$deb" | awk '{ print $1, $6 }' | sed 's: \./usr/lib/systemd
 for want in '-rwxr-xr-x ./usr/sbin/vfhook' '-rwxr-xr-x ./usr/lib/vfhook/setup' '-rwxr-xr-x ./usr/lib/vfhook/hook' \
 	'-rw-r--r-- ./lib/systemd/system/vfhook-vfs.service' '-rw-r--r-- ./lib/systemd/system/vfhook-boot.service' \
 	'-rw-r--r-- ./lib/systemd/system/vfhook-watch.service' '-rw-r--r-- ./lib/systemd/system/vfhook-watch.timer' \
+	'-rw-r--r-- ./lib/systemd/system/vfhook-metrics.service' '-rw-r--r-- ./lib/systemd/system/vfhook-metrics.timer' \
+	'-rw-r--r-- ./usr/share/vfhook/vfhook-dashboard.json' '-rw-r--r-- ./usr/share/vfhook/vfhook-alerts.yml' \
 	'-rw-r--r-- ./usr/share/man/man8/vfhook.8.gz' '-rw-r--r-- ./usr/share/man/man5/vfhook.cfg.5.gz' '-rw-r--r-- ./usr/share/bash-completion/completions/vfhook' \
 	'-rw-r--r-- ./usr/share/zsh/vendor-completions/_vfhook' '-rw-r--r-- ./usr/share/fish/vendor_completions.d/vfhook.fish' \
 	'-rw-r--r-- ./usr/share/doc/vfhook/README.md' '-rw-r--r-- ./usr/share/doc/vfhook/NEWS' '-rw-r--r-- ./usr/share/doc/vfhook/doc/drivers.md'; do
@@ -30,7 +32,8 @@ dpkg-deb -R "$deb" "$dir/x"
 is "$("$dir/x/usr/sbin/vfhook" --version)" "$("$BUILD/vfhook" --version)" "the program runs"
 is "$("$dir/x/usr/lib/vfhook/hook" --version)" "$("$BUILD/vfhook" --version)" "and the one that PVE calls, with the same version"
 like "$(<"$dir/x/DEBIAN/postinst")" "deb-systemd-helper enable 'vfhook-vfs.service'.*deb-systemd-helper enable 'vfhook-boot.service'.*deb-systemd-helper enable 'vfhook-watch.timer'" "the units are enabled"
-is "$(grep -c 'invoke.* start' "$dir/x/DEBIAN/postinst")" 0 "and not started by an installation"
+is "$(grep -c "deb-systemd-helper enable 'vfhook-metrics" "$dir/x/DEBIAN/postinst")" 0 "but for that of node_exporter's file, which not everybody wants"
+is "$(grep -c 'invoke.* start' "$dir/x/DEBIAN/postinst")" 0 "and none is started by an installation"
 
 # script NAME ARG - a maintainer script, below the root, without debhelper's part.
 script() {

@@ -67,11 +67,13 @@ is "$(readlink "$node_root/var/lib/vz/snippets/vfhook")" /usr/lib/vfhook/hook "a
 is "$("$node_root/usr/lib/vfhook/hook" --version)" "$("$node_root/usr/sbin/vfhook" --version)" "which has the same version"
 out2=$("$node_root/usr/lib/vfhook/hook" status 2>&1)
 like "$? $out2" "^2 .*knows phases only, not 'status'; commands are /usr/sbin/vfhook's" "and knows no commands, but where they are"
-is "$(cd "$node_root" && ls lib/systemd/system/vfhook-*)" $'lib/systemd/system/vfhook-boot.service\nlib/systemd/system/vfhook-fdb.service\nlib/systemd/system/vfhook-vfs.service\nlib/systemd/system/vfhook-watch.service\nlib/systemd/system/vfhook-watch.timer' "and its units"
+is "$(cd "$node_root" && ls lib/systemd/system/vfhook-*)" $'lib/systemd/system/vfhook-boot.service\nlib/systemd/system/vfhook-fdb.service\nlib/systemd/system/vfhook-metrics.service\nlib/systemd/system/vfhook-metrics.timer\nlib/systemd/system/vfhook-vfs.service\nlib/systemd/system/vfhook-watch.service\nlib/systemd/system/vfhook-watch.timer' "and its units"
 if command -v systemctl >/dev/null; then
 	is "$(systemctl --root="$node_root" is-enabled vfhook-vfs vfhook-boot vfhook-watch.timer vfhook-fdb | xargs)" "enabled enabled enabled enabled" "which are enabled"
+	is "$(systemctl --root="$node_root" is-enabled vfhook-metrics.timer)" disabled "but for that of node_exporter's file, which not everybody wants"
 else
 	skip "which are enabled" "no systemctl here"
+	skip "but for that of node_exporter's file, which not everybody wants" "no systemctl here"
 fi
 is "$(stat -c %a "$node_root/etc/pve/priv/vfhook.token")" 600 "only root can read the token"
 secret=$(sed 's/.*=//' "$node_root/etc/pve/priv/vfhook.token")
