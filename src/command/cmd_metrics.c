@@ -92,9 +92,8 @@ const struct command cmd_metrics = {
 		"\n"
 		"  --output FILE  write it into that file, in one step: a reader never sees half.\n"
 		"\n"
-		"For node_exporter's textfile collector, once a minute into\n"
-		"/var/lib/prometheus/node-exporter/vfhook.prom:\n"
-		"  systemctl enable --now vfhook-metrics.timer\n"
+		"vfhook-metrics.timer, once it is enabled and started, writes it once a minute\n"
+		"for node_exporter: /var/lib/prometheus/node-exporter/vfhook.prom\n"
 		"Dashboard for Grafana and alert rules for Prometheus: /usr/share/vfhook\n"
 		"\n"
 		"Exit status: 0 done, 1 something cannot be read or written, 2 wrong call.\n",

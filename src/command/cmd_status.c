@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vfhook status: who has which VF, once or again and again. */
-#include <poll.h>
-#include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
 #include "src/base/say.h"
-#include "src/command/command.h"
+#include "src/command/status_look.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/show/status.h"
@@ -22,48 +20,23 @@
 #define DEFAULT_INTERVAL 2
 #define MAX_INTERVAL	 3600
 
-struct options {
-	const char *pool;
-	enum output_format format;
-	bool watch;
-	uint32_t interval;
-};
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-	(void)number;
-	interrupted = 1;
-}
-
 /* What the program's start has kept of the environment: see clean_process() in main.c. */
 static bool wants_colour(void)
 {
 	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && !getenv("TERM");
 }
 
-static bool can_clear(void)
-{
-	return isatty(STDOUT_FILENO) && !getenv("TERM");
-}
-
-/* The size of the terminal; without one 80 columns and lines without end. */
-static void terminal_size(size_t *columns, size_t *lines)
+/* Without a terminal 80 columns. */
+static size_t terminal_width(void)
 {
 	struct winsize ws;
 
-	*columns = DEFAULT_WIDTH;
-	*lines = SIZE_MAX;
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0)
-		return;
-	if (ws.ws_col)
-		*columns = ws.ws_col < LEAST_WIDTH ? LEAST_WIDTH : ws.ws_col;
-	if (ws.ws_row > 2)
-		*lines = ws.ws_row;
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 || !ws.ws_col)
+		return DEFAULT_WIDTH;
+	return ws.ws_col < LEAST_WIDTH ? LEAST_WIDTH : ws.ws_col;
 }
 
-static void complain_of_pool(const struct inventory *inv, const char *name)
+static int fail_pool(const struct inventory *inv, const char *name, struct error *err)
 {
 	AUTO_FREE const char **names = calloc(inv->n_pools + 1, sizeof(*names));
 	const char *near;
@@ -71,42 +44,17 @@ static void complain_of_pool(const struct inventory *inv, const char *name)
 	for (size_t i = 0; names && i < inv->n_pools; i++)
 		names[i] = inv->pools[i].pool->name;
 	near = names ? nearest_word(name, names, inv->n_pools) : NULL;
-	complain("/" VFHOOK_CFG " has no pool '%s'%s%s%s", name, near ? ", did you mean '" : "",
-		 near ? near : "", near ? "'?" : "");
+	return fail(err, ENOENT, "/" VFHOOK_CFG " has no pool '%s'%s%s%s", name,
+		    near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* A frame that is higher than the screen would scroll its own head away. */
-static void cut_frame(struct str *s, size_t lines)
-{
-	size_t n = 0;
-	size_t more = 0;
-	size_t at = 0;
-
-	for (size_t i = 0; i < s->len; i++) {
-		if (s->data[i] != '\n')
-			continue;
-		n++;
-		if (n == lines - 2)
-			at = i + 1;
-		more += n > lines - 2;
-	}
-	if (n < lines || !at)
-		return;
-	s->len = at;
-	s->data[at] = '\0';
-	str_printf(s, "... %zu more lines: enlarge the window, or --pool NAME\n", more);
-}
-
-static int print_text(const struct options *o, const struct inventory *inv, struct status_view *v)
+static int print_text(const struct inventory *inv, struct status_view *v)
 {
 	CLEANUP(str_free) struct str out = STR_INIT;
-	size_t lines;
 
-	terminal_size(&v->width, &lines);
+	v->width = terminal_width();
 	v->colour = wants_colour();
 	status_text(inv, v, &out);
-	if (o->watch && can_clear() && lines != SIZE_MAX)
-		cut_frame(&out, lines);
 	if (!str_ok(&out) || fputs(str_get(&out), stdout) < 0 || fflush(stdout)) {
 		complain("cannot write the output");
 		return EXIT_REFUSED;
@@ -114,7 +62,7 @@ static int print_text(const struct options *o, const struct inventory *inv, stru
 	return EXIT_DONE;
 }
 
-static int print_json(const struct options *o, const struct inventory *inv,
+static int print_json(const struct status_options *o, const struct inventory *inv,
 		      const struct status_view *v)
 {
 	json_t *j = status_json(inv, v);
@@ -129,99 +77,22 @@ static int print_json(const struct options *o, const struct inventory *inv,
 	return r;
 }
 
-static int show(struct hook *h, const struct options *o, struct inventory *inv,
-		struct status_view *v)
+int status_look(struct hook *h, const struct status_options *o, struct inventory *inv,
+		struct error *err)
 {
-	bool text = o->format == OUTPUT_TEXT;
-	struct error err = ERROR_INIT;
-
-	if (inventory_read(h, o->watch || !text, inv, &err) < 0) {
-		complain("%s", err.text);
-		return EXIT_REFUSED;
-	}
-	if (o->pool && !config_pool(&inv->config, o->pool)) {
-		complain_of_pool(inv, o->pool);
-		return EXIT_REFUSED;
-	}
-	return text ? print_text(o, inv, v) : print_json(o, inv, v);
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* The frame before the one that is shown now. */
-struct frame {
-	struct inventory inv;
-	double at; /* 0: there is none */
-};
-
-static void frame_free(struct frame *f)
-{
-	inventory_free(&f->inv);
-}
-
-static int show_frame(struct hook *h, const struct options *o, struct frame *before, bool first)
-{
-	CLEANUP(inventory_free) struct inventory now = INVENTORY_INIT;
-	double at = seconds_now();
-	struct status_view v = {.node = h->node,
-				.pool = o->pool,
-				.watch = true,
-				.before = before->at > 0 ? &before->inv : NULL,
-				.seconds = at - before->at};
-	struct inventory swap;
-	int r;
-
-	if (o->format == OUTPUT_TEXT && can_clear())
-		fputs("\033[H\033[2J", stdout);
-	else if (o->format == OUTPUT_TEXT && !first)
-		fputs("\n", stdout);
-	r = show(h, o, &now, &v);
-	if (r)
-		return r;
-	swap = before->inv;
-	before->inv = now;
-	before->at = at;
-	now = swap;
+	if (inventory_read(h, o->watch || o->format != OUTPUT_TEXT, inv, err) < 0)
+		return error_code(err);
+	if (o->pool && !config_pool(&inv->config, o->pool))
+		return fail_pool(inv, o->pool, err);
 	return 0;
 }
 
-/* Also over a moment in which the config cannot be read: somebody may be editing it. */
-static int watch(struct hook *h, const struct options *o)
+int status_print(const struct status_options *o, const struct inventory *inv, struct status_view *v)
 {
-	CLEANUP(frame_free) struct frame before = {.at = 0};
-	struct sigaction act = {.sa_handler = on_signal};
-	bool first = true;
-	sigset_t signals;
-	sigset_t was;
-
-	/* Blocked but for the wait: none gets lost between the look at the flag and the sleep. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, &was);
-	sigdelset(&was, SIGINT);
-	sigdelset(&was, SIGTERM);
-	act.sa_mask = signals;
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	while (!interrupted) {
-		int r = show_frame(h, o, &before, first);
-
-		if (r && first)
-			return r;
-		first = false;
-		ppoll(NULL, 0, &(struct timespec){.tv_sec = o->interval}, &was);
-	}
-	return EXIT_DONE;
+	return o->format == OUTPUT_TEXT ? print_text(inv, v) : print_json(o, inv, v);
 }
 
-static int parse(int argc, char **argv, struct options *o)
+static int parse(int argc, char **argv, struct status_options *o)
 {
 	const char *interval = NULL;
 	const char *format = NULL;
@@ -252,13 +123,19 @@ static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
 	struct status_view v = {.node = h->node};
-	struct options o = {0};
+	struct status_options o = {0};
+	struct error err = ERROR_INIT;
 	int r = parse(argc, argv, &o);
 
 	if (r)
 		return r;
+	if (o.watch)
+		return status_watch(h, &o);
 	v.pool = o.pool;
-	return o.watch ? watch(h, &o) : show(h, &o, &inv, &v);
+	if (!status_look(h, &o, &inv, &err))
+		return status_print(&o, &inv, &v);
+	complain("%s", err.text);
+	return EXIT_REFUSED;
 }
 
 const struct command cmd_status = {
@@ -271,8 +148,9 @@ const struct command cmd_status = {
 		"nothing is locked or changed.\n"
 		"\n"
 		"  --pool NAME      only this pool\n"
-		"  --watch          again and again until Ctrl-C, with the bits per second that\n"
-		"                   each VF receives (RX) and sends (TX), if the driver counts\n"
+		"  --watch          again and again, with the bits per second that each VF\n"
+		"                   receives (RX) and sends (TX), if the driver counts. Keys:\n"
+		"                   s sort, f taken ones, / search, arrows, PgUp, PgDn, q end\n"
 		"  --interval SEC   every so many seconds (1 to 3600, default 2)\n"
 		"\n"
 		"States: free; starting, running: leased by a VM; stale: leased, but its VM\n"

@@ -6,15 +6,16 @@
 #include <jansson.h>
 
 #include "src/show/inventory.h"
+#include "src/show/row_order.h"
 
 struct status_view {
 	const char *node;
 	const char *pool; /* this one only, or NULL for all */
 	size_t width;
 	bool colour;
-	bool watch;			/* with columns for what goes through each VF */
-	const struct inventory *before; /* what the rates are counted from, or NULL */
-	double seconds;			/* since then */
+	bool watch; /* with columns for what goes through each VF */
+	bool first; /* of many: what is told once */
+	struct row_choice rows;
 };
 
 /* Append the report; no line is wider than the view. */

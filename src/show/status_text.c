@@ -2,6 +2,7 @@
 /* `vfhook status` as tables. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pveapi/limits.h"
@@ -29,6 +30,7 @@ enum {
 	COL_GROUP,
 	COL_RX, /* from here on only when watching */
 	COL_TX,
+	COL_SPARK,
 	COL_COUNT
 };
 
@@ -41,6 +43,7 @@ static const struct column columns[COL_COUNT] = {
 	[COL_VLAN] = {.head = "VLAN", .rank = 4},
 	[COL_RX] = {.head = "RXb/s", .right = true, .rank = 5},
 	[COL_TX] = {.head = "TXb/s", .right = true, .rank = 6},
+	[COL_SPARK] = {.head = "TRAFFIC", .rank = 15, .extra = true},
 	[COL_SPOOF] = {.head = "SPOOF", .rank = 7},
 	[COL_SLOT] = {.head = "SLOT", .right = true, .rank = 10},
 	[COL_TRUST] = {.head = "TRUST", .rank = 8},
@@ -127,10 +130,9 @@ static void attr_cell(struct table *t, size_t column, const struct vf_report *r,
 		   "%s%s", text, differs ? "!" : "");
 }
 
-static void traffic_cell(struct table *t, size_t column, bool known, uint64_t bytes, double seconds)
+static void rate_cell(struct table *t, size_t column, bool known, double bits)
 {
 	static const char units[] = " kMGT";
-	double bits = known && seconds > 0 ? (double)bytes * 8 / seconds : 0;
 	size_t unit = 0;
 
 	if (!known) {
@@ -146,14 +148,16 @@ static void traffic_cell(struct table *t, size_t column, bool known, uint64_t by
 			   units[unit]);
 }
 
-static void traffic_cells(struct table *t, const struct status_view *v, const struct pf_report *pf,
-			  const struct vf_report *r)
+static void traffic_cells(struct table *t, const struct status_view *v, const struct vf_report *r)
 {
-	const struct vf_stats *now = vf_stats_of(pf, r);
-	const struct vf_stats *was = vf_stats_before(v->before, pf, r);
+	const struct traffic *all = v->rows.traffic;
+	const struct vf_traffic *of = all ? traffic_of(all, &r->vf->info.addr) : NULL;
+	char spark[SPARK_LEN] = "";
 
-	traffic_cell(t, COL_RX, was, was ? now->rx_bytes - was->rx_bytes : 0, v->seconds);
-	traffic_cell(t, COL_TX, was, was ? now->tx_bytes - was->tx_bytes : 0, v->seconds);
+	rate_cell(t, COL_RX, of && of->known, of ? of->rx : 0);
+	rate_cell(t, COL_TX, of && of->known, of ? of->tx : 0);
+	if (of)
+		table_cell(t, COL_SPARK, STYLE_DIM, "%s", traffic_spark(of, spark));
 }
 
 static void vm_cells(struct table *t, size_t vm, size_t slot, const struct vf_report *r)
@@ -181,8 +185,7 @@ static void card_row(struct table *t, const struct vf_report *r)
 		table_cell(t, CARD_GROUP, STYLE_PLAIN, "%d", info->iommu_group);
 }
 
-static void vf_row(struct table *t, const struct status_view *v, const struct pf_report *pf,
-		   const struct vf_report *r)
+static void vf_row(struct table *t, const struct status_view *v, const struct vf_report *r)
 {
 	const struct vf_info *info = &r->vf->info;
 	char addr[PCI_ADDR_LEN];
@@ -202,7 +205,7 @@ static void vf_row(struct table *t, const struct status_view *v, const struct pf
 	if (info->iommu_group >= 0)
 		table_cell(t, COL_GROUP, STYLE_PLAIN, "%d", info->iommu_group);
 	if (v->watch)
-		traffic_cells(t, v, pf, r);
+		traffic_cells(t, v, r);
 }
 
 /* --- Lines --- */
@@ -320,8 +323,30 @@ static void pf_head(const struct status_view *v, const struct pf_report *pf, boo
 		fdb_report_text(&pf->fdb, &bad, text, sizeof(text));
 		line(v, out, bad ? STYLE_WARN : STYLE_PLAIN, 4, "  bridge: %s", text);
 	}
-	if (v->watch && pf->no_stats[0] && !v->before)
+	if (v->watch && pf->no_stats[0] && v->first)
 		line(v, out, STYLE_WARN, 4, "  no traffic is shown: %s", pf->no_stats);
+}
+
+static void pf_table(const struct status_view *v, const struct pool_report *p,
+		     const struct pf_report *pf, struct str *out)
+{
+	CLEANUP(table_free) struct table t;
+	AUTO_FREE const struct vf_report **rows = calloc(pf->n_vfs + 1, sizeof(*rows));
+	size_t n = rows ? row_order(pf, &v->rows, rows) : 0;
+
+	if (p->pool->no_net)
+		table_init(&t, card_columns, CARD_COUNT);
+	else
+		table_init(&t, columns, v->watch ? COL_COUNT : COL_RX);
+	for (size_t k = 0; k < n; k++) {
+		if (p->pool->no_net)
+			card_row(&t, rows[k]);
+		else
+			vf_row(&t, v, rows[k]);
+	}
+	table_print(&t, v->width, v->colour, out);
+	if (n < pf->n_vfs)
+		line(v, out, STYLE_DIM, 4, "  %zu of %zu VFs are shown", n, pf->n_vfs);
 }
 
 static void pool_text(const struct status_view *v, const struct pool_report *p, struct str *out)
@@ -341,22 +366,9 @@ static void pool_text(const struct status_view *v, const struct pool_report *p, 
 	else if (p->pool->shared)
 		line(v, out, STYLE_BAD, 4, "  %s", p->pool->shared);
 	for (size_t i = 0; i < p->n_pfs; i++) {
-		CLEANUP(table_free) struct table t;
-		const struct pf_report *pf = &p->pfs[i];
-
-		pf_head(v, pf, p->n_pfs == 1, out);
-		if (p->pool->no_net)
-			table_init(&t, card_columns, CARD_COUNT);
-		else
-			table_init(&t, columns, v->watch ? COL_COUNT : COL_RX);
-		for (size_t k = 0; k < pf->n_vfs; k++) {
-			if (p->pool->no_net)
-				card_row(&t, &pf->vfs[k]);
-			else
-				vf_row(&t, v, pf, &pf->vfs[k]);
-		}
-		table_print(&t, v->width, v->colour, out);
-		pf_notes(v, pf, out);
+		pf_head(v, &p->pfs[i], p->n_pfs == 1, out);
+		pf_table(v, p, &p->pfs[i], out);
+		pf_notes(v, &p->pfs[i], out);
 	}
 }
 

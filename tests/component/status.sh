@@ -242,7 +242,7 @@ try "--watch shows a second frame" wait_for 10 frames 2
 kill -INT $watcher
 wait $watcher
 is $? 0 "Ctrl-C ends it, exit 0"
-out=$(tac "$node_root/watch" | sed '/^Pool/q' | tac)
+out=$(awk '/^Pool wan/ { n++ } n == 2' "$node_root/watch")
 like "$(row 0)" ' [0-9.]+[MG] +0$' "with what the VF receives and sends"
 like "$(row 1)" ' - +-$' "counters that went back are no rate"
 is "$(($(widest <"$node_root/watch") <= 80)) $(grep -c "$esc" "$node_root/watch")" "1 0" "plain tables of 80 columns where there is no terminal"
