@@ -17,6 +17,7 @@
 #include "pveapi/rest_token.h"
 #include "pveapi/tls.h"
 #include "src/base/cleanup.h"
+#include "src/base/progress.h"
 #include "src/base/text.h"
 
 #define PORT		   8006
@@ -362,8 +363,10 @@ static CURLcode perform(struct rest *r)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction old;
+	AUTO_PROGRESS struct progress p = {0};
 	CURLcode code;
 
+	progress_begin(&p, 0, "waiting for pveproxy");
 	str_free(&r->body);
 	r->too_large = false;
 	r->reason[0] = '\0';

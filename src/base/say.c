@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/progress.h"
 #include "src/base/text.h"
 
 /* What all lines of this process begin with: it has one reader. */
@@ -35,6 +36,7 @@ static void put(FILE *f, const char *fmt, va_list ap)
 	/* Not through stdio's buffer: it asks what it writes to, and this is all that a start says.
 	 */
 	fflush(f);
+	progress_clear();
 	for (size_t done = 0; done < len;) {
 		ssize_t n = write(fileno(f), line + done, len - done);
 

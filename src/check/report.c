@@ -5,9 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "src/base/clock.h"
 #include "src/base/text.h"
 
 void report_add(struct report *r, enum check_level level, const char *id, const char *subject,
@@ -56,23 +54,13 @@ const char *vm_subject(uint32_t vmid, char buf[32])
 
 void report_progress(struct report *r, const char *what)
 {
-	if (!r->since_ms) {
-		/* main.c keeps TERM of one that only knows text. */
-		r->watched = isatty(STDERR_FILENO) && !getenv("TERM");
-		r->since_ms = clock_ms();
-	}
-	if (!r->watched || clock_ms() - r->since_ms < 1000)
-		return;
-	fprintf(stderr, "\rvfhook: looking at %s ...\033[K", what);
-	fflush(stderr);
-	r->shown = true;
+	progress_end(&r->progress);
+	progress_begin(&r->progress, 0, "looking at %s", what);
 }
 
 void report_progress_end(struct report *r)
 {
-	if (r->shown)
-		fputs("\r\033[K", stderr);
-	r->shown = false;
+	progress_end(&r->progress);
 }
 
 void report_free(struct report *r)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/progress.h"
 #include "src/port/config.h"
 
 enum check_level {
@@ -32,9 +33,7 @@ struct report {
 	size_t n;
 	bool failed; /* memory ran out: the report is not complete */
 	/* For somebody who waits at a terminal (stderr). */
-	bool watched;
-	bool shown;
-	long long since_ms;
+	struct progress progress;
 };
 
 /* Tell who waits for longer than a second what is looked at now; nobody else sees it. */

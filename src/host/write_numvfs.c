@@ -9,6 +9,7 @@
 #include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
+#include "src/base/progress.h"
 #include "src/base/text.h"
 #include "src/host/remake.h"
 #include "src/port/context.h"
@@ -181,7 +182,10 @@ static int make_some(struct hook *h, const struct pf_id *pf, const struct pf_inf
 		     struct error *err)
 {
 	const struct deadline *until = &h->maker->until;
+	AUTO_PROGRESS struct progress p = {0};
 	int got = 0;
+
+	progress_begin(&p, deadline_left(until), "PF %s: %u VFs are being made", info->ifname, n);
 
 	for (int tries = 1; tries <= MAKE_TRIES; tries++) {
 		if (write_some(h, info, n, err) < 0)

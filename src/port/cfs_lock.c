@@ -14,6 +14,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
+#include "src/base/progress.h"
 #include "src/base/run_dir.h"
 
 #define LOCK_DIR    "etc/pve/priv/lock"
@@ -79,9 +80,12 @@ static int refuse_to_write(int root, int code, struct error *err)
 
 int cfs_lock(int root, struct cfs_lock *l, struct error *err)
 {
+	AUTO_PROGRESS struct progress p = {0};
+
 	l->root = root;
 	if (run_dirs_make(root, err) < 0)
 		return error_code(err);
+	progress_begin(&p, 2 * WAIT_MS, "waiting for who changes /etc/pve/vfhook.cfg");
 	l->local = lock_take(root, LOCKS_DIR "/config", WAIT_MS, err);
 	if (l->local < 0)
 		return l->local;

@@ -6,6 +6,7 @@
 
 #include "pveapi/vm_lock.h"
 #include "src/base/file.h"
+#include "src/base/progress.h"
 #include "src/base/say.h"
 #include "src/port/guest_runs.h"
 #include "src/vf/lease.h"
@@ -17,10 +18,18 @@
 int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **out,
 		 struct error *err)
 {
+	AUTO_PROGRESS struct progress p = {0};
 	char path[64];
 
-	if (!h->dry_run)
+	if (!h->dry_run) {
+		int r = owner_lock(h->root, vmid, 0, out, err);
+
+		if (r != -EWOULDBLOCK || !timeout_ms)
+			return r;
+		error_clear(err);
+		progress_begin(&p, timeout_ms, "waiting for another run of vfhook for %u", vmid);
 		return owner_lock(h->root, vmid, timeout_ms, out, err);
+	}
 	if (!lock_is_free(h->root, owner_lock_path(vmid, path)))
 		say("note: another run of vfhook for VM %u is busy just now; what follows is how "
 		    "things stand at this moment",
@@ -57,7 +66,7 @@ static const char *guest_lock_path(struct hook *h, uint32_t vmid, char buf[64], 
 	}
 }
 
-int guest_lock(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
+static int take_guest_lock(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
 {
 	switch (guest_kind_here(h, vmid, err)) {
 	case GUEST_UNKNOWN:
@@ -67,6 +76,18 @@ int guest_lock(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
 	default:
 		return vm_lock(h->root, vmid, timeout_ms, err);
 	}
+}
+
+int guest_lock(struct hook *h, uint32_t vmid, int timeout_ms, struct error *err)
+{
+	AUTO_PROGRESS struct progress p = {0};
+	int r = take_guest_lock(h, vmid, 0, err);
+
+	if (r != -EWOULDBLOCK || !timeout_ms)
+		return r;
+	error_clear(err);
+	progress_begin(&p, timeout_ms, "waiting for PVE's lock on %u", vmid);
+	return take_guest_lock(h, vmid, timeout_ms, err);
 }
 
 bool try_vm_locks(struct hook *h, uint32_t vmid, struct vm_locks *l)

@@ -6,6 +6,7 @@
 #include "pveapi/process.h"
 #include "pveapi/qmp.h"
 #include "src/base/clock.h"
+#include "src/base/progress.h"
 #include "src/base/text.h"
 #include "src/port/context.h"
 #include "src/port/device.h"
@@ -89,9 +90,12 @@ static int unplug(struct hook *h, const struct device_name *n, int wait_ms, stru
 {
 	struct unplugging_device u = {.n = n};
 	struct deadline end = deadline_in(wait_ms);
+	AUTO_PROGRESS struct progress p = {0};
 	int r;
 
 	device_id(n->slot, u.id);
+	progress_begin(&p, wait_ms, "waiting for the guest of VM %u to let go of %s", n->vmid,
+		       u.id);
 	for (;;) {
 		r = look_and_ask(h, &u, err);
 		if (!r)
