@@ -338,6 +338,11 @@ def live(node, *vmids, two=False):
     for vmid in vmids:
         if vmid not in node.qemu:
             node.boot_vm(vmid)
+    # As the job that each start begins leaves it.
+    node.write("etc/pve/mapping/pci.cfg",
+               re.sub(r"(vf-(?:%s)-\d\n)(?!(?:\t.*\n)*\tlive-)" % "|".join(map(str, node.qemu)),
+                      r"\1\tlive-migration-capable 1\n",
+                      node.read("etc/pve/mapping/pci.cfg")), 0o640)
     node.unplugged = set(node.ports())
 
 
