@@ -21,6 +21,10 @@ VERSION := 0.1.0
 PREFIX  ?= /usr
 BUILD   ?= build
 
+# Debian's python3, whose packages the tests need, and not a wrapper of another one that takes longer
+# to start than what it is started for.
+export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
+
 ifneq ($(V),1)
 Q := @
 quiet = @printf '  %-7s %s\n' $(1) $(2);

@@ -9,6 +9,9 @@
 top=$(cd -- "${BASH_SOURCE[0]%/*}/../.." && pwd)
 : "${BUILD:=$top/build}"
 
+# Debian's python3, as in the Makefile.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+
 if [[ -z ${VFHOOK_IN_NETNS:-} ]]; then
 	VFHOOK_IN_NETNS=1 exec unshare --net --uts --mount -- bash "$0" "$@"
 fi
