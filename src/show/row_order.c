@@ -88,6 +88,6 @@ size_t row_order(const struct pf_report *pf, const struct row_choice *c,
 		if (is_wanted(&pf->vfs[i], c))
 			rows[n++] = &pf->vfs[i];
 	}
-	qsort_r(rows, n, sizeof(*rows), by_choice, &choice);
+	qsort_r(rows, n, sizeof(const struct vf_report *), by_choice, &choice);
 	return n;
 }

@@ -331,7 +331,8 @@ static void pf_table(const struct status_view *v, const struct pool_report *p,
 		     const struct pf_report *pf, struct str *out)
 {
 	CLEANUP(table_free) struct table t;
-	AUTO_FREE const struct vf_report **rows = calloc(pf->n_vfs + 1, sizeof(*rows));
+	AUTO_FREE const struct vf_report **rows =
+		calloc(pf->n_vfs + 1, sizeof(const struct vf_report *));
 	size_t n = rows ? row_order(pf, &v->rows, rows) : 0;
 
 	if (p->pool->no_net)

@@ -96,13 +96,13 @@ const char *traffic_spark(const struct vf_traffic *v, char buf[SPARK_LEN])
 	static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 	double most = SILENCE;
 
-	buf[0] = '\0';
+	buf[v->n_past * BAR_LEN] = '\0';
 	for (size_t i = 0; i < v->n_past; i++)
 		most = v->past[i] > most ? v->past[i] : most;
 	for (size_t i = 0; i < v->n_past; i++) {
 		size_t bar = v->past[i] < SILENCE ? 0 : (size_t)(v->past[i] / most * 7);
 
-		strcat(buf, bars[bar > 7 ? 7 : bar]);
+		memcpy(buf + i * BAR_LEN, bars[bar > 7 ? 7 : bar], BAR_LEN);
 	}
 	return buf;
 }

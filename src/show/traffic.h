@@ -38,8 +38,9 @@ int traffic_update(struct traffic *t, const struct inventory *before, const stru
 /* NULL: nothing is known of it. */
 const struct vf_traffic *traffic_of(const struct traffic *t, const struct pci_addr *vf);
 
-/* A character for each look; one of three bytes and a NUL. */
-#define SPARK_LEN (TRAFFIC_KEPT * 3 + 1)
+/* A character for each look, in UTF-8. */
+#define BAR_LEN	  3
+#define SPARK_LEN (TRAFFIC_KEPT * BAR_LEN + 1)
 /*
  * Its past as a line of small bars, the highest of them as high as the busiest look; nothing but
  * the lowest below 1 kbit/s. Returns buf.
