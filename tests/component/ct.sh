@@ -231,7 +231,7 @@ out=$(pct start 111 2>&1)
 is "$?" 0 "and it starts"
 pct stop 111 >/dev/null 2>&1
 pct clone 110 112 >/dev/null
-age 112 2>/dev/null
+age 112
 out=$(vfhook detach 112 2>&1)
 is "$? $(vf_conf 112) $(pct config 112 | grep -c hookscript)" "0  0" "detach of another clone: lines and hookscript go, which no port goes with"
 out=$(vfhook set 110 --name eth1 --mtu 1300 --vlan 30 2>&1)

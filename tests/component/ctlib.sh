@@ -15,7 +15,7 @@ fresh() {
 	node_up "$@"
 	mkdir -p "$node_root/sys/bus/pci/drivers/igbvf" "$node_root/sys/fs/cgroup"
 	: >"$node_root/sys/bus/pci/drivers/igbvf/unbind"
-	sim kernel &
+	"$sim" --root "$node_root" kernel 2>/dev/null &
 	kernel_pid=$!
 	printf 'port: 110-0\n\tpool wan\n\tname eth1\n\tmac %s\n\tvlan 20\n' "$mac1" | wan_cfg
 	ct 110
@@ -45,7 +45,7 @@ lines() {
 }
 conf() { cat "$node_root/etc/pve/nodes/pve1/lxc/110.conf"; }
 # age - what was written in its folder was so long ago that no reboot is under way.
-age() { touch -d '2 minutes ago' "$node_root/var/lib/lxc/${1:-110}"; }
+age() { touch -c -d '2 minutes ago' "$node_root/var/lib/lxc/${1:-110}"; }
 driver() { basename "$(readlink "$node_root/sys/bus/pci/devices/$1/driver" || echo none)"; }
 override() { cat "$node_root/sys/bus/pci/devices/$1/driver_override"; }
 # nets VF - its interfaces on the host.

@@ -87,6 +87,10 @@ class Containers:
     def update_lxc_config(self, vmid, conf):
         folder = self.host.path(f"{LXC}/{vmid}")
         os.makedirs(folder, exist_ok=True)
+        if conf.get("template") == "1":
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/config")
+            return
         text = f"lxc.cgroup.dir.monitor = lxc.monitor/{vmid}\n"
         for key, value in conf.lines:
             match = re.fullmatch(r"net(\d+)", key)
@@ -99,16 +103,19 @@ class Containers:
 
     # -- the life of one ---------------------------------------------------------
 
-    def start(self, vmid):
+    def start(self, vmid, skiplock=False):
         with self.lock(vmid):
-            conf = self.load(vmid)
-            if conf.get("template") == "1":
-                raise PveError("you can't start a CT if it's a template\n")
-            if conf.get("lock"):
-                raise PveError(f"CT is locked ({conf.get('lock')})\n")
-            if self.running(vmid):
-                raise PveError(f"CT {vmid} already running\n")
-            self._start(vmid, conf)
+            self.start_locked(vmid, skiplock)
+
+    def start_locked(self, vmid, skiplock=False):
+        conf = self.load(vmid)
+        if conf.get("template") == "1":
+            raise PveError("you can't start a CT if it's a template\n")
+        if conf.get("lock") and not skiplock:
+            raise PveError(f"CT is locked ({conf.get('lock')})\n")
+        if self.running(vmid):
+            raise PveError(f"CT {vmid} already running\n")
+        self._start(vmid, conf)
 
     def _start(self, vmid, conf):
         self.update_lxc_config(vmid, conf)
@@ -118,14 +125,23 @@ class Containers:
         hooks.exec_hookscript(self.host, conf, vmid, "pre-start", stop_on_error=True)
         if self.host.knob("qemu", vmid) == "fail":  # systemctl start itself
             raise PveError(f"command 'systemctl start pve-container@{vmid}' failed: exit code 1\n")
-        launch(self.host, vmid)
+        wait_running(self.host, vmid, launch(self.host, vmid))
         hooks.exec_hookscript(self.host, conf, vmid, "post-start")
+
+    def forget(self, vmid):
+        """destroy_lxc_container: the folder goes, but for what a guest left there."""
+        folder = self.host.path(f"{LXC}/{vmid}")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{folder}/config")
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
     def stop(self, vmid, how="stop"):
         with self.lock(vmid):
-            self._stop(vmid, how)
+            self.stop_locked(vmid, how)
 
-    def _stop(self, vmid, how):
+    def stop_locked(self, vmid, how="stop"):
+        """vm_stop: until the monitor is gone."""
         sock = connect(vmid)
         if not sock:
             return
@@ -139,7 +155,7 @@ class Containers:
         with self.lock(vmid):
             if not self.running(vmid):
                 return
-            self._stop(vmid, "stop")
+            self.stop_locked(vmid)
             self._start(vmid, self.load(vmid))
 
 
@@ -166,13 +182,25 @@ def launch(host, vmid):
     """systemctl start pve-container@<vmid>: says that it is started as soon as it is forked."""
     os.makedirs(host.path("/run/pve"), exist_ok=True)
     with open(host.path(f"/run/pve/ct-{vmid}.stderr"), "ab") as err:
-        subprocess.Popen(["lxc-start", "-c", "import sys; from pvesimlib import lxc; "
+        return subprocess.Popen(["lxc-start", "-c", "import sys; from pvesimlib import lxc; "
                           f"lxc.main({host.root!r}, {vmid})", "-F", "-n", str(vmid)],
                          # argv[0] is not ours, so sys.executable says nothing.
                          executable=os.path.realpath("/proc/self/exe"), start_new_session=True,
                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err,
                          env={**os.environ, "PVESIM_ROOT": host.root,
                               "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))})
+
+
+def wait_running(host, vmid, monitor, seconds=10):
+    """monitor_start: until LXC says that it runs, or has given up."""
+    end = time.monotonic() + seconds
+    while not os.path.exists(host.path(f"/sys/fs/cgroup/lxc/{vmid}/cgroup.events")):
+        if monitor.poll() is not None:
+            raise PveError(f"startup for container '{vmid}' failed\n")
+        if time.monotonic() > end:
+            warn("problem with monitor socket, but continuing anyway: got timeout\n")
+            return
+        time.sleep(0.02)
 
 
 def wait_stopped(host, vmid, seconds=10):

@@ -40,6 +40,7 @@ KNOBS = {
     "standin": ("", "path of the QEMU stand-in ('' = look for it in build/tests)"),
     "guest-ignores-shutdown": (0, "1: an ACPI shutdown does nothing"),
     "ct-back": ("name", "a container's interfaces come back with their name, as dev50 (dev), never (lost)"),
+    "ct-migrate": ("ok", "fail: a container's migration fails, behind its shutdown"),
     "ct-start": ("ok", "fail: LXC gives a start up, behind pre-start"),
     "ct-restart-delay": (0, "seconds systemd takes to start a container again that reboots"),
     "ct-post-stop-delay": (0, "seconds until LXC runs post-stop, with its socket closed"),

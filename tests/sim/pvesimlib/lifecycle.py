@@ -4,6 +4,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -329,6 +330,10 @@ def wipe_run(host):
     for name in os.listdir(base) if os.path.isdir(base) else []:
         with contextlib.suppress(IsADirectoryError):
             os.unlink(f"{base}/{name}")
+    for name in ("/sys/fs/cgroup/lxc", "/sys/fs/cgroup/lxc.monitor"):
+        if not host.is_real:
+            shutil.rmtree(host.path(name), ignore_errors=True)
+    shutil.rmtree(host.state("lxc"), ignore_errors=True)  # interfaces that were in containers
     locks = host.path("/var/lock/qemu-server")
     for name in os.listdir(locks) if os.path.isdir(locks) else []:
         os.unlink(f"{locks}/{name}")

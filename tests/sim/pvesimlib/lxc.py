@@ -130,8 +130,9 @@ class Monitor:
             with open(self.host.path(f"{ct.LXC}/{self.vmid}/reboot"), "w", encoding="utf-8"):
                 pass
             return
-        hooks.exec_hookscript(self.host, {"hookscript": conf.get("hookscript")}, self.vmid,
-                              "post-stop")
+        if self.knob("post-stop") != "lost":
+            hooks.exec_hookscript(self.host, {"hookscript": conf.get("hookscript")}, self.vmid,
+                                  "post-stop")
 
 
 def main(root, vmid):

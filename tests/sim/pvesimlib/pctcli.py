@@ -5,7 +5,7 @@ import os
 import re
 import sys
 
-from . import hooks, tasks
+from . import ctmove, hooks, tasks
 from .ct import Config, Containers, wait_stopped
 from .errors import PveError
 from .host import Host
@@ -74,7 +74,8 @@ def clone(host, param):
     for key, value in list(conf.lines):
         if re.fullmatch(r"net\d+", key):
             conf.put(key, re.sub(r",hwaddr=[^,]+", "", value))
-    conf.drop("template")
+    for key in ("template", "lock", "parent"):
+        conf.drop(key)
     cts.write(param["newid"], conf)
 
 
@@ -85,6 +86,7 @@ def destroy(host, param):
         cts.load(vmid)
         if cts.running(vmid):
             raise PveError(f"unable to destroy CT {vmid} - container is running\n")
+        cts.forget(vmid)
         os.unlink(cts.path(vmid))
 
 
@@ -99,16 +101,51 @@ def snapshot(host, param):
 
 
 def rollback(host, param):
+    """What runs is killed, and started again only if that is asked for (AbstractConfig.pm:
+    snapshot_rollback, API2/LXC/Snapshot.pm)."""
+    _rollback(host, param)
+    if param.get("start") == "1":
+        Containers(host).start(param["vmid"])
+
+
+def _rollback(host, param):
     cts = Containers(host)
     with cts.lock(param["vmid"]):
+        cts.stop_locked(param["vmid"])
+        wait_stopped(host, param["vmid"])
         conf = cts.load(param["vmid"])
         for part in ("\n" + conf.rest).split("\n[")[1:]:
             name, _, text = part.partition("]\n")
             if name == param["snapname"]:
                 conf.lines = Config(text).lines
+                conf.put("parent", name)
                 cts.write(param["vmid"], conf)
                 return
     raise PveError(f"snapshot '{param['snapname']}' does not exist\n")
+
+
+def template(host, param):
+    """API2/LXC.pm: template. What LXC would start it by goes."""
+    cts = Containers(host)
+    with cts.lock(param["vmid"]):
+        conf = cts.load(param["vmid"])
+        if conf.rest:
+            raise PveError("unable to create template, because CT contains snapshots\n")
+        if conf.get("template") == "1":
+            raise PveError("you can't convert a template to a template\n")
+        if cts.running(param["vmid"]):
+            raise PveError("you can't convert a CT to template if the CT is running\n")
+        conf.put("template", "1")
+        cts.write(param["vmid"], conf)
+        cts.update_lxc_config(param["vmid"], conf)
+
+
+def unlock(host, param):
+    cts = Containers(host)
+    with cts.lock(param["vmid"]):
+        conf = cts.load(param["vmid"])
+        conf.drop("lock")
+        cts.write(param["vmid"], conf)
 
 
 def status(host, param):
@@ -131,8 +168,12 @@ COMMANDS = {
     "set": (change, ["vmid"], None),
     "clone": (clone, ["vmid", "newid"], None),
     "destroy": (destroy, ["vmid"], None),
+    "template": (template, ["vmid"], "vztemplate"),
+    "unlock": (unlock, ["vmid"], None),
+    "migrate": (ctmove.migrate, ["vmid", "target"], "vzmigrate"),
+    "restore": (ctmove.restore, ["vmid", "archive"], "vzrestore"),
     "snapshot": (snapshot, ["vmid", "snapname"], None),
-    "rollback": (rollback, ["vmid", "snapname"], None),
+    "rollback": (rollback, ["vmid", "snapname"], "vzrollback"),
     "status": (status, ["vmid"], None),
     "config": (config, ["vmid"], None),
     "start": (lambda h, p: Containers(h).start(p["vmid"]), ["vmid"], "vzstart"),

@@ -31,7 +31,7 @@ CALLS = {
 }
 BOOLEANS = {"skiplock", "force", "forceStop", "keepActive", "purge", "full", "current", "start",
             "onboot", "template", "protection", "overrule-shutdown", "verbose", "pretty", "online", "nocheck",
-            "with-local-disks", "with-conntrack-state"}
+            "with-local-disks", "with-conntrack-state", "restart", "unique"}
 
 
 def main(argv):

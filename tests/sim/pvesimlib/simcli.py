@@ -391,8 +391,10 @@ def _as_task(host, kind, vmid, func):
 
 
 def vzdump(host, args):
-    """Several VMs in one process: the second start uses the cache of the first."""
-    from . import backup
+    """Several VMs in one process: the second start uses the cache of the first. Or a container."""
+    from . import backup, ct, ctmove
+    if os.path.exists(ct.Containers(host).path(args.vmid[0])):
+        return ctmove.backup(host, args.vmid[0], args.mode)
     return _as_task(host, "vzdump", args.vmid[0] if len(args.vmid) == 1 else "",
                     lambda api: backup.job(api.vm, args.vmid, args.mode))
 
