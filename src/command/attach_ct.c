@@ -185,7 +185,7 @@ int attach_ct_judge(struct hook *h, struct attach *a, struct error *err)
 
 int attach_ct_plan(struct hook *h, const struct attach *a, struct plan *p, struct error *err)
 {
-	AUTO_FREE char *lines = ct_net_text(&a->port);
+	AUTO_FREE char *lines = ct_net_text(&a->ct, &a->port);
 
 	if (!lines)
 		return fail(err, ENOMEM, "out of memory");

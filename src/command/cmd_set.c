@@ -336,7 +336,7 @@ static int set_mtu(struct hook *h, const struct owner *config, const struct set 
 		    0 ||
 	    ct_config_load(h->root, h->node, s->vmid, &ct, err) < 0)
 		return error_code(err);
-	lines = ct_net_text(&after);
+	lines = ct_net_text(&ct, &after);
 	if (!lines)
 		return fail(err, ENOMEM, "out of memory");
 	snprintf(id, sizeof(id), "%u-%u", s->vmid, s->slot);

@@ -44,10 +44,24 @@ bool ct_link_parse(const char *name, uint32_t *vmid, unsigned *slot)
 	return !strcmp(ct_link_name(*vmid, *slot, again), name);
 }
 
-char *ct_net_text(const struct port *p)
+/* Is that line of a network of it, "lxc.net.32.mtu: 1400", what a port's lines have? */
+static bool is_ports(const char *line)
+{
+	static const char *const keys[] = {"type:", "link:", "name:", "flags:", "mtu:"};
+	const char *key = strchr(line + strlen("lxc.net."), '.');
+
+	for (size_t i = 0; key && i < ARRAY_SIZE(keys); i++) {
+		if (!strncmp(key + 1, keys[i], strlen(keys[i])))
+			return true;
+	}
+	return false;
+}
+
+char *ct_net_text(const struct ct_config *c, const struct port *p)
 {
 	CLEANUP(str_free) struct str s = STR_INIT;
 	unsigned n = ct_net_index(p->slot);
+	AUTO_FREE char *have = NULL;
 	char link[IFNAME_LEN];
 
 	str_printf(&s,
@@ -56,6 +70,12 @@ char *ct_net_text(const struct port *p)
 		   n, n, ct_link_name(p->vmid, p->slot, link), n, p->netname, n);
 	if (p->mtu)
 		str_printf(&s, "lxc.net.%u.mtu: %u\n", n, p->mtu);
+	if (c && ct_net_lines(c->text, c->text_len, n, &have) < 0)
+		return NULL;
+	for (const char *at = have; at && *at; at += strcspn(at, "\n") + 1) {
+		if (!is_ports(at))
+			str_append_len(&s, at, strcspn(at, "\n") + 1);
+	}
 	return str_take(&s);
 }
 
@@ -80,7 +100,7 @@ static bool has_lines(const char *have, const char *want)
 
 int ct_net_check(const struct ct_config *c, const struct port *p, struct error *err)
 {
-	AUTO_FREE char *want = ct_net_text(p);
+	AUTO_FREE char *want = ct_net_text(NULL, p);
 	AUTO_FREE char *have = NULL;
 	unsigned n = ct_net_index(p->slot);
 

@@ -26,9 +26,12 @@ const char *ct_link_name(uint32_t vmid, unsigned slot, char buf[IFNAME_LEN]);
 /* Is it such a name, and whose? */
 bool ct_link_parse(const char *name, uint32_t *vmid, unsigned *slot);
 
-/* The lines of the port, as ct_net_lines() gives them; the caller's to free(), NULL: out of memory.
+/*
+ * The lines of the port, as ct_net_lines() gives them, and behind them what somebody has added to
+ * those of that number in c (an address); c may be NULL. The caller's to free(), NULL: out of
+ * memory.
  */
-char *ct_net_text(const struct port *p);
+char *ct_net_text(const struct ct_config *c, const struct port *p);
 
 /*
  * Is the port in the config as it should be? 0; -ENOENT: there is nothing of that number;
