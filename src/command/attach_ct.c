@@ -56,28 +56,46 @@ static bool has_raw(const struct ct_config *c, unsigned index)
 	return false;
 }
 
-/* Lines of that name that a clone, a restore or a rollback has left: the slot they are for, or -1.
+/*
+ * Lines of that name that a clone, a restore or a rollback has left: the slot they are for, or -1,
+ * and the port whose interface they call.
  */
-static int left_slot(const struct attach *a)
+static int left_slot(const struct attach *a, uint32_t *of, unsigned *of_slot)
 {
 	for (size_t i = 0; i < a->ct.n_nets; i++) {
 		const struct ct_net *n = &a->ct.nets[i];
-		unsigned slot;
-		uint32_t of;
 
 		if (n->raw && n->index >= PVE_CT_NET_MAX &&
 		    n->index < PVE_CT_NET_MAX + PVE_HOSTPCI_MAX &&
-		    !strcmp(n->name, a->port.netname) && ct_link_parse(n->link, &of, &slot) &&
+		    !strcmp(n->name, a->port.netname) && ct_link_parse(n->link, of, of_slot) &&
 		    !config_port(&a->config, a->vmid, n->index - PVE_CT_NET_MAX))
 			return (int)(n->index - PVE_CT_NET_MAX);
 	}
 	return -1;
 }
 
+/* A clone is wished what its origin is, as a VM's is; its MAC is its own. */
+static void take_wishes(struct attach *a, uint32_t of, unsigned of_slot)
+{
+	const struct port *p = config_port(&a->config, of, of_slot);
+
+	if (of == a->vmid || !p || p->bad || !p->netname[0])
+		return;
+	memcpy(a->port.pool, p->pool, sizeof(a->port.pool));
+	a->port.want = p->want;
+	a->port.want.has &= ~HAS_MAC;
+	a->port.mtu = p->mtu;
+	a->origin = of;
+}
+
 static int choose_slot(struct attach *a, struct error *err)
 {
-	int left = left_slot(a);
+	unsigned of_slot = 0;
+	uint32_t of = 0;
+	int left = left_slot(a, &of, &of_slot);
 
+	if (left >= 0)
+		take_wishes(a, of, of_slot);
 	for (unsigned slot = 0; left < 0 && slot < PVE_HOSTPCI_MAX; slot++) {
 		if (!config_port(&a->config, a->vmid, slot) && !has_raw(&a->ct, ct_net_index(slot)))
 			left = (int)slot;

@@ -44,6 +44,7 @@
 static void repair_free(struct repair *r)
 {
 	free(r->vms);
+	free(r->cts);
 	free(r->used);
 	owner_unlock(r->self);
 }
@@ -280,7 +281,7 @@ bool repair_is_used(const struct repair *r, const struct pci_addr *vf)
 
 /* --- VMs --- */
 
-static int list_vms(struct repair *r, struct error *err)
+static int list_guests(struct repair *r, struct error *err)
 {
 	AUTO_FREE struct guest_ref *guests = NULL;
 	char path[512];
@@ -293,10 +294,13 @@ static int list_vms(struct repair *r, struct error *err)
 	if (guest_list(r->h->root, &guests, &n, err) < 0)
 		return error_code(err);
 	r->vms = calloc(n + 1, sizeof(*r->vms));
-	if (!r->vms)
+	r->cts = calloc(n + 1, sizeof(*r->cts));
+	if (!r->vms || !r->cts)
 		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++) {
-		if (!guests[i].container)
+		if (guests[i].container)
+			r->cts[r->n_cts++] = guests[i].vmid;
+		else
 			r->vms[r->n_vms++] = guests[i].vmid;
 	}
 	return 0;
@@ -340,7 +344,7 @@ static int check_all(struct hook *h)
 		say("`vfhook repair` or `vfhook boot` is running: nothing is looked at meanwhile");
 		return EXIT_DONE;
 	}
-	if (lock < 0 || hook_kernel(h, &err) < 0 || list_vms(&r, &err) < 0) {
+	if (lock < 0 || hook_kernel(h, &err) < 0 || list_guests(&r, &err) < 0) {
 		complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
@@ -363,7 +367,7 @@ static int repair_all(struct hook *h)
 	struct error err = ERROR_INIT;
 	int lock = hook_lock_vm(h, LEASE_SELF, LOCK_WAIT_MS, &r.self, &err);
 
-	if (lock < 0 || hook_kernel(h, &err) < 0 || list_vms(&r, &err) < 0) {
+	if (lock < 0 || hook_kernel(h, &err) < 0 || list_guests(&r, &err) < 0) {
 		if (lock == -EWOULDBLOCK)
 			complain("another `vfhook repair` or `vfhook boot` is running: try again "
 				 "when it is done");

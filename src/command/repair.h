@@ -22,6 +22,8 @@ struct repair {
 	unsigned left; /* wrong, and not repaired */
 	uint32_t *vms; /* with a config on any node */
 	size_t n_vms;
+	uint32_t *cts; /* containers likewise */
+	size_t n_cts;
 	struct pci_addr *used; /* the VFs that running VMs of this node have */
 	size_t n_used;
 	bool unsure; /* not all of them could be read */
@@ -63,7 +65,7 @@ void repair_stale(struct repair *r);
 void repair_free_vfs(struct repair *r);
 /* VFs that VMs name by hand, and that PVE could not bind (src/show/unarmed.h). */
 void repair_byhand(struct repair *r);
-/* Ports and mappings of VMs that are gone from the cluster. */
+/* Ports and mappings of guests that are gone from the cluster. */
 void repair_gone(struct repair *r);
 
 /* With --check: this node's PFs, their VFs and sriov_drivers_autoprobe. */
