@@ -153,19 +153,20 @@ static int try_hostpci(struct hook *h, uint32_t vmid, unsigned slot, const char 
 }
 
 /*
- * The VM went to another node while a plan for it was under way: what this one wrote went with it,
- * and is that node's. Said; an undo is over with it, or its journal would stay for ever.
+ * The guest went to another node while a plan for it was under way: what this one wrote went with
+ * it, and is that node's. Said; an undo is over with it, or its journal would stay for ever.
  */
 static bool is_undone_elsewhere(struct hook *h, uint32_t vmid, enum object_how how,
 				const char *what, struct error *err)
 {
 	char node[NAME_LEN];
+	int r = how == OBJECT_UNDO ? guest_elsewhere(h, vmid, node) : 0;
 
-	if (how != OBJECT_UNDO || guest_elsewhere(h, vmid, node) != 1 || !strcmp(node, h->node))
+	if (!r || !strcmp(node, h->node))
 		return false;
-	say("VM %u is on node %s by now, with the %s that it was given here; what is wrong with it "
+	say("%s %u is on node %s by now, with the %s that it was given here; what is wrong with it "
 	    "there is told there: vfhook explain %u",
-	    vmid, node, what, vmid);
+	    r == 1 ? "VM" : "CT", vmid, node, what, vmid);
 	error_clear(err);
 	return true;
 }

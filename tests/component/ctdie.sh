@@ -104,4 +104,23 @@ for k in $(sample "$n"); do
 	((++count))
 done
 whole "$count" "$bad" detach
+
+# A container that goes to another node in the middle of it takes along what it was given: that is no
+# journal's any more.
+bad='' count=0
+here=$node_root/etc/pve/nodes/pve1/lxc/110.conf there=$node_root/etc/pve/nodes/pve2/lxc
+mkdir -p "$there"
+n=$(counted "${attach[@]}")
+plain detach 110 >/dev/null 2>&1
+for k in $(sample "$n"); do
+	killed "$k" "${attach[@]}"
+	mv "$here" "$there"
+	plain repair >"$node_root/log" 2>&1 || bad+=" $k:repair"
+	[[ $(journals) == 0 ]] || bad+=" $k:$(journals)"
+	mv "$there/110.conf" "$here"
+	plain detach 110 >"$node_root/log" 2>&1
+	[[ $(conf) == "$was" && $(grep -c port "$node_root/etc/pve/vfhook.cfg") == 0 && $(journals) == 0 ]] || bad+=" $k:left"
+	((++count))
+done
+whole "$count" "$bad" "attach, of a container that then goes to another node"
 done_testing
