@@ -141,6 +141,11 @@ int port_check_network(const struct port *p, const struct pool *pool, struct err
 
 	if (!pool->no_net)
 		return 0;
+	if (p->netname[0])
+		return fail(err, EINVAL,
+			    "a port with a 'name' is a container's network interface, and pool "
+			    "'%s' is none of network cards (`network off`)",
+			    pool->name);
 	for (const struct vf_key *k = vf_keys; k < vf_keys + VF_KEY_COUNT; k++) {
 		if (!key && (p->want.has & k->bit))
 			key = k->name;

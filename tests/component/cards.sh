@@ -83,6 +83,13 @@ for opt in "--mac auto" "--vlan 20" "--spoofchk on" "--trust on" "--max-rate 100
 	key=${opt%% *}
 	like "$out" "'${key#--}' is not for a port of pool 'igpu', which is none of network cards.* status 1$" "attach refuses $key by name"
 done
+pct create 110 --hostname ct110 >/dev/null
+for name in '--name eth1' ''; do
+	# shellcheck disable=SC2086
+	out=$(vfhook attach 110 --pool igpu $name 2>&1; echo "status $?")
+	like "$out" "^vfhook: CT 110 is not attached: a port with a 'name' is a container's network interface, and pool 'igpu' is none of network cards.*status 1$" "a container's is refused${name:+, with $name}"
+	is "$(wc -l <<<"$out")" 2 "in one line"
+done
 out=$(vfhook attach 100 --pool igpu --slot 1 2>&1)
 like "$? $out" "^0 .*port 100-1 in /etc/pve/vfhook.cfg: pool igpu.*hostpci1: mapping=vf-100-1,pcie=1" "attach"
 unlike "$out" MAC "no MAC is made"
@@ -151,6 +158,24 @@ echo 31 >"$(dev 0000:03:00.0)/sriov_totalvfs"
 like "$(checked "PF 0000:04:00.0")" "namespaces and queues .* drive's own management" "NVMe"
 like "$(checked "PF 0000:05:00.0")" "NVIDIA's: its VFs are made by sriov-manage.*leaves them alone" "NVIDIA's way"
 unlike "$(checked "PF 0000:0[0345]:0[02].0")" "carrier|interface|cable|MTU" "no word of a network"
+
+# --- Two nodes ---
+
+etc=$node_root/etc/pve
+mkdir -p "$etc/nodes/pve2/qemu-server"
+sed 's/0000:00:02/0000:00:03/g' "$etc/nodes/pve1/vfhook.json" >"$etc/nodes/pve2/vfhook.json"
+sed -i 's/^pool: igpu/&\n\tpf node=pve2,path=0000:00:03.0,id=8086:a780/' "$etc/vfhook.cfg"
+qm create 105 --name both-nodes >/dev/null
+out=$(vfhook attach 105 --pool igpu 2>&1)
+like "$? $out" '^0 .*mapping vf-105-0 on pve2: none -> .*node=pve2,path=0000:00:03' "attach writes the mapping's entry of the other node, too"
+is "$(sed -n '/^vf-105-0/,/^$/p' "$etc/mapping/pci.cfg" | grep -c '^	map .*id=8086:a780.*node=pve[12]')" 2 "so that it may go there"
+out=$(qm start 105 2>&1)
+like "$? $(sed -n '/^vf-105-0/,/^$/p' "$etc/mapping/pci.cfg")" '^0 .*node=pve2,path=0000:00:03' "a start here leaves that one alone"
+qm stop 105 >/dev/null 2>&1
+vfhook detach 105 >/dev/null 2>&1
+qm destroy 105 >/dev/null 2>&1
+sed -i '/node=pve2/d' "$etc/vfhook.cfg"
+rm -r "$etc/nodes/pve2"
 
 # --- Both or none ---
 
