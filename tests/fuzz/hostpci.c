@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The value of hostpciN. max_len=256 */
+/* The value of hostpciN, and what is asked for of it (attach --hostpci). max_len=256 */
 #include "pveapi/hostpci.h"
 #include "pveapi/mapping.h"
 #include "tests/fuzz/fuzz.h"
@@ -30,6 +30,29 @@ static void check_again(const struct hostpci *h)
 	NEED(same(h->rest, again.rest));
 }
 
+/* What attach takes goes into the value, which still names the port's mapping. */
+static void check_options(const char *wanted)
+{
+	static const char value[] = "mapping=vf-100-0,pcie=1,driver=keep";
+	CLEANUP(hostpci_clear) struct hostpci h = {0};
+	AUTO_FREE char *with = NULL;
+	AUTO_FREE char *again = NULL;
+	struct error err = ERROR_INIT;
+	bool pcie = false;
+	int r = hostpci_options_check(wanted, &pcie, &err);
+
+	if (r < 0) {
+		check_error(r, &err);
+		return;
+	}
+	NEED(is_printable(wanted));
+	with = hostpci_with_options(value, wanted);
+	NEED(with && hostpci_has_options(with, wanted));
+	NEED(!hostpci_parse(with, &h, &err) && !strcmp(h.mapping, "vf-100-0") && !h.host);
+	again = hostpci_with_options(with, wanted);
+	NEED(again && !strcmp(with, again));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO_FREE char *text = text_of(data, size);
@@ -38,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n = 0;
 	int r = hostpci_parse(text, &h, &err);
 
+	check_options(text);
 	if (r < 0) {
 		check_error(r, &err);
 		NEED(!h.present);
