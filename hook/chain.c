@@ -68,7 +68,7 @@ static int run_and_wait(struct hook *h, const char *path, uint32_t vmid, const c
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0) {
-		complain("VM %u: cannot run /%s: %s", vmid, path, strerror(errno));
+		complain("%s %u: cannot run /%s: %s", hook_guest(h), vmid, path, strerror(errno));
 		return 1;
 	}
 	if (!pid)
@@ -92,30 +92,32 @@ int chain_run(struct hook *h, uint32_t vmid, const char *phase)
 	if (h->nothing_chained)
 		return 0;
 	if (config_load_for(h->root, &vmid, 1, &c, &err) < 0) {
-		complain("VM %u: whether another hookscript is to be run cannot be told: %s", vmid,
-			 err.text);
-		/* It may be what keeps the VM's network as it should be: no start without it. */
+		complain("%s %u: whether another hookscript is to be run cannot be told: %s",
+			 hook_guest(h), vmid, err.text);
+		/* It may be what keeps the guest's network as it should be: no start without it. */
 		return !strcmp(phase, "pre-start");
 	}
 	g = config_guest(&c, vmid);
 	if (!g || (!g->bad && !g->chain[0]))
 		return 0;
 	if (g->bad) {
-		complain("VM %u: its other hookscript is not run: %s", vmid, g->bad);
+		complain("%s %u: its other hookscript is not run: %s", hook_guest(h), vmid, g->bad);
 		return 1;
 	}
 	if (hookscript_path(h->root, g->chain, path, sizeof(path), &err) < 0) {
-		complain("VM %u: its other hookscript is not run: %s", vmid, err.text);
+		complain("%s %u: its other hookscript is not run: %s", hook_guest(h), vmid,
+			 err.text);
 		return 1;
 	}
 	if (h->dry_run) {
-		say("VM %u: would run %s: /%s %u %s", vmid, g->chain, path, vmid, phase);
+		say("%s %u: would run %s: /%s %u %s", hook_guest(h), vmid, g->chain, path, vmid,
+		    phase);
 		return 0;
 	}
 	status = run_and_wait(h, path, vmid, phase);
 	if (status)
-		complain("VM %u: %s ended with exit status %d on %s", vmid, g->chain, status,
-			 phase);
+		complain("%s %u: %s ended with exit status %d on %s", hook_guest(h), vmid, g->chain,
+			 status, phase);
 	if (status && !strcmp(phase, "pre-start"))
 		event_add(h, vmid, EVENT_REFUSED, "%s ended with exit status %d", g->chain, status);
 	return status;

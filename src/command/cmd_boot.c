@@ -96,7 +96,12 @@ static const char *pf_user(const struct inventory *inv, const struct pci_addr *p
 					snprintf(buf, size, "vfhook itself has VF %s", addr);
 				else if (vf->use != USE_FREE && vf->use != USE_RAW &&
 					 vf->use != USE_MAPPED && vf->use != USE_UNUSABLE)
-					snprintf(buf, size, "VM %u has VF %s", vf->vmid, addr);
+					snprintf(buf, size, "%s %u has VF %s",
+						 vf_use_is_lease(vf->use) &&
+								 lease_is_ct(&vf->vf->lease)
+							 ? "CT"
+							 : "VM",
+						 vf->vmid, addr);
 				else if (vf->vf->leased)
 					snprintf(buf, size, "VF %s has a lease", addr);
 				else if (!vf_host_use(vf->vf, r->pf->info.no_net, buf, size))

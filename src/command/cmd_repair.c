@@ -26,6 +26,7 @@
 #include "src/port/apply.h"
 #include "src/port/context.h"
 #include "src/port/events.h"
+#include "src/port/guest_runs.h"
 #include "src/port/hook_lock.h"
 #include "src/port/reclaim.h"
 #include "src/port/vfs_maker.h"
@@ -156,9 +157,10 @@ bool repair_lock_vm(struct repair *r, uint32_t vmid, struct vm_locks *l)
 	if (try_vm_locks(r->h, vmid, l))
 		return true;
 	if (l->why.code && l->why.code != EWOULDBLOCK)
-		repair_leave(r, "VM %u: %s", vmid, l->why.text);
+		repair_leave(r, "%s %u: %s", guest_word(r->h, vmid), vmid, l->why.text);
 	else
-		say("VM %u is being started, stopped or changed just now: left alone", vmid);
+		say("%s %u is being started, stopped or changed just now: left alone",
+		    guest_word(r->h, vmid), vmid);
 	return false;
 }
 
@@ -171,7 +173,7 @@ struct owner *repair_lock_config(struct repair *r, uint32_t vmid)
 	if (locked == -EBUSY)
 		say("%s: left alone", err.text);
 	else if (locked < 0)
-		repair_leave(r, "VM %u: %s", vmid, err.text);
+		repair_leave(r, "%s %u: %s", guest_word(r->h, vmid), vmid, err.text);
 	return o;
 }
 
@@ -185,9 +187,9 @@ static void repair_config_journal(struct repair *r, uint32_t vmid)
 	if (!o || !journal_exists(r->h->root, JOURNAL_CONFIG, vmid))
 		return;
 	repair_announce(r, vmid,
-			"journal of VM %u: an attach, detach or job that was cut off in the "
+			"journal of %s %u: an attach, detach or job that was cut off in the "
 			"middle is undone or finished",
-			vmid);
+			guest_word(r->h, vmid), vmid);
 	if (apply_config_recovery(r->h, o, &err) < 0)
 		repair_undone(r, &err);
 }
@@ -201,8 +203,8 @@ void repair_own_journal(struct repair *r, const struct owner *o)
 		return;
 	repair_announce(
 		r, vmid,
-		"journal of VM %u: a run that was cut off in the middle is undone or finished",
-		vmid);
+		"journal of %s %u: a run that was cut off in the middle is undone or finished",
+		guest_word(r->h, vmid), vmid);
 	if (apply_recovery(r->h, o, &err) == 2)
 		fail(&err, EIO, "a PF has fewer VFs than it had: vfhook boot");
 	if (err.code)
@@ -265,8 +267,8 @@ static void check_journals(struct repair *r)
 			continue;
 		repair_journal(r, vms[i]);
 		if (journal_exists(r->h->root, JOURNAL_VFS, vms[i]) && is_idle(r, vms[i]))
-			repair_leave(r, "the journal of VM %u is still there: run this again",
-				     vms[i]);
+			repair_leave(r, "the journal of %s %u is still there: run this again",
+				     guest_word(r->h, vms[i]), vms[i]);
 	}
 }
 

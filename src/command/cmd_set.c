@@ -272,7 +272,7 @@ static int change(struct hook *h, const struct owner *o, struct set *s, const st
 	if (running < 0)
 		return running;
 	if (running && (hook_kernel(h, err) < 0 || plan_live(h, s, &l, &after.want, &p, err) < 0))
-		return fail_context(err, "the running VM's VF does not take it");
+		return fail_context(err, "the running %s's VF does not take it", hook_guest(h));
 	/* PVE may start to migrate it at any time. */
 	if (s->args.live_migration && !after.live_migration &&
 	    plan_flag_away(h, s->vmid, s->slot, &p, err) < 0)
@@ -281,7 +281,8 @@ static int change(struct hook *h, const struct owner *o, struct set *s, const st
 		return error_code(err);
 	if (apply_plan(h, o, &p, err) < 0)
 		return running && s->new_vf
-			       ? fail_context(err, "the running VM's VF does not take it")
+			       ? fail_context(err, "the running %s's VF does not take it",
+					      hook_guest(h))
 			       : error_code(err);
 	if (running && s->new_vf && !h->dry_run)
 		tell_live(h, s, &p);

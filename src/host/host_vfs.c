@@ -218,15 +218,16 @@ static void ready_one(struct host_pf *p, const struct vf_state *v, const struct 
 {
 	const struct vf_settings *want = wish_for(p, v->info.index);
 	struct error err = ERROR_INIT;
+	char who[LEASE_HOLDER_LEN];
 	char addr[PCI_ADDR_LEN];
 
 	if (!want)
 		return;
 	pci_addr_format(&v->info.addr, addr);
 	if (v->leased && !v->lease_broken)
-		say("PF %s: VF %u (%s) is to be this host's, and VM %u has it: from its stop and "
+		say("PF %s: VF %u (%s) is to be this host's, and %s has it: from its stop and "
 		    "the next `vfhook boot` on",
-		    p->w->nic->info.ifname, v->info.index, addr, v->lease.vmid);
+		    p->w->nic->info.ifname, v->info.index, addr, lease_holder(&v->lease, who));
 	else if (!v->info.driver[0] && give_driver(p, v, want, until, &err) < 0)
 		lost(p, "VF %u (%s), which is this host's, is not ready: %s", v->info.index, addr,
 		     err.text);

@@ -84,7 +84,7 @@ static void tell_left(const struct plan *left, uint32_t vmid)
 	if (left->kind == PLAN_VFS)
 		say("earlier making of VFs was cut off in the middle: would be %s:", would);
 	else
-		say("an earlier %s %s VM %u was cut off in the middle: would be %s:",
+		say("an earlier %s %s guest %u was cut off in the middle: would be %s:",
 		    plan_kind_name(left->kind), left->kind == PLAN_START ? "of" : "for", vmid,
 		    would);
 }
@@ -167,14 +167,14 @@ int apply_lease(struct hook *h, const struct owner *o, const struct lease *l, st
 {
 	struct step s = {.kind = STEP_LEASE_WRITE, .vf = l->vf, .pf = l->pf, .lease = *l};
 	const struct plan p = {.steps = &s, .n_steps = 1};
+	char who[LEASE_HOLDER_LEN];
 	char addr[PCI_ADDR_LEN];
 
 	if (!h->dry_run)
 		return lease_write(h->root, o, l, err);
 	if (foreseen_lease(h, &l->vf, &s.old_lease, NULL) < 0 ||
 	    s.old_lease.qemu_pid != l->qemu_pid || s.old_lease.phase != l->phase)
-		say("  VF %s: lease of VM %u hostpci%u -> %s, QEMU process %d",
-		    pci_addr_format(&l->vf, addr), l->vmid, l->slot, lease_phase_name(l->phase),
-		    (int)l->qemu_pid);
+		say("  VF %s: lease of %s -> %s, process %d", pci_addr_format(&l->vf, addr),
+		    lease_holder(l, who), lease_phase_name(l->phase), (int)l->qemu_pid);
 	return foresee(h, &p, err);
 }

@@ -43,6 +43,13 @@ enum guest_kind guest_kind_here(struct hook *h, uint32_t vmid, struct error *err
 	return kind == GUEST_NONE && !r ? GUEST_VM : GUEST_UNKNOWN;
 }
 
+const char *guest_word(struct hook *h, uint32_t vmid)
+{
+	struct error ignored = ERROR_INIT;
+
+	return guest_kind_here(h, vmid, &ignored) == GUEST_CT ? "CT" : "VM";
+}
+
 enum answer guest_runs(struct hook *h, uint32_t vmid, struct proc_id *process, struct error *err)
 {
 	switch (guest_kind_here(h, vmid, err)) {

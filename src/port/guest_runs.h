@@ -18,6 +18,9 @@
  */
 enum guest_kind guest_kind_here(struct hook *h, uint32_t vmid, struct error *err);
 
+/* "CT" or "VM", for a message that must not fail. */
+const char *guest_word(struct hook *h, uint32_t vmid);
+
 /*
  * Does it run? *process: its QEMU, or the container's monitor, if that is known. vm_runs() and
  * ct_lives(): a container that may be rebooting is UNKNOWN.

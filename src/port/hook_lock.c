@@ -31,7 +31,8 @@ int hook_lock_vm(struct hook *h, uint32_t vmid, int timeout_ms, struct owner **o
 		return owner_lock(h->root, vmid, timeout_ms, out, err);
 	}
 	if (!lock_is_free(h->root, owner_lock_path(vmid, path)))
-		say("note: another run of vfhook for VM %u is busy just now; what follows is how "
+		say("note: another run of vfhook for guest %u is busy just now; what follows is "
+		    "how "
 		    "things stand at this moment",
 		    vmid);
 	return owner_pretend(vmid, out, err);
@@ -47,7 +48,7 @@ int hook_lock_config(struct hook *h, uint32_t vmid, int timeout_ms, struct owner
 	r = owner_lock_config(h->root, vmid, timeout_ms, out, err);
 	return r == -EWOULDBLOCK
 		       ? fail(err, EBUSY,
-			      "another vfhook command, or its job, changes VM %u just now: try "
+			      "another vfhook command, or its job, changes guest %u just now: try "
 			      "again when it is done",
 			      vmid)
 		       : r;

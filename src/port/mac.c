@@ -16,6 +16,7 @@
 #include "src/port/config_load.h"
 #include "src/port/config_ports.h"
 #include "src/port/host_mac.h"
+#include "src/port/port_keys.h"
 #include "src/vf/vf.h"
 
 static bool is_ports(const struct config *c, const uint8_t mac[6])
@@ -62,7 +63,9 @@ int mac_make(int root, const struct config *c, uint8_t mac[6], struct error *err
 int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *err)
 {
 	char mac[MAC_LEN];
+	char who[PORT_CALLED_LEN];
 
+	port_called(p, who);
 	if (mac_make(h->root, c, p->want.mac, err) < 0 ||
 	    (!h->dry_run && config_set_mac(h->root, p->vmid, p->slot, p->want.mac, err) < 0))
 		return error_code(err);
@@ -70,12 +73,11 @@ int apply_mac(struct hook *h, struct config *c, struct port *p, struct error *er
 	p->want.has |= HAS_MAC;
 	mac_format(p->want.mac, mac);
 	if (h->dry_run)
-		say("VM %u hostpci%u: a MAC would be made below the datacenter's prefix, and kept "
-		    "in /" VFHOOK_CFG "; %s stands for it here",
-		    p->vmid, p->slot, mac);
+		say("%s: a MAC would be made below the datacenter's prefix, and kept in "
+		    "/" VFHOOK_CFG "; %s stands for it here",
+		    who, mac);
 	else
-		say("VM %u hostpci%u: MAC %s made, and kept in /" VFHOOK_CFG, p->vmid, p->slot,
-		    mac);
+		say("%s: MAC %s made, and kept in /" VFHOOK_CFG, who, mac);
 	return 0;
 }
 

@@ -261,7 +261,8 @@ static int hookscript_set(struct hook *h, const char *name, enum object_how how,
 	if (text_same(now, to))
 		return 0;
 	if (!text_same(now, from))
-		return fail(err, EAGAIN, "the hookscript of VM %u was changed meanwhile", vmid);
+		return fail(err, EAGAIN, "the hookscript of %s %u was changed meanwhile",
+			    is_ct(h, vmid) ? "CT" : "VM", vmid);
 	set = is_ct(h, vmid) ? pct_set : qm_set;
 	r = to ? set(h, vmid, "--hookscript", to, err)
 	       : set(h, vmid, "--delete", "hookscript", err);

@@ -261,7 +261,8 @@ static void note_differences(const struct status_view *v, const struct vf_report
 		str_printf(&s, "%s%s is %s, wanted %s", s.len ? "; " : "",
 			   vf_attr_name((enum vf_attr)a), now, want);
 	}
-	line(v, out, STYLE_BAD, 4, "  VF %u, VM %u: %s", r->vf->info.index, r->vmid, str_get(&s));
+	line(v, out, STYLE_BAD, 4, "  VF %u, %s %u: %s", r->vf->info.index,
+	     lease_is_ct(&r->vf->lease) ? "CT" : "VM", r->vmid, str_get(&s));
 }
 
 /* Everything about single VFs that a table cannot hold. */
@@ -405,10 +406,10 @@ static void advice_text(const struct vf_counts *c, const struct status_view *v, 
 		str_printf(&s, "%zu VF%s not set as wanted (!). ", c->mismatched,
 			   c->mismatched == 1 ? " is" : "s are");
 	if (c->stale)
-		str_printf(&s, "%zu VF%s stale: leased, but the VM does not run. ", c->stale,
+		str_printf(&s, "%zu VF%s stale: leased, but the guest does not run. ", c->stale,
 			   c->stale == 1 ? " is" : "s are");
 	if (c->use[USE_DIRTY])
-		str_printf(&s, "%zu VF%s dirty: not clean yet after the VM. ", c->use[USE_DIRTY],
+		str_printf(&s, "%zu VF%s dirty: not clean yet after the guest. ", c->use[USE_DIRTY],
 			   c->use[USE_DIRTY] == 1 ? " is" : "s are");
 	if (s.len)
 		line(v, out, STYLE_BAD, 4, "%sTo mend that: vfhook repair", str_get(&s));

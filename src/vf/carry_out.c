@@ -138,10 +138,11 @@ static size_t steps_to_undo(const struct plan *p, size_t i)
 static void tell_not_undone(const struct run *r, unsigned bad)
 {
 	if (plan_kind_is_config(r->p->kind))
-		executor_say(r->x,
-			     "%u step%s could not be undone: the next vfhook command for VM %u, or "
-			     "`vfhook repair`, tries again",
-			     bad, bad == 1 ? "" : "s", r->p->vmid);
+		executor_say(
+			r->x,
+			"%u step%s could not be undone: the next vfhook command for guest %u, or "
+			"`vfhook repair`, tries again",
+			bad, bad == 1 ? "" : "s", r->p->vmid);
 	else if (r->p->kind == PLAN_VFS)
 		executor_say(r->x,
 			     "%u step%s could not be undone: the next `vfhook boot` tries again",

@@ -45,14 +45,14 @@ int execute(const struct executor *x, const struct owner *owner, const struct pl
 	if (!p->n_steps)
 		return 0;
 	if (!may_execute(owner, p))
-		return fail(err, EPERM, "a plan for VM %u without its lock", p->vmid);
+		return fail(err, EPERM, "a plan for guest %u without its lock", p->vmid);
 	if (!plan_kind_has_journal(p->kind))
 		return run_carry_out(&run, err);
 	r = journal_write(x->root, p, err);
 	/* -EEXIST would be taken for a lost race, and tried again, which cannot help. */
 	if (r == -EEXIST)
 		return fail(err, EBUSY,
-			    "an earlier run for VM %u left its journal, and it could not "
+			    "an earlier run for guest %u left its journal, and it could not "
 			    "be recovered",
 			    p->vmid);
 	if (r < 0)

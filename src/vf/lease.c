@@ -194,7 +194,7 @@ static int check_owner(const struct owner *o, const struct lease *l, struct erro
 
 	if (owner_is_real(o) && (!l || owner_vmid(o) == l->vmid))
 		return 0;
-	return fail(err, EPERM, "the lease of VF %s is not to be changed for VM %u",
+	return fail(err, EPERM, "the lease of VF %s is not to be changed for guest %u",
 		    l ? pci_addr_format(&l->vf, addr) : "of a dry run", owner_vmid(o));
 }
 
@@ -232,6 +232,7 @@ static int check_whose(int root, const struct owner *o, const struct pci_addr *v
 		       struct error *err)
 {
 	struct error why = ERROR_INIT;
+	char who[LEASE_HOLDER_LEN];
 	char addr[PCI_ADDR_LEN];
 	struct lease l;
 	int r = lease_read(root, vf, &l, &why);
@@ -240,7 +241,8 @@ static int check_whose(int root, const struct owner *o, const struct pci_addr *v
 		return 0;
 	pci_addr_format(vf, addr);
 	if (!r)
-		return fail(err, EEXIST, "VF %s is leased to VM %u by now", addr, l.vmid);
+		return fail(err, EEXIST, "VF %s is leased to %s by now", addr,
+			    lease_holder(&l, who));
 	if (r == -EINVAL)
 		return fail(err, EEXIST, "%s", why.text);
 	if (r == -ENOENT)

@@ -28,7 +28,7 @@ static int make(uint32_t vmid, int fd, bool config, struct owner **out, struct e
 
 	if (!o) {
 		cleanup_close(&fd);
-		return fail(err, ENOMEM, "lock of VM %u: out of memory", vmid);
+		return fail(err, ENOMEM, "lock of guest %u: out of memory", vmid);
 	}
 	*o = (struct owner){.vmid = vmid, .fd = fd, .config = config};
 	*out = o;

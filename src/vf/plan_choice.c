@@ -122,7 +122,8 @@ static struct candidates scan_pf(const struct snapshot *s, const struct port_wis
 		const struct vf_state *v = &pf->vfs[k];
 
 		if (already_chosen(choices, n, pf_index, k)) {
-			plan_add_note(p, false, &v->info.addr, "goes to another port of this VM");
+			plan_add_note(p, false, &v->info.addr,
+				      "goes to another port of this guest");
 		} else if (vf_why_not_free(s, pf, v, w, why, sizeof(why))) {
 			plan_add_note(p, false, &v->info.addr, "%s", why);
 		} else {

@@ -82,7 +82,10 @@ static int judge_unread_mac(const struct snapshot *s, const struct pf_state *pf,
 	const struct lease *l;
 	char addr[PCI_ADDR_LEN];
 	char mac[MAC_LEN];
+	char device[WISH_DEVICE_LEN];
+	char who[LEASE_HOLDER_LEN];
 
+	wish_device(w, device);
 	if (!pf->link.has_list || index >= pf->link.n_listed)
 		return 0;
 	if (!s->complete)
@@ -92,17 +95,16 @@ static int judge_unread_mac(const struct snapshot *s, const struct pf_state *pf,
 	mac_format(w->want.mac, mac);
 	if (l && (l->want.has & HAS_MAC) && !memcmp(l->want.mac, w->want.mac, 6))
 		return fail(err, EBUSY,
-			    "MAC %s of hostpci%u was given to VF %u (%s) of %s for VM %u, and what "
+			    "MAC %s of %s was given to VF %u (%s) of %s for %s, and what "
 			    "that VF has now cannot be read (%s): start it again once it can, or "
 			    "give the port another MAC",
-			    mac, w->slot, index, pci_addr_format(&other->info.addr, addr),
-			    pf->info.ifname, l->vmid, other->unread_why);
+			    mac, device, index, pci_addr_format(&other->info.addr, addr),
+			    pf->info.ifname, lease_holder(l, who), other->unread_why);
 	if (!l &&
-	    !plan_add_note(
-		    p, false, other ? &other->info.addr : &pf->info.addr,
-		    "VF %u of %s cannot be read now: whether it has MAC %s of hostpci%u, too, "
-		    "cannot be told; if the guest is not reached: ip link show %s",
-		    index, pf->info.ifname, mac, w->slot, pf->info.ifname))
+	    !plan_add_note(p, false, other ? &other->info.addr : &pf->info.addr,
+			   "VF %u of %s cannot be read now: whether it has MAC %s of %s, too, "
+			   "cannot be told; if the guest is not reached: ip link show %s",
+			   index, pf->info.ifname, mac, device, pf->info.ifname))
 		p->notes[p->n_notes - 1].aloud = true;
 	return 0;
 }

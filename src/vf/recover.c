@@ -89,7 +89,7 @@ static int recover_plan(const struct executor *x, const struct owner *owner, str
 		executor_say(x, "earlier parking of VFs was cut off in the middle: %s it",
 			     undone ? "undoing" : "finishing");
 	else
-		executor_say(x, "an earlier %s %s VM %u was cut off in the middle: %s it",
+		executor_say(x, "an earlier %s %s guest %u was cut off in the middle: %s it",
 			     plan_kind_name(p->kind), p->kind == PLAN_START ? "of" : "for", p->vmid,
 			     undone ? "undoing" : "finishing");
 	if (undone)
@@ -99,7 +99,7 @@ static int recover_plan(const struct executor *x, const struct owner *owner, str
 			    "a PF has no VFs since then, and a start makes none: vfhook boot");
 	if (undone && bad && p->kind == PLAN_CONFIG)
 		return fail(err, EBUSY,
-			    "what an earlier run for VM %u left cannot be undone now: see above",
+			    "what an earlier run for guest %u left cannot be undone now: see above",
 			    p->vmid);
 	/* There is nothing that a kept journal would be good for: boot makes them as the pool
 	 * wants. */
@@ -127,7 +127,7 @@ int recover(const struct executor *x, const struct owner *owner, struct error *e
 	if (r < 0 && r != -EINVAL)
 		return r;
 	if (!owner_is_real(owner) && !owner_is_config(owner))
-		return fail(err, EPERM, "the journal of VM %u without its lock", vmid);
+		return fail(err, EPERM, "the journal of guest %u without its lock", vmid);
 	if (r < 0) {
 		executor_say(x, "%s; put aside as %u.broken", err->text, vmid);
 		error_clear(err);

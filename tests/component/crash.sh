@@ -49,7 +49,7 @@ for ((n = 0; ; n++)); do
 	killed=$((killed + 1))
 	is "$(journals)" 1 "start killed before setting $((n + 1)): the journal is there"
 	out=$(vfhook 101 pre-start 2>&1)
-	like "$out" 'an earlier start of VM 100 was cut off in the middle: undoing it' "the next start of another VM undoes it"
+	like "$out" 'an earlier start of guest 100 was cut off in the middle: undoing it' "the next start of another VM undoes it"
 	is "$(vf0)" "$clean" "the VF is as it was"
 	vfhook 101 post-stop >/dev/null 2>&1
 	is "$(lease_count) $(journals)" "0 0" "no lease and no journal is left"
@@ -69,7 +69,7 @@ for ((n = 0; ; n++)); do
 	((rc)) || break
 	killed=$((killed + 1))
 	out=$(vfhook 101 pre-start 2>&1)
-	like "$out" 'an earlier release for VM 100 was cut off in the middle: finishing it' \
+	like "$out" 'an earlier release for guest 100 was cut off in the middle: finishing it' \
 		"release killed before setting $((n + 1)): the next start of another VM finishes it"
 	is "$(vf0)" "$clean" "the VF is parked"
 	vfhook 101 post-stop >/dev/null 2>&1

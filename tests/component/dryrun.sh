@@ -187,7 +187,7 @@ for n in 0 1 2; do
 	fake_set enp6s0f0 "p['quirks']=[]"
 	((n < 2)) || break
 	dry crashed 101 pre-start
-	like "$out" 'an earlier start of VM 100 was cut off in the middle: would be undone:.*drop the lease' "what recovery would do"
+	like "$out" 'an earlier start of guest 100 was cut off in the middle: would be undone:.*drop the lease' "what recovery would do"
 	want=$rc
 	like "$out" 'would be undone:.*0000:06:10.0 would be taken' "it comes first, and what it frees is free"
 	vfhook 101 pre-start >/dev/null 2>&1
@@ -198,7 +198,7 @@ fake_set enp6s0f0 "p['quirks']=['die-after:1']"
 (vfhook 100 post-stop) >/dev/null 2>&1
 fake_set enp6s0f0 "p['quirks']=[]"
 dry crashed 101 pre-start
-like "$rc $out" '^0 .*an earlier release for VM 100 was cut off in the middle: would be finished:.*drop the lease of VM 100.*0000:06:10.0 would be taken' "a release that was cut off would be finished"
+like "$rc $out" '^0 .*an earlier release for guest 100 was cut off in the middle: would be finished:.*drop the lease of VM 100.*0000:06:10.0 would be taken' "a release that was cut off would be finished"
 vfhook 101 pre-start >/dev/null 2>&1
 is $? "$rc" "as the real one finds"
 vfhook 101 post-stop >/dev/null 2>&1

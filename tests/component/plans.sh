@@ -81,9 +81,9 @@ is "$(journals)" '100.config ' "killed there: its journal is not one that a phas
 out=$(vfhook 100 post-stop 2>&1)
 is "$? $(journals)" "0 100.config " "a phase leaves it alone"
 out=$(vfhook --dry-run repair 2>&1)
-like "$? $out" '^0 .*an earlier detach for VM 100 was cut off in the middle: would be finished:.*port 100-0 .*mapping vf-100-0: there -> none' "repair --dry-run tells what is left of it"
+like "$? $out" '^0 .*an earlier detach for guest 100 was cut off in the middle: would be finished:.*port 100-0 .*mapping vf-100-0: there -> none' "repair --dry-run tells what is left of it"
 out=$(vfhook repair 2>&1)
-like "$? $out" '^0 .*an earlier detach for VM 100 was cut off in the middle: finishing it' "repair finishes it"
+like "$? $out" '^0 .*an earlier detach for guest 100 was cut off in the middle: finishing it' "repair finishes it"
 is "$(journals) $(tree)" " $start" "/etc/pve is byte for byte as before"
 
 # --- attach, killed in the middle ---
@@ -98,7 +98,7 @@ sim fault clear >/dev/null
 is "$(journals)" '100.config ' "killed there"
 cp -a "$node_root/run/vfhook/journal/100.config" "$node_root/kept.config"
 out=$(vfhook attach 100 --mac $mac1 --vlan 20 2>&1)
-like "$? $out" '^0 .*an earlier attach for VM 100 was cut off in the middle: undoing it.*VM 100 is attached' "attach again undoes it, and does it"
+like "$? $out" '^0 .*an earlier attach for guest 100 was cut off in the middle: undoing it.*VM 100 is attached' "attach again undoes it, and does it"
 is "$(journals) $(tree)" " $attached" "and all is as after any attach"
 mv "$node_root/kept.config" "$node_root/run/vfhook/journal/100.config"
 mv "$node_root/etc/pve/priv/vfhook.token" "$node_root/token.away"
@@ -125,7 +125,7 @@ stopped begun run/vfhook/locks/config detach 100
 killed begun
 is "$(journals)" '100.config ' "a detach is killed"
 out=$(vfhook boot 2>&1)
-like "$? $(journals) $out" '^0  .*an earlier detach for VM 100 was cut off in the middle: finishing it' "boot finishes it"
+like "$? $(journals) $out" '^0  .*an earlier detach for guest 100 was cut off in the middle: finishing it' "boot finishes it"
 is "$(grep -c '^port:' "$node_root/etc/pve/vfhook.cfg") $(grep -c '^vf-' "$node_root/etc/pve/mapping/pci.cfg")" "0 0" "port and mapping are gone"
 
 # --- a mapping that somebody takes away while boot is about to write it ---

@@ -478,7 +478,7 @@ static void test_fewer_than_ports(void **state)
 	world_init(&w, 1, 1, 2);
 	assert_int_equal(plan(&w), -ENOSPC);
 	assert_has(w.err.text, "hostpci1");
-	assert_true(noted(&w, &w.vfs[0][0], "another port of this VM"));
+	assert_true(noted(&w, &w.vfs[0][0], "another port of this guest"));
 	plan_free(&w.p);
 }
 
