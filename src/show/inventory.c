@@ -54,6 +54,13 @@ bool vf_use_is_lease(enum vf_use use)
 	return use >= USE_STARTING && use <= USE_ARRIVING;
 }
 
+const char *vf_guest_kind(const struct vf_report *r)
+{
+	if (!r->vmid || r->vmid == LEASE_SELF)
+		return NULL;
+	return vf_use_is_lease(r->use) && lease_is_ct(&r->vf->lease) ? "ct" : "vm";
+}
+
 void inventory_free(struct inventory *inv)
 {
 	for (size_t i = 0; i < inv->n_pools; i++) {

@@ -34,6 +34,9 @@ enum vf_use {
 const char *vf_use_name(enum vf_use use);
 /* Does somebody have a lease on a VF that is used so? */
 bool vf_use_is_lease(enum vf_use use);
+struct vf_report;
+/* "vm" or "ct": what the guest that has or names the VF is; NULL: there is none. */
+const char *vf_guest_kind(const struct vf_report *r);
 
 struct vf_report {
 	const struct vf_state *vf;

@@ -145,7 +145,9 @@ static void put_vf_info(struct str *out, const struct pool_report *pool, const s
 		label(out, false, "ifname", pf->pf->info.no_net ? "" : pf->pf->info.ifname);
 		label(out, false, "address", pci_addr_format(&r->vf->info.addr, addr));
 		label(out, false, "state", r->stale ? "stale" : vf_use_name(r->use));
+		label(out, false, "kind", vf_guest_kind(r) ? vf_guest_kind(r) : "");
 		label(out, false, "name", r->name);
+		label(out, false, "net_name", vf_use_is_lease(r->use) ? r->vf->lease.netname : "");
 		label(out, false, "mac", now->has & HAS_MAC ? mac_format(now->mac, mac) : "");
 		number_label(out, "vlan", now->has & HAS_VLAN, now->vlan);
 		label(out, false, "driver", r->vf->info.driver);
@@ -236,9 +238,9 @@ void metrics_text(const struct inventory *inv, const uint64_t events[EVENT_KINDS
 	family(out, "vfhook_vfs", "gauge", "VFs of a PF by state.");
 	for_each_pf(inv, put_states, out);
 	family(out, "vfhook_mismatched_vfs", "gauge",
-	       "VFs of running VMs that are not set as their ports ask for.");
+	       "VFs of running guests that are not set as their ports ask for.");
 	for_each_pf(inv, put_mismatched, out);
-	family(out, "vfhook_stale_leases", "gauge", "Leases whose VM does not run.");
+	family(out, "vfhook_stale_leases", "gauge", "Leases whose guest does not run.");
 	str_printf(out, "vfhook_stale_leases %" PRIu64 "\n", stale_leases(inv));
 	family(out, "vfhook_pf_up", "gauge", "1 if the PF is there, and up if it has a network.");
 	for_each_pf(inv, put_up, out);

@@ -81,11 +81,11 @@ static json_t *vf_json(const struct config *c, const struct pf_report *pf,
 	bool lease = vf_use_is_lease(r->use);
 
 	return json_pack(
-		"{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
+		"{s:I s:o s:s s:b s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
 		"index", (json_int_t)info->index, "address", addr_json(&info->addr), "state",
 		vf_use_name(r->use), "stale", r->stale, "problem", text_or_null(r->why), "note",
-		text_or_null(r->note), "vmid", integer_or_null(r->vmid, r->vmid), "vm-name",
-		text_or_null(r->name), "slot",
+		text_or_null(r->note), "vmid", integer_or_null(r->vmid, r->vmid), "guest-kind",
+		text_or_null(vf_guest_kind(r)), "vm-name", text_or_null(r->name), "slot",
 		integer_or_null(r->vmid && r->slot < PVE_HOSTPCI_MAX, r->slot), "live-migration",
 		live_migration_json(c, r, lease), "net-name",
 		text_or_null(lease ? r->vf->lease.netname : ""), "leased-since",
@@ -156,13 +156,15 @@ static json_t *stray_json(const struct lease_entry *e)
 	const struct lease *l = &e->lease;
 
 	if (e->broken)
-		return json_pack("{s:o s:n s:n s:n s:n s:n s:o}", "address", addr_json(&e->vf),
-				 "state", "vmid", "vm-name", "slot", "pool", "problem",
-				 text_or_null(e->why));
-	return json_pack("{s:o s:s s:I s:o s:I s:s s:n}", "address", addr_json(&e->vf), "state",
-			 lease_phase_name(l->phase), "vmid", (json_int_t)l->vmid, "vm-name",
-			 text_or_null(l->name), "slot", (json_int_t)l->slot, "pool", l->pool,
-			 "problem");
+		return json_pack("{s:o s:n s:n s:n s:n s:n s:n s:n s:o}", "address",
+				 addr_json(&e->vf), "state", "vmid", "guest-kind", "vm-name",
+				 "slot", "net-name", "pool", "problem", text_or_null(e->why));
+	return json_pack(
+		"{s:o s:s s:I s:o s:o s:I s:o s:s s:n}", "address", addr_json(&e->vf), "state",
+		lease_phase_name(l->phase), "vmid", (json_int_t)l->vmid, "guest-kind",
+		l->vmid == LEASE_SELF ? json_null() : json_string(lease_is_ct(l) ? "ct" : "vm"),
+		"vm-name", text_or_null(l->name), "slot", (json_int_t)l->slot, "net-name",
+		text_or_null(l->netname), "pool", l->pool, "problem");
 }
 
 static void add_text(json_t *list, const char *text)

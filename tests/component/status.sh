@@ -124,7 +124,7 @@ out=$(metrics 2>&1)
 is $? 0 "metrics are OpenMetrics"
 pf='pool=wan pf=0000:06:00.0'
 like "$out" "vfhook_vfs $pf state=free = 7" "VFs by state"
-like "$out" "vfhook_vf_info $pf vf=0 vmid=100 slot=0 .*name=fw mac=02:00:00:00:00:99 vlan=20" "who has a VF"
+like "$out" "vfhook_vf_info $pf vf=0 vmid=100 slot=0 .*kind=vm name=fw net_name= mac=02:00:00:00:00:99 vlan=20" "who has a VF"
 like "$out" "vfhook_mismatched_vfs $pf = 2" "those that differ"
 like "$out" 'vfhook_stale_leases = 1' "stale leases"
 like "$out" "vfhook_pf_up $pf = 1" "the PF is up"
