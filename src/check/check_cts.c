@@ -8,6 +8,7 @@
 
 #include "pveapi/ct_config.h"
 #include "src/base/cleanup.h"
+#include "src/port/ct_driver.h"
 #include "src/port/ct_ports.h"
 #include "src/port/guest_note.h"
 #include "src/port/port_changes.h"
@@ -19,6 +20,22 @@ static const struct port *first_port(const struct config *c, uint32_t vmid)
 			return &c->ports[i];
 	}
 	return NULL;
+}
+
+/* Its start needs it. */
+static void check_drivers(struct hook *h, const struct config *c, uint32_t vmid,
+			  const char *subject, struct report *r)
+{
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct port *p = &c->ports[i];
+		const struct pool *pool =
+			p->vmid == vmid && !p->bad ? config_pool(c, p->pool) : NULL;
+		struct error err = ERROR_INIT;
+
+		if (pool && !pool->bad && p->netname[0] && ct_driver_check(h, pool, &err) < 0)
+			report_add(r, CHECK_FAIL, "port", subject, "as it says", "%s: %s",
+				   p->netname, err.text);
+	}
 }
 
 void check_ct(struct hook *h, const struct config *c, const struct guest_ref *g, struct report *r)
@@ -43,6 +60,7 @@ void check_ct(struct hook *h, const struct config *c, const struct guest_ref *g,
 		return;
 	if (ct_ports_judge(c, &ct, &err) < 0)
 		report_add(r, CHECK_FAIL, "port", subject, "as it says", "%s", err.text);
+	check_drivers(h, c, g->vmid, subject, r);
 	if (!p || (ct.hookscript && hookscript_is_ours(ct.hookscript)))
 		return;
 	snprintf(remedy, sizeof(remedy), "pct set %u --hookscript " OUR_HOOKSCRIPT, g->vmid);

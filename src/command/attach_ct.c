@@ -11,12 +11,11 @@
 #include "src/base/text.h"
 #include "src/command/attach.h"
 #include "src/port/config_load.h"
+#include "src/port/ct_driver.h"
 #include "src/port/ct_net.h"
 #include "src/port/guest_note.h"
 #include "src/port/port_keys.h"
 #include "src/port/port_plan.h"
-#include "src/vf/drivers.h"
-#include "src/vf/sysfs.h"
 
 static const struct port *port_named(const struct attach *a, const char *name)
 {
@@ -116,27 +115,11 @@ static int check_name(const struct attach *a, struct error *err)
 		    other->raw ? "lxc.net." : "net", other->index, a->port.netname);
 }
 
-/* Not one of its PFs on this node has VFs that could be a container's. */
 static int check_driver(struct hook *h, const struct attach *a, struct error *err)
 {
 	const struct pool *pool = config_pool(&a->config, a->port.pool);
-	AUTO_FREE struct pf_id *pfs = NULL;
-	char last[DRIVER_LEN] = "none";
-	int n = pool ? pool_node_pfs(pool, h->node, &pfs) : 0;
 
-	for (int i = 0; i < n; i++) {
-		struct pf_info pf;
-
-		if (sysfs_pf_read(h->root, &pfs[i].addr, &pf, NULL) < 0)
-			continue;
-		if (nic_vf_driver(pf.driver))
-			return 0;
-		snprintf(last, sizeof(last), "%s", pf.driver);
-	}
-	return fail(err, EOPNOTSUPP,
-		    "pool '%s' is not for containers: vfhook knows no network driver for VFs of "
-		    "its PFs here (driver %s)",
-		    a->port.pool, last);
+	return pool ? ct_driver_check(h, pool, err) : 0;
 }
 
 static int check_off(struct hook *h, uint32_t vmid, struct error *err)

@@ -178,6 +178,9 @@ age
 out=$(vfhook repair 2>&1)
 is "$(held)" "$parked 0 none [] " "repair, later: parked"
 like "$out" 'CT 110 is not running but holds VFs .*CT 110 eth1: VF 0000:06:10.0 .* released' "and said"
+mv "$node_root/sys/bus/pci/drivers/igbvf" "$node_root/igbvf"
+like "$(vfhook check 2>&1)" 'FAIL +CT 110: eth1: pool .wan. is not for containers now: .*igbvf, is not loaded: modprobe igbvf' "check: without a driver for its VF"
+mv "$node_root/igbvf" "$node_root/sys/bus/pci/drivers/igbvf"
 pct set 110 --delete hookscript
 like "$(vfhook check 2>&1)" 'FAIL +CT 110: it has a port, but no hookscript' "check: without its hookscript"
 sed -i '/lxc.net.32.link/d' "$node_root/etc/pve/nodes/pve1/lxc/110.conf"
@@ -284,6 +287,9 @@ qm create 100 --name vm >/dev/null
 bad attach 100 --pool wan --name eth1 '100 is no container of this node: --name is for containers' 2
 bad attach 100 --pool wan --mtu 1400 '100 is no container of this node: --mtu is for containers' 2
 bad detach 100 --name eth1 '100 is no container of this node: --name is for containers' 2
+mv "$node_root/sys/bus/pci/drivers/igbvf" "$node_root/igbvf"
+bad attach 110 --pool wan --name eth2 "pool 'wan' is not for containers now: .* igbvf, is not loaded: modprobe igbvf" 1
+mv "$node_root/igbvf" "$node_root/sys/bus/pci/drivers/igbvf"
 ln -sfn ../../../../bus/pci/drivers/netdevsim "$node_root/sys/bus/pci/devices/0000:06:00.0/driver"
 bad attach 110 --pool wan --name eth2 "pool 'wan' is not for containers: .*driver netdevsim" 1
 done_testing
