@@ -367,23 +367,27 @@ static int choose(struct hook *h, struct set *s, const struct config *c)
 	return status;
 }
 
-/* What a container has beside its VF; *more: there is something else to set. */
+/*
+ * What a container has beside its VF; *more: there is something else to set. If not, *status is the
+ * command's: what is wrong with its words has been told.
+ */
 static int begin_ct(struct hook *h, const struct owner *config, struct set *s, bool *more,
-		    struct error *err)
+		    int *status, struct error *err)
 {
 	CLEANUP(config_free) struct config c = {0};
 
 	*more = true;
+	*status = EXIT_DONE;
 	if (!h->container || !s->args.mtu)
 		return 0;
 	if (config_load(h->root, &c, err) < 0)
 		return error_code(err);
 	*more = false;
+	*status = port_choose_named(&c, s->vmid, s->name, &s->slot);
+	if (*status)
+		return 0;
 	for (size_t i = 0; i < VF_KEY_COUNT; i++)
 		*more = *more || s->args.value[i];
-	/* What is complained of by choose() is, once more, with the rest. */
-	if (port_choose_named(&c, s->vmid, s->name, &s->slot))
-		return fail(err, ENOENT, "no such port");
 	return set_mtu(h, config, s, err);
 }
 
@@ -402,9 +406,9 @@ static int set(struct hook *h, struct set *s)
 	if (!r)
 		r = config_begin(h, s->vmid, &config, &err);
 	if (!r)
-		r = begin_ct(h, config, s, &more, &err);
+		r = begin_ct(h, config, s, &more, &status, &err);
 	if (!r && !more)
-		return EXIT_DONE;
+		return status;
 	if (!r)
 		r = lock(h, s, &locks, &err);
 	if (!r)

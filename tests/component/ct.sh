@@ -281,11 +281,15 @@ bad attach 110 --pool wan --name eth2 --mtu 9 "a number from 68 to 65535" 1
 bad attach 110 --pool wan --slot 0 '110 is a container: --slot is for VMs' 2
 bad attach 110 --pool wan --live-migration on '110 is a container: --live-migration is for VMs' 2
 bad attach 110 --pool wan --take-over '110 is a container: --take-over is for VMs' 2
+bad attach 110 --pool wan --hostpci rombar=0 '110 is a container: --hostpci is for VMs' 2
+bad set 110 --slot 0 --vlan 20 '110 is a container: --slot is for VMs' 2
+bad set 110 --name eth7 --mtu 1400 'CT 110 has no port called eth7' 1
 bad detach 110 --slot 0 '110 is a container: --slot is for VMs' 2
 bad detach 110 --name eth7 'CT 110 has no port called eth7' 1
 qm create 100 --name vm >/dev/null
 bad attach 100 --pool wan --name eth1 '100 is no container of this node: --name is for containers' 2
 bad attach 100 --pool wan --mtu 1400 '100 is no container of this node: --mtu is for containers' 2
+bad set 100 --mtu 1400 '100 is no container of this node: --mtu is for containers' 2
 bad detach 100 --name eth1 '100 is no container of this node: --name is for containers' 2
 mv "$node_root/sys/bus/pci/drivers/igbvf" "$node_root/igbvf"
 bad attach 110 --pool wan --name eth2 "pool 'wan' is not for containers now: .* igbvf, is not loaded: modprobe igbvf" 1
