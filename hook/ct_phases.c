@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hook/guest_off.h"
 #include "hook/phases.h"
 #include "hook/start_vfs.h"
 #include "pveapi/ct_config.h"
@@ -39,28 +40,9 @@
 
 /* --- pre-start --- */
 
-/* What runs, or may, is not to be started: its VFs would be set anew. PVE has looked, too. */
-static int check_stopped(struct hook *h, uint32_t vmid, struct error *err)
-{
-	struct proc_id monitor;
-
-	switch (ct_runs(h->root, vmid, &monitor, err)) {
-	case ANSWER_NO:
-		return 0;
-	case ANSWER_UNKNOWN:
-		return fail_context(err, "whether it runs already cannot be told");
-	default:
-		if (!h->dry_run)
-			return fail(err, EBUSY, "it is running already (LXC's monitor, process %d)",
-				    (int)monitor.pid);
-		say("the container runs now; at its next start:");
-		return foresee_stop(h, vmid, err);
-	}
-}
-
 static int start_ports(struct hook *h, const struct owner *o, struct vm_ports *v, struct error *err)
 {
-	if (recover_all(h, o, err) < 0 || check_stopped(h, v->guest.vmid, err) < 0 ||
+	if (recover_all(h, o, err) < 0 || guest_off_for_start(h, v->guest.vmid, err) < 0 ||
 	    start_settle_macs(h, v, err) < 0 || ct_ports_wishes(h, v, err) < 0 ||
 	    hook_kernel(h, err) < 0)
 		return error_code(err);
@@ -205,33 +187,6 @@ static size_t of_next_start(struct hook *h, uint32_t vmid, struct pci_addr *keep
 	return kept;
 }
 
-/* 0: it is over. 1: it runs, or may: told. */
-static int check_over(struct hook *h, uint32_t vmid)
-{
-	struct error err = ERROR_INIT;
-	struct proc_id monitor;
-
-	switch (ct_runs(h->root, vmid, &monitor, &err)) {
-	case ANSWER_NO:
-		return 0;
-	case ANSWER_UNKNOWN:
-		complain("CT %u: whether it still runs cannot be told (%s): its VFs stay with it; "
-			 "once it can: vfhook release %u",
-			 vmid, err.text, vmid);
-		return 1;
-	default:
-		break;
-	}
-	if (!h->dry_run) {
-		complain("CT %u still runs (LXC's monitor, process %d): its VFs stay with it", vmid,
-			 (int)monitor.pid);
-		return 1;
-	}
-	say("the container runs now; once it has stopped:");
-	h->thought_stopped = vmid;
-	return 0;
-}
-
 int ct_post_stop(struct hook *h, uint32_t vmid)
 {
 	struct pci_addr keep[PVE_HOSTPCI_MAX];
@@ -241,7 +196,7 @@ int ct_post_stop(struct hook *h, uint32_t vmid)
 	size_t found = 0;
 	int r = hook_lock_vm(h, vmid, STOP_LOCK_WAIT_MS, &o, &err);
 
-	if (!r && check_over(h, vmid))
+	if (!r && guest_off_for_release(h, vmid))
 		return 1;
 	n_keep = r ? 0 : of_next_start(h, vmid, keep, PVE_HOSTPCI_MAX);
 	/* The journal there is then is that start's, too. */

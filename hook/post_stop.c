@@ -6,10 +6,9 @@
  */
 #include <errno.h>
 
+#include "hook/guest_off.h"
 #include "hook/phases.h"
 #include "pveapi/guest.h"
-#include "pveapi/process.h"
-#include "pveapi/vmstate.h"
 #include "src/base/bounded.h"
 #include "src/base/cleanup.h"
 #include "src/base/file.h"
@@ -26,35 +25,8 @@
 int phase_pre_stop(struct hook *h, uint32_t vmid)
 {
 	if (h->dry_run)
-		say("VM %u: pre-stop does nothing: a shutdown that times out leaves the VM running",
-		    vmid);
-	return 0;
-}
-
-/* 0: it has stopped. 1: it runs, or may: told. */
-static int check_stopped(struct hook *h, uint32_t vmid)
-{
-	struct error err = ERROR_INIT;
-	struct proc_id qemu;
-
-	switch (vm_runs(h->root, vmid, &qemu, &err)) {
-	case ANSWER_NO:
-		return 0;
-	case ANSWER_UNKNOWN:
-		complain("VM %u: whether it still runs cannot be told (%s): its VFs stay with it; "
-			 "once it can: vfhook release %u",
-			 vmid, err.text, vmid);
-		return 1;
-	default:
-		break;
-	}
-	if (!h->dry_run) {
-		complain("VM %u still runs (QEMU process %d): its VFs stay with it", vmid,
-			 (int)qemu.pid);
-		return 1;
-	}
-	say("the VM runs now; once it has stopped:");
-	h->thought_stopped = vmid;
+		say("%s %u: pre-stop does nothing: a shutdown that times out leaves it running",
+		    hook_guest(h), vmid);
 	return 0;
 }
 
@@ -118,7 +90,7 @@ int phase_post_stop(struct hook *h, uint32_t vmid)
 
 	if (r < 0)
 		return complain_not_released(vmid, &err);
-	if (check_stopped(h, vmid))
+	if (guest_off_for_release(h, vmid))
 		return 1;
 	r = give_back_vm(h, o, NULL, 0, &found, &err);
 	if (r == -ETIMEDOUT)

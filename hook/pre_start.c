@@ -10,15 +10,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "hook/guest_off.h"
 #include "hook/job_control.h"
 #include "hook/migration.h"
 #include "hook/phases.h"
 #include "hook/start_vfs.h"
 #include "hook/start_watch.h"
 #include "pveapi/limits.h"
-#include "pveapi/process.h"
 #include "pveapi/rest_token.h"
-#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/say.h"
@@ -411,28 +410,9 @@ int start_get_vfs(struct hook *h, const struct owner *o, struct vm_ports *v, str
 	return r;
 }
 
-/* A VM that runs, or may, is not to be started: what it runs on would be set anew. */
-static int check_stopped(struct hook *h, uint32_t vmid, struct error *err)
-{
-	struct proc_id qemu;
-
-	switch (vm_runs(h->root, vmid, &qemu, err)) {
-	case ANSWER_NO:
-		return 0;
-	case ANSWER_UNKNOWN:
-		return fail_context(err, "whether it runs already cannot be told");
-	default:
-		if (!h->dry_run)
-			return fail(err, EBUSY, "it is running already (QEMU process %d)",
-				    (int)qemu.pid);
-		say("the VM runs now; at its next start:");
-		return foresee_stop(h, vmid, err);
-	}
-}
-
 static int start_ports(struct hook *h, const struct owner *o, struct vm_ports *v, struct error *err)
 {
-	if (check_stopped(h, v->guest.vmid, err) < 0)
+	if (guest_off_for_start(h, v->guest.vmid, err) < 0)
 		return error_code(err);
 	if (start_settle_macs(h, v, err) < 0 || vm_ports_wishes(h, v, false, err) < 0 ||
 	    hook_kernel(h, err) < 0)

@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "hook/chain.h"
+#include "hook/guest_off.h"
 #include "hook/phase_lock.h"
 #include "hook/phases.h"
 #include "hook/restart_job.h"
 #include "hook/start_watch.h"
-#include "pveapi/ct_state.h"
 #include "pveapi/guest_list.h"
-#include "pveapi/vmstate.h"
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
 #include "src/base/options.h"
@@ -55,14 +54,6 @@ struct call {
 	struct restart restart; /* of a restart job */
 };
 
-/* PVE has just written what a container that may be rebooting is told by: ct_runs(). */
-static enum answer still_runs(struct hook *h, uint32_t vmid, struct proc_id *process,
-			      struct error *err)
-{
-	return h->container ? ct_runs(h->root, vmid, process, err)
-			    : vm_runs(h->root, vmid, process, err);
-}
-
 /* A start that the chained script refuses is over: nothing else would take the VFs back. */
 static void give_back(struct hook *h, uint32_t vmid)
 {
@@ -70,7 +61,7 @@ static void give_back(struct hook *h, uint32_t vmid)
 	struct error err = ERROR_INIT;
 	struct proc_id qemu;
 	int r = hook_lock_vm(h, vmid, LOCK_WAIT_MS, &o, &err);
-	enum answer runs = r < 0 ? ANSWER_UNKNOWN : still_runs(h, vmid, &qemu, &err);
+	enum answer runs = r < 0 ? ANSWER_UNKNOWN : guest_runs_now(h, vmid, &qemu, &err);
 
 	/* A call by hand may find the VM running. */
 	if (runs == ANSWER_NO)
