@@ -320,8 +320,9 @@ static void look(struct repair *r)
 	r->h->maker = &maker;
 	repair_journals(r);
 	r->h->maker = NULL;
-	/* Before stale leases: a VF that a VM runs on is not to be parked. */
+	/* Before stale leases: a VF that a guest runs on is not to be parked. */
 	repair_running(r);
+	repair_cts(r);
 	repair_broken(r);
 	repair_stale(r);
 	repair_free_vfs(r);

@@ -11,7 +11,9 @@
 #include "pveapi/vmstate.h"
 #include "src/port/context.h"
 #include "src/port/vm_locks.h"
+#include "src/port/vm_ports.h"
 #include "src/vf/owner.h"
+#include "src/vf/port_wish.h"
 
 #define NODES_PATH "etc/pve/nodes"
 
@@ -54,6 +56,16 @@ bool repair_is_used(const struct repair *r, const struct pci_addr *vf);
 
 /* Running VMs: their VFs have their leases and settings. Fills used and unsure. */
 void repair_running(struct repair *r);
+/*
+ * Of one port of a guest that runs as that process, under its locks: the VF that it has is leased
+ * to it, set as the port wants it, and named by its mapping.
+ */
+void repair_port(struct repair *r, const struct owner *o, const struct vm_ports *v,
+		 const struct port_wish *w, const struct pci_addr *vf,
+		 const struct proc_id *process);
+/* Containers: VFs whose lease is lost get it, and those of running ones are set as they should be.
+ */
+void repair_cts(struct repair *r);
 /* Of one running VM, under its locks: VFs that are unplugged, arriving, or lost by QEMU. */
 void repair_plugging(struct repair *r, const struct owner *o, const struct proc_id *qemu,
 		     const struct vm_hostpci *has);

@@ -18,6 +18,7 @@
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
 #include "src/vf/card.h"
+#include "src/vf/drivers.h"
 #include "src/vf/plan_park.h"
 #include "src/vf/snapshot.h"
 #include "src/vf/sysfs.h"
@@ -75,6 +76,27 @@ static bool is_reserved(struct repair *r, const struct pci_addr *vf)
 	return false;
 }
 
+/* A network driver of this host has it, which may be a container's interface: nobody can tell. */
+static bool has_host_driver(struct repair *r, const struct lease_entry *e)
+{
+	char addr[PCI_ADDR_LEN];
+	struct vf_info now;
+	struct pci_addr pf;
+	unsigned index;
+
+	if (sysfs_vf_identify(r->h->root, &e->vf, &pf, &index) < 0 ||
+	    sysfs_vf_read(r->h->root, NULL, &e->vf, &pf, index, &now, NULL) < 0 || !now.driver[0] ||
+	    is_vfio_driver(now.driver))
+		return false;
+	repair_leave(
+		r,
+		"%s, and the driver %s of this host has that VF, perhaps in a container: once "
+		"nobody uses it, take it from there (echo %s >/sys/bus/pci/drivers/%s/unbind), "
+		"then vfhook repair",
+		e->why, now.driver, pci_addr_format(&e->vf, addr), now.driver);
+	return true;
+}
+
 static void repair_one_broken(struct repair *r, const struct lease_entry *e)
 {
 	struct error err = ERROR_INIT;
@@ -89,7 +111,7 @@ static void repair_one_broken(struct repair *r, const struct lease_entry *e)
 		repair_leave(r, "%s, and a VM has that VF now: stop it first", e->why);
 		return;
 	}
-	if (!is_broken(r, &e->vf))
+	if (!is_broken(r, &e->vf) || has_host_driver(r, e))
 		return;
 	repair_announce(r, 0, "%s: the VF is parked, the file kept as %s.broken", e->why, addr);
 	if (adopt_broken(r, &e->vf, &err) < 0 ||

@@ -183,12 +183,22 @@ static bool clear_lease(struct repair *r, const struct owner *o, const struct pc
 	return false;
 }
 
-static void check_port(struct repair *r, const struct owner *o, const struct vm_ports *v,
-		       const struct port_wish *w, const struct pci_addr *vf,
-		       const struct proc_id *qemu)
+/* A container's monitor is another one after each reboot from inside. */
+static bool is_up_to_date(const struct lease *l, const struct port_wish *w,
+			  const struct proc_id *process)
+{
+	return l->slot == w->slot && l->phase == LEASE_RUNNING &&
+	       (lease_is_ct(l) || (l->qemu_pid == process->pid && l->qemu_start == process->start));
+}
+
+/* Lease, settings and mapping of a VF that is this guest's, whoever else may be written there. */
+void repair_port(struct repair *r, const struct owner *o, const struct vm_ports *v,
+		 const struct port_wish *w, const struct pci_addr *vf,
+		 const struct proc_id *process)
 {
 	CLEANUP(plan_free) struct plan p;
 	struct error err = ERROR_INIT;
+	char device[WISH_DEVICE_LEN];
 	char addr[PCI_ADDR_LEN];
 	struct lease l = {0};
 	char from[sizeof(l.peer)];
@@ -197,25 +207,24 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 
 	plan_init(&p, PLAN_MEND, w->vmid);
 	pci_addr_format(vf, addr);
-	if (!clear_lease(r, o, vf))
-		return;
+	wish_device(w, device);
 	leased = !foreseen_lease(r->h, vf, &l, NULL);
 	/* Its job sees to it (repair_plugging()). */
-	if (leased && l.phase == LEASE_ARRIVING && l.qemu_pid == qemu->pid)
+	if (leased && l.phase == LEASE_ARRIVING && l.qemu_pid == process->pid)
 		return;
 	if (plan_take_over(r->h, v, w, vf, &p, &err) < 0) {
-		repair_leave(r, "VM %u hostpci%u: %s", w->vmid, w->slot, err.text);
+		repair_leave(r, "%s %u %s: %s", vm_ports_guest(v), w->vmid, device, err.text);
 		return;
 	}
-	if (leased && l.slot == w->slot && l.phase == LEASE_RUNNING && l.qemu_pid == qemu->pid &&
-	    l.qemu_start == qemu->start && !plan_changes_vfs(&p) && !plan_has_object(&p, NULL))
+	if (leased && is_up_to_date(&l, w, process) && !plan_changes_vfs(&p) &&
+	    !plan_has_object(&p, NULL))
 		return;
-	repair_announce(r, w->vmid, "VM %u hostpci%u runs on VF %s%s", w->vmid, w->slot, addr,
-			!leased		       ? " without a lease: it gets one"
-			: plan_changes_vfs(&p) ? ", which is not set as its port wants: set again"
-			: plan_has_object(&p, NULL)
-				? ", which its mapping does not name: written again"
-				: ", whose lease is out of date: written again");
+	repair_announce(
+		r, w->vmid, "%s %u %s runs on VF %s%s", vm_ports_guest(v), w->vmid, device, addr,
+		!leased			    ? " without a lease: it gets one"
+		: plan_changes_vfs(&p)	    ? ", which is not set as its port wants: set again"
+		: plan_has_object(&p, NULL) ? ", which its mapping does not name: written again"
+					    : ", whose lease is out of date: written again");
 	if (!r->h->dry_run)
 		plan_print(r->h, &p);
 	hot = leased && l.hot;
@@ -228,10 +237,10 @@ static void check_port(struct repair *r, const struct owner *o, const struct vm_
 	/* As it was: the plan knows nothing of how QEMU got it. */
 	if (hot) {
 		l.hot = true;
-		l.qemu_pid = qemu->pid;
-		l.qemu_start = qemu->start;
+		l.qemu_pid = process->pid;
+		l.qemu_start = process->start;
 	}
-	if (mark_running(r->h, o, &l, qemu, from[0] ? from : NULL, &err) < 0)
+	if (mark_running(r->h, o, &l, process, from[0] ? from : NULL, &err) < 0)
 		repair_undone(r, &err);
 }
 
@@ -317,8 +326,8 @@ static void check_running(struct repair *r, uint32_t vmid)
 	for (size_t i = 0; i < v.n_wishes; i++) {
 		const struct port_wish *w = &v.wishes[i];
 
-		if (has.has[w->slot])
-			check_port(r, locks.ours, &v, w, &has.vf[w->slot], &qemu);
+		if (has.has[w->slot] && clear_lease(r, locks.ours, &has.vf[w->slot]))
+			repair_port(r, locks.ours, &v, w, &has.vf[w->slot], &qemu);
 	}
 	found = running_keeps(r->h, vmid, &qemu, &has, &keep, &err);
 	if (found < 0)

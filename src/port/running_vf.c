@@ -74,6 +74,9 @@ int plan_take_over(struct hook *h, const struct vm_ports *v, const struct port_w
 	if (foreseen_snapshot(h, &o, w->pfs, w->n_pfs, NULL, 0, true, &s, err) < 0 ||
 	    plan_port_on(&s, w, actual, time(NULL), p, err) < 0)
 		return error_code(err);
+	/* A container has no mapping. */
+	if (v->container)
+		return 0;
 	vf = snapshot_find(&s, actual, NULL);
 	return plan_mapping(h, v, w->slot, &vf->info, true, p, err);
 }

@@ -37,6 +37,12 @@ struct vm_ports {
 	bool container;
 };
 
+/* "VM" or "CT", for a message. */
+static inline const char *vm_ports_guest(const struct vm_ports *v)
+{
+	return v->container ? "CT" : "VM";
+}
+
 /*
  * Load the config of the VM and vfhook.cfg, and judge every hostpciN. Returns
  * 1, 0 if the VM is none of ours (no port, nothing of ours in it, a template),

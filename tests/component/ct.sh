@@ -170,6 +170,52 @@ is "$? $(held)" "1 $mac1 20 igbvf [] 110 running" "evacuate: a container keeps i
 like "$out" 'CT 110 eth1 has a VF of enp6s0f0, .*pct shutdown 110' "and is told"
 out=$(vfhook check 2>&1)
 is "$(grep -c 'CT 110\|VF 0000:06:10.0\|VM 110' <<<"$out")" 0 "check: nothing is wrong with it"
+like "$(vfhook metrics)" 'vfhook_vf_info\{.*vmid="110",slot="0",.*kind="ct",name="ct110",net_name="eth1",' "metrics: that it is a container, and its interface"
+like "$(vfhook status --output-format json)" '"guest-kind": ?"ct"' "as JSON has it"
+
+# What somebody has set, written or deleted while it runs.
+fake_set enp6s0f0 'p["vfs"][0]["vlan"] = 99; p["vfs"][0]["mac"] = "bc:24:11:99:99:99"'
+like "$(vfhook status 2>&1)" 'VF 0, CT 110: VLAN is 99, wanted 20; MAC is bc:24:11:99:99:99, wanted' "status: its settings at the PF are others"
+out=$(vfhook repair --check 2>&1)
+like "$? $out" "^1 .*found: CT 110 eth1 runs on VF $vf0, which is not set as its port wants" "repair --check finds that"
+out=$(vfhook repair 2>&1)
+is "$? $(held)" "0 $mac1 20 igbvf [] 110 running" "repair sets them again"
+like "$out" "repair: CT 110 eth1 runs on VF $vf0, which is not set as its port wants: set again.*VLAN 99 -> 20" "and says so"
+out=$(vfhook repair 2>&1)
+like "$out" 'nothing to repair' "once"
+sed -i 's/	name eth1/	name eth2/' "$node_root/etc/pve/vfhook.cfg"
+sed -i 's/32.name: eth1/32.name: eth2/' "$node_root/etc/pve/nodes/pve1/lxc/110.conf"
+out=$(vfhook repair 2>&1)
+like "$? $(held) $out" "^1 $mac1 20 igbvf \[\] 110 running .*CT 110 runs with its interface as eth1, which its port calls eth2 by now, and nobody renames it while it runs: pct reboot 110" "its name in there is not changed: said"
+sed -i 's/	name eth2/	name eth1/' "$node_root/etc/pve/vfhook.cfg"
+out=$(vfhook repair 2>&1)
+like "$? $out" '^1 .*CT 110: lxc.net.32.\* in its config is not eth1 of vfhook.s' "its lines are others: said"
+sed -i 's/32.name: eth2/32.name: eth1/' "$node_root/etc/pve/nodes/pve1/lxc/110.conf"
+for what in 'no lease' 'a lease file that cannot be used'; do
+	if [[ $what == no* ]]; then rm "$node_root/run/vfhook/leases/$vf0"; else echo '?' >"$node_root/run/vfhook/leases/$vf0"; fi
+	out=$(vfhook repair 2>&1)
+	is "$? $(held)" "0 $mac1 20 igbvf [] 110 running" "its VF has $what: repair gives it to it again, and takes nothing from it"
+	like "$out" "repair: VF $vf0 is CT 110's, as eth1, and has $what: it gets one" "and says so"
+done
+rm -f "$node_root"/run/vfhook/leases/*.broken
+fake_set enp6s0f0 'p["vfs"][0]["mac"] = "bc:24:11:99:99:99"'
+echo '?' >"$node_root/run/vfhook/leases/$vf0"
+out=$(vfhook repair 2>&1)
+like "$? $(vf_get enp6s0f0 0 vlan) $out" "^1 20 .*the driver igbvf of this host has that VF, perhaps in a container" "nothing tells whose it is: left as it is, and said"
+fake_set enp6s0f0 'p["vfs"][0]["mac"] = "'$mac1'"'
+vfhook repair >/dev/null 2>&1
+is "$(held)" "$mac1 20 igbvf [] 110 running" "once it can be told it is mended"
+rm -f "$node_root"/run/vfhook/leases/*.broken
+sim config set vm.110.post-stop lost >/dev/null
+pct stop 110 >/dev/null 2>&1
+sim config set vm.110.post-stop normal >/dev/null
+rm "$node_root/run/vfhook/leases/$vf0"
+age
+out=$(vfhook repair 2>&1)
+is "$? $(held)" "0 $parked 0 none [] " "it is over, its lease lost, its interface still here: parked"
+pct start 110 >/dev/null 2>&1
+is "$(held)" "$mac1 20 igbvf [] 110 running" "and it starts again"
+
 sim ct 110 kill
 touch "$node_root/var/lib/lxc/110"
 out=$(vfhook repair 2>&1)
