@@ -24,7 +24,7 @@ static void judge_keep(struct hook *h, const struct port *port, const struct pf_
 		       struct report *r)
 {
 	CLEANUP(guest_config_free) struct guest_config g = {0};
-	const char *variant = nic_variant_driver(pf->driver);
+	const char *variant = vf_variant_driver(pf->driver);
 	char subject[32];
 	char remedy[200];
 
@@ -65,12 +65,12 @@ void check_keep_drivers(struct hook *h, const struct config *c, struct report *r
 			if (sysfs_pf_read_as(h->root, &pfs[k].addr, pfs[k].no_net, &pf, NULL) < 0)
 				continue;
 			snprintf(subject, sizeof(subject), "PF %s", pf.ifname);
-			if (nic_variant_driver(pf.driver))
+			if (vf_variant_driver(pf.driver))
 				report_add(r, CHECK_PASS, "driver-keep", subject, "",
 					   "the kernel has a VFIO driver of its own for its VFs, "
 					   "%s, which they can migrate with (hostpciN: "
 					   "...,driver=keep)",
-					   nic_variant_driver(pf.driver));
+					   vf_variant_driver(pf.driver));
 			for (size_t m = 0; !k && m < c->n_ports; m++) {
 				if (!c->ports[m].bad && !strcmp(c->ports[m].pool, c->pools[i].name))
 					judge_keep(h, &c->ports[m], &pf, r);

@@ -77,12 +77,14 @@ const struct nic_driver *nic_driver(const char *name)
 	return NULL;
 }
 
-/* drivers/vfio/pci/ of Linux 7.x: mlx5/main.c, pds/pci_drv.c, virtio/main.c (KBUILD_MODNAME). */
-const char *nic_variant_driver(const char *pf_driver)
+/* drivers/vfio/pci/ of Linux 7.x: mlx5/main.c, pds/pci_drv.c, virtio/main.c (KBUILD_MODNAME),
+ * xe/main.c, qat/main.c. */
+const char *vf_variant_driver(const char *pf_driver)
 {
-	static const char *const variants[][2] = {{"mlx5_core", "mlx5_vfio_pci"},
-						  {"pds_core", "pds_vfio_pci"},
-						  {"virtio-pci", "virtio_vfio_pci"}};
+	static const char *const variants[][2] = {
+		{"mlx5_core", "mlx5_vfio_pci"},	   {"pds_core", "pds_vfio_pci"},
+		{"virtio-pci", "virtio_vfio_pci"}, {"xe", "xe-vfio-pci"},
+		{"4xxx", "qat_vfio_pci"},	   {"6xxx", "qat_vfio_pci"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {
 		if (!strcmp(pf_driver, variants[i][0]))
@@ -111,7 +113,7 @@ const char *nic_vf_driver(const char *pf_driver)
 
 const char *vfio_driver(const char *pf_driver, bool keep)
 {
-	const char *variant = keep ? nic_variant_driver(pf_driver) : NULL;
+	const char *variant = keep ? vf_variant_driver(pf_driver) : NULL;
 
 	return variant ? variant : "vfio-pci";
 }

@@ -38,7 +38,7 @@ const struct nic_driver *nic_driver(const char *name);
  * The VFIO driver of its own that the kernel has for VFs of that PF driver, and without which
  * they cannot migrate; NULL: there is none. It is asked for by driver_override alone.
  */
-const char *nic_variant_driver(const char *pf_driver);
+const char *vf_variant_driver(const char *pf_driver);
 /* What driver_override of a VF is to say: vfio-pci, or with keep its own, if there is one. */
 const char *vfio_driver(const char *pf_driver, bool keep);
 /* vfio-pci, or one of those: what a VF needs that is for QEMU. */

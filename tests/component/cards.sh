@@ -229,6 +229,33 @@ qm clone 102 104 >/dev/null 2>&1 && {
 	like "$? $(qm config 104 | grep hostpci2)" "^0 hostpci2: mapping=vf-104-2,pcie=1,rombar=0,x-vga=1" "a clone keeps them"
 }
 
+# --- A VFIO driver of the card's own ---
+
+vfhook pool add flex --pf 0000:03:00.0 --vfs 2 >/dev/null 2>&1
+vfhook boot >/dev/null 2>&1
+qm create 106 --name keeps >/dev/null
+out=$(vfhook attach 106 --pool flex --hostpci driver=keep 2>&1)
+is "$? $(qm config 106 | sed -n 's/^hostpci0: //p')" "0 mapping=vf-106-0,driver=keep" "driver=keep goes into hostpciN"
+out=$(qm start 106 2>&1)
+like "$? $(lease_count) $out" '^255 1 .*driver=keep.*xe-vfio-pci, is not loaded: modprobe xe-vfio-pci' "the card's own VFIO driver is not loaded: refused"
+like "$(vfhook check 2>&1)" 'FAIL +VM 106: .*driver=keep.*xe-vfio-pci' "check says so"
+keeps=0000:03:00.1
+mkdir -p "$node_root/sys/bus/pci/drivers/xe-vfio-pci"
+like "$(vfhook --dry-run 106 pre-start 2>&1)" "VF $keeps: driver none -> xe-vfio-pci" "loaded, it is to have the VF when QEMU opens it"
+sim bind $keeps xe-vfio-pci # as the kernel does, when it is asked: the stand-in takes its time
+driver_of() { basename "$(readlink "$(dev "$1")/driver")"; }
+out=$(qm start 106 2>&1)
+is "$? $(driver_of "$keeps") $(lease_of "$keeps")" "0 xe-vfio-pci 106 running" "and has it" || diag "$out"
+for c in boot repair; do
+	vfhook "$c" >/dev/null 2>&1
+	is "$(driver_of "$keeps") $(lease_of "$keeps")" "xe-vfio-pci 106 running" "$c leaves it"
+done
+like "$(vfhook check 2>&1)" 'PASS +PF 0000:03:00.0: the kernel has a VFIO driver of its own for its VFs, xe-vfio-pci' "check says which cards have one"
+qm stop 106 >/dev/null 2>&1
+is "$(lease_of "$keeps") $(attr "$keeps" driver_override)" " vfio-pci" "a stop parks it"
+vfhook detach 106 >/dev/null 2>&1
+qm destroy 106 >/dev/null 2>&1
+
 # --- The end, and a reboot ---
 
 for i in 1 2 3 4 5 6 7; do [[ 0000:00:02.$i == "$vf" ]] || "$sim" --root "$node_root" bind "0000:00:02.$i" none; done
