@@ -141,10 +141,9 @@ static int take_line(struct ct_config *c, struct span line, bool pending)
 
 static bool is_pending_head(struct span line)
 {
-	static const char head[] = "[pve:pending]";
+	char head[16];
 
-	line = span_trim(line);
-	return line.len == sizeof(head) - 1 && !strncasecmp(line.p, head, line.len);
+	return span_copy(span_trim(line), head, sizeof(head)) && !strcasecmp(head, "[pve:pending]");
 }
 
 static int parse(const char *name, struct ct_config *c, struct error *err)

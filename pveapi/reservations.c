@@ -36,7 +36,7 @@ static bool parse_device(struct span s, struct pci_addr *out, bool *whole_device
 {
 	char text[32];
 
-	if (!span_copy(s, text, sizeof(text) - 2) || strpbrk(text, "ABCDEF"))
+	if (!span_copy(s, text, sizeof(text) - 2) || text[strcspn(text, "ABCDEF")])
 		return false;
 	*whole_device = !strchr(text, '.');
 	if (*whole_device)

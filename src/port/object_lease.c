@@ -3,6 +3,7 @@
 #include "src/port/object_lease.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "pveapi/vm_lock.h"
 #include "pveapi/vmstate.h"
@@ -15,7 +16,7 @@
 
 static int parse_lease(const char *text, struct lease *out, struct error *err)
 {
-	AUTO_JSON json_t *j = json_loads(text, 0, NULL);
+	AUTO_JSON json_t *j = json_loadb(text, strlen(text), 0, NULL);
 
 	return j ? lease_from_json(j, out, err) : fail(err, EINVAL, "this is no lease");
 }
