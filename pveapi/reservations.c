@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pveapi/ct_state.h"
 #include "pveapi/limits.h"
 #include "pveapi/lines.h"
 #include "pveapi/process.h"
@@ -146,6 +147,8 @@ bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now
 {
 	struct proc_id qemu;
 
+	if (r->expires == PCI_RESERVED_FOR_CT)
+		return ct_lives(root, r->vmid, &qemu, NULL) != ANSWER_NO;
 	if (r->expires > now)
 		return true;
 	if (r->pid <= 0)
@@ -169,11 +172,11 @@ struct change {
 	int root;
 	const struct pci_addr *addr;
 	uint32_t vmid;
-	pid_t pid; /* 0: none */
+	const char *holder; /* NULL: none */
 	int64_t now;
 };
 
-/* 1: the line stays; 0: it goes; -EBUSY: it is another VM's. */
+/* 1: the line stays; 0: it goes; -EBUSY: it is another guest's. */
 static int judge_line(const struct change *c, struct span line, struct error *err)
 {
 	struct pci_reservation r;
@@ -184,8 +187,8 @@ static int judge_line(const struct change *c, struct span line, struct error *er
 		return 1;
 	if (r.vmid == c->vmid)
 		return 0;
-	if (!c->pid || !pci_reservation_live(c->root, &r, c->now))
-		return c->pid ? 0 : 1;
+	if (!c->holder || !pci_reservation_live(c->root, &r, c->now))
+		return c->holder ? 0 : 1;
 	return fail(err, EBUSY, "PVE has reserved VF %s for VM %u", pci_addr_format(c->addr, addr),
 		    r.vmid);
 }
@@ -215,24 +218,27 @@ static int write_change(const struct change *c, struct error *err)
 		if (r)
 			str_printf(&out, "%.*s\n", (int)line.len, line.p);
 	}
-	if (c->pid)
-		str_printf(&out, "%s %u pid:%d\n", pci_addr_format(c->addr, addr), c->vmid,
-			   (int)c->pid);
+	if (c->holder)
+		str_printf(&out, "%s %u %s\n", pci_addr_format(c->addr, addr), c->vmid, c->holder);
 	if (!str_ok(&out))
 		return fail(err, ENOMEM, "out of memory");
 	return file_replace(c->root, RESERVATION_PATH, 0644, str_get(&out), out.len, err);
 }
 
-int pci_reserve(int root, const struct pci_addr *addr, uint32_t vmid, pid_t pid, struct error *err)
+int pci_reserve(int root, const struct pci_addr *addr, uint32_t vmid, const char *holder,
+		struct error *err)
 {
-	const struct change c = {root, addr, vmid, pid, time(NULL)};
+	const struct change c = {root, addr, vmid, holder, time(NULL)};
+	struct pci_reservation r = {0};
 
+	if (!parse_holder((struct span){holder, strlen(holder)}, &r) || (!r.pid && !r.expires))
+		return fail(err, EINVAL, "'%.40s' holds no reservation", holder);
 	return write_change(&c, err);
 }
 
 int pci_unreserve(int root, const struct pci_addr *addr, uint32_t vmid, struct error *err)
 {
-	const struct change c = {root, addr, vmid, 0, time(NULL)};
+	const struct change c = {root, addr, vmid, NULL, time(NULL)};
 
 	return write_change(&c, err);
 }

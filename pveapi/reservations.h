@@ -37,18 +37,27 @@ int pci_reservations_parse(const char *text, size_t len, struct pci_reservation 
 int pci_reservations_lock(int root, int timeout_ms, struct error *err);
 
 /*
- * As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU. True as
- * well if it cannot be told whether that runs.
+ * What a container has is reserved so for as long as it has it: in PVE's list only a QEMU can be
+ * told to be over, or a time. It is the year 2100.
+ */
+#define PCI_RESERVED_FOR_CT 4102444800
+
+/*
+ * As PVE judges it in reserve_pci_usage: not expired, or its pid is the VM's running QEMU; a
+ * container's counts while it lives (ct_lives()). True as well if it cannot be told whether that
+ * runs.
  */
 bool pci_reservation_live(int root, const struct pci_reservation *r, int64_t now);
 
 /*
- * Reserve a function for a running VM as PVE does for those that it starts with
- * (reserve_pci_usage), under its lock, so that PVE starts no other VM on it. 0; -EBUSY with err: it
- * is reserved for another VM; another negative errno with err.
+ * Reserve a function for a guest as PVE does for the VMs that it starts (reserve_pci_usage), under
+ * its lock, so that PVE starts no other VM on it. holder: "pid:<of a running VM's QEMU>", or
+ * "time:<epoch>". 0; -EBUSY with err: it is reserved for another guest; another negative errno with
+ * err.
  */
-int pci_reserve(int root, const struct pci_addr *addr, uint32_t vmid, pid_t pid, struct error *err);
-/* Take back what is reserved of that function for that VM. 0 or a negative errno with err. */
+int pci_reserve(int root, const struct pci_addr *addr, uint32_t vmid, const char *holder,
+		struct error *err);
+/* Take back what is reserved of that function for that guest. 0 or a negative errno with err. */
 int pci_unreserve(int root, const struct pci_addr *addr, uint32_t vmid, struct error *err);
 
 #endif

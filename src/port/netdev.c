@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pveapi/reservations.h"
 #include "src/base/cleanup.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
@@ -274,27 +275,78 @@ const struct object_kind object_netdev = {OBJECT_NETDEV, false, NULL, netdev_set
 
 /* --- Steps --- */
 
+/* Where it cannot be undone, the VF is not clean. */
+static int add_vf_object(const struct step_object *o, const struct pci_addr *vf, struct plan *p,
+			 struct error *err)
+{
+	if (plan_add_object(p, o, err) < 0)
+		return error_code(err);
+	p->steps[p->n_steps - 1].vf = *vf;
+	return 0;
+}
+
+static const char *object_name(uint32_t vmid, const struct pci_addr *vf, char buf[32])
+{
+	char addr[PCI_ADDR_LEN];
+
+	snprintf(buf, 32, "%u %s", vmid, pci_addr_format(vf, addr));
+	return buf;
+}
+
+static void reservation_what(const struct pci_addr *vf, uint32_t vmid, const char *how,
+			     char buf[120])
+{
+	char addr[PCI_ADDR_LEN];
+
+	snprintf(buf, 120, "VF %s: PVE's reservation for CT %u%s", pci_addr_format(vf, addr), vmid,
+		 how);
+}
+
+static int plan_reserved(uint32_t vmid, const struct pci_addr *vf, struct plan *p,
+			 struct error *err)
+{
+	char what[120];
+	char name[32];
+	char to[32];
+
+	snprintf(to, sizeof(to), "time:%lld", (long long)PCI_RESERVED_FOR_CT);
+	reservation_what(vf, vmid, "", what);
+	return add_vf_object(&(struct step_object){.kind = OBJECT_RESERVATION,
+						   .name = object_name(vmid, vf, name),
+						   .to = to,
+						   .what = what},
+			     vf, p, err);
+}
+
+static int plan_unreserved(struct hook *h, const struct lease *l, struct plan *p, struct error *err)
+{
+	char what[120];
+	char name[32];
+
+	reservation_what(&l->vf, l->vmid, ": there -> none", what);
+	return plan_object(h, OBJECT_RESERVATION, object_name(l->vmid, &l->vf, name), NULL, what, p,
+			   err);
+}
+
 static int plan_netdev(uint32_t vmid, const struct vf_info *vf, const char *to, struct plan *p,
 		       struct error *err)
 {
 	char addr[PCI_ADDR_LEN];
 	char what[240];
 	char from[DRIVER_LEN + IFNAME_LEN];
-	char id[64];
+	char name[32];
 
 	pci_addr_format(&vf->addr, addr);
-	snprintf(id, sizeof(id), "%u %s", vmid, addr);
 	snprintf(from, sizeof(from), "%s%s%s", vf->driver[0] ? vf->driver : "none",
 		 vf->ifname[0] ? " " : "", vf->ifname);
 	snprintf(what, sizeof(what), "VF %s: driver and interface %s -> %s", addr, from,
 		 to ? to : "none");
-	return plan_add_object(p,
-			       &(struct step_object){.kind = OBJECT_NETDEV,
-						     .name = id,
-						     .from = to ? NULL : from,
-						     .to = to,
-						     .what = what},
-			       err);
+	return add_vf_object(&(struct step_object){.kind = OBJECT_NETDEV,
+						   .name = object_name(vmid, &vf->addr, name),
+						   .from = to ? NULL : from,
+						   .to = to,
+						   .what = what},
+			     &vf->addr, p, err);
 }
 
 int plan_netdevs(const struct vm_ports *v, const struct snapshot *s,
@@ -313,7 +365,8 @@ int plan_netdevs(const struct vm_ports *v, const struct snapshot *s,
 				    "no container can have one",
 				    w->netname, pf->info.ifname, pf->info.driver);
 		snprintf(to, sizeof(to), "%s %s", driver, ct_link_name(w->vmid, w->slot, link));
-		if (plan_netdev(w->vmid, &pf->vfs[choices[i].vf].info, to, p, err) < 0)
+		if (plan_reserved(w->vmid, &pf->vfs[choices[i].vf].info.addr, p, err) < 0 ||
+		    plan_netdev(w->vmid, &pf->vfs[choices[i].vf].info, to, p, err) < 0)
 			return error_code(err);
 	}
 	return 0;
@@ -322,12 +375,16 @@ int plan_netdevs(const struct vm_ports *v, const struct snapshot *s,
 int plan_netdev_parking(struct hook *h, const struct lease *l, const struct vf_info *vf,
 			struct plan *p, struct error *err)
 {
-	struct vf_info now = *vf;
+	struct vf_info now = {0};
 
+	if (!vf)
+		return plan_unreserved(h, l, p, err);
+	now = *vf;
 	/* A dry run that thinks the container stopped has its interface back. */
 	if (h->thought_stopped != l->vmid && wait_until_back(h, &l->vf, &now, err) < 0)
 		return error_code(err);
-	return has_netdriver(&now) || strcmp(now.driver_override, "vfio-pci") != 0
-		       ? plan_netdev(l->vmid, &now, NULL, p, err)
-		       : 0;
+	if ((has_netdriver(&now) || strcmp(now.driver_override, "vfio-pci") != 0) &&
+	    plan_netdev(l->vmid, &now, NULL, p, err) < 0)
+		return error_code(err);
+	return plan_unreserved(h, l, p, err);
 }

@@ -14,15 +14,19 @@
 #include "src/vf/plan_choice.h"
 #include "src/vf/snapshot.h"
 
-/* The steps that give what was chosen for a container's ports its driver and name, behind those of
- * plan_start(): the driver takes the MAC that the VF has when it is bound. */
+/*
+ * The steps that give what was chosen for a container's ports its driver and name, behind those of
+ * plan_start(): the driver takes the MAC that the VF has when it is bound. Before that the VF is
+ * reserved with PVE, which takes a VF from its driver for a VM with an old mapping.
+ */
 int plan_netdevs(const struct vm_ports *v, const struct snapshot *s,
 		 const struct port_choice *choices, struct plan *p, struct error *err);
 
 /*
- * The step that takes a container's VF from its network driver, before it is cleaned; none if it
- * has none. -EBUSY: its interface is not on this host, however long it is waited for (it is still
- * in a network namespace, which would lose it): nobody may have it.
+ * The steps that take a container's VF from its network driver, before it is cleaned, and out of
+ * PVE's list; none that is not needed. vf: NULL: it is gone. -EBUSY: its interface is not on this
+ * host, however long it is waited for (it is still in a network namespace, which would lose it):
+ * nobody may have it.
  */
 int plan_netdev_parking(struct hook *h, const struct lease *l, const struct vf_info *vf,
 			struct plan *p, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PVE's reservation of a VF that is plugged into a running VM, as an object of a plan. */
+/* PVE's reservation of a VF that is plugged into a running VM, or that a container has, as an
+ * object of a plan. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +24,15 @@ static int reservation_read(struct hook *h, const char *name, char **text, struc
 	if (vm_vf_parse(name, &vmid, &vf, err) < 0 || pci_reservations(h->root, &all, &n, err) < 0)
 		return error_code(err);
 	for (size_t i = 0; i < n; i++) {
+		bool container = all[i].expires == PCI_RESERVED_FOR_CT;
 		char holder[32];
 
-		if (all[i].vmid != vmid || !all[i].pid || pci_addr_cmp(&all[i].addr, &vf) != 0)
+		/* Others with a time are of a start that PVE is at. */
+		if (all[i].vmid != vmid || (!all[i].pid && !container) ||
+		    pci_addr_cmp(&all[i].addr, &vf) != 0)
 			continue;
-		snprintf(holder, sizeof(holder), "pid:%d", (int)all[i].pid);
+		snprintf(holder, sizeof(holder), "%s:%lld", container ? "time" : "pid",
+			 container ? (long long)all[i].expires : (long long)all[i].pid);
 		free(*text);
 		*text = strdup(holder);
 		if (!*text)
@@ -42,17 +46,13 @@ static int reservation_set(struct hook *h, const char *name, enum object_how how
 {
 	struct pci_addr vf = {0};
 	uint32_t vmid = 0;
-	uint32_t pid = 0;
 
 	(void)how;
 	(void)from;
 	if (vm_vf_parse(name, &vmid, &vf, err) < 0)
 		return error_code(err);
-	if (!to)
-		return pci_unreserve(h->root, &vf, vmid, err);
-	if (strncmp(to, "pid:", 4) != 0 || parse_u32(to + 4, INT_MAX, &pid) < 0 || !pid)
-		return fail(err, EINVAL, "'%.40s' names no process", to);
-	return pci_reserve(h->root, &vf, vmid, (pid_t)pid, err);
+	return to ? pci_reserve(h->root, &vf, vmid, to, err)
+		  : pci_unreserve(h->root, &vf, vmid, err);
 }
 
 const struct object_kind object_reservation = {

@@ -169,7 +169,7 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 				    lease_is_ct(l) ? "CT" : "VM", l->vmid, addr,
 				    s->pfs[0].broken ? s->pfs[0].why : "it cannot be read");
 	}
-	if (v && lease_is_ct(l) && plan_netdev_parking(h, l, &v->info, p, err) < 0)
+	if (lease_is_ct(l) && plan_netdev_parking(h, l, v ? &v->info : NULL, p, err) < 0)
 		return fail_context(err, "CT %u: VF %s is not released, and nobody gets it",
 				    l->vmid, addr);
 	return plan_release(pf, v, l, p, err);

@@ -16,6 +16,12 @@ out=$(pct start 110 2>&1)
 is "$? $(held)" "0 $mac1 20 igbvf [] 110 running" "pct start: VF set, its driver bound, its interface in the container"
 like "$out" "vfhook: CT 110 eth1: VF $vf0 .VF 0 of enp6s0f0, pool wan. taken: MAC $mac1, VLAN 20" "and said"
 is "$(override "$vf0")" igbvf "driver_override names its driver: sriov_drivers_autoprobe stays 0"
+# PVE would take it from its driver, also for a start that fails then: a mapping read before it was changed is the same.
+qm create 100 --name byhand --hostpci0 0000:06:10.0 >/dev/null
+out=$(qm start 100 2>&1)
+is "$? $(held)" "255 $mac1 20 igbvf [] 110 running" "PVE starts no VM on its VF: nothing is taken from it"
+like "$out" "reserved for use by VMID '110'" "and says whose it is"
+qm destroy 100
 out=$(vfhook 110 post-stop 2>&1)
 is "$? $(held)" "1 $mac1 20 igbvf [] 110 running" "post-stop by hand while it runs: nothing is taken from it"
 like "$out" 'CT 110 still runs' "and said"
@@ -23,7 +29,7 @@ out=$(vfhook 110 pre-start 2>&1)
 is "$?" 1 "pre-start by hand while it runs: refused"
 like "$out" 'CT 110 is not started: it is running already' "and said"
 out=$(pct stop 110 2>&1)
-is "$? $(held)" "0 $parked 0 none [] " "pct stop: parked"
+is "$? $(held) $(grep -c 06:10.0 "$node_root/run/qemu-server/pci-id-reservations")" "0 $parked 0 none []  0" "pct stop: parked"
 is "$(override "$vf0")" vfio-pci "no driver of this host gets it"
 is "$(cat "$node_root/run/pve/ct-110.stderr")" "vfhook: CT 110 eth1: VF $vf0 (VF 0 of enp6s0f0) released: MAC, VLAN and trust cleared, spoofchk on" \
 	"post-stop says so, to LXC's own log"
@@ -97,6 +103,25 @@ out=$(pct start 110 2>&1)
 is "$? $(held)" "255 $parked 0 none [] " "its driver does not take the VF: refused, all undone"
 like "$out" "VF $vf0: the driver igbvf does not take it: look at dmesg" "and said"
 rm -r "$node_root/var/lib/pvesim/probe-fails"
+# And of its first VF the driver does not let go, when the second one's does not take it.
+two=$(printf 'port: 110-1\n\tpool wan\n\tname eth2\n\tmac bc:24:11:00:00:02\n')
+printf '\n%s\n' "$two" >>"$node_root/etc/pve/vfhook.cfg"
+printf 'lxc.net.33.%s\n' 'type: phys' 'link: vf110n1' 'name: eth2' 'flags: up' >>"$node_root/etc/pve/nodes/pve1/lxc/110.conf"
+mkdir "$node_root/var/lib/pvesim/probe-fails"
+: >"$node_root/var/lib/pvesim/probe-fails/0000:06:10.2"
+mv "$node_root/sys/bus/pci/drivers/igbvf/unbind" "$node_root/unbind"
+mkdir "$node_root/sys/bus/pci/drivers/igbvf/unbind"
+out=$(pct start 110 2>&1)
+is "$? $(driver "$vf0") $(lease_of "$vf0")" "255 igbvf 110 dirty" "what cannot be undone: nobody gets that VF"
+like "$out" 'could not undo .VF 0000:06:10.0: driver and interface' "and said"
+rmdir "$node_root/sys/bus/pci/drivers/igbvf/unbind"
+mv "$node_root/unbind" "$node_root/sys/bus/pci/drivers/igbvf/unbind"
+rm -r "$node_root/var/lib/pvesim/probe-fails"
+age
+out=$(vfhook release 110 2>&1)
+is "$? $(held)" "0 $parked 0 none [] " "until it can be parked"
+sed -i '/^port: 110-1/,$d' "$node_root/etc/pve/vfhook.cfg"
+sed -i '/lxc.net.33/d' "$node_root/etc/pve/nodes/pve1/lxc/110.conf"
 mv "$node_root/sys/bus/pci/drivers/igbvf" "$node_root/igbvf"
 out=$(pct start 110 2>&1)
 is "$? $(held)" "255 $parked 0 none [] " "its driver is not loaded: refused"

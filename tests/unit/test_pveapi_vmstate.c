@@ -440,16 +440,16 @@ static void test_reserve(void **state)
 
 	FAKE(t->root, 4711, 'S', 1234, qemu);
 	tree_write(t->root, "run/qemu-server/100.pid", "4711\n");
-	assert_int_equal(pci_reserve(t->root, &vf, 101, 4712, &err), 0);
+	assert_int_equal(pci_reserve(t->root, &vf, 101, "pid:4712", &err), 0);
 	tree_write(
 		t->root, RESERVATIONS,
 		"0000:06:10.4 100 pid:4711\nsomething of a later PVE\n0000:06:10.2 102 time:9\n");
 	/* Another VM's that runs. */
-	assert_int_equal(pci_reserve(t->root, &vf, 101, 4712, &err), -EBUSY);
+	assert_int_equal(pci_reserve(t->root, &vf, 101, "pid:4712", &err), -EBUSY);
 	assert_non_null(strstr(err.text, "for VM 100"));
 	assert_int_equal(pci_unreserve(t->root, &vf, 101, &err), 0);
 	/* Its own, anew. */
-	assert_int_equal(pci_reserve(t->root, &vf, 100, 4713, &err), 0);
+	assert_int_equal(pci_reserve(t->root, &vf, 100, "pid:4713", &err), 0);
 	assert_true(file_read(t->root, RESERVATIONS, 4096, &text, &err) > 0);
 	assert_string_equal(text, "something of a later PVE\n0000:06:10.2 102 time:9\n"
 				  "0000:06:10.4 100 pid:4713\n");
@@ -458,12 +458,29 @@ static void test_reserve(void **state)
 	assert_true(file_read(t->root, RESERVATIONS, 4096, &text, &err) > 0);
 	assert_null(strstr(text, "06:10.4"));
 	free(text);
+	assert_int_equal(pci_reserve(t->root, &vf, 100, "pid:0", &err), -EINVAL);
+	assert_int_equal(pci_reserve(t->root, &vf, 100, "4713", &err), -EINVAL);
+}
+
+/* What PVE takes for reserved until 2100 is a container's for as long as that lives. */
+static void test_reserve_for_ct(void **state)
+{
+	const struct tree *t = *state;
+	const struct pci_reservation r = {.vmid = 110, .expires = PCI_RESERVED_FOR_CT};
+
+	assert_true(pci_reservation_live(t->root, &r, 0));
+	tree_write(t->root, "proc/net/unix", "Num RefCount Protocol Flags Type St Inode Path\n");
+	assert_false(pci_reservation_live(t->root, &r, 0));
+	tree_write(t->root, "proc/net/unix",
+		   "0000: 00000002 00000000 00010000 0001 01 1234 @/var/lib/lxc/110/command\n");
+	assert_true(pci_reservation_live(t->root, &r, 0));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(test_reserve),
+		tree_test(test_reserve_for_ct),
 		tree_test(test_lock),
 		tree_test(test_lock_through_link),
 		tree_test(test_identity),
