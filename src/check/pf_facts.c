@@ -20,7 +20,6 @@
 #include "src/vf/vf_walk.h"
 
 #define PCI_DEVICES  "sys/bus/pci/devices/"
-#define NET_DIR	     "sys/class/net"
 #define RESOURCE_MAX 8192
 
 static unsigned attr_number(int root, const char *addr, const char *name)
@@ -188,44 +187,6 @@ static void read_bars(int root, struct pf_facts *f)
 		f->bars_known = iov_bars_parse(text, &f->bars, &f->bars_lost);
 }
 
-static enum master_kind kind_of(int root, const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), NET_DIR "/%s/bonding", name);
-	if (path_exists(root, path))
-		return MASTER_BOND;
-	snprintf(path, sizeof(path), NET_DIR "/%s/bridge", name);
-	if (path_exists(root, path))
-		return MASTER_BRIDGE;
-	/* All ports of all its bridges have this one. */
-	return strcmp(name, "ovs-system") != 0 ? MASTER_OTHER : MASTER_OVS;
-}
-
-static bool master_of(int root, const char *ifname, char name[IFNAME_LEN])
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), NET_DIR "/%s/master", ifname);
-	return !link_basename(root, path, name, IFNAME_LEN);
-}
-
-static void read_master(int root, const char *ifname, struct pf_master *m)
-{
-	char path[PATH_MAX];
-
-	if (!master_of(root, ifname, m->name))
-		return;
-	m->kind = kind_of(root, m->name);
-	if (m->kind != MASTER_BOND)
-		return;
-	/* "802.3ad 4" */
-	snprintf(path, sizeof(path), NET_DIR "/%s/bonding/mode", m->name);
-	if (attr_read(root, path, m->mode, sizeof(m->mode)) < 0)
-		m->mode[0] = '\0';
-	m->mode[strcspn(m->mode, " ")] = '\0';
-}
-
 /*
  * i40e shows the flag on its first function alone, and means all of the device's
  * (i40e_gl_gstrings_priv_flags); ice shows it on each.
@@ -318,7 +279,7 @@ void pf_facts_read(struct hook *h, const struct pf_id *id, const struct pool *po
 	f->true_promisc = ANSWER_YES;
 	if (f->info.ifindex) {
 		read_link(h, id, f);
-		read_master(h->root, f->info.ifname, &f->master);
+		pf_master_read(h->root, f->info.ifname, &f->master);
 		f->bridges_unknown =
 			bridges_above(h->root, f->info.ifname, &f->bridges, &f->ovs) < 0;
 		f->true_promisc = read_true_promisc(h, f);

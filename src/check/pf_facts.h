@@ -5,6 +5,7 @@
 
 #include "src/host/bridges_above.h"
 #include "src/host/host_facts.h"
+#include "src/host/pf_master.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
 #include "src/show/fdb_report.h"
@@ -33,15 +34,6 @@ struct host_vf_facts {
 	char driver[DRIVER_LEN];
 	bool up;
 	char user[64];
-};
-
-/* What the PF's interface is a port of. */
-enum master_kind { MASTER_NONE, MASTER_BOND, MASTER_BRIDGE, MASTER_OVS, MASTER_OTHER };
-
-struct pf_master {
-	enum master_kind kind;
-	char name[IFNAME_LEN];
-	char mode[32]; /* a bond's: "802.3ad" */
 };
 
 /* What a GPU's driver was told, as far as its module shows it; "": it has no such parameter. */

@@ -18,7 +18,6 @@
 #include "src/check/check_mapping.h"
 #include "src/command/command.h"
 #include "src/command/explain_ct.h"
-#include "src/command/event_words.h"
 #include "src/command/explain_past.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
@@ -33,6 +32,7 @@
 #include "src/port/port_keys.h"
 #include "src/port/vm_ports.h"
 #include "src/port/vmid.h"
+#include "src/show/time_words.h"
 #include "src/vf/lease.h"
 #include "src/vf/vf_keys.h"
 
@@ -332,7 +332,7 @@ static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 	char addr[PCI_ADDR_LEN];
 	char words[PORT_WORDS_LEN];
 	char clean[512];
-	char when[40];
+	char when[TIME_WORDS_LEN];
 
 	if (port)
 		printf("  port %u-%u: %s%s\n", f->vmid, slot, port_describe(port, words),
@@ -352,7 +352,7 @@ static void print_port(struct hook *h, const struct facts *f, unsigned slot)
 	if (l)
 		printf("%s), %s%s%s%s, since %s\n", pci_addr_format(&l->pf, addr),
 		       lease_phase_name(l->phase), l->why[0] ? " (" : "", l->why,
-		       l->why[0] ? ")" : "", event_time(l->taken, when, sizeof(when)));
+		       l->why[0] ? ")" : "", time_words(l->taken, when));
 	else
 		puts("    lease: none");
 }

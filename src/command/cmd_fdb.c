@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "pveapi/guest_macs.h"
 #include "src/base/cleanup.h"
@@ -17,6 +16,7 @@
 #include "src/fdb/fdb_note.h"
 #include "src/fdb/fdb_service.h"
 #include "src/port/fdb_lock.h"
+#include "src/show/time_words.h"
 
 struct notes {
 	struct fdb_note *list;
@@ -81,17 +81,14 @@ static void print_note(const struct notes *n, const struct fdb_note *note)
 	for (size_t i = 0; i < note->n; i++) {
 		const struct fdb_noted *m = &note->macs[i];
 		uint32_t vmid = guest_of(n, m->mac);
-		char since[32] = "?";
+		char since[TIME_WORDS_LEN];
 		char guest[16] = "-";
 		char mac[MAC_LEN];
-		struct tm tm;
 
 		if (vmid)
 			snprintf(guest, sizeof(guest), "%u", vmid);
-		if (localtime_r(&m->since, &tm))
-			strftime(since, sizeof(since), "%F %T", &tm);
-		printf(ROW, mac_format(m->mac, mac), guest, m->port, note->ifname, since,
-		       m->place == FDB_REFUSED ? "no room" : "in");
+		printf(ROW, mac_format(m->mac, mac), guest, m->port, note->ifname,
+		       time_words(m->since, since), m->place == FDB_REFUSED ? "no room" : "in");
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "src/base/cleanup.h"
 #include "src/base/exit_status.h"
 #include "src/base/say.h"
+#include "src/command/picture.h"
 #include "src/command/status_look.h"
 #include "src/port/config.h"
 #include "src/port/context.h"
@@ -80,7 +81,7 @@ static int print_json(const struct status_options *o, const struct inventory *in
 int status_look(struct hook *h, const struct status_options *o, struct inventory *inv,
 		struct error *err)
 {
-	if (inventory_read(h, o->watch || o->format != OUTPUT_TEXT, inv, err) < 0)
+	if (inventory_read(h, !o->graph && (o->watch || o->format != OUTPUT_TEXT), inv, err) < 0)
 		return error_code(err);
 	if (o->pool && !config_pool(&inv->config, o->pool))
 		return fail_pool(inv, o->pool, err);
@@ -92,12 +93,34 @@ int status_print(const struct status_options *o, const struct inventory *inv, st
 	return o->format == OUTPUT_TEXT ? print_text(inv, v) : print_json(o, inv, v);
 }
 
+static int print_graph(struct hook *h, const struct status_options *o, const struct inventory *inv)
+{
+	const struct picture p = {
+		.pool = o->pool, .width = terminal_width(), .colour = wants_colour()};
+
+	return picture_print(h, inv, &p);
+}
+
+static int check_graph(const struct status_options *o)
+{
+	if (o->graph && o->watch) {
+		complain("status: --watch is a table that is drawn again: without --graph");
+		return EXIT_USAGE;
+	}
+	if (o->graph && o->format != OUTPUT_TEXT) {
+		complain("status: --graph is text; the JSON of status has all of it");
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct status_options *o)
 {
 	const char *interval = NULL;
 	const char *format = NULL;
 	const struct opt opts[] = {
 		{.name = "pool", .value = &o->pool},
+		{.name = "graph", .flag = &o->graph},
 		{.name = "watch", .flag = &o->watch},
 		{.name = "interval", .value = &interval},
 		{.name = "output-format", .value = &format},
@@ -116,7 +139,8 @@ static int parse(int argc, char **argv, struct status_options *o)
 		complain("status: --interval is 1 to %d seconds, not '%s'", MAX_INTERVAL, interval);
 		return EXIT_USAGE;
 	}
-	return output_format_parse(format, &o->format);
+	r = output_format_parse(format, &o->format);
+	return r ? r : check_graph(o);
 }
 
 static int run(struct hook *h, int argc, char **argv)
@@ -133,7 +157,7 @@ static int run(struct hook *h, int argc, char **argv)
 		return status_watch(h, &o);
 	v.pool = o.pool;
 	if (!status_look(h, &o, &inv, &err))
-		return status_print(&o, &inv, &v);
+		return o.graph ? print_graph(h, &o, &inv) : status_print(&o, &inv, &v);
 	complain("%s", err.text);
 	return EXIT_REFUSED;
 }
@@ -141,13 +165,14 @@ static int run(struct hook *h, int argc, char **argv)
 const struct command cmd_status = {
 	.name = "status",
 	.summary = "every VF of the pools: who has it, how it is set, what is wrong",
-	.help = "Usage: vfhook status [--pool NAME] [--watch [--interval SEC]]\n"
+	.help = "Usage: vfhook status [--pool NAME] [--graph | --watch [--interval SEC]]\n"
 		"                     [--output-format text|json|json-pretty]\n"
 		"\n"
 		"Shows the pools of this node with their PFs and every VF. It only looks:\n"
 		"nothing is locked or changed.\n"
 		"\n"
 		"  --pool NAME      only this pool\n"
+		"  --graph          a tree: node, card, PF, VF, guest; '!': not as it should be\n"
 		"  --watch          again and again, with the bits per second that each VF\n"
 		"                   receives (RX) and sends (TX), if the driver counts. Keys:\n"
 		"                   s sort, f taken ones, / search, arrows, PgUp, PgDn, q end\n"

@@ -3,23 +3,14 @@
 #include "src/command/event_words.h"
 
 #include <stdio.h>
-#include <time.h>
 
-const char *event_time(int64_t when, char *buf, size_t size)
-{
-	time_t t = (time_t)when;
-	struct tm tm;
-
-	if (!localtime_r(&t, &tm) || !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm))
-		snprintf(buf, size, "?");
-	return buf;
-}
+#include "src/show/time_words.h"
 
 bool event_print(const struct event *e, bool with_guest)
 {
-	char when[40];
+	char when[TIME_WORDS_LEN];
 
-	event_time(e->time, when, sizeof(when));
+	time_words(e->time, when);
 	if (with_guest && e->vmid)
 		return printf("%s  %-8s %u  %s\n", when, event_kind_name(e->kind), e->vmid,
 			      e->text) > 0;

@@ -8,8 +8,6 @@
 
 #include "src/port/events.h"
 
-/* "2026-11-28 03:12:45", in this node's time. Returns buf. */
-const char *event_time(int64_t when, char *buf, size_t size);
 /* To stdout; with_guest: and of which guest it is. False if it cannot be written. */
 bool event_print(const struct event *e, bool with_guest);
 /* A new reference, or NULL when memory ran out. */

@@ -13,7 +13,6 @@
 #include "src/base/json.h"
 #include "src/base/say.h"
 #include "src/base/text.h"
-#include "src/command/event_words.h"
 #include "src/command/explain_past.h"
 #include "src/port/config.h"
 #include "src/port/ct_net.h"
@@ -22,6 +21,7 @@
 #include "src/port/guest_note.h"
 #include "src/port/port_keys.h"
 #include "src/port/vm_ports.h"
+#include "src/show/time_words.h"
 #include "src/vf/lease.h"
 #include "src/vf/vf_keys.h"
 
@@ -105,11 +105,11 @@ static void print_lease(const struct lease *l)
 {
 	char vf[PCI_ADDR_LEN];
 	char pf[PCI_ADDR_LEN];
-	char when[40];
+	char when[TIME_WORDS_LEN];
 
 	printf("    lease: VF %s (VF %u of PF %s), %s, since %s\n", pci_addr_format(&l->vf, vf),
 	       l->index, pci_addr_format(&l->pf, pf), lease_phase_name(l->phase),
-	       event_time(l->taken, when, sizeof(when)));
+	       time_words(l->taken, when));
 }
 
 static void print_ports(const struct facts *f)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "src/command/event_words.h"
+#include "src/show/time_words.h"
 
 /* How many of its events are shown. */
 #define SHOWN 20
@@ -47,7 +48,7 @@ const struct lease *past_lease_of(const struct guest_past *p, unsigned slot)
 
 void past_print_start(const struct guest_past *p)
 {
-	char when[40];
+	char when[TIME_WORDS_LEN];
 
 	if (!p->last_start) {
 		puts("last start: none is known");
@@ -55,7 +56,7 @@ void past_print_start(const struct guest_past *p)
 	}
 	printf("last start: %s at %s: %s\n",
 	       p->last_start->kind == EVENT_START ? "it got its VFs" : "REFUSED",
-	       event_time(p->last_start->time, when, sizeof(when)), p->last_start->text);
+	       time_words(p->last_start->time, when), p->last_start->text);
 }
 
 void past_print_events(const struct guest_past *p)

@@ -10,6 +10,7 @@
 struct status_options {
 	const char *pool; /* only that one, or NULL */
 	enum output_format format;
+	bool graph; /* a picture, no table */
 	bool watch;
 	uint32_t interval; /* seconds */
 };

@@ -10,6 +10,7 @@
 #include "src/port/config.h"
 #include "src/show/status.h"
 #include "src/show/table.h"
+#include "src/show/vf_words.h"
 #include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/sysfs.h"
@@ -71,30 +72,9 @@ static const struct column card_columns[CARD_COUNT] = {
 
 static void state_cell(struct table *t, size_t column, const struct vf_report *r)
 {
-	static const enum style styles[USE_COUNT] = {
-		[USE_FREE] = STYLE_DIM,	     [USE_STARTING] = STYLE_WARN,
-		[USE_RUNNING] = STYLE_GOOD,  [USE_DIRTY] = STYLE_BAD,
-		[USE_UNUSABLE] = STYLE_WARN, [USE_UNPLUGGED] = STYLE_WARN,
-		[USE_ARRIVING] = STYLE_WARN,
-	};
+	const char *word = vf_state_word(r);
 
-	if (r->stale)
-		table_cell(t, column, STYLE_BAD, "stale");
-	else
-		table_cell(t, column, styles[r->use], "%s", vf_use_name(r->use));
-}
-
-static void vlan_text(const struct vf_settings *s, char *buf, size_t size)
-{
-	char qos[8] = "";
-
-	if (!(s->has & HAS_VLAN) || (!s->vlan && !s->qos)) {
-		snprintf(buf, size, "-");
-		return;
-	}
-	if (s->qos)
-		snprintf(qos, sizeof(qos), " q%u", s->qos);
-	snprintf(buf, size, "%u%s%s", s->vlan, qos, s->proto == VLAN_PROTO_8021AD ? " ad" : "");
+	table_cell(t, column, vf_state_style(word), "%s", word);
 }
 
 static void rate_text(const struct vf_settings *s, char *buf, size_t size)
@@ -113,10 +93,12 @@ static void attr_cell(struct table *t, size_t column, const struct vf_report *r,
 {
 	const struct vf_settings *now = &r->vf->now;
 	bool differs = r->differs & (1U << attr);
+	char vlan[16];
 	char text[64];
 
 	if (attr == VF_VLAN)
-		vlan_text(now, text, sizeof(text));
+		snprintf(text, sizeof(text), "%s",
+			 vf_vlan_words(now, vlan, sizeof(vlan))[0] ? vlan : "-");
 	else if (attr == VF_RATE)
 		rate_text(now, text, sizeof(text));
 	else if (attr == VF_MAC && mac_is_zero(now->mac) && !differs)
@@ -250,17 +232,8 @@ static void note_differences(const struct status_view *v, const struct vf_report
 			     struct str *out)
 {
 	CLEANUP(str_free) struct str s = STR_INIT;
-	char now[64];
-	char want[64];
 
-	for (unsigned a = 0; a < VF_ATTR_COUNT; a++) {
-		if (!(r->differs & (1U << a)))
-			continue;
-		vf_attr_value((enum vf_attr)a, &r->vf->now, now, sizeof(now));
-		vf_attr_value((enum vf_attr)a, &r->vf->lease.want, want, sizeof(want));
-		str_printf(&s, "%s%s is %s, wanted %s", s.len ? "; " : "",
-			   vf_attr_name((enum vf_attr)a), now, want);
-	}
+	vf_differences(r, &s);
 	line(v, out, STYLE_BAD, 4, "  VF %u, %s %u: %s", r->vf->info.index,
 	     lease_is_ct(&r->vf->lease) ? "CT" : "VM", r->vmid, str_get(&s));
 }
@@ -402,17 +375,9 @@ static void advice_text(const struct vf_counts *c, const struct status_view *v, 
 {
 	CLEANUP(str_free) struct str s = STR_INIT;
 
-	if (c->mismatched)
-		str_printf(&s, "%zu VF%s not set as wanted (!). ", c->mismatched,
-			   c->mismatched == 1 ? " is" : "s are");
-	if (c->stale)
-		str_printf(&s, "%zu VF%s stale: leased, but the guest does not run. ", c->stale,
-			   c->stale == 1 ? " is" : "s are");
-	if (c->use[USE_DIRTY])
-		str_printf(&s, "%zu VF%s dirty: not clean yet after the guest. ", c->use[USE_DIRTY],
-			   c->use[USE_DIRTY] == 1 ? " is" : "s are");
+	vf_advice_words(c, &s);
 	if (s.len)
-		line(v, out, STYLE_BAD, 4, "%sTo mend that: vfhook repair", str_get(&s));
+		line(v, out, STYLE_BAD, 4, "%s", str_get(&s));
 }
 
 void status_text(const struct inventory *inv, const struct status_view *v, struct str *out)

@@ -115,6 +115,16 @@ size_t text_fit(const char *text, size_t max, struct str *out)
 	return used;
 }
 
+size_t text_styled(const char *text, size_t max, enum style style, bool colour, struct str *out)
+{
+	size_t used;
+
+	style_on(style, colour, out);
+	used = text_fit(text, max, out);
+	style_off(style, colour, out);
+	return used;
+}
+
 void table_init(struct table *t, const struct column *columns, size_t n_columns)
 {
 	*t = (struct table){.columns = columns, .n_columns = n_columns};

@@ -62,5 +62,7 @@ void paragraph_print(const char *text, size_t indent, size_t width, enum style s
  * something was cut off). Returns how wide it became.
  */
 size_t text_fit(const char *text, size_t max, struct str *out);
+/* The same in a style, if there are colours. */
+size_t text_styled(const char *text, size_t max, enum style style, bool colour, struct str *out);
 
 #endif

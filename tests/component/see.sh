@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# see.sh - pictures of a node and of a cluster: as a tree, as SVG, as a page of HTML.
+
+set -uo pipefail
+# shellcheck source=tests/component/lib.sh
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+# shellcheck source=tests/component/seelib.sh
+. "${BASH_SOURCE[0]%/*}/seelib.sh"
+
+esc=$'\033'
+
+unlike() { if [[ $1 =~ $2 ]]; then not_ok "$3" "got:     $1" "but not: $2"; else ok "$3"; fi; }
+# widest - of the text on standard input, in columns.
+widest() {
+	python3 -c 'import sys, unicodedata
+print(max(sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in l.rstrip("\n")) for l in sys.stdin))'
+}
+# files - all that could be changed by looking.
+files() { find "$node_root"/{etc,run,var/lib/vfhook,sys} -type f -print0 2>/dev/null | sort -z | xargs -0 sha1sum; }
+
+# --- the tree --------------------------------------------------------------------------
+
+see_eight
+before=$(files)
+out=$(vfhook status --graph 2>&1)
+is $? 0 "status --graph"
+is "$(files)" "$before" "it only looks"
+is "$(($(widest <<<"$out") <= 80))" 1 "in 80 columns"
+is "$(head -n 1 <<<"$out")" pve1 "the node"
+like "$out" '├─ card Intel 82599ES 10-Gigabit SFI/SFP. Network Connection  8086:10fb, slot 4' "the card, by its name"
+is "$(grep -c ' card ' <<<"$out")" 2 "both PFs of a card below it"
+like "$out" '│  ├─ PF enp6s0f0  up, 10 Gbit/s, MTU 1500, in bond0 .active-backup., vmbr0,' "the PF: link, speed, MTU, bond, bridge"
+like "$out" 'pool wan, 3 of 8 VFs free, 0000:06:00.0, ixgbe' "its pool, and how many are free"
+like "$out" '│  └─ PF enp6s0f1  NO CARRIER, MTU 1500' "a cable that is out"
+like "$out" '├─ VF 0    running    VLAN 20 q3  bc:24:11:23:b0:44  g4  VM 100 firewall' "a VF with its guest"
+like "$out" '├─ VF 1    running    VLAN 30!    bc:24:11:5e:02:a7  g5  VM 101 web' "what differs is marked"
+like "$out" '! VLAN is 30, wanted 20' "and said"
+like "$out" '├─ VF 2    running                bc:24:11:90:1c:d3  g6  CT 110 dns eth1' "a container"
+like "$out" '├─ VF 3    unplugged .*VM 102 db' "one that is kept"
+like "$out" '│     unplugged: by hand' "and why"
+like "$out" '├─ VF 4    stale ' "a VM that is over"
+like "$out" '└─ VF 5-7  free' "free ones are one line"
+like "$out" 'PF 0000:83:00.0  pool gpu, 4 of 4 VFs free, xe' "a card without a network"
+like "$out" '^pve1.│  ! 1 VF is not set as wanted.*vfhook repair' "what to do, on top"
+out=$(vfhook status --graph --pool lan)
+is "$? $(grep -c ' PF ' <<<"$out")" "0 1" "--pool shows one pool"
+unlike "$out" 'vfhook repair' "and what is wrong in it, not elsewhere"
+out=$(vfhook status --graph --pool wam 2>&1)
+like "$? $out" "^1 .*has no pool 'wam', did you mean 'wan'" "a pool that is not there"
+for args in "--graph --watch" "--graph --output-format json" "--graph x"; do
+	# shellcheck disable=SC2086 # words on purpose
+	out=$(vfhook status $args 2>&1)
+	is "$? $(wc -l <<<"$out")" "2 1" "wrong call 'status $args': exit 2, one line"
+done
+if [[ -x $(command -v script) ]]; then
+	prog=$(printf '%q --root %q' "$BUILD/tests/vfhook-fake" "$node_root")
+	on_tty() { env -u NO_COLOR TERM=xterm script -qec "stty cols $1 rows 40; $prog $2" /dev/null </dev/null | tr -d '\r'; }
+	bare() { sed "s/$esc\[[0-9;]*m//g"; }
+	out=$(on_tty 80 'status --graph')
+	like "$out" "$esc\[1;31mVLAN 30!" "on a terminal a difference is red"
+	like "$(on_tty 130 'status --graph' | bare)" 'group 4  VM 100 firewall hostpci0' "a wide one shows more"
+	is "$(($(on_tty 30 'status --graph' | bare | widest) <= 30))" 1 "a narrow one cuts"
+else
+	skip "a terminal (no script(1) here)"
+fi
+
+# What is not as it should be, of a PF and around it.
+sed -i 's/vfs 8/vfs 12/' "$node_root/etc/pve/vfhook.cfg"
+fake_set enp6s0f1 'p["up"] = False'
+printf '\npool: other\n\tpf node=pve1,path=0000:99:00.0\n' >>"$node_root/etc/pve/vfhook.cfg"
+mv "$node_root/run/vfhook/leases/$(vf_addr 0000:06:00.0 3)" "$node_root/run/vfhook/leases/0000:77:10.0"
+sed -i 's/"vf": "[^"]*"/"vf": "0000:77:10.0"/' "$node_root/run/vfhook/leases/0000:77:10.0"
+out=$(vfhook status --graph 2>&1)
+like "$out" "! it has 8 VFs, and pool 'wan' wants 12: vfhook boot" "fewer VFs than wanted"
+like "$out" 'PF enp6s0f1  DOWN' "a PF that is down"
+like "$out" '! it is down, so nobody gets its VFs: ip link set enp6s0f1 up' "with the command"
+like "$out" '└─ VF 0-3  unusable' "whose VFs are nobody's to have, in one line"
+like "$out" 'PF 0000:99:00.0  pool other.*! cannot be used: ' "a PF that is not there"
+like "$out" '! VF 0000:77:10.0, of no usable PF of a pool: leased by VM 102 hostpci0,.*unplugged' "a lease on a VF of no pool"
+rm "$node_root/etc/pve/vfhook.cfg"
+like "$(vfhook status --graph)" '^pve1.*has no pools yet: vfhook pool --help' "no pools"
+
+# --- what others write ----------------------------------------------------------------------
+
+hostile() {
+	see_eight
+	printf '8086  <b>"&Intel\n\t10fb  \033[2J</text><script>\n' >"$node_root/usr/share/misc/pci.ids"
+	leases enp6s0f0 '
+names = ["</text><script>alert(1)</script>&amp;]]>", "\x1b[2J\x07\x7f", "\u65e5" * 20, "e" + "\u0301" * 30,
+         "\u05e9\u05dc\u05d5\u05dd \u202eevil\u200f", "W" * 60, "\ufffe\uffff\U0001f600", "\"><img onerror=x src=y>"]
+for i, name in enumerate(names):
+    all.append((i, 100 + i, name, "running", {"mac": f"bc:24:11:00:00:0{i}"}, {"vlan": 7} if i == 0 else {}, {}))'
+	run_vms 100 101 102 103 104 105 106 107
+}
+hostile
+out=$(vfhook status --graph 2>&1)
+is "$? $(LC_ALL=C grep -c '[[:cntrl:]]' <<<"$out") $(grep -cP '[\x{202e}\x{200f}\x{fffe}]' <<<"$out")" "0 0 0" "hostile names send no control character"
+is "$(($(widest <<<"$out") <= 80)) $(grep -c ' VM 10[0-7] ' <<<"$out")" "1 8" "stay in 80 columns, and each is there"
+
+# --- many --------------------------------------------------------------------------------
+
+see_many
+out=$(vfhook status --graph 2>&1)
+is "$? $(($(widest <<<"$out") <= 80)) $(grep -c ' running \| starting ' <<<"$out") $(grep -c ' free$' <<<"$out")" "0 1 40 40" "256 VFs: a line for each guest, and one for all free ones between two"
+like "$out" '└─ VF 196-255  free' "many free ones are one line"
+like "$out" '216 of 256 VFs free' "and counted"
+
+done_testing
