@@ -128,7 +128,8 @@ complete -c vfhook -n '__vfhook_word pool add' -l allow-pf-down -d 'Start VMs ev
 complete -c vfhook -n '__vfhook_word pool add' -l fdb -x -a 'on off' -d 'Let guests on bridges over the PFs and on their VFs talk'
 
 complete -c vfhook -n '__vfhook_first; or __vfhook_is attach set detach release repair boot host fdb unplug plug evacuate; or __vfhook_word pool add; or __vfhook_word pool remove' -l dry-run -d 'Tell what would be done, and do nothing'
-complete -c vfhook -n '__vfhook_is status explain check fdb; or __vfhook_word pool list' -l output-format -x -a 'text json json-pretty' -d 'Text, or JSON for programs'
+complete -c vfhook -n '__vfhook_is explain check fdb; or __vfhook_word pool list' -l output-format -x -a 'text json json-pretty' -d 'Text, or JSON for programs'
+complete -c vfhook -n '__vfhook_is status' -l output-format -x -a 'text json json-pretty svg' -d 'Text, JSON for programs, or a picture'
 complete -c vfhook -n '__vfhook_is events' -l output-format -x -a 'text json' -d 'Text, or one object a line'
 complete -c vfhook -n '__vfhook_is events' -l follow -d 'What happens from now on, too'
 complete -c vfhook -n '__vfhook_is events' -l lines -x -d 'Only the last of those there are'

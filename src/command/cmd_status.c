@@ -95,20 +95,24 @@ int status_print(const struct status_options *o, const struct inventory *inv, st
 
 static int print_graph(struct hook *h, const struct status_options *o, const struct inventory *inv)
 {
-	const struct picture p = {
-		.pool = o->pool, .width = terminal_width(), .colour = wants_colour()};
+	const struct picture p = {.pool = o->pool,
+				  .svg = o->format == OUTPUT_SVG,
+				  .width = terminal_width(),
+				  .colour = wants_colour()};
 
 	return picture_print(h, inv, &p);
 }
 
-static int check_graph(const struct status_options *o)
+/* SVG is a picture without being asked for one. */
+static int check_graph(struct status_options *o)
 {
+	o->graph = o->graph || o->format == OUTPUT_SVG;
 	if (o->graph && o->watch) {
-		complain("status: --watch is a table that is drawn again: without --graph");
+		complain("status: --watch is a table that is drawn again: without --graph and svg");
 		return EXIT_USAGE;
 	}
-	if (o->graph && o->format != OUTPUT_TEXT) {
-		complain("status: --graph is text; the JSON of status has all of it");
+	if (o->graph && o->format != OUTPUT_TEXT && o->format != OUTPUT_SVG) {
+		complain("status: --graph is text or svg; the JSON of status has all of it");
 		return EXIT_USAGE;
 	}
 	return 0;
@@ -139,7 +143,7 @@ static int parse(int argc, char **argv, struct status_options *o)
 		complain("status: --interval is 1 to %d seconds, not '%s'", MAX_INTERVAL, interval);
 		return EXIT_USAGE;
 	}
-	r = output_format_parse(format, &o->format);
+	r = output_format_parse_svg(format, &o->format);
 	return r ? r : check_graph(o);
 }
 
@@ -166,13 +170,14 @@ const struct command cmd_status = {
 	.name = "status",
 	.summary = "every VF of the pools: who has it, how it is set, what is wrong",
 	.help = "Usage: vfhook status [--pool NAME] [--graph | --watch [--interval SEC]]\n"
-		"                     [--output-format text|json|json-pretty]\n"
+		"                     [--output-format text|json|json-pretty|svg]\n"
 		"\n"
 		"Shows the pools of this node with their PFs and every VF. It only looks:\n"
 		"nothing is locked or changed.\n"
 		"\n"
 		"  --pool NAME      only this pool\n"
-		"  --graph          a tree: node, card, PF, VF, guest; '!': not as it should be\n"
+		"  --graph          a tree: node, card, PF, VF, guest; '!': not as it should be.\n"
+		"                   As a picture for a browser: --output-format svg\n"
 		"  --watch          again and again, with the bits per second that each VF\n"
 		"                   receives (RX) and sends (TX), if the driver counts. Keys:\n"
 		"                   s sort, f taken ones, / search, arrows, PgUp, PgDn, q end\n"

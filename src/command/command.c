@@ -19,22 +19,36 @@ int command_help(const struct command *c)
 	return fflush(stdout) ? EXIT_REFUSED : EXIT_DONE;
 }
 
-int output_format_parse(const char *text, enum output_format *out)
-{
-	static const char *const names[] = {[OUTPUT_TEXT] = "text",
-					    [OUTPUT_JSON] = "json",
-					    [OUTPUT_JSON_PRETTY] = "json-pretty"};
+static const char *const formats[] = {[OUTPUT_TEXT] = "text",
+				      [OUTPUT_JSON] = "json",
+				      [OUTPUT_JSON_PRETTY] = "json-pretty",
+				      [OUTPUT_SVG] = "svg"};
 
+static bool format_find(const char *text, size_t n, enum output_format *out)
+{
 	*out = OUTPUT_TEXT;
-	for (size_t i = 0; text && i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(text, names[i])) {
+	for (size_t i = 0; text && i < n; i++) {
+		if (!strcmp(text, formats[i])) {
 			*out = (enum output_format)i;
-			return 0;
+			return true;
 		}
 	}
-	if (!text)
+	return !text;
+}
+
+int output_format_parse(const char *text, enum output_format *out)
+{
+	if (format_find(text, OUTPUT_SVG, out))
 		return 0;
 	complain("--output-format is text, json or json-pretty, not '%s'", text);
+	return EXIT_USAGE;
+}
+
+int output_format_parse_svg(const char *text, enum output_format *out)
+{
+	if (format_find(text, ARRAY_SIZE(formats), out))
+		return 0;
+	complain("--output-format is text, json, json-pretty or svg, not '%s'", text);
 	return EXIT_USAGE;
 }
 

@@ -49,9 +49,11 @@ extern const struct command cmd_set;
 extern const struct command cmd_status;
 
 /* --output-format as PVE's own tools have it. */
-enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_JSON_PRETTY };
+enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_JSON_PRETTY, OUTPUT_SVG };
 /* NULL is text. Complains and returns EXIT_USAGE for anything unknown. */
 int output_format_parse(const char *text, enum output_format *out);
+/* The same for a command that can draw: svg as well. */
+int output_format_parse_svg(const char *text, enum output_format *out);
 /* Print a JSON value and a line break in that format; takes no reference. 0 or EXIT_REFUSED. */
 int output_json(const json_t *j, enum output_format format);
 

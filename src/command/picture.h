@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A node's VFs as a picture: vfhook status --graph. */
+/* A node's VFs as a picture: vfhook status --graph, and as SVG. */
 #ifndef VFHOOK_COMMAND_PICTURE_H
 #define VFHOOK_COMMAND_PICTURE_H
 
@@ -11,7 +11,8 @@
 
 struct picture {
 	const char *pool; /* this one alone, or NULL for all */
-	size_t width;	  /* of the terminal */
+	bool svg;
+	size_t width; /* of the terminal */
 	bool colour;
 };
 

@@ -2,7 +2,7 @@
 /*
  * The model of a picture: node, card, PF, VF and guest as the items of a tree, in words, each with
  * its style, and with what is not as it should be below it. Made from facts alone; who draws it
- * (src/show/graph_text.h) decides where a thing stands, and nothing else.
+ * (src/show/graph_text.h, src/show/graph_svg.h) decides where a thing stands, and nothing else.
  */
 #ifndef VFHOOK_SHOW_GRAPH_H
 #define VFHOOK_SHOW_GRAPH_H

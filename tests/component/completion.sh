@@ -37,6 +37,7 @@ is "$(offers attach 100 --vlan-)" "--vlan-qos --vlan-proto" "options"
 is "$(offers set 100 --spoofchk '')" "on off" "values"
 is "$(offers attach 100 --slot 1 | wc -w)" 7 "slots"
 is "$(offers status --output-format js)" "json json-pretty" "output formats"
+is "$(offers status --output-format s) $(offers check --output-format s)" "svg " "a picture where there is one"
 is "$(offers host p)" prepare "host's own words"
 # Every command of --help is known here.
 missing=$("${BUILD:-build}/vfhook" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | while read -r c; do

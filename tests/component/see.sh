@@ -20,6 +20,25 @@ print(max(sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in l.rst
 # files - all that could be changed by looking.
 files() { find "$node_root"/{etc,run,var/lib/vfhook,sys} -type f -print0 2>/dev/null | sort -z | xargs -0 sha1sum; }
 
+# svg [ARG]... - the picture, kept in see.svg; its exit status.
+svg() { vfhook status --output-format svg "$@" >"$node_root/see.svg"; }
+# x EXPRESSION [FILE] - of a picture or a page, read as XML: t is its root, tags, said, titles and classes what is in it.
+x() {
+	python3 - "${2:-$node_root/see.svg}" "$1" <<'PY'
+import re, sys
+import xml.etree.ElementTree as ET
+whole = open(sys.argv[1], encoding="utf-8").read()
+t = ET.fromstring(whole)
+name = lambda e: e.tag.split("}")[-1]
+tags = sorted({name(e) for e in t.iter()})
+said = ["".join(e.itertext()) for e in t.iter() if name(e) == "text"]
+titles = [e.text for e in t.iter() if name(e) == "title"]
+classes = [e.get("class") for e in t.iter() if e.get("class")]
+print(eval(sys.argv[2]))
+PY
+}
+readonly svg_tags="['circle', 'g', 'path', 'rect', 'style', 'svg', 'text', 'title']"
+
 # --- the tree --------------------------------------------------------------------------
 
 see_eight
@@ -66,7 +85,28 @@ else
 	skip "a terminal (no script(1) here)"
 fi
 
-# What is not as it should be, of a PF and around it.
+# --- SVG -----------------------------------------------------------------------------
+
+before=$(files)
+svg
+is "$? $(x tags)" "0 $svg_tags" "SVG is XML, and draws"
+is "$(files | grep -v see.svg)" "$before" "it only looks, too"
+is "$(x '[w for w in ("pve1", "enp6s0f0", "10 Gbit/s · MTU 1500", "in bond0 (active-backup), vmbr0", "NO CARRIER", "VLAN 30!",
+	"VLAN is 30, wanted 20", "VM 100 firewall", "CT 110 dns", "eth1", "3 free", "group 4") if w not in said]')" "[]" "with all that the tree says"
+is "$(x 'sum(s.startswith("VF ") for s in titles), classes.count("g vm"), classes.count("g ct")')" "(16, 5, 2)" \
+	"a title for each VF, and a box for each guest (and in the legend)"
+is "$(x '[l for l in re.findall("[a-z]+://[^\" ]*", whole)]')" "['http://www.w3.org/2000/svg']" "nothing from elsewhere"
+is "$(x '"prefers-color-scheme:dark" in whole, "script" in whole')" "(True, False)" "light or dark, and no script"
+is "$(vfhook status --graph --output-format svg | grep -c 'VM 100 firewall</text>')" 1 "--graph may stand beside it"
+svg --pool gpu
+is "$? $(x 'sum(s.startswith("VF ") for s in titles)')" "0 4" "--pool in SVG"
+out=$(vfhook status --output-format pdf 2>&1)
+like "$? $out" "^2 vfhook: --output-format is text, json, json-pretty or svg, not 'pdf'" "another format"
+out=$(vfhook check --output-format svg 2>&1)
+like "$? $out" "^2 vfhook: --output-format is text, json or json-pretty" "other commands draw nothing"
+
+# --- what is not as it should be, of a PF and around it ------------------------------------
+
 sed -i 's/vfs 8/vfs 12/' "$node_root/etc/pve/vfhook.cfg"
 fake_set enp6s0f1 'p["up"] = False'
 printf '\npool: other\n\tpf node=pve1,path=0000:99:00.0\n' >>"$node_root/etc/pve/vfhook.cfg"
@@ -98,6 +138,12 @@ hostile
 out=$(vfhook status --graph 2>&1)
 is "$? $(LC_ALL=C grep -c '[[:cntrl:]]' <<<"$out") $(grep -cP '[\x{202e}\x{200f}\x{fffe}]' <<<"$out")" "0 0 0" "hostile names send no control character"
 is "$(($(widest <<<"$out") <= 80)) $(grep -c ' VM 10[0-7] ' <<<"$out")" "1 8" "stay in 80 columns, and each is there"
+svg
+is "$? $(x tags)" "0 $svg_tags" "in SVG they are text"
+is "$(x '[i for i in range(8) if not any(f"VM 10{i}" in s for s in said)], any("<script>alert(1)</script>&amp;]]>" in s for s in titles)')" \
+	"([], True)" "each is there, and whole in its title"
+is "$(x 'max(len(s) for s in said if s.startswith("VM "))')" "27" "and cut where it is drawn"
+is "$(x '[c for c in whole if ord(c) < 32 and c != "\n" or c in "\u202e\u200f\ufffe\uffff"]')" "[]" "without a control character"
 
 # --- many --------------------------------------------------------------------------------
 
@@ -106,5 +152,10 @@ out=$(vfhook status --graph 2>&1)
 is "$? $(($(widest <<<"$out") <= 80)) $(grep -c ' running \| starting ' <<<"$out") $(grep -c ' free$' <<<"$out")" "0 1 40 40" "256 VFs: a line for each guest, and one for all free ones between two"
 like "$out" '└─ VF 196-255  free' "many free ones are one line"
 like "$out" '216 of 256 VFs free' "and counted"
+svg
+is "$? $(x tags)" "0 $svg_tags" "256 VFs in SVG"
+is "$(x 'classes.count("c") - 2, classes.count("g vm") - 1, sum(s.startswith("VF ") for s in titles), "216 free" in said')" "(216, 40, 256, True)" \
+	"a square for each free one (but for the bar and the legend), a row for each guest"
+is "$(x 'int(t.get("height")) < 2000')" True "on a page that is no longer than it needs"
 
 done_testing
