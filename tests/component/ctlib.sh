@@ -23,6 +23,7 @@ fresh() {
 }
 # shellcheck disable=SC2317 # by the trap
 ct_down() {
+	[[ -n $node_root ]] || return
 	[[ -z $kernel_pid ]] || kill "$kernel_pid" 2>/dev/null
 	# Monitors that still run end with their sockets' node.
 	pct stop 110 >/dev/null 2>&1
