@@ -13,7 +13,7 @@
 #include "src/base/file.h"
 
 /* It has 1.4 MB by 2025. */
-#define LIST_MAX (16 * 1024 * 1024)
+#define LIST_MAX 16777216 /* 16 MiB */
 #define ID_LEN	 4
 
 void pci_names_read(int root, struct pci_names *out)

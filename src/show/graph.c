@@ -13,7 +13,7 @@
 
 #define TEXT_LEN 1024
 /* A node tells its facts anew within the hour. */
-#define OLD_SECONDS (2 * 3600)
+#define OLD_SECONDS 7200
 
 void graph_free(struct graph *g)
 {

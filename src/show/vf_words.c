@@ -71,8 +71,8 @@ void vf_advice_words(const struct vf_counts *c, struct str *out)
 		str_printf(out, "%zu VF%s stale: leased, but the guest does not run. ", c->stale,
 			   c->stale == 1 ? " is" : "s are");
 	if (c->use[USE_DIRTY])
-		str_printf(out, "%zu VF%s dirty: not clean yet after the guest. ", c->use[USE_DIRTY],
-			   c->use[USE_DIRTY] == 1 ? " is" : "s are");
+		str_printf(out, "%zu VF%s dirty: not clean yet after the guest. ",
+			   c->use[USE_DIRTY], c->use[USE_DIRTY] == 1 ? " is" : "s are");
 	if (out->len > was)
 		str_append(out, "To mend that: vfhook repair");
 }
