@@ -288,7 +288,7 @@ static void say_age(struct graph *g, size_t item, int64_t seconds)
 	else if (seconds < OLD_SECONDS)
 		say_word(g, item, WORD_SOURCE, style, "as told %" PRId64 " minutes ago",
 			 seconds / 60);
-	else if (seconds < 48 * 3600)
+	else if (seconds < 172800)
 		say_word(g, item, WORD_SOURCE, style, "as told %" PRId64 " hours ago",
 			 seconds / 3600);
 	else
