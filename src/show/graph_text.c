@@ -64,7 +64,7 @@ static void draw_trunks(const struct drawing *d, size_t item)
 static size_t draw_head(const struct drawing *d, size_t item)
 {
 	const struct graph_item *i = &d->g->items[item];
-	size_t used = depth_of(d->g, item) * BRANCH_WIDTH;
+	size_t used = (size_t)depth_of(d->g, item) * BRANCH_WIDTH;
 
 	if (i->parent != GRAPH_ROOT) {
 		draw_trunks(d, i->parent);
