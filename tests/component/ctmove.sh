@@ -25,8 +25,10 @@ mac_of() { sed -n "/^port: $1-0/,/^$/s/^	mac //p" "$node_root/etc/pve/vfhook.cfg
 # attached - container 110 as attach makes it, off, with a line of its user's own.
 attached() {
 	# Those of the node before would still listen.
-	pct stop 110 >/dev/null 2>&1
-	pct stop 111 >/dev/null 2>&1
+	if [[ -n $node_root ]]; then
+		pct stop 110 >/dev/null 2>&1
+		pct stop 111 >/dev/null 2>&1
+	fi
 	fresh "$@"
 	pct destroy 110
 	: | wan_cfg
