@@ -29,9 +29,9 @@ struct drawing {
 
 /* --- Branches --- */
 
-static unsigned depth_of(const struct graph *g, size_t item)
+static size_t depth_of(const struct graph *g, size_t item)
 {
-	unsigned depth = 0;
+	size_t depth = 0;
 
 	while (g->items[item].parent != GRAPH_ROOT) {
 		item = g->items[item].parent;
@@ -64,7 +64,7 @@ static void draw_trunks(const struct drawing *d, size_t item)
 static size_t draw_head(const struct drawing *d, size_t item)
 {
 	const struct graph_item *i = &d->g->items[item];
-	size_t used = (size_t)depth_of(d->g, item) * BRANCH_WIDTH;
+	size_t used = depth_of(d->g, item) * BRANCH_WIDTH;
 
 	if (i->parent != GRAPH_ROOT) {
 		draw_trunks(d, i->parent);
@@ -167,7 +167,7 @@ static const char *column_text(const struct drawing *d, const struct graph_item 
 /* What the columns take that are shown, with the branches before them. */
 static size_t columns_width(const struct drawing *d)
 {
-	size_t sum = 3 * BRANCH_WIDTH;
+	size_t sum = (size_t)3 * BRANCH_WIDTH;
 
 	for (size_t c = 0; c < COL_COUNT; c++)
 		sum += d->columns[c] ? d->columns[c] + GAP : 0;
