@@ -108,7 +108,7 @@ static void repair_one_broken(struct repair *r, const struct lease_entry *e)
 		return;
 	}
 	if (repair_is_used(r, &e->vf) || is_reserved(r, &e->vf)) {
-		repair_leave(r, "%s, and a VM has that VF now: stop it first", e->why);
+		repair_leave(r, "%s, and a guest has that VF now: stop it first", e->why);
 		return;
 	}
 	if (!is_broken(r, &e->vf) || has_host_driver(r, e))

@@ -226,7 +226,12 @@ rm -f "$node_root"/run/vfhook/leases/*.broken
 fake_set enp6s0f0 'p["vfs"][0]["mac"] = "bc:24:11:99:99:99"'
 echo '?' >"$node_root/run/vfhook/leases/$vf0"
 out=$(vfhook repair 2>&1)
+like "$? $(vf_get enp6s0f0 0 vlan) $out" "^1 20 .*a guest has that VF now: stop it first" "its MAC does not tell whose it is, but PVE's reservation that somebody has it: left as it is, and said"
+reserved=$node_root/run/qemu-server/pci-id-reservations
+mv "$reserved" "$reserved.kept"
+out=$(vfhook repair 2>&1)
 like "$? $(vf_get enp6s0f0 0 vlan) $out" "^1 20 .*the driver igbvf of this host has that VF, perhaps in a container" "nothing tells whose it is: left as it is, and said"
+mv "$reserved.kept" "$reserved"
 fake_set enp6s0f0 'p["vfs"][0]["mac"] = "'$mac1'"'
 vfhook repair >/dev/null 2>&1
 is "$(held)" "$mac1 20 igbvf [] 110 running" "once it can be told it is mended"

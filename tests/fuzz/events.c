@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_FREE char *text = bytes_of(data, size);
 	struct event_list l = {0};
 
-	NEED(!read_lines(text, size, 0, &l));
+	NEED(read_lines(text, size, 0, &l) >= 0);
 	for (size_t i = 0; i < l.n; i++) {
 		NEED(l.events[i].time >= 0 && l.events[i].vmid <= PVE_VMID_MAX);
 		NEED(l.events[i].text && is_printable(l.events[i].text));
