@@ -148,6 +148,8 @@ static void sweep(struct repair *r)
 		sweep_dir(r, all[i].dir, all[i].prefix);
 	snprintf(node, sizeof(node), NODES_PATH "/%s", r->h->node);
 	sweep_dir(r, node, TMP_PREFIX "vfhook.json");
+	snprintf(node, sizeof(node), NODES_PATH "/%s/lxc", r->h->node);
+	sweep_dir(r, node, TMP_PREFIX);
 }
 
 /* --- Journals --- */

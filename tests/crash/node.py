@@ -23,11 +23,13 @@ KILLAT = BUILD + "/tests/killat"
 sys.path[:0] = [TOP + "/tests/lab", TOP + "/tests/sim"]
 sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
+import lxc  # noqa: E402
 import pve  # noqa: E402
 from pvesimlib import fakesys, mapping_file  # noqa: E402
 from pvesimlib.host import Host  # noqa: E402
 
 PF, PF2 = "0000:06:00.0", "0000:07:00.0"
+CARD = "0000:08:00.0"  # an NVMe drive, where a scenario has one
 FOREIGN = 200  # a VM that has no port of ours
 IFNAMES = {PF: "enp6s0f0", PF2: "enp7s0"}
 NAP = 5  # milliseconds, of jobs that look again and again
@@ -53,6 +55,7 @@ def make_base(root):
     # What `qm set` does to the guest's config, and nothing else.
     os.makedirs(root + "/var/lock/qemu-server", exist_ok=True)
     put(root + "/usr/sbin/qm", pve.qm_script("pve1"), 0o755)
+    put(root + "/usr/sbin/pct", pve.pct_script("pve1"), 0o755)
 
 
 def put(path, text, mode=0o644):
@@ -148,9 +151,10 @@ class Tree(fakesys.Tree):
         return True
 
 
-class Node:
+class Node(lxc.Containers):
     def __init__(self, base, root):
         shutil.copytree(base, root, symlinks=True)
+        self.guard = threading.RLock()
         self.root = root
         self.kept = {}
         self.seen = {}
@@ -162,6 +166,7 @@ class Node:
         self.kept_qemu = {}
         self.unparked = ()  # VFs that were not parked before, so that none of ours left them so
         self.has_kernel = False  # VFs come and go as sriov_numvfs says
+        self.cards = ()  # PFs without a network
         self.next_pid = 5000
         self.api = Api(self)
         self.api.start()
@@ -187,8 +192,8 @@ class Node:
             for entry in entries:
                 name = f"{top}/{entry.name}" if top else entry.name
                 st = entry.stat(follow_symlinks=False)
-                if st.st_mode & 0o170000 == 0o140000:
-                    continue  # a monitor's socket
+                if st.st_mode & 0o170000 in (0o140000, 0o010000):
+                    continue  # a monitor's socket, what the kernel is told by
                 yield name, st
                 if entry.is_dir(follow_symlinks=False):
                     yield from self.walk(name)
@@ -271,7 +276,7 @@ class Node:
     def killat(self, options, args, limit=40, env=None):
         """Returns (calls, name hit or None, exit, signal, hung), output, list of calls."""
         out, report = self.root + ".out", self.root + ".report"
-        options = [*options, *(["-n", NAP] if self.live else [])]
+        options = [*options, *(["-n", NAP] if self.live or self.binding else [])]
         with open(out, "w+b") as fh:
             with self.kernel(), self.unlike_files():
                 subprocess.run([KILLAT, "-o", report, "-T", str(limit), *map(str, options), "--",
@@ -293,7 +298,8 @@ class Node:
     @contextlib.contextmanager
     def unlike_files(self):
         """An attribute of sysfs has its old value until it is written: opening does not empty it."""
-        names = [f"sys/bus/pci/devices/{pf}/sriov_drivers_autoprobe" for pf in IFNAMES]
+        names = [f"sys/bus/pci/devices/{pf}/sriov_drivers_autoprobe" for pf in (*IFNAMES, *self.cards)]
+        names += [f"sys/bus/pci/devices/{vf}/driver_override" for vf in (self.vfs() if self.binding else ())]
         before = {name: self.read(name) for name in names}
         yield
         for name, text in before.items():
@@ -320,18 +326,33 @@ class Node:
             if self.has_kernel:
                 player.join()
                 self.play_kernel()
+            if self.binding:
+                self.binding.settle()
 
     def play_kernel(self):
         """Once. The numbers of IOMMU groups do not depend on what was made before."""
-        for pf, ifname in IFNAMES.items():
+        for pf in (*IFNAMES, *self.cards):
             tree = Tree(Host(self.root))
             if int(tree.attr(pf, "sriov_numvfs") or -1) != self.count_vfs(pf):
-                self.forget_settings(ifname)
+                if pf in IFNAMES:
+                    self.forget_settings(IFNAMES[pf])
                 tree.catch_up(pf)
 
     def count_vfs(self, pf):
         return sum(name.startswith("virtfn")
                    for name in os.listdir(self.path(f"sys/bus/pci/devices/{pf}")))
+
+    def add_card(self, numvfs=4):
+        """Of four VFs."""
+        Tree(Host(self.root)).add_pf(CARD, {"driver": "nvme", "vfs": 4, "numvfs": numvfs, "autoprobe": 0,
+                                            "nvme-serial": "S5GX"})
+        self.cards = (CARD,)
+
+    def card_vfs(self):
+        """Of all of them: there is nothing to set on one."""
+        devices = self.path("sys/bus/pci/devices")
+        return [os.path.basename(os.readlink(f"{devices}/{pf}/{name}"))
+                for pf in self.cards for name in sorted(os.listdir(f"{devices}/{pf}")) if name.startswith("virtfn")]
 
     def forget_settings(self, ifname):
         """New VFs have none. A program may be at this file."""
@@ -575,6 +596,8 @@ class Node:
 
     def wrong_settings(self, vf, port):
         """What of the VF is not as the port asks, as text, or ''."""
+        if vf in self.card_vfs():
+            return ""
         now = self.vfs().get(vf)
         if not now:
             return f"VF {vf} is not there"
@@ -590,8 +613,12 @@ class Node:
         return f"VF {vf}: " + ", ".join(bad) if bad else ""
 
     def not_parked(self, vf):
-        now = self.vfs()[vf]
         bad = []
+        if self.not_unbound(vf):
+            bad.append(self.not_unbound(vf))
+        if vf in self.card_vfs():
+            return f"free VF {vf} has " + ", ".join(bad) if bad else ""
+        now = self.vfs()[vf]
         if now["mac"] != ZERO and not now["mac"].startswith("02:"):
             bad.append(f"MAC {now['mac']}")
         if now["vlan"]:
@@ -612,7 +639,7 @@ class Node:
         for port, keys in was.items():
             if port not in ports:
                 bad.append(f"port {port} is lost")
-            elif keys["mac"] != "auto" and ports[port].get("mac") != keys["mac"]:
+            elif keys.get("mac") != "auto" and ports[port].get("mac") != keys.get("mac"):
                 bad.append(f"port {port} has lost its MAC: {ports[port].get('mac')}")
         try:
             for vf, lease in self.leases().items():
@@ -660,8 +687,8 @@ class Node:
 
     def ran_on(self, busy=()):
         """VMs that run, and that no run of ours is under way for, have their lease and settings."""
-        bad, ports, leases = [], self.ports(), self.leases()
-        for vmid, slots in self.qemu.items():
+        bad, ports, leases, cts = [], self.ports(), self.leases(), self.cts()
+        for vmid, slots in [*self.qemu.items(), *cts.items()]:
             for slot, vf in slots.items():
                 if (vmid, slot) not in ports or vmid in busy:
                     continue
@@ -671,21 +698,23 @@ class Node:
                 wrong = self.wrong_settings(vf, ports[vmid, slot])
                 if wrong:
                     bad.append(f"VM {vmid} runs on {wrong}")
+                if vmid in cts and self.wrong_driver(vf):
+                    bad.append(f"CT {vmid} runs on {self.wrong_driver(vf)}")
         return bad
 
     def settled(self):
         """After `repair`: nothing is under way, nothing is left."""
-        bad, leases = self.ran_on(), self.leases()
-        used = {vf for slots in self.qemu.values() for vf in slots.values()}
+        bad, leases, runs = self.ran_on(), self.leases(), {**self.qemu, **self.cts()}
+        used = {vf for slots in runs.values() for vf in slots.values()}
         for vf, lease in leases.items():
             if lease["vmid"] in self.qemu and lease["phase"] == "unplugged":
                 continue  # see plugged()
-            if lease["vmid"] not in self.qemu or self.qemu[lease["vmid"]].get(lease["slot"]) != vf:
+            if runs.get(lease["vmid"], {}).get(lease["slot"]) != vf:
                 bad.append(f"VF {vf} stays leased to VM {lease['vmid']} ({lease['phase']})")
         pooled = {v[0].split("path=")[1].split(",")[0] for (kind, _), keys in
                   self.sections().items() if kind == "pool" for v in [keys.get("pf", [""])]
                   if "path=" in v[0]}
-        for vf in self.vfs():
+        for vf in (*self.vfs(), *self.card_vfs()):
             pf = os.path.basename(os.readlink(self.path(f"sys/bus/pci/devices/{vf}/physfn")))
             if vf not in leases and vf not in used and pf in pooled and vf not in self.unparked:
                 bad.append(self.not_parked(vf))
@@ -749,7 +778,7 @@ class Node:
                 out[name] = json.dumps(lease, sort_keys=True)
             elif name.startswith("sys/"):
                 out[name] = self.read(name).strip()  # the kernel writes the line's end itself
-            elif "/qemu-server/" in name:  # PVE sorts the keys, whatever was set first
+            elif "/qemu-server/" in name or "/lxc/" in name:  # PVE sorts the keys, whatever was set first
                 out[name] = "\n".join(sorted(self.read(name).split("\n")))
             else:
                 out[name] = self.read(name)

@@ -38,6 +38,7 @@ class Scenario:
     env: typing.Dict[str, str] = None
     other_map: bool = False  # its mapping is left to repair, or the next start
     quick: int = 1          # --quick takes one case of so many more
+    every: int = 1          # it looks again and again: one call of so many is enough
 
 
 ALL = []

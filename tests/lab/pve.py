@@ -24,9 +24,27 @@ mv .qm-tmp.$$ "$conf"
 """
 
 
-def qm_script(node, root=""):
+PCT = r"""#!/bin/sh
+# pct set VMID --hookscript VALUE | --delete hookscript: under PVE's lock on the container; not in its snapshots
+conf=etc/pve/nodes/{node}/lxc/$2.conf
+exec 9>>run/lock/lxc/pve-config-$2.lock
+flock -w 10 9 || exit 255
+[ -e "$conf" ] || {{ echo "Configuration file '$conf' does not exist" >&2; exit 2; }}
+key=${{3#--}}
+[ "$key" != delete ] || key=$4
+{{ [ "$3" = --delete ] || echo "$key: $4"; sed "/^\[/,\$!{{/^$key:/d;}}" "$conf"; }} >.pct-tmp.$$
+mv .pct-tmp.$$ "$conf"
+"""
+
+
+def pct_script(node, root=""):
+    """`pct` of that node."""
+    return qm_script(node, root, PCT)
+
+
+def qm_script(node, root="", what=QM):
     """`qm` of that node; vfhook calls it in the node's root, unless another one is named."""
-    text = QM.format(node=node)
+    text = what.format(node=node)
     return text.replace("\nconf=", f"\ncd '{root}' || exit 255\nconf=", 1) if root else text
 
 

@@ -370,6 +370,10 @@ class Tree:
         if not addr:
             return
         put(path, "")
+        self.probe(addr)
+
+    def probe(self, addr, index=None):
+        """index: of the interface that it gets."""
         folder = self.dev(addr)
         override = self.attr(addr, "driver_override")
         pfdir = os.path.realpath(f"{folder}/physfn")
@@ -379,10 +383,10 @@ class Tree:
             return
         if os.path.exists(self.host.state("probe-fails", addr)):
             return
-        index = next(n[6:] for n in os.listdir(pfdir) if n.startswith("virtfn") and
-                     os.path.realpath(f"{pfdir}/{n}") == folder)
+        number = next(n[6:] for n in os.listdir(pfdir) if n.startswith("virtfn") and
+                      os.path.realpath(f"{pfdir}/{n}") == folder)
         if self.attr(pf, "class").startswith("0x02"):
-            self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{index}", "00:00:00:00:00:00")
+            self.netdev(addr, f"{os.listdir(f'{pfdir}/net')[0]}v{number}", "00:00:00:00:00:00", index=index)
         self.bind(addr, driver)
 
     def remove_vfs(self, pf, tell=True):

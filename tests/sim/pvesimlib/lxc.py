@@ -105,12 +105,14 @@ class Monitor:
                 return "reboot"
 
     def end(self, target):
-        """lxc_end: cgroups, then the socket, then the hook."""
+        """lxc_end: cgroups, then the socket, but for a reboot, then the hook."""
         shutil.rmtree(self.cgroup("lxc"), ignore_errors=True)
         shutil.rmtree(self.cgroup("lxc.monitor"), ignore_errors=True)
-        self.listener.close()
+        if target != "reboot":
+            self.listener.close()
         time.sleep(float(self.knob("ct-post-stop-delay") or 0))
         self.post_stop(target)
+        self.listener.close()
         for client in self.clients:
             client.close()
         reboot = self.host.path(f"{ct.LXC}/{self.vmid}/reboot")
