@@ -135,6 +135,7 @@ complete -c vfhook -n '__vfhook_is events' -l follow -d 'What happens from now o
 complete -c vfhook -n '__vfhook_is events' -l lines -x -d 'Only the last of those there are'
 complete -c vfhook -n '__vfhook_is repair' -l check -d 'Only tell what is wrong'
 complete -c vfhook -n '__vfhook_is status' -l graph -d 'A tree: node, card, PF, VF, guest'
+complete -c vfhook -n '__vfhook_is status' -l cluster -d 'That of all nodes'
 complete -c vfhook -n '__vfhook_is status' -l watch -d 'Again and again until Ctrl-C'
 complete -c vfhook -n '__vfhook_is status' -l interval -x -d 'Every so many seconds'
 complete -c vfhook -n '__vfhook_is boot' -l early -d 'Only make the VFs'

@@ -33,27 +33,46 @@ static bool is_address(const char *text)
 	return inet_pton(AF_INET, text, buf) == 1 || inet_pton(AF_INET6, text, buf) == 1;
 }
 
+/* A new reference; NULL with err. */
+static json_t *members_read(int root, struct error *err)
+{
+	AUTO_FREE char *text = NULL;
+	ssize_t n = file_read(root, MEMBERS, MEMBERS_MAX, &text, err);
+	json_t *j = n < 0 ? NULL : json_loadb(text, (size_t)n, 0, NULL);
+
+	if (n >= 0 && !j)
+		fail(err, EBADMSG, "/" MEMBERS " is no JSON");
+	return j;
+}
+
 int peer_address(int root, const char *node, char ip[PEER_IP_LEN], struct error *err)
 {
 	AUTO_JSON json_t *j = NULL;
-	AUTO_FREE char *text = NULL;
 	const char *found;
-	ssize_t n;
 
 	if (pve_node_check(node, err) < 0)
 		return error_code(err);
-	n = file_read(root, MEMBERS, MEMBERS_MAX, &text, err);
-	if (n < 0)
-		return (int)n;
-	j = json_loadb(text, (size_t)n, 0, NULL);
+	j = members_read(root, err);
+	if (!j)
+		return error_code(err);
 	found = json_string_value(
 		json_object_get(json_object_get(json_object_get(j, "nodelist"), node), "ip"));
-	if (!j)
-		return fail(err, EBADMSG, "/" MEMBERS " is no JSON");
 	if (!found || strlen(found) >= PEER_IP_LEN || !is_address(found))
 		return fail(err, ENOENT, "/" MEMBERS " has no address of node %s", node);
 	snprintf(ip, PEER_IP_LEN, "%s", found);
 	return 0;
+}
+
+enum answer peer_online(int root, const char *node, bool *member)
+{
+	AUTO_JSON json_t *j = members_read(root, NULL);
+	const json_t *all = json_object_get(j, "nodelist");
+	const json_t *one = json_object_get(all, node);
+
+	*member = one != NULL;
+	if (!json_is_object(all))
+		return ANSWER_UNKNOWN;
+	return json_integer_value(json_object_get(one, "online")) == 1 ? ANSWER_YES : ANSWER_NO;
 }
 
 /* A command line under construction: its words are its own. */

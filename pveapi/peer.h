@@ -6,8 +6,10 @@
 #ifndef VFHOOK_PVEAPI_PEER_H
 #define VFHOOK_PVEAPI_PEER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "src/base/answer.h"
 #include "src/base/error.h"
 
 #define PEER_IP_LEN 48
@@ -17,6 +19,12 @@
  * errno with err: -ENOENT if the cluster has no such node, or no address of it.
  */
 int peer_address(int root, const char *node, char ip[PEER_IP_LEN], struct error *err);
+
+/*
+ * Does the cluster see that node (pmxcfs: nodelist.<node>.online)? NO as well for one that is none
+ * of its members (any more). UNKNOWN: this is no cluster, or its file cannot be read.
+ */
+enum answer peer_online(int root, const char *node, bool *member);
 
 /*
  * Run argv (ends in NULL; words of letters, digits and "_./:=-" only, for a shell reads them there)

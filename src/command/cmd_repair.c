@@ -32,6 +32,7 @@
 #include "src/port/vfs_maker.h"
 #include "src/port/vm_locks.h"
 #include "src/port/watch_note.h"
+#include "src/show/seen_told.h"
 #include "src/vf/journal.h"
 #include "src/vf/lease.h"
 #include "src/vf/owner.h"
@@ -148,6 +149,7 @@ static void sweep(struct repair *r)
 		sweep_dir(r, all[i].dir, all[i].prefix);
 	snprintf(node, sizeof(node), NODES_PATH "/%s", r->h->node);
 	sweep_dir(r, node, TMP_PREFIX "vfhook.json");
+	sweep_dir(r, node, TMP_PREFIX "vfhook-status.json");
 	snprintf(node, sizeof(node), NODES_PATH "/%s/lxc", r->h->node);
 	sweep_dir(r, node, TMP_PREFIX);
 }
@@ -361,6 +363,9 @@ static int check_all(struct hook *h)
 	note = (struct watch_note){.time = time(NULL), .findings = r.done + r.left};
 	if (watch_note_write(h, &note, &err) < 0)
 		complain("%s", err.text);
+	/* For their pictures (vfhook status --cluster). */
+	if (seen_tell(h, &err) < 0)
+		complain("the other nodes are not told what is seen here: %s", err.text);
 	if (!note.findings)
 		say("all is as it should be");
 	return note.findings ? EXIT_REFUSED : EXIT_DONE;

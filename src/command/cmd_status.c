@@ -96,6 +96,7 @@ int status_print(const struct status_options *o, const struct inventory *inv, st
 static int print_graph(struct hook *h, const struct status_options *o, const struct inventory *inv)
 {
 	const struct picture p = {.pool = o->pool,
+				  .cluster = o->cluster,
 				  .svg = o->format == OUTPUT_SVG,
 				  .width = terminal_width(),
 				  .colour = wants_colour()};
@@ -103,16 +104,17 @@ static int print_graph(struct hook *h, const struct status_options *o, const str
 	return picture_print(h, inv, &p);
 }
 
-/* SVG is a picture without being asked for one. */
+/* SVG is a picture without being asked for one, and so is the cluster. */
 static int check_graph(struct status_options *o)
 {
-	o->graph = o->graph || o->format == OUTPUT_SVG;
+	o->graph = o->graph || o->cluster || o->format == OUTPUT_SVG;
 	if (o->graph && o->watch) {
-		complain("status: --watch is a table that is drawn again: without --graph and svg");
+		complain("status: --watch is a table that is drawn again: without --graph, "
+			 "--cluster and svg");
 		return EXIT_USAGE;
 	}
 	if (o->graph && o->format != OUTPUT_TEXT && o->format != OUTPUT_SVG) {
-		complain("status: --graph is text or svg; the JSON of status has all of it");
+		complain("status: --graph and --cluster are text or svg");
 		return EXIT_USAGE;
 	}
 	return 0;
@@ -125,6 +127,7 @@ static int parse(int argc, char **argv, struct status_options *o)
 	const struct opt opts[] = {
 		{.name = "pool", .value = &o->pool},
 		{.name = "graph", .flag = &o->graph},
+		{.name = "cluster", .flag = &o->cluster},
 		{.name = "watch", .flag = &o->watch},
 		{.name = "interval", .value = &interval},
 		{.name = "output-format", .value = &format},
@@ -169,15 +172,16 @@ static int run(struct hook *h, int argc, char **argv)
 const struct command cmd_status = {
 	.name = "status",
 	.summary = "every VF of the pools: who has it, how it is set, what is wrong",
-	.help = "Usage: vfhook status [--pool NAME] [--graph | --watch [--interval SEC]]\n"
+	.help = "Usage: vfhook status [--pool NAME] [--graph] [--cluster]\n"
+		"                     [--watch [--interval SEC]]\n"
 		"                     [--output-format text|json|json-pretty|svg]\n"
 		"\n"
-		"Shows the pools of this node with their PFs and every VF. It only looks:\n"
-		"nothing is locked or changed.\n"
+		"Every VF of this node's pools. It only looks: nothing is locked or changed.\n"
 		"\n"
 		"  --pool NAME      only this pool\n"
 		"  --graph          a tree: node, card, PF, VF, guest; '!': not as it should be.\n"
 		"                   As a picture for a browser: --output-format svg\n"
+		"  --cluster        that of all nodes, the others as they told every ten minutes\n"
 		"  --watch          again and again, with the bits per second that each VF\n"
 		"                   receives (RX) and sends (TX), if the driver counts. Keys:\n"
 		"                   s sort, f taken ones, / search, arrows, PgUp, PgDn, q end\n"
@@ -187,9 +191,8 @@ const struct command cmd_status = {
 		"does not run; dirty: its VM is gone, but it could not be cleaned; reserved: by\n"
 		"PVE for a VM; raw, mapped: named in a VM's config by its address, or by a\n"
 		"mapping that is not vfhook's; busy: open in some process; unusable: a line\n"
-		"below the table says why.\n"
-		"A value with '!' is not what the VM's port asked for. VLAN '20 q3 ad' is VLAN\n"
-		"20, priority 3, protocol 802.1ad. A wide terminal shows more columns.\n"
+		"below says why. A value with '!' is not what the port asked for. VLAN '20 q3 ad'\n"
+		"is VLAN 20, priority 3, protocol 802.1ad. A wide terminal shows more columns.\n"
 		"\n"
 		"Exit status: 0, also if something is wrong with a VF (the last line says what\n"
 		"to do); 1 if it cannot be read; 2 wrong call.\n",

@@ -2,7 +2,9 @@
 /* From facts to a picture on standard output. */
 #include "src/command/picture.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "src/base/cleanup.h"
@@ -14,20 +16,32 @@
 #include "src/show/seen_here.h"
 #include "src/show/time_words.h"
 
+int picture_seen(struct hook *h, const struct inventory *inv, const char *pool, bool cluster,
+		 struct seen_cluster *out, struct error *err)
+{
+	if (cluster)
+		return seen_cluster_read(h, inv, pool, out, err);
+	*out = (struct seen_cluster){.nodes = calloc(1, sizeof(*out->nodes)), .n = 1};
+	if (out->nodes)
+		return seen_here(h, inv, pool, out->nodes, err);
+	out->n = 0;
+	return fail(err, ENOMEM, "out of memory");
+}
+
 int picture_print(struct hook *h, const struct inventory *inv, const struct picture *p)
 {
-	CLEANUP(seen_node_free) struct seen_node here = {.n_pfs = 0};
+	CLEANUP(seen_cluster_free) struct seen_cluster seen = {NULL, 0};
 	CLEANUP(graph_free) struct graph g = {.n = 0};
 	CLEANUP(str_free) struct str out = STR_INIT;
 	struct error err = ERROR_INIT;
 	int64_t now = time(NULL);
 	char when[TIME_WORDS_LEN];
 
-	if (seen_here(h, inv, p->pool, &here, &err) < 0) {
+	if (picture_seen(h, inv, p->pool, p->cluster, &seen, &err) < 0) {
 		complain("%s", err.text);
 		return EXIT_REFUSED;
 	}
-	graph_make(&here, 1, now, &g);
+	graph_make(seen.nodes, seen.n, now, &g);
 	if (p->svg)
 		graph_svg(&g, time_words(now, when), true, &out);
 	else

@@ -10,7 +10,8 @@
 struct status_options {
 	const char *pool; /* only that one, or NULL */
 	enum output_format format;
-	bool graph; /* a picture, no table */
+	bool graph;   /* a picture, no table */
+	bool cluster; /* of all nodes */
 	bool watch;
 	uint32_t interval; /* seconds */
 };

@@ -223,6 +223,7 @@ static void add_pf(struct graph *g, size_t card, const struct seen_pf *pf)
 	size_t item =
 		add(g, GRAPH_PF, card, STYLE_HEAD, "%s", pf->ifname[0] ? pf->ifname : pf->addr);
 	size_t n_free = 0;
+	bool told = true;
 
 	if (g->failed)
 		return;
@@ -232,9 +233,13 @@ static void add_pf(struct graph *g, size_t card, const struct seen_pf *pf)
 		say_word(g, item, WORD_ABOVE, STYLE_PLAIN, "in %s", pf->above);
 	if (pf->pools[0])
 		say_word(g, item, WORD_POOL, STYLE_PLAIN, "pool %s", pf->pools);
-	for (size_t i = 0; i < pf->n_vfs; i++)
+	for (size_t i = 0; i < pf->n_vfs; i++) {
 		n_free += !strcmp(pf->vfs[i].state, "free");
-	if (pf->n_vfs)
+		told = told && strcmp(pf->vfs[i].state, SEEN_UNTOLD) != 0;
+	}
+	if (pf->n_vfs && !told)
+		say_word(g, item, WORD_FREE, STYLE_PLAIN, "%zu VFs", pf->n_vfs);
+	else if (pf->n_vfs)
 		say_word(g, item, WORD_FREE, STYLE_PLAIN, "%zu of %zu VFs free", n_free, pf->n_vfs);
 	if (pf->ifname[0])
 		say_word(g, item, WORD_ADDRESS, STYLE_DIM, "%s", pf->addr);
@@ -304,6 +309,8 @@ static void say_source(struct graph *g, size_t item, const struct seen_node *n, 
 		say_age(g, item, now - n->time);
 	else if (n->source == SEEN_ADDRESSES)
 		say_word(g, item, WORD_SOURCE, STYLE_WARN, "tells which VFs it has, and no more");
+	else if (n->source == SEEN_SILENT && !n->n_pfs)
+		say_word(g, item, WORD_SOURCE, STYLE_DIM, "no pool has a PF of it");
 	else if (n->source == SEEN_SILENT)
 		say_word(g, item, WORD_SOURCE, STYLE_WARN, "tells nothing of VFs");
 }

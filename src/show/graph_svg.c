@@ -250,10 +250,11 @@ static void end_cells(struct pen *p, size_t n, const char *state, int top, const
 static void draw_run(struct pen *p, size_t item, int top)
 {
 	const struct graph_item *i = &p->g->items[item];
+	bool warn = state_style(i) == STYLE_WARN;
 
 	for (size_t k = 0; k < i->n_vfs; k++)
-		draw_cell(p, &i->vfs[k], k, p->y + ROW / 2 - CELL / 2, "c sw");
-	end_cells(p, i->n_vfs, i->vfs->state, top, "fw");
+		draw_cell(p, &i->vfs[k], k, p->y + ROW / 2 - CELL / 2, warn ? "c sw" : "c");
+	end_cells(p, i->n_vfs, i->vfs->state, top, warn ? "fw" : "d");
 	p->y = put_marks(p, item, p->out, VF_X + 12, p->y - ROW_GAP, 118) + ROW_GAP;
 }
 
@@ -293,7 +294,7 @@ static void put_bar(struct str *out, const struct seen_pf *pf, int y)
 		enum seen_level worst = seen_worst(&v->marks);
 		bool bad = style == STYLE_BAD || worst == SEEN_BAD;
 
-		if (strcmp(v->state, "free") != 0)
+		if (strcmp(v->state, "free") != 0 && strcmp(v->state, SEEN_UNTOLD) != 0)
 			n[bad ? 2 : style == STYLE_WARN || worst == SEEN_WARN ? 1 : 0]++;
 	}
 	put_box(out, x, y, all, 6, 3, "c");
@@ -337,8 +338,11 @@ static int pf_words(const struct pen *p, size_t item, struct str *out, int y)
 	}
 	if (above)
 		y = put_lines(out, PF_X + 14, y, "t", 36, above->text);
-	put_pair(out, i, y + 12, WORD_ADDRESS, WORD_DRIVER, "d m");
-	y += LINE + 6;
+	if (graph_word(i, WORD_ADDRESS) || graph_word(i, WORD_DRIVER)) {
+		put_pair(out, i, y + 12, WORD_ADDRESS, WORD_DRIVER, "d m");
+		y += LINE;
+	}
+	y += 6;
 	put_word(out, PF_X + 14, y + 12, i, WORD_POOL, "b", 20);
 	put_word(out, PF_X + PF_WIDTH - 14, y + 12, i, WORD_FREE, "s e", 22);
 	return y + LINE;
@@ -388,11 +392,15 @@ static void card_head(const struct pen *p, const struct graph_item *i, struct st
 {
 	const struct graph_word *model = graph_word(i, WORD_MODEL);
 	const struct graph_word *slot = graph_word(i, WORD_SLOT);
+	char name[SEEN_CARD_LEN + 8];
 	char right[96];
 
 	snprintf(right, sizeof(right), "%s%s%s", model ? model->text : "",
 		 model && slot ? " · " : "", slot ? slot->text : "");
-	put_framed(out, PF_X, p->y + 26, RIGHT - PF_X - 330, "t h", i->name);
+	/* One that nobody knows the name of is "at" a place. */
+	snprintf(name, sizeof(name), "%s%s", strncmp(i->name, "at ", 3) != 0 ? "" : "Card ",
+		 i->name);
+	put_framed(out, PF_X, p->y + 26, RIGHT - PF_X - 330, "t h", name);
 	put_text(out, RIGHT, p->y + 26, "d s e", 50, right);
 }
 

@@ -158,4 +158,76 @@ is "$(x 'classes.count("c") - 2, classes.count("g vm") - 1, sum(s.startswith("VF
 	"a square for each free one (but for the bar and the legend), a row for each guest"
 is "$(x 'int(t.get("height")) < 2000')" True "on a page that is no longer than it needs"
 
+# --- the cluster ----------------------------------------------------------------------------
+
+see_cluster
+before=$(files)
+out=$(vfhook status --cluster 2>&1)
+is "$? $(($(widest <<<"$out") <= 80))" "0 1" "status --cluster"
+is "$(files)" "$before" "it only looks"
+is "$(grep -o '^pve[0-9]' <<<"$out" | xargs)" "pve1 pve2 pve3 pve4 pve5" "all nodes"
+like "$out" '├─ VF 0    running    VLAN 20 q3  bc:24:11:23:b0:44  g4  VM 100 firewall' "this one as it is"
+like "$out" 'pve2  as told [67] minutes ago.│  ! 1 VF is not set as wanted' "another one as it told, and when"
+like "$out" 'PF enp129s0f0  up, 1 Gbit/s, MTU 1500, in vmbr0, pool wan,.* 3 of 7 VFs free, 0000:81:00.0, igb' "its PF"
+like "$out" 'VF 2    running  VLAN 21!  bc:24:11:31:02:5c  g6  VM 122 git hostpci0.* ! VLAN is 21, wanted 20' "its guests, and what differs there"
+like "$out" 'VF 4-6  free' "its free VFs"
+like "$out" 'pve3  OFFLINE, as told 2 days ago' "one that is offline, as it was"
+like "$out" 'pve4  tells which VFs it has, and no more.*PF 0000:81:00.0  pool wan, 7 VFs.*VF 0-6  not told' "one with an older vfhook: what is known of it"
+like "$out" 'pve5  no pool has a PF of it' "and one without"
+out=$(vfhook status --cluster --pool lan)
+is "$? $(grep -c '^pve' <<<"$out") $(grep -c '─ PF ' <<<"$out")" "0 5 1" "--pool in the cluster"
+out=$(vfhook status --cluster --output-format json 2>&1)
+is "$? $(wc -l <<<"$out")" "2 1" "no JSON of the cluster"
+svg --cluster
+is "$? $(x tags)" "0 $svg_tags" "the cluster in SVG"
+is "$(x '[w for w in ("pve1", "pve2", "pve3", "OFFLINE, as told 2 days ago", "VM 122 git", "7 not told") if w not in said]')" "[]" "with all its nodes"
+is "$(x 'whole.count("opacity")')" 1 "and the one that is offline faint"
+
+# What another node wrote is not trusted.
+pve2=$node_root/etc/pve/nodes/pve2/vfhook-status.json
+python3 - "$pve2" <<'PY'
+import json, sys
+j = json.load(open(sys.argv[1]))
+bad = "</text><script>\x1b[2J\u202e&\ufffe" * 20
+pf = j["pfs"][0]
+for key in ("ifname", "driver", "card", "model", "serial", "slot", "pools", "above"):
+    pf[key] = bad
+pf["vfs"] = [{"index": i, "state": bad, "vmid": 100, "name": bad, "place": bad, "vlan": bad, "mac": bad,
+              "marks": [{"level": bad, "text": bad}]} for i in range(4)] + ["x", {}, {"index": -1}, {"index": 2, "state": "free"}]
+pf["free"] = [[0, 10 ** 9], [5, 3], [-1, 4], "x", [6], [7, 7]]
+j["pfs"] += [7, {}, {"address": "../.."}, dict(pf, address="0000:82:00.0")]
+j["marks"] = [{"level": "bad", "text": bad}] * 1000
+json.dump(j, open(sys.argv[1], "w"))
+PY
+out=$(vfhook status --cluster 2>&1)
+is "$? $(LC_ALL=C grep -c '[[:cntrl:]]' <<<"$out") $(($(widest <<<"$out") <= 80))" "0 0 1" "a hostile node sends no control character"
+svg --cluster
+is "$? $(x tags)" "0 $svg_tags" "and in SVG it is text"
+is "$(x 'sum(s == "pve3" for s in said)')" 1 "and the others are there"
+printf '{"version":99,"time":1,"pfs":[]}' >"$pve2"
+like "$(vfhook status --cluster)" 'pve2  tells nothing of VFs.*newer vfhook' "a newer version: said"
+echo rubbish >"$pve2"
+like "$(vfhook status --cluster)" 'pve2  tells nothing of VFs.*vfhook-status.json.*pools have PFs of it: is vfhook installed there' "no JSON: said"
+
+# --- what this node tells -----------------------------------------------------------------------
+
+told=$node_root/etc/pve/nodes/pve1/vfhook-status.json
+see_many
+vfhook repair --check >/dev/null 2>&1
+is "$(stat -c %a "$told")" 640 "repair --check tells the other nodes"
+is "$(($(stat -c %s "$told") < 20000))" 1 "of 256 VFs no more than there is to tell"
+inode=$(stat -c %i "$told")
+vfhook repair --check >/dev/null 2>&1
+is "$(stat -c %i "$told")" "$inode" "where nothing is new nothing is written"
+fake_set enp65s0f0 'p["carrier"] = False'
+vfhook repair --check >/dev/null 2>&1
+unlike "$(stat -c %i "$told")" "^$inode$" "and something new is"
+like "$(<"$told")" '"carrier":false' "with what is new"
+sed -i 's/"time":[0-9]*/"time":1000/' "$told"
+vfhook repair --check >/dev/null 2>&1
+unlike "$(<"$told")" '"time":1000,' "what was told long ago is told again"
+: >"$node_root/etc/pve/vfhook.cfg"
+vfhook repair --check >/dev/null 2>&1
+is "$(find "$told" 2>/dev/null)" "" "without a pool the file goes"
+
 done_testing

@@ -3,8 +3,8 @@
 #
 # seelib.sh - nodes that are worth a picture, behind lib.sh: for see.sh, and for the pictures in doc/.
 
-# One process is the QEMU of all VMs that run; another one holds a container's lock.
-qemus_pid='' ct_pid=''
+# QEMUs that are none, and who holds a container's lock.
+see_pids=()
 see_down() {
 	no_vms
 	node_down
@@ -12,30 +12,38 @@ see_down() {
 trap see_down EXIT
 
 no_vms() {
+	local pid
 	[[ -n $node_root ]] || return 0
-	[[ -z $qemus_pid ]] || kill "$qemus_pid"
-	[[ -z $ct_pid ]] || { pkill -P "$ct_pid" sleep; kill "$ct_pid"; } 2>/dev/null
-	qemus_pid='' ct_pid=''
+	for pid in "${see_pids[@]}"; do
+		pkill -P "$pid" sleep
+		kill "$pid"
+	done 2>/dev/null
+	see_pids=()
 	rm -f "$node_root"/run/qemu-server/*.pid
+}
+# qemu_of "VMID..." [ARG]... - one process is the QEMU of all these.
+qemu_of() {
+	local id ids=$1
+	local -a args=()
+	shift
+	for id in $ids; do args+=(-id "$id"); done
+	(exec -a qemu-system-x86_64 perl -e 'sleep' -- "${args[@]}" "$@") &
+	see_pids+=($!)
+	for id in $ids; do echo $! >"$node_root/run/qemu-server/$id.pid"; done
+	wait_for 10 sh -c "tr '\\0' ' ' </proc/$!/cmdline | grep -q '^qemu'"
 }
 # run_vms VMID... - these run, and no others.
 run_vms() {
-	local id
-	local -a ids=()
 	no_vms
-	for id; do ids+=(-id "$id"); done
-	(exec -a qemu-system-x86_64 perl -e 'sleep' -- "${ids[@]}") &
-	qemus_pid=$!
-	for id; do echo "$qemus_pid" >"$node_root/run/qemu-server/$id.pid"; done
-	wait_for 10 sh -c "tr '\\0' ' ' </proc/$qemus_pid/cmdline | grep -q '^qemu'"
+	qemu_of "$*"
 }
-# hold_ct CTID - PVE is at work on it, so that nobody calls its lease stale: ct_pid holds its lock.
+# hold_ct CTID - PVE is at work on it, so that nobody calls its lease stale.
 hold_ct() {
 	local lock=$node_root/run/lock/lxc/pve-config-$1.lock
 	mkdir -p "${lock%/*}"
 	: >"$lock"
 	flock "$lock" sleep infinity &
-	ct_pid=$!
+	see_pids+=($!)
 	wait_for 10 is_locked "$lock"
 }
 
@@ -145,4 +153,65 @@ for i in range(40):
                 {"mac": f"bc:24:11:0a:{i:02x}:5c", "vlan": 100 + i % 4}, {"vlan": 0} if i == 7 else {}, {}))'
 	# shellcheck disable=SC2046 # numbers
 	run_vms $(seq 200 239)
+}
+
+# members NODE[=offline]... - what pmxcfs says of a cluster.
+members() {
+	python3 - "$node_root/etc/pve/.members" "$@" <<'PY'
+import json, os, sys
+path, *nodes = sys.argv[1:]
+found = {}
+for i, text in enumerate(nodes, 1):
+    name, _, what = text.partition("=")
+    found[name] = {"id": i, "online": int(what != "offline"), "ip": f"192.0.2.{i}"}
+with open(path + ".new", "w", encoding="utf-8") as f:
+    json.dump({"nodename": "pve1", "version": 1, "cluster": {"name": "c", "version": 1, "nodes": len(nodes), "quorate": 1},
+               "nodelist": found}, f)
+os.rename(path + ".new", path)
+PY
+}
+
+# told_by NODE FILE [SECONDS-AGO] - that node tells this.
+told_by() {
+	local dir=$node_root/etc/pve/nodes/$1
+	mkdir -p "$dir/qemu-server" "$dir/lxc"
+	python3 - "$2" "$dir/vfhook-status.json" "${3:-0}" <<'PY'
+import json, sys, time
+j = json.load(open(sys.argv[1], encoding="utf-8"))
+j["time"] = int(time.time()) - int(sys.argv[3])
+json.dump(j, open(sys.argv[2], "w", encoding="utf-8"))
+PY
+}
+
+# What a node with four guests tells, left in the file other_told, and in other_vfs its vfhook.json.
+see_other() {
+	local n
+	no_vms
+	node_up 0000:81:00.0,driver=igb,ifname=enp129s0f0,vfs=7,numvfs=7,up=1,autoprobe=0,slot=1
+	name_cards
+	above enp129s0f0 vmbr0
+	printf 'pool: wan\n\tpf node=pve1,path=0000:81:00.0\n\tvfs 7\n' | cfg
+	plain boot >/dev/null 2>&1
+	leases enp129s0f0 '
+for i, name in enumerate(("proxy", "build", "git", "chat")):
+    all.append((i, 120 + i, name, "running", {"mac": f"bc:24:11:31:0{i}:5c", "vlan": 20}, {"vlan": 21} if i == 2 else {}, {}))'
+	for n in 0 1 2 3; do qemu_of $((120 + n)) -device "vfio-pci,host=$(vf_addr 0000:81:00.0 $n),id=hostpci0"; done
+	plain repair --check >/dev/null 2>&1
+	other_told=$(mktemp) other_vfs=$(mktemp)
+	cp "$node_root/etc/pve/nodes/pve1/vfhook-status.json" "$other_told"
+	cp "$node_root/etc/pve/nodes/pve1/vfhook.json" "$other_vfs"
+}
+
+# That of see_eight in a cluster: one node tells, one is offline, one has an older vfhook, one has none.
+see_cluster() {
+	local n
+	see_other
+	see_eight
+	for n in 2 3 4 5; do mkdir -p "$node_root/etc/pve/nodes/pve$n/"{qemu-server,lxc}; done
+	sed -i '/path=0000:06:00.0/a\	pf node=pve2,path=0000:81:00.0\n\tpf node=pve4,path=0000:81:00.0' "$node_root/etc/pve/vfhook.cfg"
+	told_by pve2 "$other_told" 400
+	told_by pve3 "$other_told" 200000
+	cp "$other_vfs" "$node_root/etc/pve/nodes/pve4/vfhook.json"
+	rm -f "$other_told" "$other_vfs"
+	members pve1 pve2 pve3=offline pve4 pve5
 }

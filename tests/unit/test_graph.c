@@ -244,6 +244,11 @@ static void test_old_nodes(void **state)
 	assert_has(draw(s, 80), "just now");
 	s->node.source = SEEN_SILENT;
 	assert_has(draw(s, 80), "pve1  OFFLINE, tells nothing of VFs\n");
+	snprintf(s->node.pfs->vfs->state, SEEN_STATE_LEN, SEEN_UNTOLD);
+	s->node.source = SEEN_ADDRESSES;
+	s->node.online = ANSWER_YES;
+	assert_has(draw(s, 80), "pve1  tells which VFs it has, and no more\n");
+	assert_has(str_get(&s->text), "pool wan, 1 VFs, 0000:06:00.0\n");
 }
 
 /* Whatever guests are called, and however narrow it is. */
