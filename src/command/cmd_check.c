@@ -6,44 +6,23 @@
 #include "src/base/exit_status.h"
 #include "src/base/json.h"
 #include "src/base/say.h"
-#include "src/check/check_host.h"
-#include "src/check/check_leftovers.h"
-#include "src/check/check_pf.h"
-#include "src/check/check_pve.h"
+#include "src/check/check_all.h"
 #include "src/check/report.h"
 #include "src/command/command.h"
-#include "src/port/config.h"
-#include "src/port/config_load.h"
 #include "src/port/context.h"
-
-static const char *level_name(enum check_level level)
-{
-	static const char *const names[] = {"PASS", "WARN", "FAIL"};
-
-	return names[level];
-}
-
-static size_t count(const struct report *r, enum check_level level)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->n; i++)
-		n += r->list[i].level == level;
-	return n;
-}
 
 static void print_text(const struct report *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const struct finding *f = &r->list[i];
 
-		printf("%s  %s%s%s\n", level_name(f->level), f->subject, f->subject[0] ? ": " : "",
-		       f->text);
+		printf("%s  %s%s%s\n", check_level_name(f->level), f->subject,
+		       f->subject[0] ? ": " : "", f->text);
 		if (f->remedy[0])
 			printf("      -> %s\n", f->remedy);
 	}
-	printf("%zu passed, %zu warnings, %zu failed\n", count(r, CHECK_PASS), count(r, CHECK_WARN),
-	       count(r, CHECK_FAIL));
+	printf("%zu passed, %zu warnings, %zu failed\n", check_count(r, CHECK_PASS),
+	       check_count(r, CHECK_WARN), check_count(r, CHECK_FAIL));
 	fflush(stdout);
 }
 
@@ -55,22 +34,20 @@ static int print_json(const struct report *r, enum output_format format)
 	for (size_t i = 0; i < r->n; i++) {
 		const struct finding *f = &r->list[i];
 
-		json_array_append_new(list,
-				      json_pack("{s:s s:s s:s s:s s:s}", "level",
-						level_name(f->level), "check", f->id, "subject",
-						f->subject, "text", f->text, "remedy", f->remedy));
+		json_array_append_new(list, json_pack("{s:s s:s s:s s:s s:s}", "level",
+						      check_level_name(f->level), "check", f->id,
+						      "subject", f->subject, "text", f->text,
+						      "remedy", f->remedy));
 	}
-	all = json_pack("{s:s s:O}", "worst", level_name(report_worst(r)), "findings", list);
+	all = json_pack("{s:s s:O}", "worst", check_level_name(report_worst(r)), "findings", list);
 	return output_json(all, format);
 }
 
 static int run(struct hook *h, int argc, char **argv)
 {
 	CLEANUP(report_free) struct report r = {0};
-	CLEANUP(config_free) struct config c = {0};
 	const char *format_text = NULL;
 	const struct opt opts[] = {{"output-format", &format_text, NULL}};
-	struct error err = ERROR_INIT;
 	enum output_format format;
 	const char *args[1];
 	size_t n_args;
@@ -78,17 +55,7 @@ static int run(struct hook *h, int argc, char **argv)
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), args, 0, &n_args) ||
 	    output_format_parse(format_text, &format))
 		return EXIT_USAGE;
-	if (config_load(h->root, &c, &err) < 0)
-		report_add(&r, CHECK_FAIL, "config", "", "mend the file by hand: man vfhook.cfg",
-			   "%s", err.text);
-	report_progress(&r, "the host");
-	check_host(h, &r);
-	report_progress(&r, "the PFs");
-	check_pfs(h, &c, &r);
-	report_progress(&r, "what else makes VFs");
-	check_leftovers(h, &c, &r);
-	check_pve(h, &c, &r);
-	report_progress_end(&r);
+	check_all(h, &r);
 	if (r.failed) {
 		complain("out of memory: the report is not complete");
 		return EXIT_REFUSED;

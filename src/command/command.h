@@ -45,6 +45,7 @@ extern const struct command cmd_unplug;
 extern const struct command cmd_pool;
 extern const struct command cmd_release;
 extern const struct command cmd_repair;
+extern const struct command cmd_report;
 extern const struct command cmd_set;
 extern const struct command cmd_status;
 

@@ -11,10 +11,10 @@
 #include "src/command/command.h"
 
 static const struct command *const commands[] = {
-	&cmd_status,  &cmd_pool,     &cmd_attach,   &cmd_set,	 &cmd_detach,
-	&cmd_explain, &cmd_events,   &cmd_release,  &cmd_repair, &cmd_metrics,
-	&cmd_check,   &cmd_host,     &cmd_boot,	    &cmd_fdb,	 &cmd_unplug,
-	&cmd_plug,    &cmd_evacuate, &cmd_live_job, NULL,
+	&cmd_status,  &cmd_pool,   &cmd_attach,	  &cmd_set,	 &cmd_detach,
+	&cmd_explain, &cmd_events, &cmd_release,  &cmd_repair,	 &cmd_metrics,
+	&cmd_check,   &cmd_report, &cmd_host,	  &cmd_boot,	 &cmd_fdb,
+	&cmd_unplug,  &cmd_plug,   &cmd_evacuate, &cmd_live_job, NULL,
 };
 
 /* Fits a screen of 24 lines. */

@@ -7,6 +7,7 @@
 
 #include "src/show/inventory.h"
 #include "src/show/row_order.h"
+#include "src/show/table.h"
 
 struct status_view {
 	const char *node;
@@ -20,6 +21,13 @@ struct status_view {
 
 /* Append the report; no line is wider than the view. */
 void status_text(const struct inventory *inv, const struct status_view *v, struct str *out);
+
+/*
+ * The table of one PF of a pool, with all its columns; the caller's to table_free(). Returns how
+ * many VFs are in it.
+ */
+size_t status_table(const struct status_view *v, const struct pool_report *p,
+		    const struct pf_report *pf, struct table *t);
 
 /* A new reference, or NULL when memory ran out. */
 json_t *status_json(const struct inventory *inv, const struct status_view *v);

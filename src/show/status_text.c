@@ -301,24 +301,33 @@ static void pf_head(const struct status_view *v, const struct pf_report *pf, boo
 		line(v, out, STYLE_WARN, 4, "  no traffic is shown: %s", pf->no_stats);
 }
 
-static void pf_table(const struct status_view *v, const struct pool_report *p,
-		     const struct pf_report *pf, struct str *out)
+size_t status_table(const struct status_view *v, const struct pool_report *p,
+		    const struct pf_report *pf, struct table *t)
 {
-	CLEANUP(table_free) struct table t;
 	AUTO_FREE const struct vf_report **rows =
 		calloc(pf->n_vfs + 1, sizeof(const struct vf_report *));
 	size_t n = rows ? row_order(pf, &v->rows, rows) : 0;
 
 	if (p->pool->no_net)
-		table_init(&t, card_columns, CARD_COUNT);
+		table_init(t, card_columns, CARD_COUNT);
 	else
-		table_init(&t, columns, v->watch ? COL_COUNT : COL_RX);
+		table_init(t, columns, v->watch ? COL_COUNT : COL_RX);
 	for (size_t k = 0; k < n; k++) {
 		if (p->pool->no_net)
-			card_row(&t, rows[k]);
+			card_row(t, rows[k]);
 		else
-			vf_row(&t, v, rows[k]);
+			vf_row(t, v, rows[k]);
 	}
+	t->failed = t->failed || !rows;
+	return n;
+}
+
+static void pf_table(const struct status_view *v, const struct pool_report *p,
+		     const struct pf_report *pf, struct str *out)
+{
+	CLEANUP(table_free) struct table t;
+	size_t n = status_table(v, p, pf, &t);
+
 	table_print(&t, v->width, v->colour, out);
 	if (n < pf->n_vfs)
 		line(v, out, STYLE_DIM, 4, "  %zu of %zu VFs are shown", n, pf->n_vfs);

@@ -46,7 +46,7 @@ done)
 is "$missing" "" "every command of vfhook --help is offered"
 help=$("${BUILD:-build}/vfhook" --help)
 is "$(($(wc -l <<<"$help") <= 24)) $(awk 'length > 80' <<<"$help" | wc -l)" "1 0" "vfhook --help fits a screen of 24 lines and 80 columns"
-for c in attach boot check detach evacuate events explain host metrics plug pool release repair set status unplug; do
+for c in attach boot check detach evacuate events explain host metrics plug pool release repair report set status unplug; do
 	help=$("${BUILD:-build}/vfhook" $c --help)
 	is "$(($(wc -l <<<"$help") <= 24)) $(awk 'length > 80' <<<"$help" | wc -l)" "1 0" "and so does vfhook $c --help"
 done

@@ -211,8 +211,8 @@ like "$(vfhook status --cluster)" 'pve2  tells nothing of VFs.*vfhook-status.jso
 
 # --- what this node tells -----------------------------------------------------------------------
 
-told=$node_root/etc/pve/nodes/pve1/vfhook-status.json
 see_many
+told=$node_root/etc/pve/nodes/pve1/vfhook-status.json
 vfhook repair --check >/dev/null 2>&1
 is "$(stat -c %a "$told")" 640 "repair --check tells the other nodes"
 is "$(($(stat -c %s "$told") < 20000))" 1 "of 256 VFs no more than there is to tell"
@@ -229,5 +229,53 @@ unlike "$(<"$told")" '"time":1000,' "what was told long ago is told again"
 : >"$node_root/etc/pve/vfhook.cfg"
 vfhook repair --check >/dev/null 2>&1
 is "$(find "$told" 2>/dev/null)" "" "without a pool the file goes"
+
+# --- the page ----------------------------------------------------------------------------------
+
+# secrets - the token's secret is in a file.
+secrets() { grep -cF -- "$(sed 's/.*=//' "$node_root/etc/pve/priv/vfhook.token")" "$1"; }
+hostile
+page=$node_root/page.html
+mkdir -p "$node_root/var/lib/vfhook"
+printf '{"time":1700000000,"vmid":100,"kind":"refused","text":"no VF of pool <b>wan</b> & co"}\n' >"$node_root/var/lib/vfhook/events"
+before=$(files)
+out=$(vfhook report --html "$page" 2>&1)
+is "$? $out $(stat -c %a "$page")" "0  600" "report --html: a page, for its owner only"
+is "$(files)" "$before" "it only looks"
+is "$(x 't.tag.split("}")[-1]' "$page")" html "it is XML as well"
+is "$(x '[g for g in tags if g in ("script", "img", "link", "a", "iframe", "object", "b", "i", "onerror")]' "$page")" "['b']" \
+	"no script, no link, nothing to load, and no markup of others"
+is "$(x '[a for e in t.iter() for a in e.keys() if a.startswith("on") or a in ("href", "src", "action")]' "$page")" "[]" "and no attribute that does"
+is "$(x '[i for i in range(8) if whole.count(f"VM 10{i} ") < 2]' "$page")" "[]" "the picture is in it"
+like "$(<"$page")" '<th>SPOOF</th><th>TRUST</th><th>LINK</th>' "and the tables of status, with all their columns"
+like "$(<"$page")" 'class="(bad|warn)">(FAIL|WARN)</td>' "what check finds"
+like "$(<"$page")" 'no VF of pool &lt;b&gt;wan&lt;/b&gt; &amp; co' "and what happened"
+is "$(secrets "$page")" 0 "but no token's secret"
+is "$(x '[c for c in whole if ord(c) < 32 and c != "\n" or c in "\u202e\u200f\ufffe\uffff"]' "$page")" "[]" "and no control character"
+chmod 640 "$page"
+inode=$(stat -c %i "$page")
+vfhook report --html "$page"
+is "$? $(stat -c %a "$page")" "0 640" "one that is there keeps its mode"
+unlike "$(stat -c %i "$page")" "^$inode$" "and is replaced in one step"
+is "$(find "$node_root" -maxdepth 1 -name '*page.html*' | wc -l)" 1 "with nothing left beside it"
+is "$(vfhook report --html - | tail -n 1)" "</html>" "--html -: to standard output"
+out=$(vfhook report --html /dev/null 2>&1)
+like "$? $out" '^1 vfhook: /dev/null is no file' "what is no file is not replaced"
+try "and still is what it was" test -c /dev/null
+out=$(vfhook report --html "$node_root/nowhere/x.html" 2>&1)
+like "$? $out" '^1 vfhook: .*nowhere/x.html' "a folder that is not there"
+for args in "" "--html" "x" "--html x --pdf"; do
+	# shellcheck disable=SC2086 # words on purpose
+	out=$(vfhook report $args 2>&1)
+	is "$? $(wc -l <<<"$out")" "2 1" "wrong call 'report $args': exit 2, one line"
+done
+echo 'no section at all' >"$node_root/etc/pve/vfhook.cfg"
+vfhook report --html "$page"
+is "$? $(x 't.tag.split("}")[-1]' "$page")" "0 html" "a config that cannot be read: a page all the same"
+like "$(<"$page")" '<p class="bad">/etc/pve/vfhook.cfg:1: ' "which says so"
+
+see_cluster
+vfhook report --html "$node_root/page.html" --cluster
+is "$? $(x '[n for n in ("pve1", "pve2", "pve3", "pve4", "pve5") if n not in said]' "$node_root/page.html")" "0 []" "--cluster: the picture of all nodes"
 
 done_testing
