@@ -166,22 +166,21 @@ static int64_t began(const struct proc_id *p)
  * LXC has closed the container's socket before it runs post-stop, so that PVE may have begun to
  * start it again: what was leased after the monitor began that calls us is that start's.
  */
-static size_t of_next_start(struct hook *h, uint32_t vmid, struct pci_addr *keep, size_t max)
+static size_t of_next_start(struct hook *h, uint32_t vmid, const struct proc_id *monitor,
+			    struct pci_addr *keep, size_t max)
 {
 	AUTO_FREE struct lease_entry *all = NULL;
-	struct proc_id monitor;
 	size_t kept = 0;
 	size_t n;
 
-	ct_calling_monitor(h->root, &monitor);
-	if (!monitor.pid || foreseen_leases(h, &all, &n, NULL) < 0)
+	if (!monitor->pid || foreseen_leases(h, &all, &n, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < n && kept < max; i++) {
 		const struct lease *l = &all[i].lease;
 
 		/* Whole seconds on both sides. */
 		if (!all[i].broken && l->vmid == vmid && l->phase == LEASE_STARTING &&
-		    l->taken > began(&monitor) + 1)
+		    l->taken > began(monitor) + 1)
 			keep[kept++] = l->vf;
 	}
 	return kept;
@@ -192,13 +191,19 @@ int ct_post_stop(struct hook *h, uint32_t vmid)
 	struct pci_addr keep[PVE_HOSTPCI_MAX];
 	AUTO_OWNER struct owner *o = NULL;
 	struct error err = ERROR_INIT;
+	struct proc_id monitor;
 	size_t n_keep;
 	size_t found = 0;
-	int r = hook_lock_vm(h, vmid, STOP_LOCK_WAIT_MS, &o, &err);
+	int r;
 
+	/* LXC logs what its hooks print at level DEBUG only (conf.c: run_buffer). */
+	ct_calling_monitor(h->root, &monitor);
+	if (monitor.pid)
+		say_to_syslog(h->root);
+	r = hook_lock_vm(h, vmid, STOP_LOCK_WAIT_MS, &o, &err);
 	if (!r && guest_off_for_release(h, vmid))
 		return 1;
-	n_keep = r ? 0 : of_next_start(h, vmid, keep, PVE_HOSTPCI_MAX);
+	n_keep = r ? 0 : of_next_start(h, vmid, &monitor, keep, PVE_HOSTPCI_MAX);
 	/* The journal there is then is that start's, too. */
 	if (n_keep)
 		return 0;

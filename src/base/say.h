@@ -21,6 +21,11 @@ void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  */
 void say_into_migration(void);
 /*
+ * From here on all lines go into the system's journal as well, by <root>/dev/log: for who is called
+ * by a program that keeps our output to itself. Without a journal there is none.
+ */
+void say_to_syslog(int root);
+/*
  * Whoever reads our lines may be gone: a daemon that was restarted, `| head -1`. Then they are
  * lost, and the work goes on; without this SIGPIPE would end us in the middle of it.
  */

@@ -127,6 +127,10 @@ class Monitor:
         if not os.path.isfile(cts.path(self.vmid)):
             return
         conf = cts.load(self.vmid)
+        # conf.c: run_buffer: what a hook says, to stdout or stderr, is for LXC's log at level DEBUG.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
         if target == "reboot":
             cts.update_lxc_config(self.vmid, conf)
             with open(self.host.path(f"{ct.LXC}/{self.vmid}/reboot"), "w", encoding="utf-8"):

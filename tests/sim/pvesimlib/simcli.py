@@ -2,9 +2,12 @@
 """pvesim: set the node up, serve it, turn its knobs, do to it what happens to nodes."""
 
 import argparse
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import sys
 import time
 
@@ -319,6 +322,19 @@ def kernel(host, _args):
     Tree(host).play_kernel()
 
 
+def syslog(host, _args):
+    """Into journal.log, without the priority."""
+    path = host.path("/dev/log")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        while True:
+            text = sock.recv(8192).decode("utf-8", "replace")
+            host.journal(re.sub(r"^<\d+>", "", text) + "\n")
+
+
 def sysfs_bind(host, args):
     from .fakesys import Tree
     tree = Tree(host)
@@ -514,6 +530,7 @@ def parser():
     p = cmd("mktree", mktree, "make a sysfs below the root")
     p.add_argument("--pf", action="append", default=[], metavar="ADDR,driver=igb,vfs=7,...")
     cmd("kernel", kernel, "make VFs whenever sriov_numvfs of a made-up sysfs is written, until killed")
+    cmd("syslog", syslog, "take what is sent to /dev/log into journal.log, until killed")
     p = cmd("numvfs", numvfs, "what writing sriov_numvfs does in a made-up sysfs")
     p.add_argument("pf")
     p.add_argument("count", type=int)
