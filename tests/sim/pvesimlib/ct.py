@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from . import hooks
+from . import hooks, lxcreal
 from .errors import PveError
 from .host import read_text, write_atomic
 from .lockfile import lock_file
@@ -85,6 +85,9 @@ class Containers:
             return any(line.rstrip("\n").endswith(f" @{LXC}/{vmid}/command") for line in fh)
 
     def update_lxc_config(self, vmid, conf):
+        if lxcreal.there(self.host):
+            lxcreal.write_config(vmid, conf)
+            return
         folder = self.host.path(f"{LXC}/{vmid}")
         os.makedirs(folder, exist_ok=True)
         if conf.get("template") == "1":
@@ -125,7 +128,10 @@ class Containers:
         hooks.exec_hookscript(self.host, conf, vmid, "pre-start", stop_on_error=True)
         if self.host.knob("qemu", vmid) == "fail":  # systemctl start itself
             raise PveError(f"command 'systemctl start pve-container@{vmid}' failed: exit code 1\n")
-        wait_running(self.host, vmid, launch(self.host, vmid))
+        if lxcreal.there(self.host):
+            lxcreal.start(vmid)
+        else:
+            wait_running(self.host, vmid, launch(self.host, vmid))
         hooks.exec_hookscript(self.host, conf, vmid, "post-start")
 
     def forget(self, vmid):
@@ -147,15 +153,19 @@ class Containers:
             return
         conf = {"hookscript": self.load(vmid).get("hookscript")}
         hooks.exec_hookscript(self.host, conf, vmid, "pre-stop")
-        sock.sendall(how.encode() + b"\n")
-        while sock.recv(64):
-            pass
+        if lxcreal.there(self.host):
+            lxcreal.stop(vmid, how)
+        else:
+            sock.sendall(how.encode() + b"\n")
+        with contextlib.suppress(ConnectionResetError):
+            while sock.recv(64):
+                pass
 
     def reboot(self, vmid):
         with self.lock(vmid):
             if not self.running(vmid):
                 return
-            self.stop_locked(vmid)
+            self.stop_locked(vmid, "poweroff")
             self._start(vmid, self.load(vmid))
 
 

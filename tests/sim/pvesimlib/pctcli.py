@@ -5,7 +5,7 @@ import os
 import re
 import sys
 
-from . import ctmove, hooks, tasks
+from . import ctmove, hooks, lxcreal, tasks
 from .ct import Config, Containers, wait_stopped
 from .errors import PveError
 from .host import Host
@@ -27,6 +27,8 @@ def main(argv):
     func, plain, kind = COMMANDS[argv[0]]
     host = Host(root)
     try:
+        if argv[0] == "exec":
+            lxcreal.run_in(argv[1], argv[argv.index("--") + 1:])
         param = parse(argv[1:], plain)
         if not kind:
             return func(host, param) or 0
@@ -48,6 +50,8 @@ def create(host, param):
     conf = Config("arch: amd64\nmemory: 512\nostype: debian\nrootfs: local:110/vm-disk-0.raw\n")
     for key, value in param.items():
         conf.put(key, value)
+    if lxcreal.there(host):
+        lxcreal.create(vmid, conf)
     cts.write(vmid, conf)
 
 
@@ -88,6 +92,8 @@ def destroy(host, param):
             raise PveError(f"unable to destroy CT {vmid} - container is running\n")
         cts.forget(vmid)
         os.unlink(cts.path(vmid))
+        if lxcreal.there(host):
+            lxcreal.destroy(vmid)
 
 
 def snapshot(host, param):
@@ -158,9 +164,15 @@ def config(host, param):
     sys.stdout.write(Containers(host).load(param["vmid"]).active())
 
 
-def stop(host, param):
-    Containers(host).stop(param["vmid"])
+def stop(host, param, how="stop"):
+    Containers(host).stop(param["vmid"], how)
     wait_stopped(host, param["vmid"])
+
+
+def write_lxc_config(host, param):
+    """What lxc-pve-poststop-hook does at a reboot from inside; for lxc-hook."""
+    cts = Containers(host)
+    cts.update_lxc_config(param["vmid"], cts.load(param["vmid"]))
 
 
 COMMANDS = {
@@ -176,8 +188,10 @@ COMMANDS = {
     "rollback": (rollback, ["vmid", "snapname"], "vzrollback"),
     "status": (status, ["vmid"], None),
     "config": (config, ["vmid"], None),
+    "exec": (None, [], None),
+    "write-lxc-config": (write_lxc_config, ["vmid"], None),
     "start": (lambda h, p: Containers(h).start(p["vmid"]), ["vmid"], "vzstart"),
     "stop": (stop, ["vmid"], "vzstop"),
-    "shutdown": (stop, ["vmid"], "vzshutdown"),
+    "shutdown": (lambda h, p: stop(h, p, "poweroff"), ["vmid"], "vzshutdown"),
     "reboot": (lambda h, p: Containers(h).reboot(p["vmid"]), ["vmid"], "vzreboot"),
 }
