@@ -45,11 +45,11 @@ static void no_leading_blank(const char *text)
 
 	/* Only one blank goes with a word. */
 	for (const char *at = text; *at; at++) {
-		if (strchr(" \t\r", *at) && (at == text || strchr(" \t\r", at[-1])))
+		if (is_blank(*at) && (at == text || is_blank(at[-1])))
 			return;
 	}
 	cmdline_remove(text, words, 2, &removed);
-	NEED(!str_get(&removed)[0] || !strchr(" \t\r", str_get(&removed)[0]));
+	NEED(!is_blank(str_get(&removed)[0]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
