@@ -34,6 +34,8 @@ qm clone 100 103 --name clone >/dev/null
 qm start 103 >/dev/null 2>&1
 try "a clone's start: the job starts it again" wait_for 20 vm_runs 103
 is "$(path_of vf-103-0)" 0000:06:10.6 "and chose a VF that no other port's mapping names"
+# The clone's job asks as well.
+wait_for 30 no_job
 before=$(requests)
 out=$(for id in 100 101 102; do qm start $id 2>&1; done)
 is "$(grep -c ' kept: ' <<<"$out") $(requests)" "3 $before" "their first starts keep what attach chose: no REST call"

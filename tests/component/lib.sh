@@ -257,6 +257,9 @@ wait_for() {
 	done
 }
 
+# no_job - of ours runs on either node: none changes anything, or asks PVE, behind a test's back.
+no_job() { ! pgrep -f -- "--root ($node_root|$node2_root) ([a-z]+-)?job " >/dev/null; }
+
 vm_runs() { [[ $(qm status "$1") == *running* ]]; }
 
 # host_netdev VF IFNAME DRIVER - the host's own driver has the VF, its interface is up.

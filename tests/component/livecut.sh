@@ -61,6 +61,9 @@ is "$(seen pve2)" "$vf2" "and sees its VF"
 try "PVE may migrate it" wait_for 20 is_flag 1
 qm2 migrate 100 pve1 --online >/dev/null 2>&1
 try "back" wait_for 30 has_leases pve1 "$vf1:running"
+# Or that job sees to what is cut off next.
+wait_for 30 is_flag 1
+wait_for 30 no_job
 
 # --- an unplugging is cut off while repair is at work ---------------------------------------
 

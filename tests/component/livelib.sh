@@ -29,10 +29,13 @@ live_vm_up() {
 }
 # begin_migration - to pve2, and stop in the middle: memory is transferred for ever.
 begin_migration() {
+	local log
+	log=$(qemu_control "$node_root" 100)/qmp.log
+	: >"$log"
 	ctl pve1 migrate never
 	qm migrate 100 pve2 --online >/dev/null 2>&1 &
 	migration=$!
-	wait_for 20 has_leases pve2 "$vf2:arriving"
+	wait_for 60 grep -q '^migrate ' "$log"
 }
 end_migration() {
 	pkill -TERM -f "qm --root $node_root migrate 100"
@@ -86,5 +89,3 @@ has_leases() { [[ $(leases "$1") == "$2" ]]; }
 mac_of() { # NODE - of VF 0 of its PF
 	if [[ $1 == pve1 ]]; then vf_get enp6s0f0 0 mac; else node_root=$node2_root vf_get enp129s0f0 0 mac; fi
 }
-# shellcheck disable=SC2317
-no_job() { ! pgrep -f -- "--root ($node_root|$node2_root) live-job" >/dev/null; }

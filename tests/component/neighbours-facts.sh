@@ -245,7 +245,8 @@ for id in 100 101; do
 	qm start "$id" >/dev/null 2>&1
 done
 # Who waits at a terminal is told what for.
-sim fault set delay 1.1 --path /version --count 1 >/dev/null
+wait_for 30 no_job
+sim fault set delay 3 --path /version --count 1 >/dev/null
 out=$(python3 -c 'import os, pty, sys
 os.environ["TERM"] = "xterm"
 sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$BUILD/tests/vfhook-fake" --root "$node_root" check 2>&1 </dev/null)
