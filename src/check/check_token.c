@@ -289,6 +289,7 @@ static bool check_connection(struct asker *a, struct report *r)
 	struct error err = ERROR_INIT;
 	size_t before = r->n;
 
+	report_progress(r, "how Proxmox VE's API answers");
 	if (rest_call(a->rest, "GET", "/version", NULL, 0, NULL, &err) < 0) {
 		bool refused = err.code == EACCES;
 

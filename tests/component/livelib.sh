@@ -35,7 +35,7 @@ begin_migration() {
 	ctl pve1 migrate never
 	qm migrate 100 pve2 --online >/dev/null 2>&1 &
 	migration=$!
-	wait_for 60 grep -q '^migrate ' "$log"
+	wait_for 60 grep -q '^query-migrate' "$log"
 }
 end_migration() {
 	pkill -TERM -f "qm --root $node_root migrate 100"

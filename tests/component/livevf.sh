@@ -159,7 +159,7 @@ wait "$job"
 is "$(leases pve1) $(seen pve1)" "$vf1:running $vf1" "unplug is killed while it waits for the guest: the VM has its VF"
 is "$(($(lease pve1 "$vf1" asked) > 0))" 1 "that it was asked is known"
 ctl pve1 release 0
-try "it lets go later, and its VF is plugged in again" wait_for 60 grep -q '^device_add' "$(qemu_control "$node_root" 100)/qmp.log"
+try "it lets go later, and its VF is plugged in again" wait_for 60 grep -q device_add "$(qemu_control "$node_root" 100)/qmp.log"
 try "which it sees" wait_for 40 is_seen "$vf1"
 ctl pve1 release
 try "the flag is on again" wait_for 20 is_flag 1

@@ -250,7 +250,7 @@ sim fault set delay 3 --path /version --count 1 >/dev/null
 out=$(python3 -c 'import os, pty, sys
 os.environ["TERM"] = "xterm"
 sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$BUILD/tests/vfhook-fake" --root "$node_root" check 2>&1 </dev/null)
-like "$out" 'vfhook: looking at the token.s rights, which Proxmox VE is asked for \.\.\.' "check says what takes long, on a terminal"
+like "$out" 'vfhook: looking at how Proxmox VE.s API answers \.\.\.' "check says what takes long, on a terminal"
 is "$(vfhook check 2>&1 >/dev/null)" "" "and nowhere else"
 gauge() { vfhook metrics | sed -n "s/^vfhook_watch_$1 //p"; }
 is "$(gauge findings)" "" "never run: no gauge"
