@@ -11,6 +11,7 @@
 #include "src/command/repair.h"
 #include "src/port/apply.h"
 #include "src/port/give_back.h"
+#include "src/port/netdev.h"
 #include "src/port/reclaim.h"
 #include "src/port/foreseen.h"
 #include "src/port/vm_locks.h"
@@ -225,6 +226,31 @@ static void park_marked(struct repair *r, const struct pf_state *pf, const struc
 	}
 }
 
+/* A container had it, and its lease is lost: under one of vfhook's own it is parked as ever. */
+static void park_bound(struct repair *r, const struct pf_state *pf, const struct vf_state *v)
+{
+	CLEANUP(plan_free) struct plan p;
+	struct error err = ERROR_INIT;
+	char addr[PCI_ADDR_LEN];
+
+	plan_init(&p, PLAN_START, LEASE_SELF);
+	repair_announce(r, 0,
+			"VF %s (VF %u of %s) is nobody's, and its driver is a container's: parked",
+			pci_addr_format(&v->info.addr, addr), v->info.index, pf->info.ifname);
+	if (plan_hold(pf, v, time(NULL), &p, &err) < 0 || apply_plan(r->h, r->self, &p, &err) < 0 ||
+	    (!r->h->dry_run && release_vm(r->h, r->self, NULL, 0, NULL, &err) < 0)) {
+		fail_context(&err, "VF %s", addr);
+		repair_undone(r, &err);
+	}
+}
+
+static bool is_to_be_parked(struct repair *r, const struct vf_report *v)
+{
+	return v->use == USE_FREE && !v->spare_of &&
+	       (vf_has_guest_settings(v->vf) || netdev_is_ours(&v->vf->info)) &&
+	       !repair_is_used(r, &v->vf->info.addr);
+}
+
 void repair_free_vfs(struct repair *r)
 {
 	CLEANUP(inventory_free) struct inventory inv = INVENTORY_INIT;
@@ -242,10 +268,14 @@ void repair_free_vfs(struct repair *r)
 			const struct pf_report *pf = &inv.pools[i].pfs[k];
 
 			for (size_t n = 0; !pf->pf->broken && n < pf->n_vfs; n++) {
-				if (pf->vfs[n].use == USE_FREE && !pf->vfs[n].spare_of &&
-				    vf_has_guest_settings(pf->vfs[n].vf) &&
-				    !repair_is_used(r, &pf->vfs[n].vf->info.addr))
-					park_marked(r, pf->pf, pf->vfs[n].vf);
+				const struct vf_state *vf = pf->vfs[n].vf;
+
+				if (!is_to_be_parked(r, &pf->vfs[n]))
+					continue;
+				if (netdev_is_ours(&vf->info))
+					park_bound(r, pf->pf, vf);
+				else
+					park_marked(r, pf->pf, vf);
 			}
 		}
 	}

@@ -20,8 +20,9 @@
 
 /* iavf makes its interface some seconds after it was bound. */
 #define NETDEV_WAIT_MS 15000
-/* udev names an interface that is new, by what it has seen of it before: until it has. */
-#define UDEV_WAIT_MS 5000
+/* udev names an interface that is new, by what it has seen of it before: until it has. At boot it
+ * has a lot to do. */
+#define UDEV_WAIT_MS 30000
 /* A network namespace that dies gives its interfaces back a moment later. */
 #define BACK_WAIT_MS   3000
 #define DRIVER_WAIT_MS 3000
@@ -62,6 +63,11 @@ static int look(int root, const struct pci_addr *vf, struct vf_info *out, struct
 static bool has_netdriver(const struct vf_info *vf)
 {
 	return vf->driver[0] && !is_vfio_driver(vf->driver);
+}
+
+bool netdev_is_ours(const struct vf_info *vf)
+{
+	return has_netdriver(vf) && !strcmp(vf->driver, vf->driver_override);
 }
 
 /* --- Binding --- */
@@ -318,13 +324,31 @@ static int plan_reserved(uint32_t vmid, const struct pci_addr *vf, struct plan *
 			     vf, p, err);
 }
 
+/* The container that PVE's list says has it, or 0. */
+static uint32_t reserved_for(struct hook *h, const struct pci_addr *vf)
+{
+	AUTO_FREE struct pci_reservation *all = NULL;
+	size_t n;
+
+	if (pci_reservations(h->root, &all, &n, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].expires == PCI_RESERVED_FOR_CT && !pci_addr_cmp(&all[i].addr, vf))
+			return all[i].vmid;
+	}
+	return 0;
+}
+
 static int plan_unreserved(struct hook *h, const struct lease *l, struct plan *p, struct error *err)
 {
+	uint32_t vmid = l->vmid == LEASE_SELF ? reserved_for(h, &l->vf) : l->vmid;
 	char what[120];
 	char name[32];
 
-	reservation_what(&l->vf, l->vmid, ": there -> none", what);
-	return plan_object(h, OBJECT_RESERVATION, object_name(l->vmid, &l->vf, name), NULL, what, p,
+	if (!vmid)
+		return 0;
+	reservation_what(&l->vf, vmid, ": there -> none", what);
+	return plan_object(h, OBJECT_RESERVATION, object_name(vmid, &l->vf, name), NULL, what, p,
 			   err);
 }
 

@@ -6,6 +6,8 @@
 #ifndef VFHOOK_PORT_NETDEV_H
 #define VFHOOK_PORT_NETDEV_H
 
+#include <stdbool.h>
+
 #include "src/base/error.h"
 #include "src/port/context.h"
 #include "src/port/vm_ports.h"
@@ -22,11 +24,14 @@
 int plan_netdevs(const struct vm_ports *v, const struct snapshot *s,
 		 const struct port_choice *choices, struct plan *p, struct error *err);
 
+/* A network driver has it that vfhook asked for: nobody else names one in driver_override. */
+bool netdev_is_ours(const struct vf_info *vf);
+
 /*
  * The steps that take a container's VF from its network driver, before it is cleaned, and out of
- * PVE's list; none that is not needed. vf: NULL: it is gone. -EBUSY: its interface is not on this
- * host, however long it is waited for (it is still in a network namespace, which would lose it):
- * nobody may have it.
+ * PVE's list; none that is not needed. The lease may be vfhook's own, where a container's was lost.
+ * vf: NULL: it is gone. -EBUSY: its interface is not on this host, however long it is waited for
+ * (it is still in a network namespace, which would lose it): nobody may have it.
  */
 int plan_netdev_parking(struct hook *h, const struct lease *l, const struct vf_info *vf,
 			struct plan *p, struct error *err);

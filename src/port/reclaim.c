@@ -133,6 +133,16 @@ static const char *parked_text(const struct plan *p, bool no_net, char *buf, siz
 }
 
 /* What releasing a lease takes. */
+/* "VM 100", "CT 110", or who has no number. */
+static const char *whose(uint32_t vmid, bool container, char out[24])
+{
+	if (vmid == LEASE_SELF)
+		snprintf(out, 24, "vfhook itself");
+	else
+		snprintf(out, 24, "%s %u", container ? "CT" : "VM", vmid);
+	return out;
+}
+
 static int release_plan(struct hook *h, const struct lease *l, struct snapshot *s, struct plan *p,
 			struct error *err)
 {
@@ -142,8 +152,10 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 	const struct vf_state *v;
 	enum answer busy = ANSWER_NO;
 	char addr[PCI_ADDR_LEN];
+	char who[24];
 
 	pci_addr_format(&l->vf, addr);
+	whose(l->vmid, lease_is_ct(l), who);
 	if (foreseen_snapshot(h, &o, &pf_id, 1, &l->vf, 1, false, s, err) < 0)
 		return error_code(err);
 	v = snapshot_find(s, &l->vf, &pf);
@@ -151,9 +163,9 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 		busy = group_stays_busy(h, v->info.iommu_group);
 	if (busy != ANSWER_NO)
 		return fail(err, EBUSY,
-			    "%s %u: VF %s %s (/dev/vfio/%d): not released, the next start that "
+			    "%s: VF %s %s (/dev/vfio/%d): not released, the next start that "
 			    "needs a VF tries again",
-			    lease_is_ct(l) ? "CT" : "VM", l->vmid, addr,
+			    who, addr,
 			    busy == ANSWER_YES ? "is still open in some process"
 					       : "may still be open in some process",
 			    v->info.iommu_group);
@@ -165,13 +177,13 @@ static int release_plan(struct hook *h, const struct lease *l, struct snapshot *
 		/* One that is there, or may be, and cannot be asked is not clean: nobody may have
 		 * it. */
 		if (r != -ENODEV && r != -EINVAL)
-			return fail(err, EIO, "%s %u: VF %s cannot be cleaned: %s",
-				    lease_is_ct(l) ? "CT" : "VM", l->vmid, addr,
+			return fail(err, EIO, "%s: VF %s cannot be cleaned: %s", who, addr,
 				    s->pfs[0].broken ? s->pfs[0].why : "it cannot be read");
 	}
-	if (lease_is_ct(l) && plan_netdev_parking(h, l, v ? &v->info : NULL, p, err) < 0)
-		return fail_context(err, "CT %u: VF %s is not released, and nobody gets it",
-				    l->vmid, addr);
+	if ((lease_is_ct(l) || (l->vmid == LEASE_SELF && v && netdev_is_ours(&v->info))) &&
+	    plan_netdev_parking(h, l, v ? &v->info : NULL, p, err) < 0)
+		return fail_context(err, "%s: VF %s is not released, and nobody gets it", who,
+				    addr);
 	return plan_release(pf, v, l, p, err);
 }
 
@@ -211,13 +223,14 @@ static int release_one(struct hook *h, const struct owner *o, const struct lease
 	CLEANUP(snapshot_free) struct snapshot s = {0};
 	CLEANUP(plan_free) struct plan p;
 	char addr[PCI_ADDR_LEN];
+	char who[24];
 
 	plan_init(&p, PLAN_RELEASE, l->vmid);
 	if (release_plan(h, l, &s, &p, err) < 0)
 		return error_code(err);
 	if (apply_plan(h, o, &p, err) < 0)
-		return fail_context(err, "%s %u: VF %s is not clean and stays out of use",
-				    lease_is_ct(l) ? "CT" : "VM", l->vmid,
+		return fail_context(err, "%s: VF %s is not clean and stays out of use",
+				    whose(l->vmid, lease_is_ct(l), who),
 				    pci_addr_format(&l->vf, addr));
 	tell_release(h, l, &s, &p, kind);
 	return 0;
@@ -272,6 +285,7 @@ static int release_leases(struct hook *h, const struct owner *o, const struct pc
 	uint32_t vmid = owner_vmid(o);
 	size_t n;
 	bool container = false;
+	char who[24];
 	int released = 0;
 	int bad = 0;
 
@@ -298,8 +312,8 @@ static int release_leases(struct hook *h, const struct owner *o, const struct pc
 			break;
 	}
 	if (bad)
-		return fail(err, EIO, "%s %u: %d VF%s could not be released",
-			    container ? "CT" : "VM", vmid, bad, bad == 1 ? "" : "s");
+		return fail(err, EIO, "%s: %d VF%s could not be released",
+			    whose(vmid, container, who), bad, bad == 1 ? "" : "s");
 	return released;
 }
 

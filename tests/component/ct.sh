@@ -170,6 +170,17 @@ out=$(pct start 111 2>&1)
 is "$? $(lease_of "$vf0")" "0 111 running" "once that is off it is this one's"
 pct stop 111 >/dev/null 2>&1
 
+# shellcheck disable=SC2317 # called by wait_for
+has_igbvf() { [[ $(driver "$vf0") == igbvf ]]; }
+# A start was killed when the VF had its driver and nothing else yet, and the lease is lost: no release comes for it.
+echo igbvf >"$node_root/sys/bus/pci/devices/$vf0/driver_override"
+echo "$vf0" >"$node_root/sys/bus/pci/drivers_probe"
+wait_for 20 has_igbvf
+out=$(vfhook repair 2>&1)
+like "$? $out" "^0 .*VF $vf0 .VF 0 of enp6s0f0. is nobody's, and its driver is a container's: parked" "a VF with the driver of a container that is unknown: repair says so"
+is "$(held) $(override "$vf0") $(grep -c 06:10.0 "$node_root/run/qemu-server/pci-id-reservations")" "$parked 0 none []  vfio-pci 0" "and parks the VF, which nobody in PVE's list has either"
+is "$(vfhook repair 2>&1)" "vfhook: nothing to repair" "once"
+
 out=$(vfhook --dry-run 110 pre-start 2>&1)
 is "$? $(held)" "0 $parked 0 none [] " "a dry run changes nothing"
 like "$out" "VF $vf0: driver and interface none -> igbvf vf110n0" "and tells all of it"
