@@ -611,22 +611,26 @@ static void begin(struct run *r, char **argv)
 	ptrace(PTRACE_SYSCALL, r->main, NULL, NULL);
 }
 
-/* The program's parent is us, and we stand for who calls it; nobody has called us. */
+/* "ROOT,LOCK,PID": the program's parent is us, and we stand for who calls it; ours is that process.
+ */
 static void tell_proc(char *root)
 {
 	char *lock = strchr(root, ',');
+	char *parent = lock ? strchr(lock + 1, ',') : NULL;
 	char path[512];
 	struct stat st;
 	int fd;
 
-	if (!lock)
+	if (!parent)
 		exit(2);
 	*lock++ = '\0';
+	*parent++ = '\0';
 	snprintf(path, sizeof(path), "%s/proc/%d", root, (int)getpid());
 	mkdir(path, 0755);
 	snprintf(path, sizeof(path), "%s/proc/%d/stat", root, (int)getpid());
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	dprintf(fd, "%d (killat) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n", (int)getpid());
+	dprintf(fd, "%d (killat) S %s 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n", (int)getpid(),
+		parent);
 	close(fd);
 	if (!strcmp(lock, "-") || stat(lock, &st) < 0)
 		return;

@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), name) for name in ("crash", "lab", "sim")]
 # pylint: disable=wrong-import-position
+import lxc  # noqa: E402
 import node as nodes  # noqa: E402
 import pve  # noqa: E402
 from node import IFNAMES, PF, PF2  # noqa: E402
@@ -29,6 +30,8 @@ BOUND = 1.5        # a run that has not ended by then waits for somebody, howeve
 PVE_LOCK = 10      # PVE's own patience
 NUMBERS = itertools.count()
 RESERVATIONS = "run/qemu-server/pci-id-reservations"
+CTS = range(110, 120)  # ids of containers
+LONG_AGO = 200     # seconds: what runs at the beginning has been started then
 
 
 class Refused(Exception):
@@ -73,7 +76,7 @@ class Node(nodes.Node):
         finally:
             nodes.Api = kept
         self.write("usr/sbin/qm", pve.qm_script("pve1"), 0o755)
-        for name in ("var/lock/qemu-server", "etc/pve/nodes/pve2/qemu-server", "etc/pve/priv/lock"):
+        for name in ("var/lock/qemu-server", "run/lock/lxc", "etc/pve/nodes/pve2/qemu-server", "etc/pve/priv/lock"):
             os.makedirs(self.path(name), exist_ok=True)
         self.tree = nodes.Tree(Host(root))
         self.next_pid = 5000000  # no process's of ours, see killat -H
@@ -108,11 +111,14 @@ class Node(nodes.Node):
         self.wishes = [self.ports()]
         self.pages = {name: self.page(name) for name in IFNAMES.values()}
         self.vf_index = self.index_vfs()
-        for vmid, slots in self.qemu.items():
-            self.log(f"runs {vmid} {json.dumps(slots)}")
         self.inodes = {}
-        for slots in self.qemu.values():
+        for vmid, slots in self.runs().items():
+            self.log(f"runs {vmid} {json.dumps(slots)}")
             self.note_inodes(slots)
+
+    def runs(self):
+        """VMs and containers."""
+        return {**self.qemu, **self.cts()}
 
     # -- settings, as they changed --
 
@@ -141,7 +147,8 @@ class Node(nodes.Node):
             if line.startswith("runs "):
                 _, vmid, slots = line.split(" ", 2)
                 for slot, vf in json.loads(slots).items():
-                    runs[self.vf_index.get(vf)] = int(vmid), int(slot), vf
+                    if vf in self.vf_index:  # a card's has no settings
+                        runs[self.vf_index[vf]] = int(vmid), int(slot), vf
                 continue
             if line.startswith("left "):
                 runs.pop(self.vf_index.get(line[5:]), None)
@@ -198,7 +205,7 @@ class Node(nodes.Node):
                 except BlockingIOError:
                     self.waiting.set()
                     if time.monotonic() > end:
-                        raise Refused(f"can't lock file 'lock-{vmid}.conf' - got timeout") from None
+                        raise Refused(f"can't lock file of {vmid} - got timeout") from None
                 time.sleep(0.002)
             yield
         finally:
@@ -209,14 +216,16 @@ class Node(nodes.Node):
             os.close(fd)
 
     def lock_path(self, vmid):
+        if vmid in CTS:
+            return self.path(f"run/lock/lxc/pve-config-{vmid}.lock")
         return self.path(f"var/lock/qemu-server/lock-{vmid}.conf")
 
     def show_locks(self):
         """The node's /proc/locks tells what a command holds, too (a phase's: killat -H)."""
         with open("/proc/locks", encoding="ascii") as fh:
             held = [line.split() for line in fh]
-        files = {str(entry.stat().st_ino): entry.path
-                 for entry in os.scandir(self.path("var/lock/qemu-server"))}
+        files = {str(entry.stat().st_ino): entry.path for name in ("var/lock/qemu-server", "run/lock/lxc")
+                 for entry in os.scandir(self.path(name))}
         for line in held:
             if "->" in line or line[1] != "FLOCK" or int(line[4]) == os.getpid():
                 continue
@@ -286,6 +295,36 @@ class Node(nodes.Node):
                 mine = {slot: vf for slot, vf in self.qemu[vmid].items()
                         if leases.get(vf, {}).get("vmid", vmid) == vmid}
                 self.log(f"runs {vmid} {json.dumps(mine)}")
+
+    def began(self, now):
+        return now if self.kept else now - LONG_AGO * lxc.HZ
+
+    def start_lxc(self, vmid):
+        """What LXC takes is to be as promised."""
+        with self.guard:
+            if not super().start_lxc(vmid):
+                return False
+            if not self.kept:
+                return True
+            for slot, vf in self.cts()[vmid].items():
+                owner, port = self.leases().get(vf, {}).get("vmid"), self.ports().get((vmid, slot))
+                if owner != vmid:
+                    self.promised.append(f"CT {vmid} has VF {vf}, leased to {owner}")
+                self.promised += [f"CT {vmid} has {wrong}" for wrong in (
+                    self.wrong_driver(vf), port and self.wrong_settings(vf, port)) if wrong]
+            return True
+
+    def ct_is_up(self, vmid):
+        """Its start is over."""
+        with self.guard:
+            if vmid in self.cts():
+                self.log(f"runs {vmid} {json.dumps(self.cts()[vmid])}")
+                self.note_inodes(self.cts()[vmid])
+
+    def end_lxc(self, vmid, back="name", process=False):
+        with self.guard:
+            self.log(f"ends {vmid}")
+            return super().end_lxc(vmid, back, process)
 
     def stop_qemu(self, vmid):
         with self.guard:
@@ -399,8 +438,9 @@ class Node(nodes.Node):
     def play_kernel(self):
         """Once: VFs are made again where sriov_numvfs was written."""
         with self.guard:
-            for pf, ifname in IFNAMES.items():
-                if self.tree.catch_up(pf) and self.read(f"fake-kernel/{ifname}.json"):
+            for pf in (*IFNAMES, *self.cards):
+                ifname = IFNAMES.get(pf)
+                if self.tree.catch_up(pf) and ifname and self.read(f"fake-kernel/{ifname}.json"):
                     self.fake(ifname, lambda page: page.update(vfs=[]))
 
     # -- what must hold --
@@ -440,7 +480,7 @@ class Node(nodes.Node):
         bad = list(self.promised)
         with self.guard:
             owners = {}
-            for vmid, slots in self.qemu.items():
+            for vmid, slots in self.runs().items():
                 for vf in slots.values():
                     if vf in owners:
                         bad.append(f"VF {vf} is in VM {owners[vf]} and in VM {vmid}")
@@ -491,7 +531,11 @@ class Node(nodes.Node):
                 lines = self.read(f"etc/pve/nodes/{place}/qemu-server/{name}").splitlines()
                 out[f"config {name[:-5]}"] = place + " " + "; ".join(
                     sorted(line for line in lines if line.startswith(("hostpci", "hookscript"))))
-        for vmid in self.qemu:
+        for name in os.listdir(self.path("etc/pve/nodes/pve1/lxc")) if self.binding else ():
+            out[f"config {name[:-5]}"] = "; ".join(
+                sorted(line for line in self.read(f"etc/pve/nodes/pve1/lxc/{name}").splitlines()
+                       if line.startswith(("lxc.net", "hookscript"))))
+        for vmid in self.runs():
             out[f"VM {vmid}"] = "runs"
         return out
 
@@ -502,6 +546,7 @@ class Actor(threading.Thread):
 
     vmids = ()
     pve_holds = None  # the VM whose lock PVE has taken, and calls vfhook
+    caller = 1        # the process that does
 
     def __init__(self, node, at=None, listed=False):
         super().__init__(daemon=True, name=f"run{next(NUMBERS)}")
@@ -556,7 +601,7 @@ class Actor(threading.Thread):
         out_r, out_w = os.pipe()
         stem = f"{node.root}.{self.name}.{n}"
         lock = node.lock_path(self.pve_holds) if self.pve_holds else "-"
-        options = ["-n", str(nodes.NAP)] * node.live + ["-b", "-H", f"{node.root},{lock}", "-S", node.log_name] + ["-l"] * self.listed
+        options = ["-n", str(nodes.NAP)] * bool(node.live or node.binding) + ["-b", "-H", f"{node.root},{lock},{self.caller}", "-S", node.log_name] + ["-l"] * self.listed
         if self.at and self.at[0] == n and self.at[1] != "end":
             options += ["-s", str(self.at[1])]
         with open(stem + ".out", "w+b") as out:
@@ -714,6 +759,91 @@ class Stop(Actor):
             code = self.vfhook(self.vmid, "post-stop")
             self.between("post-stop's end")
             return code
+
+
+class CtStart(Actor):
+    """PVE/LXC.pm: vm_start."""
+
+    def __init__(self, node, vmid, **more):
+        super().__init__(node, **more)
+        self.vmid = self.pve_holds = vmid
+        self.vmids = (vmid,)
+
+    def play(self):
+        node, vmid = self.node, self.vmid
+        with node.pve_lock(vmid):
+            if not node.is_ct(vmid):
+                raise Refused(f"no config of CT {vmid}")
+            if vmid in node.cts():
+                raise Refused(f"CT {vmid} already running")
+            node.lxc_config(vmid)
+            ours = node.calls_hook(vmid)
+            if ours and self.vfhook(vmid, "pre-start"):
+                raise Refused("pre-start said no")
+            if ours:
+                self.between("pre-start's end")
+            if not node.start_lxc(vmid):
+                if ours:
+                    self.vfhook(vmid, "post-stop")
+                raise Refused("LXC gives it up")
+            # Only warned about, by PVE.
+            if ours and self.vfhook(vmid, "post-start"):
+                self.text += "post-start failed\n"
+            node.ct_is_up(vmid)
+            if ours:
+                self.between("post-start's end")
+
+
+class CtEnd(Actor):
+    """It ends by itself: LXC's monitor runs post-stop, and nobody has PVE's lock. back: node.end_lxc()."""
+
+    def __init__(self, node, vmid, back="name", **more):
+        super().__init__(node, **more)
+        self.vmid, self.back = vmid, back
+        self.vmids = (vmid,)
+
+    def play(self):
+        node, vmid = self.node, self.vmid
+        if vmid not in node.cts():
+            raise Refused(f"CT {vmid} not running")
+        self.caller = node.end_lxc(vmid, self.back, process=True)
+        ours = node.calls_hook(vmid)
+        code = self.vfhook(vmid, "post-stop") if ours else 0
+        self.between("post-stop's end")
+        node.reap(self.caller)
+        return code
+
+
+class CtStop(CtEnd):
+    """PVE/LXC.pm: vm_stop holds the lock until all of that is over."""
+
+    def play(self):
+        with self.node.pve_lock(self.vmid):
+            return super().play()
+
+
+class CtReboot(Actor):
+    """From inside: no phase is called. It stops while nothing runs, at (0, "end")."""
+
+    def __init__(self, node, vmid, **more):
+        super().__init__(node, **more)
+        self.vmid = vmid
+        self.vmids = (vmid,)
+
+    def play(self):
+        node, vmid = self.node, self.vmid
+        if vmid not in node.cts():
+            raise Refused(f"CT {vmid} not running")
+        node.lxc_config(vmid)
+        had = node.cts()[vmid]
+        node.end_lxc(vmid)
+        self.n_runs = 1
+        self.between("its monitor's end")
+        if not node.start_lxc(vmid):
+            node.promised.append(f"CT {vmid} does not come back from a reboot")
+        elif node.cts()[vmid] != had:
+            node.promised.append(f"CT {vmid} comes back from a reboot with {node.cts()[vmid]}, not {had}")
+        node.ct_is_up(vmid)
 
 
 class Phase(Actor):

@@ -7,7 +7,9 @@ import json
 import os
 import re
 
-from lab import Command, Deed, Phase, Refused, Sequence, Start, Stop  # noqa: F401
+import guests
+from lab import (LONG_AGO, Command, CtEnd, CtReboot, CtStart, CtStop, Deed, Phase, Refused, Sequence, Start,  # noqa: F401
+                 Stop)
 import scenarios
 from node import PF, must
 from scenarios import MAC, begin, config, extra, rename_mapping
@@ -70,6 +72,33 @@ def kill_qemu(vmid):
     return lambda node, **more: Deed(node, func, vmids=(vmid,), **more)
 
 
+def ct_kill(vmid):
+    """Its monitor, and with it the container; nobody is told."""
+    def func(node):
+        if vmid in node.cts():
+            node.end_lxc(vmid)
+    return lambda node, **more: Deed(node, func, vmids=(vmid,), **more)
+
+
+def ct_destroy(vmid):
+    def func(node):
+        with node.pve_lock(vmid):
+            if not node.is_ct(vmid) or vmid in node.cts():
+                raise Refused(f"CT {vmid} is running, or is not there")
+            os.unlink(node.path(node.ct_conf(vmid)))
+    return lambda node, **more: Deed(node, func, **more)
+
+
+def ct_clone(vmid, of):
+    """With hookscript and raw lines, as PVE does."""
+    def func(node):
+        with node.pve_lock(vmid), node.pve_lock(of):
+            if not node.is_ct(of):
+                raise Refused(f"CT {of} is not there")
+            node.write(node.ct_conf(vmid), node.read(node.ct_conf(of)), 0o640)
+    return lambda node, **more: Deed(node, func, **more)
+
+
 def other_node(vmid, vlan):
     """Another node changes a port in vfhook.cfg, under the cluster's lock."""
     def func(node):
@@ -107,6 +136,23 @@ def start(vmid, **how):
 
 def stop(vmid):
     return lambda node, **more: Stop(node, vmid, **more)
+
+
+def ct_start(vmid):
+    return lambda node, **more: CtStart(node, vmid, **more)
+
+
+def ct_end(vmid, back="name"):
+    return lambda node, **more: CtEnd(node, vmid, back, **more)
+
+
+def ct_stop(vmid):
+    return lambda node, **more: CtStop(node, vmid, **more)
+
+
+def ct_reboot(vmid):
+    """It stops while nothing runs, and what was begun before goes on."""
+    return lambda node, **more: CtReboot(node, vmid, **{"at": (0, "end"), **more})
 
 
 def phase(vmid, name):
@@ -340,6 +386,68 @@ def arriving(node):
                json.dumps(dict(node.leases()[vf], phase="arriving", peer="pve2")))
 
 
+def runs_long(node, *vmids):
+    """These containers have been running for some time."""
+    for vmid in vmids:
+        node.boot_ct(vmid)
+    for vf, lease in node.leases().items():
+        node.write(f"run/vfhook/leases/{vf}", json.dumps(dict(lease, taken=lease["taken"] - LONG_AGO - 10)))
+    node.long_ago()
+
+
+def ct(node):
+    """CT 110 is off, 111 runs, 112's monitor was killed; VM 101 runs: one VF is free, another one is to be had."""
+    guests.containers(node, extra(103), *(guests.port(vmid) for vmid in (111, 112)))
+    for vmid in (111, 112):
+        node.ct(vmid, 0)
+    node.ct(113, hook=False)
+    node.vm(103, SNIPPET, "hostpci0: mapping=vf-103-0")
+    runs_long(node, 111, 112)
+    node.end_lxc(112)
+
+
+def ct_last(node):
+    """Of four VFs VMs 101 and 103 and CT 111 have three, and the last one was a VM's, whose driver has it."""
+    guests.containers(node, extra(103), guests.port(111), vms=(103,))
+    node.bind_all()
+    node.ct(111, 0)
+    node.boot_vm(103)
+    runs_long(node, 111)
+
+
+def ct_two(node):
+    """CT 110 has two ports, and two VFs are free; 111's post-stop was killed: its journal says how to go on."""
+    guests.containers(node, guests.port(110, 1), guests.port(111))
+    node.ct(110, 0, 1)
+    node.ct(111, 0)
+    runs_long(node, 111)
+    node.end_lxc(111)
+    guests.cut_off(node, 111, 1, "post-stop")
+
+
+def card(node):
+    """A card with two VFs, of a pool that wants four; VMs 120 and 121 have run on them."""
+    guests.cards(node, *(guests.CARD_PORT.format(vmid, 0) for vmid in (120, 121)), numvfs=2)
+    node.has_kernel = True
+    for vmid in (120, 121):
+        node.vm(vmid, SNIPPET, f"hostpci0: mapping=vf-{vmid}-0")
+        must(node.run(vmid, "pre-start"))
+        must(node.run(vmid, "post-stop"))
+    node.vm(122, "machine: q35")
+
+
+def both(node):
+    """VM 120 wants a NIC's VF and a card's; of each there is one left. VM 121 wants a card's, VM 100 a NIC's."""
+    guests.cards(node, *guests.BOTH, guests.CARD_PORT.format(121, 0), extra(103), extra(104), numvfs=1)
+    node.vm(121, SNIPPET, "hostpci0: mapping=vf-121-0")
+    for vmid in (103, 104):
+        node.vm(vmid, SNIPPET, f"hostpci0: mapping=vf-{vmid}-0")
+        node.boot_vm(vmid)
+    for vmid in (120, 121):
+        must(node.run(vmid, "pre-start"))
+        must(node.run(vmid, "post-stop"))
+
+
 ALL_A = ("start-100", "stop-101", "attach-106", "detach-102", "set-100", "set-101", "release-103",
          "repair", "boot", "pool-add")
 ALL_B = (*ALL_A, "start-102", "start-103", "begin-100", "begin-102", "stale-start-100", "job-100",
@@ -387,6 +495,27 @@ WORLDS = {
     "arriving": (arriving, ("live-job-100", "repair"),
                  ("live-job-100", "unplug-100", "stop-100", "kill-100", "start-102", "repair",
                   "set-100", "again-100")),
+    "ct": (ct, ("ctstart-110", "ctend-111", "detach-110", "set-111", "release-112", "repair", "attach-113", "boot"),
+           ("ctstart-110", "ctstart-112", "ctbegin-110", "ctend-111", "ctstop-111", "ctreboot-111", "ctkill-111",
+            "detach-110", "set-110", "set-111", "release-110", "release-112", "repair", "attach-113", "boot",
+            "ctdestroy-110", "ctdestroy-112", "ctclone-114", "start-100", "begin-100", "status", "explain-110",
+            "by-hand-post-stop-111", "by-hand-pre-start-110")),
+    "ct-last": (ct_last, ("ctstart-110", "start-100", "ctend-111", "stop-101", "repair"),
+                ("ctstart-110", "start-100", "begin-100", "ctbegin-110", "ctend-111", "ctlost-111", "ctreboot-111",
+                 "ctkill-111", "stop-101", "detach-110", "repair", "boot", "ctend-111+start-100",
+                 "ctend-111+ctbegin-110", "stop-101+ctbegin-110", "detach-110+start-100")),
+    # What LXC calls when it ends, and its own next start.
+    "ct-next": (ct_last, ("ctend-111", "ctstop-111", "ctlost-111", "release-111"),
+                ("ctstart-111", "ctbegin-111", "by-hand-pre-start-111", "release-111", "detach-111", "set-111",
+                 "attach-111", "repair", "boot", "start-100", "ctstart-110", "ctdestroy-111")),
+    "ct-two": (ct_two, ("ctstart-110", "ctstart-111", "repair", "release-111"),
+               ("ctstart-110", "ctstart-111", "ctbegin-110", "ctbegin-111", "start-100", "begin-100", "repair",
+                "release-111", "detach-111", "status")),
+    "card": (card, ("boot", "start-120", "attach-122"),
+             ("start-120", "start-121", "begin-120", "boot", "attach-122", "repair", "release-120", "start-100")),
+    "both": (both, ("start-120", "start-121", "start-100", "stop-101", "repair"),
+             ("start-120", "start-121", "start-100", "begin-120", "begin-121", "begin-100", "stop-101", "repair",
+              "boot", "detach-120")),
     "remake": (remake, ("boot", "start-100", "pool-more"),
                ("start-100", "start-102", "begin-100", "boot", "attach-106", "repair", "pool-more",
                 "release-100")),
@@ -398,7 +527,8 @@ ALWAYS = {
     "half-repair:repair/start-100", "handover:job-100/gui-hostpci-100",
     "handover:explain-100/job-100", "neighbours:start-100/start-105", "neighbours:boot/start-105",
     "fresh:attach-106/attach-107", "contend:start-102/stale-start-100",
-    "stale:boot/stale-start-100", "handover:job-100/away-100"}
+    "stale:boot/stale-start-100", "handover:job-100/away-100", "ct-last:ctstart-110/start-100",
+    "ct-next:ctend-111/ctstart-111", "card:boot/start-120"}
 SHARED.update({
     "mend-101": phase(101, "post-start"),
     "mend-101+start-102": then(phase(101, "post-start"), start(102)),
@@ -414,4 +544,25 @@ SHARED.update({
     "again-100": phase(100, "post-start"),
     "evacuate": command("evacuate", "enp6s0f0", vmids=(100, 101)),
     "pool-more": command("pool", "add", "wan", "--pf", "enp7s0", "--vfs", 4),
+    "ctend-111": ct_end(111), "ctstop-111": ct_stop(111), "ctlost-111": ct_end(111, "lost"),
+    "ctreboot-111": ct_reboot(111), "ctkill-111": ct_kill(111), "ctclone-114": ct_clone(114, 110),
+    "attach-113": vm_command(*guests.ATTACH), "attach-111": vm_command("attach", 111, "--name", "eth2"),
+    "set-110": vm_command("set", 110, "--vlan", 22, "--trust", "unset"),
+    "set-111": vm_command("set", 111, "--vlan", 31, "--spoofchk", "on"),
+    "explain-110": command("explain", 110),
+    "by-hand-pre-start-110": command(110, "pre-start", vmids=(110,)),
+    "by-hand-pre-start-111": command(111, "pre-start", vmids=(111,)),
+    "by-hand-post-stop-111": command(111, "post-stop", vmids=(111,)),
+    "ctend-111+start-100": then(ct_end(111), start(100)),
+    "ctend-111+ctbegin-110": then(ct_end(111), ct_start(110), at=(1, "end")),
+    "stop-101+ctbegin-110": then(stop(101), ct_start(110), at=(1, "end")),
+    "detach-110+start-100": then(vm_command("detach", 110), start(100)),
+    "attach-122": vm_command("attach", 122, "--pool", "disk"),
+    "detach-120": vm_command("detach", 120, "--slot", 0), "release-120": vm_command("release", 120),
+    "begin-120": start(120, at=(0, "end")), "begin-121": start(121, at=(0, "end")),
+    "start-120": start(120), "start-121": start(121),
 })
+for _id in (110, 111, 112):
+    SHARED.update({f"ctstart-{_id}": ct_start(_id), f"ctbegin-{_id}": lambda node, vmid=_id, **more: CtStart(
+        node, vmid, **{"at": (0, "end"), **more}), f"ctdestroy-{_id}": ct_destroy(_id),
+        f"detach-{_id}": vm_command("detach", _id), f"release-{_id}": vm_command("release", _id)})

@@ -19,6 +19,7 @@ ENDS = {"complete": 50, "cancel": 9, "silent": 7, "left": 5, "poweroff": 5, "cra
         "crash target": 4, "orphan": 4, "kill source's job": 6, "kill target's job": 6,
         "by hand": 4, "deaf": 2}
 NO_END = ("orphan", "left", "kill source's job", "kill target's job", "by hand", "deaf")
+UNPLUGS = ("unplug", "plug", "kill_unplug", "kill_plug", "kill_job")
 HAND = {"": 60, "slow": 12, "late": 10, "never": 4, "closes": 6, "deaf": 1}
 
 
@@ -157,6 +158,9 @@ class Live:
         from model import Violation
         self.tally("evacuations")
         here = [v for v in self.vms.values() if node.name in v.running]
+        for ct in [v for v in here if v.is_ct]:  # which keep theirs
+            self.stop(ct, 0, 0)
+            here.remove(ct)
         run = node.vfhook("evacuate", minipve.IFNAME, "--wait", 20)
         self.note(None, node, f"evacuate: {run.code}\n{run.text}")
         odd = [v for v in here if v.odd() or v.moving or v.messy(node)]
@@ -166,10 +170,10 @@ class Live:
             raise Violation(f"{node.name}: evacuate fails: {run.text}")
         for vm in here:
             if vm in odd:
-                self.in_doubt(vm, node, vm.wishes)
+                self.in_doubt(vm, node, set(vm.wishes) - vm.cards)
                 vm.loose.add(node.name)
                 continue
-            vm.without.setdefault(node.name, set()).update(vm.wishes)
+            vm.without.setdefault(node.name, set()).update(set(vm.wishes) - vm.cards)
             vm.asked.discard(node.name)
 
     # -- a migration begins --
@@ -251,7 +255,7 @@ class Live:
                 self.tally("kills of an unplugging")
         elif err.where == "pre-start" and excused:
             self.tally("refusals in trouble")
-        elif err.where == "pre-start" and "no VF of pool 'wan' is free" in err.text:
+        elif err.where == "pre-start" and "no VF of pool '" in err.text:
             self.judge_full(vm, m.target, err.text)
         else:
             raise Violation(f"VM {vm.vmid} is not migrated to {m.target.name} ({trick}): {err}",
@@ -439,7 +443,12 @@ class Live:
         vm = self.vms.get(int(words[1])) if words[0] == "live-job" else None
         m = vm and vm.moving
         return bool(vm and (m and (m.state != "left" or node is m.target) or
-                            node.name in vm.asked or vm.vmid in node.paused))
+                            node.name in vm.asked or vm.vmid in node.paused or self.may_be_asked(vm, node)))
+
+    @staticmethod
+    def may_be_asked(vm, node):
+        """Killed between the note that its guest is asked, and asking: nobody can know whether it was."""
+        return any(lease.get("vmid") == vm.vmid and lease.get("asked") for lease in node.leases().values())
 
     def rest(self):
         """Every job has done what it can."""

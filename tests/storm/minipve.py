@@ -28,6 +28,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), name) for name in ("lab", "sim")]
 
 import peers  # noqa: E402
+import jail  # noqa: E402
 import pve as parts  # noqa: E402
 from pvesimlib import certs, fakesys, mapping, mapping_file  # noqa: E402
 from pvesimlib.errors import PveError  # noqa: E402
@@ -36,6 +37,7 @@ from pvesimlib.host import Host, proc_start_time, read_text, write_atomic  # noq
 BUILD = os.environ.get("BUILD") or os.path.join(HERE, "../../build")
 STANDIN = os.path.abspath(f"{BUILD}/tests/pvesim-standin")
 PF = "0000:06:00.0"
+CARD = "0000:08:00.0"  # an NVMe drive
 IFNAME = "enp6s0f0"
 TOKEN = "vfhook@pve!hook=0123abcd-4567-89ef-0123-456789abcdef"
 HANG = 120  # seconds after which a run of the hook counts as hung
@@ -98,8 +100,8 @@ class Pve:
             write_atomic(f"{self.pve}/{name}", text)
         write_atomic(f"{self.pve}/priv/vfhook.token", TOKEN + "\n", 0o600)
 
-    def add_node(self, name, vfs, quirks=()):
-        node = Node(self, name, vfs, quirks)
+    def add_node(self, name, vfs, quirks=(), card_vfs=0):
+        node = Node(self, name, vfs, quirks, card_vfs)
         self.nodes[name] = node
         return node
 
@@ -302,10 +304,11 @@ class Run:
         return self
 
 
-class Node:
-    def __init__(self, pve, name, vfs, quirks=()):
-        """quirks: of its NIC's driver, at all times (tests/fake/kernel.c)."""
+class Node(jail.Jail):
+    def __init__(self, pve, name, vfs, quirks=(), card_vfs=0):
+        """quirks: of its NIC's driver, at all times (tests/fake/kernel.c). card_vfs: of a card beside it."""
         self.pve = pve
+        self.build = os.path.abspath(BUILD)
         self.quirks = list(quirks)
         self.qemus = {}     # vmid -> (pid, its VFs): what was started, and not ended by us
         self.devices = {}   # vmid -> {slot: VF}: what QEMU has by now
@@ -326,6 +329,11 @@ class Node:
         self.tree.add_pf(PF, {"driver": "igb", "ifname": IFNAME, "vfs": vfs, "numvfs": vfs,
                               "up": "1", "autoprobe": 0})
         self.addrs = self.tree.vf_addrs(PF, vfs)
+        if card_vfs:
+            self.tree.add_pf(CARD, {"driver": "nvme", "vfs": card_vfs, "numvfs": card_vfs, "autoprobe": 0,
+                                    "nvme-serial": "S5GX"})
+        self.card_addrs = self.tree.vf_addrs(CARD, card_vfs) if card_vfs else []
+        self.open_jail()
         self.set_quirks()
         write_atomic(f"{self.root}/short-naps", "")
 
@@ -387,7 +395,8 @@ class Node:
         vfs = json.loads(text)["vfs"] if text else []
         fresh = {"mac": "00:00:00:00:00:00", "vlan": 0, "trust": False, "spoofchk": True,
                  "max-rate": 0, "link-state": "auto"}
-        return {addr: vfs[i] if i < len(vfs) else fresh for i, addr in enumerate(self.addrs)}
+        return {**{addr: vfs[i] if i < len(vfs) else fresh for i, addr in enumerate(self.addrs)},
+                **{addr: {} for addr in self.card_addrs}}  # there is nothing to set on these
 
     # -- the kernel: tests/fake --
 
@@ -442,7 +451,9 @@ class Node:
         return f"{self.root}/run/qemu-server/{vmid}.pid"
 
     def alive(self, vmid):
-        """The pid of the VM's process, or None; its pid file is not asked."""
+        """The pid of the VM's process, or None; its pid file is not asked. Of a container its monitor's."""
+        if vmid in self.jailed:
+            return self.jailed[vmid].process.pid
         pid = self.qemus.get(vmid, (None,))[0]
         return pid if pid and proc_start_time(pid) is not None else None
 
@@ -572,13 +583,16 @@ class Node:
         return devices
 
     def _prepare(self, devices):
-        """A VF without driver_override cannot be bound: autoprobe is 0. What is bound stays so."""
+        """PVE/SysFSTools.pm: pci_dev_bind_to_vfio. A VF without driver_override cannot be bound: autoprobe is
+        0. What is bound to vfio-pci stays so; another driver is taken away first."""
         for addr in devices.values():
-            if os.path.islink(f"{self.tree.dev(addr)}/driver"):
-                continue
-            if not self.tree.may_bind(addr, "vfio-pci"):
-                raise Refused("bind", f"can't unbind/bind PCI group to VFIO '{addr}'")
-            self.tree.bind(addr, "vfio-pci")
+            with self.sys_guard:
+                if self.driver_of(addr) == "vfio-pci":
+                    continue
+                self.tree.unbind(addr)
+                if not self.tree.may_bind(addr, "vfio-pci"):
+                    raise Refused("bind", f"can't unbind/bind PCI group to VFIO '{addr}'")
+                self.tree.bind(addr, "vfio-pci")
 
     def stop(self, vmid, sig=signal.SIGTERM, hook=True, kill_after=None, pre_stop=True, group=0,
              lasts=0.0, held=False):
@@ -612,9 +626,10 @@ class Node:
                 self.end(pid, signal.SIGKILL)
         for vmid in vmids:
             self.crash(vmid)
+        self.lose_jail()
         for name in ("run", "fake-kernel"):
             shutil.rmtree(f"{self.root}/{name}", ignore_errors=True)
-        for name in ("run/qemu-server", "run/lock/qemu-server"):
+        for name in ("run/qemu-server", "run/lock/qemu-server", "run/lock/lxc"):
             os.makedirs(f"{self.root}/{name}")
         fakesys.reboot(self.host)
         self.set_quirks()
@@ -623,6 +638,7 @@ class Node:
         """vfhook boot, with the kernel that makes VFs when sriov_numvfs is written."""
         run = Run(self, ("boot",))
         while run.process.poll() is None:
-            self.tree.catch_up(PF)
+            for pf in (PF, CARD) if self.card_addrs else (PF,):
+                self.tree.catch_up(pf)
             time.sleep(0.01)
         return run.finish()

@@ -6,9 +6,11 @@ import collections
 import threading
 import time
 
+import lxc
+
 PARKED = {"mac": "00:00:00:00:00:00", "vlan": 0, "trust": False, "spoofchk": True, "max-rate": 0,
           "link-state": "auto"}
-KEYS = {"vlan": int, "max-rate": int, "trust": lambda v: v == "1", "spoofchk": lambda v: v == "1",
+KEYS = {"mtu": int, "vlan": int, "max-rate": int, "trust": lambda v: v == "1", "spoofchk": lambda v: v == "1",
         "live-migration": lambda v: v in ("1", "on")}
 FLAG = "live-migration-capable"
 
@@ -44,8 +46,11 @@ class History:
 
 
 class Vm:
-    def __init__(self, vmid, node):
+    def __init__(self, vmid, node, is_ct=False):
         self.vmid = vmid
+        self.is_ct = is_ct
+        self.cards = set()    # slots that are a card's, not a NIC's
+        self.gone = False     # destroyed
         self.node = node      # where its config is
         self.wishes = {}      # slot -> {"mac":, "vlan":, ...}: the ports in vfhook.cfg
         self.running = {}     # node name -> {slot: (VF address, settings that it must have)}
@@ -60,6 +65,14 @@ class Vm:
         self.moving = None    # its live migration that is not over
         self.flag_left = False   # its mapping may say that it can migrate, though it is off
         self.flag_doubt = False  # or not say so, though it runs
+
+    def expected(self, slot):
+        """The settings of its VF for that port."""
+        return {} if slot in self.cards else expected(self.wishes[slot])
+
+    def of_pool(self, pool):
+        """How many VFs of it it wants."""
+        return len(self.cards) if pool == "disk" else len(self.wishes) - len(self.cards)
 
     def odd(self):
         return bool(self.cut or self.beside)
@@ -91,7 +104,7 @@ class Vm:
 
 def expected(wish):
     """The settings of a VF for such a port: what is not wished for is as parked."""
-    return {**PARKED, **{k: v for k, v in wish.items() if k != "live-migration"}}
+    return {**PARKED, **{k: v for k, v in wish.items() if k not in ("live-migration", "name", "mtu")}}
 
 
 def differences(want, have):
@@ -146,14 +159,23 @@ def check_vm(node, vm, leases, settings):
             raise Violation(f"{who}, which {wrong}", [vm.vmid, (lease or {}).get("vmid")], [addr])
         if bad:
             raise Violation(f"{who}, but {', '.join(bad)}", [vm.vmid], [addr])
+        if vm.is_ct and node.binding_of(addr) != (lxc.DRIVER, lxc.DRIVER, []):
+            raise Violation(f"{who}, but its driver, driver_override and interfaces on the host are "
+                            f"{node.binding_of(addr)}", [vm.vmid], [addr])
 
 
 def follow(node, vm):
     """What its QEMU has by now, which must be what it is to have."""
     if not node.alive(vm.vmid):
         return
+    if vm.is_ct:
+        has = node.jailed[vm.vmid].slots
+        if set(has) != set(vm.wishes):
+            raise Violation(f"CT {vm.vmid} on {node.name} has {has}, its ports are {list(vm.wishes)}", [vm.vmid])
+        vm.running[node.name] = {slot: (has[slot], vm.expected(slot)) for slot in vm.wishes}
+        return
     has = dict(node.devices[vm.vmid])
-    for slot, wish in vm.wishes.items():
+    for slot in vm.wishes:
         if slot in has and vm.must_lack(node, slot):
             raise Violation(f"VM {vm.vmid} hostpci{slot} on {node.name} was unplugged by hand, and "
                             f"has {has[slot]}", [vm.vmid])
@@ -161,7 +183,7 @@ def follow(node, vm):
             raise Violation(f"VM {vm.vmid} runs on {node.name} without its VF for hostpci{slot}",
                             [vm.vmid])
         if slot in has:
-            vm.running[node.name][slot] = (has[slot], expected(wish))
+            vm.running[node.name][slot] = (has[slot], vm.expected(slot))
         else:
             vm.running[node.name].pop(slot, None)
     comes = vm.moving and vm.moving.target is node
@@ -187,12 +209,22 @@ def check_kept(node, vm, addr, lease, settings):
 
 
 def not_parked(settings):
+    if not settings:
+        return []  # a card's
     # Where the driver refused zero, one of our own.
     mac = settings["mac"] if settings["mac"].startswith("02:") else PARKED["mac"]
     bad = differences({**PARKED, "mac": mac}, settings)
     if settings.get("link-state") == "disable":
         bad = [b for b in bad if "link-state" not in b]  # nobody hears it: a start opens it
     return bad
+
+
+def not_for_guests(node, addr):
+    """A VF that nobody has is for no driver of the host."""
+    driver, override, nets = node.binding_of(addr)
+    if driver in (None, "vfio-pci") and override in ("vfio-pci", "(null)", "") and not nets:
+        return []
+    return [f"it has driver {driver}, driver_override {override}, interfaces {nets}"]
 
 
 def check_settled(node, vm, leases):
@@ -260,8 +292,8 @@ def check_node(node, vms, after_repair=False):
                             f"({lease.get('phase')}), which does not run on it"
                             f"{', even after repair' if after_repair else ''}",
                             [lease["vmid"]], [addr])
-    for addr in node.addrs:
-        bad = not_parked(settings[addr])
+    for addr in (*node.addrs, *node.card_addrs):
+        bad = not_parked(settings[addr]) + not_for_guests(node, addr)
         if addr not in leases and addr not in owner and addr not in node.odd and bad:
             raise Violation(f"{addr} of {node.name} is free and not parked: {', '.join(bad)}",
                             [], [addr])
@@ -277,12 +309,14 @@ def check_config(pve, vms):
     """vfhook.cfg says what was asked for, and no MAC twice."""
     with open(f"{pve.pve}/vfhook.cfg", encoding="utf-8") as fh:
         ports = read_ports(fh.read())
-    want = {(vm.vmid, slot): wish for vm in vms.values() for slot, wish in vm.wishes.items()}
+    gone = {vm.vmid for vm in vms.values() if vm.gone}  # their ports go with a repair
+    ports = {key: wish for key, wish in ports.items() if key[0] not in gone}
+    want = {(vm.vmid, slot): wish for vm in vms.values() for slot, wish in vm.wishes.items() if not vm.gone}
     if ports != want:
         odd = {k for k in ports.keys() | want.keys() if ports.get(k) != want.get(k)}
         raise Violation(f"vfhook.cfg differs from what was asked for: "
                         f"{[(k, ports.get(k), want.get(k)) for k in sorted(odd)]}",
                         [k[0] for k in odd])
-    macs = collections.Counter(wish["mac"] for wish in ports.values())
+    macs = collections.Counter(wish["mac"] for wish in ports.values() if "mac" in wish)
     if [m for m, n in macs.items() if n > 1]:
         raise Violation(f"MACs given twice: {[m for m, n in macs.items() if n > 1]}")

@@ -21,16 +21,28 @@ def new_vm(pve, node, vmid, slots=(0,), live=False):
     return vm
 
 
-def write_config(pve, vms, vfs):
+def add_card_port(pve, vm, slot):
+    """Beside its others."""
+    vm.cards.add(slot)
+    vm.wishes[slot] = {}
+    with open(pve.conf_path(vm.node, vm.vmid), "a", encoding="utf-8") as fh:
+        fh.write(f"hostpci{slot}: mapping=vf-{vm.vmid}-{slot}\n")
+
+
+def write_config(pve, vms, vfs, card_vfs=0):
     with open(f"{pve.pve}/vfhook.cfg", "w", encoding="utf-8") as fh:
         fh.write("pool: wan\n")
         for name in pve.nodes:
             fh.write(f"\tpf node={name},path=0000:06:00.0\n")
         fh.write(f"\tvfs {vfs}\n\n")
+        if card_vfs:
+            fh.write("pool: disk\n\tnetwork off\n" + "".join(
+                f"\tpf node={name},path=0000:08:00.0,id=1b36:0010,serial=S5GX\n" for name in pve.nodes) +
+                     f"\tvfs {card_vfs}\n\n")
         for vm in vms.values():
             for slot, wish in vm.wishes.items():
-                fh.write(f"port: {vm.vmid}-{slot}\n\tpool wan\n\tmac {wish['mac']}\n" +
-                         "\tlive-migration 1\n" * ("live-migration" in wish) + "\n")
+                fh.write(f"port: {vm.vmid}-{slot}\n\tpool {'disk' if slot in vm.cards else 'wan'}\n" +
+                         "".join(f"\t{key} {1 if value is True else value}\n" for key, value in wish.items()) + "\n")
 
 
 # --- 64 at once ---

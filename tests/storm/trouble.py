@@ -30,7 +30,7 @@ class Trouble:
         self.began = self.op
         for node in self.nodes:
             runs = [v for v in self.vms.values() if node.name in v.running and not v.odd() and
-                    not v.moving]
+                    not v.moving and not v.is_ct]
             if rnd.random() < 0.12:
                 quirk = rnd.choice(DRIVER).format(vf=rnd.randrange(len(node.addrs)))
                 self.trouble[node.name] = quirk
