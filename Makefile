@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 #   make            build/vfhook, a person's program, and build/hook, which PVE calls
-#   make demo       a VM and a container started and stopped on real VFs, in an emulated machine
+#   make demo       VMs and a container started and stopped on real VFs, in emulated machines
 #   make test       all tests (installs what they need, as root)
 #   make hostile    hostile servers, files and names
 #   make crash      killed and failing at every system call (half an hour; QUICK=1: minutes)

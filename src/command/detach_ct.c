@@ -143,10 +143,11 @@ static int make_plan(struct hook *h, const struct config *c, const struct ct_con
 	return g->last ? plan_chain(h, g->vmid, NULL, p, err) : 0;
 }
 
+/* Before anything is taken out: without its lines and hookscript it would start without its VF. */
 static int check_off(struct hook *h, uint32_t vmid, struct error *err)
 {
 	struct proc_id monitor;
-	enum answer runs = ct_runs(h->root, vmid, &monitor, err);
+	enum answer runs = ct_lives(h->root, vmid, &monitor, err);
 
 	if (runs == ANSWER_YES)
 		return fail(err, EBUSY, "it runs: pct shutdown %u, then detach again", vmid);

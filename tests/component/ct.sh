@@ -331,6 +331,10 @@ out=$(vfhook set 110 --vlan 20 2>&1)
 is "$? $(held)" "0 $mac1 20 igbvf [] 110 running" "set while it runs: at once"
 like "$out" 'CT 110 eth1: live: .*VLAN' "and said"
 pct stop 110 >/dev/null 2>&1
+before=$(conf)
+out=$(vfhook detach 110 2>&1)
+like "$? $out" '^1 .*CT 110 is not detached: it may be rebooting .*look again in' "detach of one that may be rebooting: refused"
+is "$(conf)" "$before" "before anything is taken out of its config"
 age
 out=$(vfhook detach 110 2>&1)
 is "$? $(vf_conf) $(pct config 110 | grep -c hookscript)" "0  0" "detach: lines and hookscript are gone"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034 # failed is for whoever sources this
 #
-# demo-lib.sh - how both demos show what they do.
+# demo-lib.sh - how the demos show what they do.
 
 failed=0
 
