@@ -12,7 +12,7 @@ OF_NONE = {"qemu-pid": 0, "qemu-start": 0}
 
 
 def port(vmid, slot=0, more=""):
-    return f"port: {vmid}-{slot}\n\tpool wan\n\tname eth{slot + 1}\n\tmac {MAC[:-1]}{vmid - 60 + slot}\n{more}"
+    return f"port: {vmid}-{slot}\n\tpool wan\n\tname eth{slot + 1}\n\tmac {MAC[:-1]}{vmid - 60 + 20 * slot}\n{more}"
 
 
 VLAN = "\tvlan 20\n\ttrust 1\n"
