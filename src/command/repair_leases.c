@@ -201,6 +201,18 @@ void repair_stale(struct repair *r)
 
 /* --- VFs that nobody has --- */
 
+/* What came of a parking that was announced. */
+static void tell_parked(struct repair *r, const char *addr, int done, struct error *err)
+{
+	if (done == -EEXIST) {
+		/* A start was faster, and sets it as it wants it. */
+		r->done--;
+	} else if (done < 0) {
+		fail_context(err, "VF %s", addr);
+		repair_undone(r, err);
+	}
+}
+
 static void park_marked(struct repair *r, const struct pf_state *pf, const struct vf_state *v)
 {
 	CLEANUP(plan_free) struct plan p;
@@ -217,13 +229,7 @@ static void park_marked(struct repair *r, const struct pf_state *pf, const struc
 			addr, v->info.index, pf->info.ifname);
 	if (!done)
 		done = apply_plan(r->h, r->self, &p, &err);
-	if (done == -EEXIST) {
-		/* A start was faster, and sets it as it wants it. */
-		r->done--;
-	} else if (done < 0) {
-		fail_context(&err, "VF %s", addr);
-		repair_undone(r, &err);
-	}
+	tell_parked(r, addr, done, &err);
 }
 
 /* A container had it, and its lease is lost: under one of vfhook's own it is parked as ever. */
@@ -232,16 +238,18 @@ static void park_bound(struct repair *r, const struct pf_state *pf, const struct
 	CLEANUP(plan_free) struct plan p;
 	struct error err = ERROR_INIT;
 	char addr[PCI_ADDR_LEN];
+	int done;
 
 	plan_init(&p, PLAN_START, LEASE_SELF);
 	repair_announce(r, 0,
 			"VF %s (VF %u of %s) is nobody's, and its driver is a container's: parked",
 			pci_addr_format(&v->info.addr, addr), v->info.index, pf->info.ifname);
-	if (plan_hold(pf, v, time(NULL), &p, &err) < 0 || apply_plan(r->h, r->self, &p, &err) < 0 ||
-	    (!r->h->dry_run && release_vm(r->h, r->self, NULL, 0, NULL, &err) < 0)) {
-		fail_context(&err, "VF %s", addr);
-		repair_undone(r, &err);
-	}
+	done = plan_hold(pf, v, time(NULL), &p, &err);
+	if (!done)
+		done = apply_plan(r->h, r->self, &p, &err);
+	if (!done && !r->h->dry_run)
+		done = release_vm(r->h, r->self, NULL, 0, NULL, &err);
+	tell_parked(r, addr, done, &err);
 }
 
 static bool is_to_be_parked(struct repair *r, const struct vf_report *v)

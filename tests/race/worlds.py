@@ -528,7 +528,7 @@ ALWAYS = {
     "handover:explain-100/job-100", "neighbours:start-100/start-105", "neighbours:boot/start-105",
     "fresh:attach-106/attach-107", "contend:start-102/stale-start-100",
     "stale:boot/stale-start-100", "handover:job-100/away-100", "ct-last:ctstart-110/start-100",
-    "ct-next:ctend-111/ctstart-111", "card:boot/start-120"}
+    "ct-next:ctend-111/ctstart-111", "card:boot/start-120", "ct-last:repair/ctbegin-110"}
 SHARED.update({
     "mend-101": phase(101, "post-start"),
     "mend-101+start-102": then(phase(101, "post-start"), start(102)),
