@@ -139,7 +139,8 @@ class Kinds:
                 break  # in trouble, and said so: all is as before
             with open(f"{self.pve.pve}/vfhook.cfg", encoding="utf-8") as fh:
                 made = read_ports(fh.read()).get((vmid, slot), {})
-            clone.wishes[slot] = {"name": f"eth{slot + 1}", "mac": made.get("mac"), "vlan": 1 + int(x * 4000)}
+            clone.wishes[slot] = {**ct.wishes[slot], "name": f"eth{slot + 1}", "mac": made.get("mac"),
+                                  "vlan": 1 + int(x * 4000)}  # what its origin has but these
         with self.guard:
             self.busy[vmid] = len(clone.wishes)
         if set(clone.wishes) != set(ct.wishes):

@@ -447,8 +447,11 @@ class Live:
 
     @staticmethod
     def may_be_asked(vm, node):
-        """Killed between the note that its guest is asked, and asking: nobody can know whether it was."""
-        return any(lease.get("vmid") == vm.vmid and lease.get("asked") for lease in node.leases().values())
+        """Killed between the note that its guest is asked, and asking: nobody can know whether it was. It has the
+        VF all the same; what it has let go of is plugged in again."""
+        has = set(node.devices.get(vm.vmid, {}).values())
+        return any(lease.get("vmid") == vm.vmid and lease.get("asked") and addr in has
+                   for addr, lease in node.leases().items())
 
     def rest(self):
         """Every job has done what it can."""
