@@ -22,7 +22,8 @@
 #define NETDEV_WAIT_MS 15000
 /* udev names an interface that is new, by what it has seen of it before: until it has. At boot it
  * has a lot to do. */
-#define UDEV_WAIT_MS 30000
+#define UDEV_WAIT_MS  30000
+#define UDEV_DATA_MAX 65536
 /* A network namespace that dies gives its interfaces back a moment later. */
 #define BACK_WAIT_MS   3000
 #define DRIVER_WAIT_MS 3000
@@ -140,16 +141,25 @@ static int wait_for_netdev(int root, const struct pci_addr *vf, const char *driv
 
 /*
  * udev gives an interface that is new another name, by its number, and does not look again whether
- * it has one from somebody else by then. Its file of the interface is written behind that
- * (systemd: udev-worker; /run/udev/data/n<ifindex>).
+ * it has one from somebody else by then. Its file of the interface is written before that, with
+ * ID_RENAMING, and again without it once the kernel has told of the new name (systemd:
+ * src/udev/udev-event.c, rename_netif; /run/udev/data/n<ifindex>).
  */
+static bool udev_is_through(int root, const char *path)
+{
+	AUTO_FREE char *text = NULL;
+
+	return file_read(root, path, UDEV_DATA_MAX, &text, NULL) >= 0 &&
+	       !strstr(text, "E:ID_RENAMING=1");
+}
+
 static void wait_for_udev(int root, int ifindex)
 {
 	struct deadline end = deadline_in(UDEV_WAIT_MS);
 	char path[48];
 
 	snprintf(path, sizeof(path), "run/udev/data/n%d", ifindex);
-	while (path_exists(root, "run/udev/control") && !path_exists(root, path) &&
+	while (path_exists(root, "run/udev/control") && !udev_is_through(root, path) &&
 	       deadline_left(&end))
 		nap_ms(NAP_MS);
 }

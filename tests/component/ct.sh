@@ -128,6 +128,24 @@ is "$? $(held)" "255 $parked 0 none [] " "its driver is not loaded: refused"
 like "$out" 'igbvf, is not loaded: modprobe igbvf' "with what to do"
 mv "$node_root/igbvf" "$node_root/sys/bus/pci/drivers/igbvf"
 
+# udev writes that it renames an interface before it does, and would undo the name that pre-start gives.
+mkdir -p "$node_root/run/udev/data"
+: >"$node_root/run/udev/control"
+pct start 110 >"$node_root/said" 2>&1 &
+starting=$!
+# shellcheck disable=SC2317 # called by wait_for
+has_net() { compgen -G "$node_root/sys/bus/pci/devices/$vf0/net/*/ifindex"; }
+wait_for 20 has_net
+renamed=$node_root/run/udev/data/n$(cat "$node_root/sys/bus/pci/devices/$vf0"/net/*/ifindex)
+echo 'E:ID_RENAMING=1' >"$renamed"
+sleep 1
+is "$(nets "$vf0" | grep -c vf110n0)" 0 "while udev renames the interface, pre-start gives it no name"
+echo 'E:ID_NET_DRIVER=igbvf' >"$renamed"
+wait "$starting"
+is "$? $(held)" "0 $mac1 20 igbvf [] 110 running" "and then it does, and the container starts"
+pct stop 110 >/dev/null 2>&1
+rm -r "$node_root/run/udev"
+
 # Configs that do not go with the port.
 pct clone 110 111 >/dev/null
 out=$(pct start 111 2>&1)
