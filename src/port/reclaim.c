@@ -132,7 +132,6 @@ static const char *parked_text(const struct plan *p, bool no_net, char *buf, siz
 	return buf;
 }
 
-/* What releasing a lease takes. */
 /* "VM 100", "CT 110", or who has no number. */
 static const char *whose(uint32_t vmid, bool container, char out[24])
 {
@@ -143,6 +142,7 @@ static const char *whose(uint32_t vmid, bool container, char out[24])
 	return out;
 }
 
+/* What releasing a lease takes. */
 static int release_plan(struct hook *h, const struct lease *l, struct snapshot *s, struct plan *p,
 			struct error *err)
 {

@@ -26,6 +26,20 @@ void seen_pf_free(struct seen_pf *pf)
 	*pf = (struct seen_pf){.n_vfs = 0};
 }
 
+static int by_index(const void *a, const void *b)
+{
+	const struct seen_vf *x = a;
+	const struct seen_vf *y = b;
+
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+void seen_vfs_sort(struct seen_pf *pf)
+{
+	if (pf->n_vfs)
+		qsort(pf->vfs, pf->n_vfs, sizeof(*pf->vfs), by_index);
+}
+
 void seen_node_free(struct seen_node *n)
 {
 	for (size_t i = 0; i < n->n_pfs; i++)

@@ -82,6 +82,9 @@ enum seen_source {
 	SEEN_SILENT,	/* it tells nothing */
 };
 
+/* Of another node no more are read than that. */
+#define SEEN_PFS_MAX 64
+
 struct seen_node {
 	char name[NAME_LEN];
 	enum seen_source source;
@@ -95,6 +98,9 @@ struct seen_node {
 /* Start with a zeroed one. It is zeroed again. */
 void seen_node_free(struct seen_node *n);
 void seen_pf_free(struct seen_pf *pf);
+
+/* Put its VFs into the order of their numbers. */
+void seen_vfs_sort(struct seen_pf *pf);
 
 /* Append a mark; the text is cleaned of what a terminal may obey. False: out of memory. */
 bool seen_mark_add(struct seen_marks *m, enum seen_level level, const char *fmt, ...)

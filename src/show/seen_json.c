@@ -14,7 +14,6 @@
 /* Raised when a member changes its meaning; new ones may come at any time. */
 #define VERSION 1
 /* What is read of what others wrote. */
-#define PFS_MAX	  64
 #define MARKS_MAX 64
 #define SPEED_MAX 10000000
 #define MTU_MAX	  1000000
@@ -216,14 +215,6 @@ static size_t free_run(const json_t *run, json_int_t *first)
 	return (size_t)(last - *first + 1);
 }
 
-static int by_index(const void *a, const void *b)
-{
-	const struct seen_vf *x = a;
-	const struct seen_vf *y = b;
-
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
 /* One that is told twice is there once. */
 static void drop_twice(struct seen_pf *pf)
 {
@@ -264,7 +255,7 @@ static bool vfs_from_json(const json_t *j, struct seen_pf *pf)
 						 .state = "free",
 						 .group = -1};
 	}
-	qsort(pf->vfs, pf->n_vfs, sizeof(*pf->vfs), by_index);
+	seen_vfs_sort(pf);
 	drop_twice(pf);
 	return true;
 }
@@ -303,8 +294,8 @@ int seen_from_json(const json_t *j, struct seen_node *out, struct error *err)
 	if (json_need_version(j, VERSION, err) < 0)
 		return error_code(err);
 	out->time = get_int(j, "time", 0, 253402300799LL, 0);
-	out->pfs = calloc((n < PFS_MAX ? n : PFS_MAX) + 1, sizeof(*out->pfs));
-	for (size_t i = 0; out->pfs && i < n && i < PFS_MAX; i++) {
+	out->pfs = calloc((n < SEEN_PFS_MAX ? n : SEEN_PFS_MAX) + 1, sizeof(*out->pfs));
+	for (size_t i = 0; out->pfs && i < n && i < SEEN_PFS_MAX; i++) {
 		if (!pf_from_json(json_array_get(pfs, i), out))
 			return fail(err, ENOMEM, "out of memory");
 	}

@@ -19,7 +19,6 @@
 #include "src/show/seen_json.h"
 
 #define PATH_LEN 160
-#define PFS_MAX	 64
 #define VFS_MAX	 1024
 
 static const char *told_path(const char *node, char path[PATH_LEN])
@@ -88,7 +87,7 @@ static struct seen_pf *pf_of(struct seen_node *n, const struct config *c,
 		if (!strcmp(n->pfs[i].addr, text))
 			return &n->pfs[i];
 	}
-	more = n->n_pfs < PFS_MAX ? reallocarray(n->pfs, n->n_pfs + 1, sizeof(*more)) : NULL;
+	more = n->n_pfs < SEEN_PFS_MAX ? reallocarray(n->pfs, n->n_pfs + 1, sizeof(*more)) : NULL;
 	if (!more)
 		return NULL;
 	n->pfs = more;
@@ -111,14 +110,6 @@ static void add_vf(struct seen_pf *pf, const struct pci_addr *addr, unsigned ind
 	more += pf->n_vfs++;
 	*more = (struct seen_vf){.index = index, .state = SEEN_UNTOLD, .group = group};
 	pci_addr_format(addr, more->addr);
-}
-
-static int by_index(const void *a, const void *b)
-{
-	const struct seen_vf *x = a;
-	const struct seen_vf *y = b;
-
-	return x->index < y->index ? -1 : x->index > y->index;
 }
 
 /* Out of its vfhook.json. */
@@ -148,7 +139,7 @@ static void see_addresses(struct hook *h, const struct config *c, struct seen_no
 			add_vf(pf, &addr, (unsigned)index, (int)group);
 	}
 	for (size_t i = 0; i < n->n_pfs; i++)
-		qsort(n->pfs[i].vfs, n->pfs[i].n_vfs, sizeof(*n->pfs[i].vfs), by_index);
+		seen_vfs_sort(&n->pfs[i]);
 }
 
 /* Those that the cluster's pools have of it: that much is sure. */
