@@ -334,27 +334,31 @@ static int plan_reserved(uint32_t vmid, const struct pci_addr *vf, struct plan *
 			     vf, p, err);
 }
 
-/* The container that PVE's list says has it, or 0. */
-static uint32_t reserved_for(struct hook *h, const struct pci_addr *vf)
+/* The container that PVE's list says has it, 0: none. A list that cannot be read may name one. */
+static int reserved_for(struct hook *h, const struct pci_addr *vf, uint32_t *vmid,
+			struct error *err)
 {
 	AUTO_FREE struct pci_reservation *all = NULL;
 	size_t n;
 
-	if (pci_reservations(h->root, &all, &n, NULL) < 0)
-		return 0;
-	for (size_t i = 0; i < n; i++) {
+	*vmid = 0;
+	if (pci_reservations(h->root, &all, &n, err) < 0)
+		return error_code(err);
+	for (size_t i = 0; i < n && !*vmid; i++) {
 		if (all[i].expires == PCI_RESERVED_FOR_CT && !pci_addr_cmp(&all[i].addr, vf))
-			return all[i].vmid;
+			*vmid = all[i].vmid;
 	}
 	return 0;
 }
 
 static int plan_unreserved(struct hook *h, const struct lease *l, struct plan *p, struct error *err)
 {
-	uint32_t vmid = l->vmid == LEASE_SELF ? reserved_for(h, &l->vf) : l->vmid;
+	uint32_t vmid = l->vmid;
 	char what[120];
 	char name[32];
 
+	if (vmid == LEASE_SELF && reserved_for(h, &l->vf, &vmid, err) < 0)
+		return error_code(err);
 	if (!vmid)
 		return 0;
 	reservation_what(&l->vf, vmid, ": there -> none", what);

@@ -194,6 +194,13 @@ has_igbvf() { [[ $(driver "$vf0") == igbvf ]]; }
 echo igbvf >"$node_root/sys/bus/pci/devices/$vf0/driver_override"
 echo "$vf0" >"$node_root/sys/bus/pci/drivers_probe"
 wait_for 20 has_igbvf
+list=$node_root/run/qemu-server/pci-id-reservations
+mv "$list" "$list.away"
+mkdir "$list"
+out=$(vfhook repair 2>&1)
+is "$? $(driver "$vf0")" "1 igbvf" "PVE's list, which may say whose it is, cannot be read: it is not given on"
+rmdir "$list"
+mv "$list.away" "$list"
 out=$(vfhook repair 2>&1)
 like "$? $out" "^0 .*VF $vf0 .VF 0 of enp6s0f0. is nobody's, and its driver is a container's: parked" "a VF with the driver of a container that is unknown: repair says so"
 is "$(held) $(override "$vf0") $(grep -c 06:10.0 "$node_root/run/qemu-server/pci-id-reservations")" "$parked 0 none []  vfio-pci 0" "and parks the VF, which nobody in PVE's list has either"
