@@ -72,7 +72,7 @@ static int release(struct hook *h, uint32_t vmid)
 			complain("%s %u: %s: dmesg; once the driver answers: vfhook release %u",
 				 hook_guest(h), vmid, err.text, vmid);
 		else
-			complain("%s", err.text);
+			complain("%s; when that is over: vfhook release %u", err.text, vmid);
 		return EXIT_REFUSED;
 	}
 	if (!found)

@@ -340,7 +340,7 @@ static void look(struct repair *r)
  * a boot that is under way is left to itself until the next time. VFs of VMs that are over are
  * given back, as each start does for others that need one.
  */
-static int check_all(struct hook *h)
+static int check_node(struct hook *h)
 {
 	CLEANUP(repair_free) struct repair r = {.h = h, .check = true};
 	struct watch_note note = {0};
@@ -403,7 +403,7 @@ static int run(struct hook *h, int argc, char **argv)
 	if (opts_parse(argc, argv, opts, ARRAY_SIZE(opts), &arg, 0, &n))
 		return EXIT_USAGE;
 	/* A dry run of it tells the same, and gives nothing back. */
-	return check && !h->dry_run ? check_all(h) : repair_all(h);
+	return check && !h->dry_run ? check_node(h) : repair_all(h);
 }
 
 const struct command cmd_repair = {

@@ -254,9 +254,7 @@ static void park_bound(struct repair *r, const struct pf_state *pf, const struct
 
 static bool is_to_be_parked(struct repair *r, const struct vf_report *v)
 {
-	return v->use == USE_FREE && !v->spare_of &&
-	       (vf_has_guest_settings(v->vf) || netdev_is_ours(&v->vf->info)) &&
-	       !repair_is_used(r, &v->vf->info.addr);
+	return vf_is_left_over(v) && !repair_is_used(r, &v->vf->info.addr);
 }
 
 void repair_free_vfs(struct repair *r)

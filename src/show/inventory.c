@@ -29,9 +29,12 @@
 #include "src/port/config.h"
 #include "src/port/config_load.h"
 #include "src/port/context.h"
+#include "src/port/netdev.h"
+#include "src/show/vfio_group_user.h"
 #include "src/vf/kernel.h"
 #include "src/vf/lease.h"
 #include "src/vf/plan.h"
+#include "src/vf/plan_park.h"
 #include "src/vf/port_wish.h"
 #include "src/vf/sysfs.h"
 #include "src/vf/vf.h"
@@ -59,6 +62,12 @@ const char *vf_guest_kind(const struct vf_report *r)
 	if (!r->vmid || r->vmid == LEASE_SELF)
 		return NULL;
 	return vf_use_is_lease(r->use) && lease_is_ct(&r->vf->lease) ? "ct" : "vm";
+}
+
+bool vf_is_left_over(const struct vf_report *r)
+{
+	return r->use == USE_FREE && !r->spare_of &&
+	       (vf_has_guest_settings(r->vf) || netdev_is_ours(&r->vf->info));
 }
 
 void inventory_free(struct inventory *inv)
@@ -178,52 +187,6 @@ static bool vm_is_over(const struct hook *h, const struct lease *l, const char *
 	       !guest_lock_held(h->root, l, locks);
 }
 
-static bool group_open_in(int fds, const char *want)
-{
-	AUTO_CLOSEDIR DIR *d = fdopendir(fds);
-	const struct dirent *e;
-
-	if (!d)
-		close(fds);
-	while (d && (e = readdir(d))) {
-		char target[64];
-		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof(target) - 1);
-
-		if (n > 0) {
-			target[n] = '\0';
-			if (!strcmp(target, want))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* The process that has a VFIO group open, told without opening it ourselves. 0: none. */
-static uint32_t group_user(int root, int group)
-{
-	AUTO_CLOSE int proc = openat(root, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *d = proc < 0 ? NULL : fdopendir(proc);
-	const struct dirent *e;
-	char want[32];
-
-	if (d)
-		proc = -1;
-	snprintf(want, sizeof(want), "/dev/vfio/%d", group);
-	while (d && (e = readdir(d))) {
-		char path[32];
-		uint32_t pid;
-		int fds;
-
-		if (parse_u32(e->d_name, INT32_MAX, &pid) < 0)
-			continue;
-		snprintf(path, sizeof(path), "%u/fd", pid);
-		fds = openat(dirfd(d), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fds >= 0 && group_open_in(fds, want))
-			return pid;
-	}
-	return 0;
-}
-
 /* --- One VF --- */
 
 struct reader {
@@ -295,6 +258,12 @@ static void note_spare(const struct inventory *inv, struct vf_report *r)
 	}
 }
 
+static void note_left_over(struct vf_report *r)
+{
+	if (vf_is_left_over(r))
+		snprintf(r->why, sizeof(r->why), "still set for a guest: vfhook repair parks it");
+}
+
 static void report_host(const struct reader *rd, struct vf_report *r)
 {
 	const struct vf_info *i = &r->vf->info;
@@ -315,7 +284,7 @@ static void report_host(const struct reader *rd, struct vf_report *r)
 /* vfio-pci or a variant of it (mlx5_vfio_pci): nobody else has it but who has its group open. */
 static void report_group(const struct reader *rd, struct vf_report *r)
 {
-	uint32_t pid = group_user(rd->h->root, r->vf->info.iommu_group);
+	uint32_t pid = vfio_group_user(rd->h->root, r->vf->info.iommu_group);
 	char who[64];
 
 	if (!pid)
@@ -428,7 +397,8 @@ static int report_pf(const struct reader *rd, const struct pool *pool, const str
 			 "it is down, so nobody gets its VFs: ip link set %s up", pf->info.ifname);
 	for (size_t i = 0; i < pf->n_vfs; i++) {
 		report_vf(rd, pool, pf, &pf->vfs[i], &r->vfs[r->n_vfs]);
-		note_spare(rd->inv, &r->vfs[r->n_vfs++]);
+		note_spare(rd->inv, &r->vfs[r->n_vfs]);
+		note_left_over(&r->vfs[r->n_vfs++]);
 	}
 	if (stats && !pf->broken && !pool->no_net)
 		read_stats(rd, r);

@@ -37,6 +37,8 @@ bool vf_use_is_lease(enum vf_use use);
 struct vf_report;
 /* "vm" or "ct": what the guest that has or names the VF is; NULL: there is none. */
 const char *vf_guest_kind(const struct vf_report *r);
+/* Free, and set as for a guest: the lease was lost, or a person did it. vfhook repair parks it. */
+bool vf_is_left_over(const struct vf_report *r);
 
 struct vf_report {
 	const struct vf_state *vf;
@@ -50,8 +52,9 @@ struct vf_report {
 	 */
 	uint32_t spare_of;
 	unsigned spare_slot;
-	bool stale;	  /* leased, but its VM neither runs nor is being started or stopped */
-	char why[320];	  /* USE_UNUSABLE, USE_BUSY, or its settings cannot be read; else "" */
+	bool stale;    /* leased, but its VM neither runs nor is being started or stopped */
+	char why[320]; /* USE_UNUSABLE, USE_BUSY, left over, or its settings cannot be read; else ""
+			*/
 	char note[256];	  /* USE_HOST: what it is used for; else "" */
 	unsigned differs; /* bit 1 << attr: the lease of a running VM wants something else */
 };

@@ -140,8 +140,12 @@ is "$out $(lease_of 0000:06:10.0) $(settings 0)" "vfhook: nothing to repair $bef
 
 qm stop 100 >/dev/null 2>&1
 fake_set enp6s0f0 "p['vfs'][3]=$dirty"
+like "$(plain status 2>&1)" '  VF 3: still set for a guest: vfhook repair parks it' "a VF without a lease that is set for a guest: status says so"
+like "$(plain status --graph 2>&1)" 'VF 3    free.*! still set for a guest: vfhook repair parks it' "its picture too"
+like "$(plain status --output-format json 2>&1)" '"problem": ?"still set for a guest: vfhook repair parks it"' "and for programs"
 out=$(plain repair 2>&1)
 like "$? $out" "^0 .*VF 0000:06:10.6 .* is nobody's, and still set for a guest: parked" "a VF without a lease that is set for a guest is parked by repair"
+is "$(plain status 2>&1 | grep -c 'still set')" 0 "which status does not say any more"
 is "$(settings 3) $(vf_get enp6s0f0 3 trust) $(plain repair 2>&1)" "00:00:00:00:00:00 0 off vfhook: nothing to repair" "and is clean then"
 
 # --- What cannot be read ---

@@ -108,6 +108,11 @@ is "$(lease_count) $(vf_get enp6s0f0 0 mac) $(vf_get enp6s0f0 0 vlan)" "0 $parke
 fake_set enp6s0f0 "p['vfs'][0]['vlan']=33"
 lease 0000:06:10.0 0 100 dirty
 like "$(vfhook explain 100)" 'next: a VF of it could not be cleaned: vfhook release 100' "explain of a dirty VF"
+fake_set enp6s0f0 'p["quirks"] = ["fail:VLAN"]'
+out=$(vfhook release 100 2>&1)
+like "$? $out" '^1 .*VF 0000:06:10.0 .*; when that is over: vfhook release 100' "a driver that says no: told, with what to type then"
+is "$(lease_count)" 1 "and nobody else gets it"
+fake_set enp6s0f0 'p["quirks"] = []'
 out=$(vfhook release 100 2>&1)
 is "$? $(lease_count) $(vf_get enp6s0f0 0 vlan)" "0 0 0" "a dirty VF is released, too"
 
