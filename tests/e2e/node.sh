@@ -51,6 +51,19 @@ wait_for() {
 	done
 }
 
+# nvme_pf - the PCI address of the rig's drive with SR-IOV (rig run --nvme N), once its driver has it.
+nvme_pf() {
+	local d
+	modprobe nvme || return
+	for d in /sys/bus/pci/devices/*; do
+		[[ -e $d/sriov_totalvfs && $(<"$d/class") == 0x0108* ]] || continue
+		wait_for 60 compgen -G "$d/nvme/nvme*/serial" || return
+		echo "${d##*/}"
+		return
+	done
+	rig_err "no NVMe drive with SR-IOV: rig run --nvme 4"
+}
+
 vm_runs() { [[ $(qm status "$1") == *running* ]]; }
 
 # vm ID [QM-SET-ARG]... - a VM with the hookscript.
