@@ -106,4 +106,17 @@ flock "$lock" sleep 0.25 &
 wait_for 5 is_locked "$lock"
 out=$(vfhook $((100 + vfs)) pre-start 2>&1)
 like "$? $out" "^0 .*VM $((100 + vfs)) hostpci0: VF .* (taken|kept)" "a VF that is being given back at this moment is waited for"
+
+# What stops runs for tests/race: never where the stand-in for the kernel has a PF's page, which all others wait for.
+status=("$BUILD/tests/vfhook-plain" --root "$node_root" status)
+"$BUILD/tests/killat" -o "$node_root/calls" -l -- "${status[@]}" >/dev/null 2>&1
+n=$(awk '$3 ~ /k/ && locked { print $1; exit } $3 ~ /k/ && $2 == "flock" { locked = 1 }' "$node_root/calls")
+mkfifo "$node_root/go" "$node_root/told"
+exec 8<>"$node_root/go" 9<>"$node_root/told"
+"$BUILD/tests/killat" -o "$node_root/report" -s "$n" -c 8,9 -- "${status[@]}" >/dev/null 2>&1 &
+until read -r -u 9 line && [[ $line == stopped* ]]; do :; done
+try "a run that is to be stopped where it has a PF's page (call $n) is stopped behind it" flock -n "$node_root/fake-kernel/enp6s0f0.json" true
+echo >&8
+wait $!
+is "$?" 0 "and goes on"
 done_testing

@@ -10,7 +10,8 @@
  *   -k N   SIGKILL before call N, to it and all that it has started
  *   -t N   SIGTERM at call N, to the program alone
  *   -f N   call N is not made, and fails with -e ERRNO
- *   -s N   before call N the program is stopped, until a byte comes on IN
+ *   -s N   before call N, or where that is in the stand-in for the kernel before the first one after
+ *          it, the program is stopped, until a byte comes on IN
  *   -w "NAME [PATH]"  N counts only calls of that name, on what has a path that ends so: how many
  *          others there are before may be a matter of time (poll, naps)
  *   -c     two open descriptors. On OUT is told what happens, a line each: "stopped NAME" (-s),
@@ -96,6 +97,7 @@ struct run {
 	bool fake[MAX_FDS];
 	bool library[MAX_FDS]; /* opened by a path from / */
 	bool begun;
+	bool stopped; /* at the call wanted: once */
 	unsigned long calls;
 	const char *hit;
 	int exit;
@@ -406,6 +408,7 @@ static void act(struct run *r, struct task *t, struct user_regs_struct *regs, lo
 		take_out(t, regs, r->error);
 		break;
 	case 's':
+		r->stopped = true;
 		wait_for_word(r);
 		break;
 	default:
@@ -421,12 +424,27 @@ static bool ends_in(const char *text, const char *end)
 	return n >= m && !strcmp(text + n - m, end);
 }
 
-/* Is this the call at which something is done? */
+/* The stand-in's page of a PF is open, and locked: nobody else could look at that PF meanwhile. */
+static bool in_the_kernel(const struct run *r)
+{
+	for (size_t i = 0; i < MAX_FDS; i++) {
+		if (r->fake[i])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is this the call at which something is done? Naps make the numbers of calls a matter of time: the
+ * N-th may be one in the kernel this time, where a program is not stopped.
+ */
 static bool is_the_one(struct run *r, struct task *t, const struct user_regs_struct *regs, long nr)
 {
 	const size_t n = r->call ? strcspn(r->call, " ") : 0;
 	char whole[512];
 
+	if (r->what == 's' && !r->call)
+		return !r->stopped && r->calls >= r->at && !in_the_kernel(r);
 	if (!r->what || !r->call)
 		return r->what && r->calls == r->at;
 	if (strlen(name_of(nr)) != n || strncmp(name_of(nr), r->call, n) != 0)
