@@ -7,6 +7,8 @@
 #   make crash      killed and failing at every system call (half an hour; QUICK=1: minutes)
 #   make race       every two runs overlapped, with one preemption (QUICK=1; ONLY=WORLD:A/B@STOP)
 #   make storm      64 VMs at once, then 10,000 random operations (OPS=n SEED=n)
+#   make many       a PF with 256 VFs and more, all of them taken
+#   make boot-test  an installed node over its boots, its card moved and renamed
 #   make live       VMs with real VFs migrated live, 22 times, and pinged (an hour)
 #   make live-trouble  what goes wrong with a live migration, with real VFs (TROUBLE="cancel stop": these)
 #   make fuzz       libFuzzer on every parser: RUNS=10000000 each, JOBS=2, FUZZ_SECONDS=
@@ -60,6 +62,8 @@ PROG_OBJ := $(PROG_SRC:%.c=$(BUILD)/obj/%.o)
 # in_hook and in_vfhook take out of a list of objects what the program is made of.
 in_hook   = $(foreach d,$(HOOK_DIRS),$(filter $(BUILD)/$(1)/$(d)/%,$(2)))
 in_vfhook = $(filter-out $(BUILD)/$(1)/hook/main.o,$(2))
+# Linked so, a sanitized program is up in two thirds of the time; the tests start them thousands of times.
+SAN_LD        := $(SAN) -static-libasan -static-libubsan -no-pie
 # The tests' objects have the sanitizers in. Unit tests see everything but the two main().
 SAN_OBJ       := $(PROG_SRC:%.c=$(BUILD)/san/%.o)
 SAN_LIB_OBJ   := $(filter-out $(BUILD)/san/hook/main.o $(BUILD)/san/src/command/main.o,$(SAN_OBJ))
@@ -102,25 +106,25 @@ $(BUILD)/san/%.o: %.c
 
 $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(UNIT_OBJ)
 	$(Q)mkdir -p $(@D)
-	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(call quiet,LD,$@)$(CC) $(SAN_LD) -o $@ $^ $(PKG_LIBS) -lcmocka
 
 # The one that includes src/vf/netlink.c has no other kernel beside it.
 $(BUILD)/tests/unit/test_netlink: $(BUILD)/san/tests/unit/test_netlink.o \
 		$(filter $(BUILD)/san/src/base/%,$(SAN_OBJ)) $(addprefix $(BUILD)/san/src/vf/,nlmsg.o vf.o vflist.o)
 	$(Q)mkdir -p $(@D)
-	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(call quiet,LD,$@)$(CC) $(SAN_LD) -o $@ $^ $(PKG_LIBS) -lcmocka
 
 # The one whose bridges are its own.
 $(BUILD)/tests/unit/test_fdb_service: $(BUILD)/san/tests/unit/test_fdb_service.o \
 		$(filter-out $(BUILD)/san/src/fdb/bridge_socket.o,$(UNIT_OBJ))
 	$(Q)mkdir -p $(@D)
-	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(call quiet,LD,$@)$(CC) $(SAN_LD) -o $@ $^ $(PKG_LIBS) -lcmocka
 
 $(BUILD)/tests/vfhook-fake: $(call in_vfhook,san,$(FAKE_OBJ))
 $(BUILD)/tests/hook-fake: $(call in_hook,san,$(FAKE_OBJ)) $(FAKES:%=$(BUILD)/san/%)
 $(BUILD)/tests/vfhook-fake $(BUILD)/tests/hook-fake:
 	$(Q)mkdir -p $(@D)
-	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+	$(call quiet,LD,$@)$(CC) $(SAN_LD) -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/tests/vfhook-plain: $(call in_vfhook,obj,$(PLAIN_OBJ))
 $(BUILD)/tests/hook-plain: $(call in_hook,obj,$(PLAIN_OBJ)) $(FAKES:%=$(BUILD)/obj/%)
@@ -130,7 +134,7 @@ $(BUILD)/tests/vfhook-plain $(BUILD)/tests/hook-plain:
 
 $(BUILD)/tests/restprobe: $(BUILD)/san/tests/component/restprobe.o $(filter $(BUILD)/san/src/base/% $(BUILD)/san/pveapi/%,$(SAN_OBJ))
 	$(Q)mkdir -p $(@D)
-	$(call quiet,LD,$@)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+	$(call quiet,LD,$@)$(CC) $(SAN_LD) -o $@ $^ $(PKG_LIBS)
 
 # Without sanitizers, under which a request never lies in memory where the one before did.
 $(BUILD)/tests/restprobe-plain: $(BUILD)/obj/tests/component/restprobe.o $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/pveapi/%,$(PROG_OBJ))
@@ -194,6 +198,16 @@ race: deps-test
 fdb: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
 	$(Q)FDB_WHOLE=1 tests/run e2e-fdb
+
+# A PF with 256 VFs of the kernel's own, all of them taken; 400 and more. make test has most of it.
+many: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
+	$(Q)MANY_WHOLE=1 tests/run e2e-many
+
+# A node from the package's installation to its purge; make test has it but for an interface with another name.
+boot-test: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 all unit test-tools
+	$(Q)BOOT_WHOLE=1 tests/run boot-test
 
 # Twenty live migrations of a VM with a real VF, and two with a port that does the hotplug itself:
 # about an hour. make test has one.
@@ -266,8 +280,8 @@ lint-all: $(BUILD)/hook
 	$(Q)tests/house
 	$(Q)tests/size $(BUILD)/hook
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
-	$(Q)shellcheck -x $(SH_FILES)
-	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	$(Q)printf '%s\n' $(SH_FILES) | xargs -P 2 -n 12 shellcheck -x
+	$(Q)cppcheck -j 2 --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. src pveapi hook
 	$(Q)mkdir -p $(BUILD)
 	$(Q)printf '%s\n' $(PROG_SRC) | xargs -P 2 -n 8 \
@@ -307,5 +321,5 @@ deb:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz $(BUILD)/tests $(BUILD)/bench $(BUILD)/vfhook $(BUILD)/hook $(BUILD)/deb
 
-.PHONY: all unit test-tools deps deps-test test bench fdb live live-trouble hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
+.PHONY: all unit test-tools deps deps-test test bench fdb many boot-test live live-trouble hostile crash race storm fuzz fuzz-bin demo lint lint-all install list-files package deb clean
 .SECONDARY:

@@ -12,8 +12,9 @@ dir=$(mktemp -d)
 trap 'rm -rf -- "$dir"; node_down' EXIT
 
 version=$(sed -n 's/^VERSION := //p' "$top/Makefile")
-try "the package builds" "$top/packaging/mkdeb" --no-lintian "$dir/deb" "$version"
-deb=$(echo "$dir/deb/vfhook_${version}"_*.deb)
+deb=$("$top/tests/fresh-deb" 2>"$dir/log")
+is $? 0 "the package builds"
+diag "$(<"$dir/log")"
 is "$(dpkg-deb -f "$deb" Package Version Section | xargs)" "Package: vfhook Version: $version Section: admin" "its name and version"
 like "$(dpkg-deb -f "$deb" Depends)" 'libcurl4 .*libjansson4 .*libnl-3-200' "it needs libcurl, which only dlopen knows of"
 files=$(dpkg-deb -c "$deb" | awk '{ print $1, $6 }' | sed 's: \./usr/lib/systemd: ./lib/systemd:')

@@ -10,8 +10,8 @@
  *   -k N   SIGKILL before call N, to it and all that it has started
  *   -t N   SIGTERM at call N, to the program alone
  *   -f N   call N is not made, and fails with -e ERRNO
- *   -s N   before call N, or where that is in the stand-in for the kernel before the first one after
- *          it, the program is stopped, until a byte comes on IN
+ *   -s N   before call N, or the first one after it that is not the stand-in's for the kernel, the
+ *          program is stopped, until a byte comes on IN
  *   -w "NAME [PATH]"  N counts only calls of that name, on what has a path that ends so: how many
  *          others there are before may be a matter of time (poll, naps)
  *   -c     two open descriptors. On OUT is told what happens, a line each: "stopped NAME" (-s),

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Users, tokens and ACLs in PVE's own files (PVE/AccessControl.pm, PVE/RPCEnvironment.pm)."""
 
-import hashlib
 import re
 import time
-from urllib.parse import quote, unquote
 
 from .errors import PveError, perm_error
 from .host import read_text, write_atomic
+from .lazy import sha1, urllib_parse
 
 ALL_PRIVS = """
 Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit
@@ -43,12 +42,12 @@ class Access:
             f = line.split(":")
             if f[0] == "user":
                 self.users[f[1]] = f[2] == "1"
-                self.comments[f[1]] = unquote("".join(f[7:8]))
+                self.comments[f[1]] = urllib_parse.unquote("".join(f[7:8]))
             elif f[0] == "token":
                 self.tokens[f[1]] = f[3] == "1"
                 if int(f[2] or 0):
                     self.expires[f[1]] = int(f[2])
-                self.comments[f[1]] = unquote("".join(f[4:5]))
+                self.comments[f[1]] = urllib_parse.unquote("".join(f[4:5]))
             elif f[0] == "role":
                 self.roles[f[1]] = set(filter(None, f[2].split(",")))
             elif f[0] == "acl":
@@ -73,7 +72,7 @@ class Access:
         write_atomic(self.host.pve("user.cfg"), "".join(out))
 
     def _comment(self, who):
-        return quote(self.comments.get(who, ""), safe=" '")
+        return urllib_parse.quote(self.comments.get(who, ""), safe=" '")
 
     def secrets(self):
         text = read_text(self.host.pve("priv/token.cfg")) or ""
@@ -112,7 +111,7 @@ class Access:
         if list(privs) in (["Administrator"], ["NoAccess"]):
             role = privs[0]
         else:
-            role = "sim-" + hashlib.sha1(",".join(sorted(privs)).encode()).hexdigest()[:8]
+            role = "sim-" + sha1(",".join(sorted(privs)).encode()).hexdigest()[:8]
             self.roles[role] = set(privs)
         self.acl.setdefault(path, {})[who] = {role: propagate}
 

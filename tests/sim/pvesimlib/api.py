@@ -22,14 +22,23 @@ class Route:
     def __init__(self, method, template, func, **info):
         self.method = method
         self.template = template
-        names = "".join(f"(?P<{part[1:-1].replace('-', '_')}>[^/]+)" if part[0] == "{" else
-                        re.escape(part) for part in re.split(r"(\{[^}]+\})", template) if part)
-        self.regex = re.compile(names)
+        self.begin = template.partition("{")[0]
+        self.regex = None
         self.func = func
         self.protected = info.get("protected", False)
         self.proxyto = info.get("proxyto")
         self.check = info.get("check")      # None: any user who is logged in
         self.schema = info.get("schema", {})
+
+    def match(self, method, path):
+        """Compiled where it may be the one: a qm wants one of them all."""
+        if method != self.method or not path.startswith(self.begin):
+            return None
+        if not self.regex:
+            names = "".join(f"(?P<{part[1:-1].replace('-', '_')}>[^/]+)" if part[0] == "{" else
+                            re.escape(part) for part in re.split(r"(\{[^}]+\})", self.template) if part)
+            self.regex = re.compile(names)
+        return self.regex.fullmatch(path)
 
 
 def route(method, template, **info):
@@ -42,7 +51,7 @@ def route(method, template, **info):
 
 def find(method, path):
     for entry in ROUTES:
-        match = entry.method == method and entry.regex.fullmatch(path)
+        match = entry.match(method, path)
         if match:
             return entry, match.groupdict()
     return None, None

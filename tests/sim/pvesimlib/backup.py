@@ -2,11 +2,11 @@
 """vzdump of a VM, as far as a hookscript sees it (PVE/VZDump.pm, PVE/VZDump/QemuServer.pm)."""
 
 import os
-import subprocess
 import sys
 
 from . import vmconfig
 from .errors import PveError, error_text
+from .lazy import subprocess
 
 QM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "qm")
 

@@ -2,8 +2,8 @@
 """The cluster's CA, the node's certificate, and good and bad own ones (PVE/Cluster/Setup.pm)."""
 
 import os
-import subprocess
-import tempfile
+
+from .lazy import subprocess, tempfile
 
 ISSUER = "/CN=Proxmox Virtual Environment/OU=pvesim/O=PVE Cluster Manager CA"
 

@@ -9,7 +9,6 @@ A task forked from a worker inherits the worker's cache and known versions.
 
 import contextlib
 import copy
-import hashlib
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ import time
 from . import mapping_file, vmconfig_file
 from .errors import PveError
 from .host import read_text, write_atomic
+from .lazy import sha1
 
 PCI_CFG = "mapping/pci.cfg"
 VM_CONF = re.compile(r"nodes/([^/]+)/qemu-server/(\d+)\.conf$")
@@ -59,7 +59,7 @@ class Cfs:
         except FileNotFoundError:
             return None
         raw = f"{st.st_mtime_ns}.{st.st_ctime_ns}.{st.st_size}.{st.st_ino}"
-        return hashlib.sha1(raw.encode()).hexdigest()[:12]
+        return sha1(raw.encode()).hexdigest()[:12]
 
     def _known_version(self, name):
         match = VM_CONF.match(name)

@@ -4,13 +4,12 @@
 import contextlib
 import os
 import re
-import socket
-import subprocess
 import time
 
 from . import hooks, lxcreal
 from .errors import PveError
 from .host import read_text, write_atomic
+from .lazy import socket, subprocess
 from .lockfile import lock_file
 from .vmconfig import warn
 

@@ -5,13 +5,13 @@ restores keep raw lines."""
 
 import os
 import re
-import subprocess
 import sys
 
 from . import hooks, nodes
 from .ct import Config, Containers
 from .errors import PveError
 from .host import read_text, write_atomic
+from .lazy import subprocess
 
 DUMP = "/var/lib/vz/dump"
 

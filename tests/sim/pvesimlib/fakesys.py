@@ -4,9 +4,10 @@
 import errno
 import os
 import re
-import shutil
 import struct
 import time
+
+from .lazy import shutil
 
 PCI = "/sys/bus/pci"
 

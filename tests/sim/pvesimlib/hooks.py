@@ -4,10 +4,10 @@
 import os
 import re
 import select
-import subprocess
 import sys
 
 from .errors import PveError, error_text
+from .lazy import subprocess
 
 SNIPPETS = "/var/lib/vz/snippets"
 SAFE = re.compile(r"[\w!%+,\-./:=@^]+", re.A)

@@ -4,7 +4,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import sys
 import time
@@ -12,6 +11,7 @@ import time
 from . import hooks, mapping, qemu, qmeventd, qmp, reservations, sysfs, tasks, vmconfig
 from .errors import PveError, error_text
 from .host import read_text
+from .lazy import shutil
 from .vmconfig import warn
 
 RUN = "/run/qemu-server"

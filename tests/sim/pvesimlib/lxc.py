@@ -4,15 +4,13 @@ host that go into the container and come back, the post-stop hook (lxc: start.c,
 
 import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
 import sys
 import time
 
 from . import ct, hooks
 from .host import Host, read_text
+from .lazy import shutil, socket, subprocess
 
 
 class Monitor:

@@ -4,13 +4,12 @@ how it has it start and stop (PVE/LXC.pm: update_lxc_config, vm_start, vm_stop; 
 
 import os
 import re
-import shutil
-import subprocess
 import sys
 import time
 
 from .errors import PveError
 from .host import read_text, write_atomic
+from .lazy import shutil, subprocess
 
 SHIPPED = "/usr/share/lxc/config"
 HOOK = os.path.normpath(f"{os.path.dirname(os.path.abspath(__file__))}/../lxc-hook")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """/etc/pve/mapping/pci.cfg, a section config (PVE/SectionConfig.pm, PVE/Mapping/PCI.pm)."""
 
-import hashlib
 import re
 import sys
 
 from .errors import PveError
+from .lazy import sha1
 from .schema import CONFIGID, MAP_FORMAT, BadFormat, check_format
 
 # required options come first in the file, then the others by name (write_config)
@@ -15,7 +15,7 @@ BOOLEANS = ("live-migration-capable", "mdev")
 
 def parse(raw):
     raw = raw or ""
-    cfg = {"ids": {}, "order": {}, "digest": hashlib.sha1(raw.encode()).hexdigest()}
+    cfg = {"ids": {}, "order": {}, "digest": sha1(raw.encode()).hexdigest()}
     section = None
     for number, line in enumerate(raw.split("\n"), 1):
         if re.match(r"\s*#", line):

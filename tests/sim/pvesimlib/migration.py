@@ -7,13 +7,13 @@ import copy
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 
 from . import hooks, mapping, nodes, qemu, qmp, vmconfig
 from .cfs import PCI_CFG
 from .errors import PveError, error_text
+from .lazy import subprocess
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 LISTENS = re.compile(r"migration listens on (unix):(/run/qemu-server/(\d+)\.migrate)")

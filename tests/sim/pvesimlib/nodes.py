@@ -2,19 +2,16 @@
 """A cluster in one machine: each node has its root folder, /etc/pve is one for all, and ssh between
 them enters the other's root and namespaces (PVE/SSHInfo.pm)."""
 
-import ctypes
 import json
 import os
 import select
-import shlex
-import socket
 import stat
-import subprocess
 import sys
 import time
 
 from .errors import PveError
 from .host import Host, proc_start_time, read_text, write_atomic
+from .lazy import ctypes, shlex, socket, subprocess
 
 HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 CLONE_NEWUTS, CLONE_NEWNET = 0x04000000, 0x40000000
@@ -114,7 +111,7 @@ def install_tools(host):
         os.makedirs(host.path(folder), exist_ok=True)
         path = host.path(f"{folder}/{name}")
         if not os.path.exists(path):
-            write_atomic(path, f"#!/bin/sh\nexec {shlex.quote(sys.executable)} "
+            write_atomic(path, f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -S "
                          f"{shlex.quote(f'{HERE}/{name}')} --root {shlex.quote(host.root)} "
                          '"$@"\n', 0o755)
             os.chmod(path, 0o755)

@@ -7,12 +7,12 @@ What a worker forks (a start, a stop) inherits its cache and the versions it kno
 import json
 import os
 import select
-import socket
 import struct
 
 from . import nodes
 from .api import Api, Counted, find
 from .errors import ApiError, PveError, error_text, param_error
+from .lazy import socket
 
 
 class Worker:

@@ -3,16 +3,14 @@
 
 import os
 import re
-import shlex
-import shutil
 import signal
-import subprocess
 import time
 
 from . import qmp
 from .errors import PveError
 from .hooks import pump, pump_lines
 from .host import proc_start_time, read_text
+from .lazy import shlex, shutil, subprocess
 
 RUN = "/run/qemu-server"
 

@@ -7,11 +7,11 @@ the end of that process comes from a pidfd.
 
 import os
 import select
-import subprocess
 import sys
 import time
 
 from .host import proc_start_time, read_text, write_atomic
+from .lazy import subprocess
 
 
 def boot_id(host):

@@ -4,10 +4,10 @@ PVE/QemuServer/Monitor.pm: mon_cmd)."""
 
 import json
 import os
-import socket
 import time
 
 from .errors import PveError
+from .lazy import socket
 
 RUN = "/run/qemu-server"
 # what most commands get, times this

@@ -7,12 +7,12 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 import time
 
 from .errors import PveError, error_text
 from .host import KNOBS, Host, proc_start_time, read_text, write_atomic
+from .lazy import socket
 
 HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 QM = os.path.join(HERE, "qm")

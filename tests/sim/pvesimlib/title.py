@@ -2,8 +2,9 @@
 """A worker's title, "task UPID:...": what Perl makes of an assignment to $0. The kernel shows the
 memory of the arguments as /proc/PID/cmdline, and what stands there may be changed."""
 
-import ctypes
 import os
+
+from .lazy import ctypes
 
 
 def set_title(text):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The text of a guest's config (PVE/QemuServer.pm: parse_vm_config, write_vm_config)."""
 
-import hashlib
 import re
 import sys
+
+from .lazy import sha1
 
 SKIP = ("digest", "description", "pending", "snapshots", "special-sections")
 
@@ -11,7 +12,7 @@ SKIP = ("digest", "description", "pending", "snapshots", "special-sections")
 def parse(raw, vmid):
     if raw is None:
         return None
-    conf = {"digest": hashlib.sha1(raw.encode()).hexdigest(),
+    conf = {"digest": sha1(raw.encode()).hexdigest(),
             "pending": {}, "snapshots": {}, "special-sections": {}}
     part, pending, comment = conf, False, []
 
