@@ -3,7 +3,6 @@
 #include "src/show/inventory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,6 @@
 #include "src/base/cleanup.h"
 #include "src/base/error.h"
 #include "src/base/locks.h"
-#include "src/base/text.h"
 #include "src/host/host_use.h"
 #include "src/port/claims.h"
 #include "src/port/config.h"

@@ -52,9 +52,8 @@ struct vf_report {
 	 */
 	uint32_t spare_of;
 	unsigned spare_slot;
-	bool stale;    /* leased, but its VM neither runs nor is being started or stopped */
-	char why[320]; /* USE_UNUSABLE, USE_BUSY, left over, or its settings cannot be read; else ""
-			*/
+	bool stale;	  /* leased, but its VM neither runs nor is being started or stopped */
+	char why[320];	  /* what is wrong with it, or who has it (USE_BUSY); else "" */
 	char note[256];	  /* USE_HOST: what it is used for; else "" */
 	unsigned differs; /* bit 1 << attr: the lease of a running VM wants something else */
 };

@@ -16,6 +16,6 @@ class Lazy:
         return getattr(__import__(self._name, fromlist=["*"]), item)
 
 
-ctypes, random, shlex, shutil = Lazy("ctypes"), Lazy("random"), Lazy("shlex"), Lazy("shutil")
+ctypes, shlex, shutil = Lazy("ctypes"), Lazy("shlex"), Lazy("shutil")
 socket, subprocess, tempfile = Lazy("socket"), Lazy("subprocess"), Lazy("tempfile")
 urllib_parse = Lazy("urllib.parse")
